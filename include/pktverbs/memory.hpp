@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory: whole pages for packets and their buffers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <pktverbs/export.hpp>
+
+namespace pktverbs {
+
+/// Page-aligned, zeroed, private to the process, not copied into a forked child. Move-only.
+class PKTVERBS_EXPORT Memory {
+public:
+    struct Placement {
+        bool huge_pages = false;  ///< rounds the size up to whole 2 MiB pages
+        int numa_node = -1;       ///< -1: wherever the kernel likes
+    };
+
+    Memory() noexcept = default;
+    /// Throws std::system_error (ENOMEM) if there are not enough (huge) pages.
+    explicit Memory(std::size_t bytes) : Memory(bytes, Placement{}) {}
+    Memory(std::size_t bytes, Placement placement);
+    Memory(Memory&& other) noexcept
+        : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
+    Memory& operator=(Memory&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~Memory();
+
+    std::uint8_t* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+
+    /// Bytes from one buffer to the next: at least `bytes`, 64-byte aligned, and an odd number of
+    /// cache lines, because strides of a power of two put the starts of all buffers in the same few cache sets.
+    static constexpr std::size_t stride(std::size_t bytes) noexcept {
+        constexpr std::size_t line = 64;
+        return ((bytes + line - 1) / line | 1) * line;
+    }
+
+private:
+    std::uint8_t* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options: what a Context is asked for, and Limits: what it was granted.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <pktverbs/mac_address.hpp>
+
+namespace pktverbs {
+
+/// For Options::send_packets and recv_packets: no such side at all.
+inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+
+/// A timeout that never passes.
+inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
+
+/// How a call that waits does it.
+enum class WaitMode : std::uint8_t {
+    block,            ///< sleep until the device reports a completion: no CPU, some latency
+    busy_poll,        ///< poll without sleeping: lowest latency, a whole core
+    spin_then_block,  ///< poll for Options::spin, then sleep
+};
+
+struct Options {
+    /// Packets to send with, per queue. 0: as many as the device can. `none`: receive only.
+    std::uint32_t send_packets = 256;
+    /// Packets to receive into, per queue. 0: as many as the device can. `none`: send only.
+    std::uint32_t recv_packets = 4096;
+    /// Bytes in each packet's buffer: the longest frame, Ethernet header first, no FCS. 14 to 2^24 - 1.
+    std::uint32_t max_packet_size = 9216;
+    /// Queue pairs, each with its own packets, completion queues and thread if you like. At least 1.
+    std::uint32_t queues = 1;
+    /// Most packets that one recv gives. 0: half of those that are posted, so that one call never takes all from the
+    /// NIC.
+    std::uint32_t max_batch = 0;
+    /// One send completion for this many packets (and one for the last of each send). 0: chosen by the library.
+    std::uint32_t signal_every = 0;
+    /// Frames up to this many bytes are copied into the work request instead of read by the NIC. The granted value may
+    /// differ.
+    std::uint32_t max_inline = 0;
+    /// Back the buffers with huge pages (vm.nr_hugepages must allow for them).
+    bool huge_pages = false;
+    /// Put the buffers on the device's NUMA node, where it has one.
+    bool local_numa_node = false;
+    /// Ask for receive timestamps and flow tags, where the device has them.
+    bool timestamps = false;
+    WaitMode wait = WaitMode::block;
+    /// For WaitMode::spin_then_block.
+    std::chrono::nanoseconds spin = std::chrono::microseconds{20};
+};
+
+/// What the device granted: may be more than was asked for, per queue.
+struct Limits {
+    MacAddress mac;                     ///< of the port
+    std::uint32_t mtu = 0;              ///< of the port in bytes, without the Ethernet header; 0 if not known
+    std::uint32_t send_packets = 0;     ///< 0 if there is no send side
+    std::uint32_t recv_packets = 0;     ///< 0 if there is no receive side
+    std::uint32_t max_packet_size = 0;  ///< bytes usable in each buffer
+    std::uint32_t max_batch = 0;
+    std::uint32_t signal_every = 0;
+    std::uint32_t max_inline = 0;
+    std::size_t buffer_bytes = 0;    ///< memory registered for buffers, all queues
+    bool timestamps = false;         ///< packets carry timestamps and flow tags
+    std::uint64_t timestamp_hz = 0;  ///< rate of the device's raw clock; RecvPkt::timestamp() is already in ns
+};
+
+}  // namespace pktverbs

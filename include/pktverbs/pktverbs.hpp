@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a program needs: raw Ethernet frames between a NIC's queues and your memory.
+#pragma once
+
+#include <pktverbs/context.hpp>
+#include <pktverbs/flow.hpp>
+#include <pktverbs/flow_rule.hpp>
+#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/mac_address.hpp>
+#include <pktverbs/options.hpp>
+#include <pktverbs/queue.hpp>
+#include <pktverbs/recv_list.hpp>
+#include <pktverbs/recv_pkt.hpp>
+#include <pktverbs/send_list.hpp>
+#include <pktverbs/send_pkt.hpp>
+#include <pktverbs/stats.hpp>
+#include <pktverbs/verbs/device.hpp>

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queue: one queue pair with its completion queues and its packets.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+
+#include <pktverbs/export.hpp>
+#include <pktverbs/options.hpp>
+#include <pktverbs/recv_list.hpp>
+#include <pktverbs/send_list.hpp>
+#include <pktverbs/stats.hpp>
+
+namespace pktverbs {
+
+class Core;
+
+/// Owned by a Context, reached by Context::queue(). Queues are independent of each other.
+/// On one queue, one thread receives and one sends at a time; any thread may release
+/// RecvLists. A debug build (no NDEBUG) stops with a message when two threads meet on one side.
+/// Nothing here throws, allocates, logs or locks per packet, except where it says so.
+class PKTVERBS_EXPORT Queue {
+public:
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+    ~Queue();
+
+    /// Packets that have arrived, at most Limits::max_batch, in completion order. Waits until there is
+    /// one, `timeout` has passed or `stop` was requested; RecvList::outcome() tells which. `forever` never
+    /// times out; zero or less never waits. Failed completions (a frame longer than its buffer) are in
+    /// the list too, with their status.
+    RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+
+    /// Up to `count` free packets to fill; fewer, or none, if the others are still in flight. Never waits.
+    SendList acquire(std::size_t count) noexcept;
+    /// Waits until it has all of `count` (no more than there are), or `timeout` has passed.
+    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout) noexcept;
+    /// Posts the whole list with one doorbell. What could not be posted comes back, first the packet that was
+    /// refused, with the reason in SendList::error(): EMSGSIZE for a packet shorter than an Ethernet
+    /// header, EINVAL for packets of another queue, or what the device said.
+    SendList send(SendList packets) noexcept;
+    /// Waits until no packet is in flight. False if `timeout` passed first.
+    bool flush(std::chrono::nanoseconds timeout) noexcept;
+
+    /// The queue pair is in the error state: it neither receives nor sends until recover().
+    bool in_error() const noexcept;
+    /// The errno of the last device error (Outcome::device_error), or 0.
+    int error() const noexcept;
+    /// Brings a queue pair in error back to work: collects what is still to complete, resets it and posts
+    /// every packet that is not held in a list. Installed flows stay. No other thread may use this queue meanwhile.
+    /// Throws std::system_error if the device refuses a step.
+    void recover();
+
+    /// For event loops: readable when an armed completion arrived. Owned by the queue; level-triggered.
+    int fd() const noexcept;
+    /// Asks for one event at the next arrival. Then call recv(0ns) until it is empty (a packet may have come
+    /// before this), and only then wait for fd(). False if the device refused.
+    bool arm() noexcept;
+    /// Takes the events off fd(); call it when fd() is readable, before arm().
+    void drain() noexcept;
+
+    Stats stats() const noexcept;
+    const Limits& limits() const noexcept;
+
+    ibv_qp* raw() noexcept;
+    ibv_cq* raw_recv_cq() noexcept;
+    ibv_cq* raw_send_cq() noexcept;
+
+private:
+    friend class Core;
+    friend class Context;
+    friend class RecvList;
+    friend class SendList;
+    struct State;
+
+    explicit Queue(std::unique_ptr<State> state) noexcept;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// RecvPkt: a received frame's buffer together with its receive work request.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace pktverbs {
+
+/// Owned by a Context and reached through a RecvList; never made, copied or kept by
+/// itself. Starts with its ibv_recv_wr, so that a list of packets is a work-request chain.
+class RecvPkt {
+public:
+    RecvPkt(const RecvPkt&) = delete;
+    RecvPkt& operator=(const RecvPkt&) = delete;
+
+    /// Exactly the bytes received, Ethernet header first, no FCS. Empty if !ok().
+    std::span<std::uint8_t> bytes() noexcept { return {data(), length_}; }
+    std::span<const std::uint8_t> bytes() const noexcept { return {data(), length_}; }
+    std::size_t length() const noexcept { return length_; }
+
+    /// How the receive completed; IBV_WC_SUCCESS for a whole frame.
+    ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(status_); }
+    bool ok() const noexcept { return status_ == IBV_WC_SUCCESS; }
+
+    /// When the device received the frame, in nanoseconds of the device's clock (see
+    /// Limits::timestamp_clock); zero if the device gives none, and on a failed packet.
+    std::chrono::nanoseconds timestamp() const noexcept {
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
+    }
+    /// The device checked the IPv4 and TCP or UDP checksums and found them right. False also means "not checked".
+    bool checksum_ok() const noexcept { return (flags_ & IBV_WC_IP_CSUM_OK) != 0; }
+    /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0.
+    std::uint32_t flow_tag() const noexcept { return flow_tag_; }
+
+    /// The work request underneath. Its wr_id is the library's.
+    ibv_recv_wr* raw() noexcept { return &wr_; }
+
+private:
+    friend class Queue;
+    friend class RecvList;
+    friend struct RecvPktLayout;
+
+    RecvPkt() noexcept = default;
+    std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sge_.addr); }
+    RecvPkt* next() const noexcept { return reinterpret_cast<RecvPkt*>(wr_.next); }
+    void set_next(RecvPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_recv_wr*>(pkt); }
+
+    ibv_recv_wr wr_{};
+    ibv_sge sge_{};
+    std::uint32_t length_ : 24 = 0;
+    std::uint32_t status_ : 8 = 0;
+    std::uint32_t flow_tag_ : 24 = 0;
+    std::uint32_t flags_ : 8 = 0;
+    std::uint64_t timestamp_ = 0;
+};
+
+/// What the lists rely on: the work request comes first, and a packet is one cache line.
+struct RecvPktLayout {
+    static_assert(std::is_standard_layout_v<RecvPkt>);
+    static_assert(offsetof(RecvPkt, wr_) == 0);
+    static_assert(sizeof(RecvPkt) == 64);
+};
+
+}  // namespace pktverbs

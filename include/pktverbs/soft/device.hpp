@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The soft device: a verbs device in software with raw packet queue pairs and flow steering.
+#pragma once
+
+#include <string_view>
+
+#include <pktverbs/export.hpp>
+#include <pktverbs/mac_address.hpp>
+#include <pktverbs/verbs/device.hpp>
+
+namespace pktverbs::soft {
+
+struct WireOptions {
+    /// All zero: one of its own for every open, locally administered.
+    MacAddress mac;
+    /// Bytes, without the Ethernet header.
+    std::uint32_t mtu = 9000;
+};
+
+/// A soft device on the in-memory wire `name`. Every open is a further NIC on that wire.
+PKTVERBS_EXPORT verbs::Device wire_device(std::string_view name, const WireOptions& options = {});
+
+/// A soft device on an AF_PACKET socket of a Linux interface. Every open is a further NIC
+/// on that interface; opening needs CAP_NET_RAW. Throws std::system_error (ENODEV) for an unknown interface.
+PKTVERBS_EXPORT verbs::Device packet_device(std::string_view interface);
+
+/// The soft device's control verbs.
+PKTVERBS_EXPORT const verbs::Provider& provider() noexcept;
+
+}  // namespace pktverbs::soft

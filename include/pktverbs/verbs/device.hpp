@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device: something that can be opened, and the control verbs that go with it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <pktverbs/export.hpp>
+#include <pktverbs/verbs/provider.hpp>
+
+namespace pktverbs::verbs {
+
+/// Frames that reached a device but no queue, since it was opened, by reason. What a
+/// device does not count stays 0.
+struct DeviceDrops {
+    std::uint64_t out_of_buffer = 0;  ///< a flow matched, but its queue had no packet posted
+    std::uint64_t unmatched = 0;      ///< no flow matched
+    std::uint64_t by_rule = 0;        ///< a drop rule matched
+    std::uint64_t not_ready = 0;      ///< a flow matched, but its queue was not ready to receive
+    std::uint64_t oversize = 0;       ///< longer than the port's MTU allows
+    std::uint64_t link = 0;           ///< lost below the device: the kernel's ring was full
+
+    std::uint64_t total() const noexcept { return out_of_buffer + unmatched + by_rule + not_ready + oversize + link; }
+};
+
+/// A value, cheap to copy. What it names is opened by provider->open_device(handle.get());
+/// `handle` and `provider` must outlive the opened context.
+struct Device {
+    /// The device string it came from: "mlx5_0/1", "packet:eth0", "wire:test".
+    std::string name;
+    /// The port to use, counted from 1.
+    std::uint8_t port = 1;
+    std::shared_ptr<ibv_device> handle;
+    const Provider* provider = nullptr;
+    /// The netdev behind the port ("eth4"); empty if there is none.
+    std::string interface;
+    /// The MTU of the port in bytes, without the Ethernet header; 0 if it isn't known.
+    std::uint32_t mtu = 0;
+    /// What the user should be told about how this device was chosen; mostly empty.
+    std::string note;
+    /// Reads the drop counters of an opened context; null if the device has none. Never throws.
+    DeviceDrops (*read_drops)(const Device&, ibv_context*) = nullptr;
+    /// A string that opens a device which *can* do raw packets on the same interface; empty if none is known.
+    std::string alternative;
+};
+
+/// The devices that libibverbs knows of, one per port. Empty on a machine without RDMA.
+PKTVERBS_EXPORT std::vector<Device> list_hardware_devices();
+
+/// The verbs device and port behind a netdev, found by sysfs and, failing that, by the
+/// GID that holds its MAC address. Empty handle if there is none.
+PKTVERBS_EXPORT Device find_hardware_device(std::string_view interface);
+
+/// The verbs device `name` ("mlx5_0", or "mlx5_0/2" with its port).
+/// Throws std::system_error: ENODEV if libibverbs has no such device, EINVAL for a bad port.
+PKTVERBS_EXPORT Device hardware_device(std::string_view name);
+
+}  // namespace pktverbs::verbs
+
+namespace pktverbs {
+
+using verbs::Device;
+
+/// Finds the device that a device string names:
+///
+///   eth4              the verbs device behind that interface; if it has none, the soft
+///                     device on that interface (Device::note says so)
+///   ibv:mlx5_0/1      a verbs device and port, outright
+///   packet:eth0       the soft device on an AF_PACKET socket
+///   wire:NAME         the soft device on an in-memory wire of this process
+///
+/// Throws std::system_error (EINVAL for a string it can't read, ENODEV for a device or
+/// interface that is not there) with the string and the reason in the message.
+PKTVERBS_EXPORT Device find_device(std::string_view text);
+
+/// Every device that find_device would give a raw packet device for, real ones first.
+PKTVERBS_EXPORT std::vector<Device> list_devices();
+
+}  // namespace pktverbs

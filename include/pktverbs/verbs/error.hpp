@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Error: the one funnel from verbs' three error conventions to std::system_error.
+#pragma once
+
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <pktverbs/export.hpp>
+
+namespace pktverbs::verbs {
+
+/// What failed: "cannot VERB OBJECT: cause (what to do)".
+struct Action {
+    std::string_view verb;    ///< the libibverbs name without ibv_: "create_qp"
+    std::string_view what;    ///< in words: "create a raw packet queue pair"
+    std::string_view object;  ///< what on: "mlx5_0"
+};
+
+/// Throws std::system_error with `error` (an errno) and, where the verb and the errno
+/// have a likely cause, what to do about it.
+[[noreturn]] PKTVERBS_EXPORT void throw_error(int error, const Action& action);
+
+/// The hint that throw_error adds for a verb and an errno; empty if it knows none.
+PKTVERBS_EXPORT std::string_view error_hint(std::string_view verb, int error) noexcept;
+
+/// Verbs that give a pointer: null means failure, with errno. Some forget to set it, so
+/// it is cleared first, and a forgotten one becomes EIO.
+template <class Call>
+auto* check_pointer(const Action& action, Call&& call) {
+    errno = 0;
+    auto* result = std::forward<Call>(call)();
+    if (!result) throw_error(errno ? errno : EIO, action);
+    return result;
+}
+
+/// Verbs that give a number: a positive errno, -1 with errno, or a negative errno.
+template <class Call>
+void check_result(const Action& action, Call&& call) {
+    errno = 0;
+    const int result = std::forward<Call>(call)();
+    if (result == 0) return;
+    throw_error(result > 0 ? result : errno ? errno : -result, action);
+}
+
+}  // namespace pktverbs::verbs

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handle: sole ownership of one verbs object, destroyed by the provider that made it.
+#pragma once
+
+#include <memory>
+
+#include <pktverbs/verbs/provider.hpp>
+
+namespace pktverbs::verbs {
+
+/// Calls one slot of a provider's table. A destroy verb that fails is ignored: a
+/// destructor has nobody to tell.
+template <class Object, int (*Provider::*slot)(Object*)>
+struct Destroyer {
+    const Provider* provider = nullptr;
+    void operator()(Object* object) const noexcept { (provider->*slot)(object); }
+};
+
+template <class Object, int (*Provider::*slot)(Object*)>
+using Handle = std::unique_ptr<Object, Destroyer<Object, slot>>;
+
+using ContextHandle = Handle<ibv_context, &Provider::close_device>;
+using PdHandle = Handle<ibv_pd, &Provider::dealloc_pd>;
+using MrHandle = Handle<ibv_mr, &Provider::dereg_mr>;
+using CompChannelHandle = Handle<ibv_comp_channel, &Provider::destroy_comp_channel>;
+using CqHandle = Handle<ibv_cq, &Provider::destroy_cq>;
+using QpHandle = Handle<ibv_qp, &Provider::destroy_qp>;
+using FlowHandle = Handle<ibv_flow, &Provider::destroy_flow>;
+
+}  // namespace pktverbs::verbs

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Provider: the control verbs as a table, so that a device can bring its own.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include <pktverbs/export.hpp>
+
+namespace pktverbs::verbs {
+
+/// Every slot has the name, signature and error convention of the libibverbs function
+/// ibv_NAME and its man page. Every slot is callable: what a device can't do gives
+/// EOPNOTSUPP, in that verb's convention. The data path (post, poll, req_notify) is not
+/// here: it goes through the function pointers in ibv_context.
+///
+/// libibverbs' own control functions must not be called on a context that came from
+/// another provider: they reach into state that only libibverbs makes.
+struct Provider {
+    ibv_context* (*open_device)(ibv_device*);
+    int (*close_device)(ibv_context*);
+    int (*query_device)(ibv_context*, ibv_device_attr*);
+    int (*query_device_ex)(ibv_context*, const ibv_query_device_ex_input*, ibv_device_attr_ex*);
+    int (*query_port)(ibv_context*, std::uint8_t port, ibv_port_attr*);
+    int (*query_gid)(ibv_context*, std::uint8_t port, int index, ibv_gid*);
+    int (*get_async_event)(ibv_context*, ibv_async_event*);
+    void (*ack_async_event)(ibv_async_event*);
+    ibv_pd* (*alloc_pd)(ibv_context*);
+    int (*dealloc_pd)(ibv_pd*);
+    ibv_mr* (*reg_mr)(ibv_pd*, void* addr, std::size_t length, int access);
+    int (*dereg_mr)(ibv_mr*);
+    ibv_comp_channel* (*create_comp_channel)(ibv_context*);
+    int (*destroy_comp_channel)(ibv_comp_channel*);
+    int (*get_cq_event)(ibv_comp_channel*, ibv_cq**, void** cq_context);
+    void (*ack_cq_events)(ibv_cq*, unsigned count);
+    ibv_cq* (*create_cq)(ibv_context*, int cqe, void* cq_context, ibv_comp_channel*, int comp_vector);
+    ibv_cq_ex* (*create_cq_ex)(ibv_context*, ibv_cq_init_attr_ex*);
+    int (*destroy_cq)(ibv_cq*);
+    ibv_qp* (*create_qp)(ibv_pd*, ibv_qp_init_attr*);
+    int (*query_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask, ibv_qp_init_attr*);
+    int (*modify_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask);
+    int (*destroy_qp)(ibv_qp*);
+    ibv_flow* (*create_flow)(ibv_qp*, ibv_flow_attr*);
+    int (*destroy_flow)(ibv_flow*);
+};
+
+/// libibverbs' own functions: real hardware and SoftRoCE.
+PKTVERBS_EXPORT const Provider& hardware_provider() noexcept;
+
+}  // namespace pktverbs::verbs

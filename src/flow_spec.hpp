@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlowSpec: a flow rule in the form that ibv_create_flow takes.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <pktverbs/flow_rule.hpp>
+
+namespace pktverbs {
+
+/// The attribute and its specs, back to back in one block, in network order.
+class FlowSpec {
+public:
+    /// `rule` must have passed check(); `own_mac` is what its own_mac() means; `port` counts from 1.
+    FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t port) noexcept;
+
+    /// Valid while this object lives and is not moved.
+    ibv_flow_attr* attr() noexcept { return reinterpret_cast<ibv_flow_attr*>(bytes_.data()); }
+
+private:
+    template <class Spec>
+    Spec& append(ibv_flow_spec_type type) noexcept;
+
+    static constexpr std::size_t capacity = sizeof(ibv_flow_attr) + sizeof(ibv_flow_spec_eth) +
+                                            sizeof(ibv_flow_spec_ipv6) + sizeof(ibv_flow_spec_tcp_udp) +
+                                            sizeof(ibv_flow_spec_action_tag) + sizeof(ibv_flow_spec_action_drop);
+    alignas(ibv_flow_attr) std::array<std::byte, capacity> bytes_{};
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlowMatch: one flow as the soft device understands it.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <cstdint>
+
+#include "soft/frame_key.hpp"
+
+namespace pktverbs::soft {
+
+/// A frame matches when (key & mask) == value, in all words.
+struct FlowMatch {
+    FrameKey value{};
+    FrameKey mask{};
+    ibv_flow_attr_type type = IBV_FLOW_ATTR_NORMAL;
+    std::uint16_t priority = 0;
+    bool dont_trap = false;
+    bool drop = false;
+    std::uint32_t tag = 0;
+
+    bool matches(const FrameKey& key) const noexcept;
+};
+
+/// Reads an ibv_flow_attr and the specs behind it, as ibv_create_flow takes them. Returns 0, or the
+/// errno that a NIC gives: EINVAL for a malformed or contradicting one, EOPNOTSUPP for what is not modelled.
+int read_flow_attr(const ibv_flow_attr& attr, FlowMatch& match) noexcept;
+
+}  // namespace pktverbs::soft

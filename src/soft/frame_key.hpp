@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// FrameKey: what flow steering looks at, taken from a frame.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace pktverbs::soft {
+
+/// One cache line, matched as eight words. Multi-byte fields are as on the wire (big endian). A
+/// field that the frame does not have is 0, and its flag is not set.
+struct alignas(64) FrameKey {
+    /// Which fields the frame has; matched like a field.
+    enum Flag : std::uint8_t {
+        has_vlan = 1,  ///< vlan_tci
+        is_ipv4 = 2,
+        is_ipv6 = 4,
+        has_ports = 8,  ///< src_port, dst_port: TCP or UDP, and the first fragment or not a fragment
+    };
+
+    std::uint8_t dst_mac[6];
+    std::uint16_t ether_type;  ///< after the last VLAN tag
+    std::uint8_t src_mac[6];
+    std::uint16_t vlan_tci;   ///< of the outermost tag: 802.1Q or 802.1ad
+    std::uint8_t src_ip[16];  ///< IPv4 in the first four
+    std::uint8_t dst_ip[16];
+    std::uint16_t src_port;
+    std::uint16_t dst_port;
+    std::uint32_t flow_label;  ///< IPv6: low 20 bits
+    std::uint8_t protocol;     ///< IPv6: after extension headers
+    std::uint8_t tos;          ///< or traffic class
+    std::uint8_t ttl;          ///< or hop limit
+    std::uint8_t flags;        ///< Flag
+    std::uint8_t reserved[4];
+
+    using Words = std::array<std::uint64_t, 8>;
+    Words words() const noexcept { return std::bit_cast<Words>(*this); }
+};
+static_assert(sizeof(FrameKey) == 64);
+
+/// Never reads past `frame`; whatever is cut short or malformed is left out from there on.
+FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept;
+
+}  // namespace pktverbs::soft

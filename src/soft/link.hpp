@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Link: what a soft device sends and receives frames through.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <pktverbs/mac_address.hpp>
+
+#include "soft/flow_match.hpp"
+
+namespace pktverbs::soft {
+
+/// A frame to send, in the sender's registered memory; checked by the device. Valid during the call.
+struct TxFrame {
+    const ibv_sge* sges;
+    std::uint32_t sge_count;  ///< at least 1
+    std::uint32_t length;     ///< of all of them
+};
+
+/// A received frame, whole and contiguous. Valid during the call.
+struct RxFrame {
+    const std::uint8_t* data;
+    std::uint32_t length;
+    bool checksum_ok = false;        ///< IPv4 and L4 checksums were found right
+    std::uint64_t timestamp_ns = 0;  ///< CLOCK_REALTIME; 0: the device takes its own if anyone asks
+};
+
+/// Where received frames go: the device.
+class Sink {
+public:
+    virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
+    /// The link came up or went down.
+    virtual void link_changed(bool up) noexcept = 0;
+
+protected:
+    ~Sink() = default;
+};
+
+/// One end of something that carries frames. Made by opening a device, which calls attach() once, then the rest.
+class Link {
+public:
+    virtual ~Link() = default;
+
+    virtual MacAddress mac() const noexcept = 0;
+    /// Bytes, without the Ethernet header.
+    virtual std::uint32_t mtu() const noexcept = 0;
+    virtual bool up() const noexcept = 0;
+
+    /// Where to deliver, from now on until detach(). A link may deliver from receive(), or at any time
+    /// from another end's thread.
+    virtual void attach(Sink& sink) = 0;
+    /// No delivery is under way when this returns, and none comes after it.
+    virtual void detach() noexcept = 0;
+
+    /// Sends frames in order. Returns how many it took; fewer than all means: again when
+    /// send_fd() is writable. One call at a time.
+    virtual std::size_t send(std::span<const TxFrame> frames) noexcept = 0;
+
+    /// Delivers up to about `most` frames that wait in the link. Called, one call at a time, when
+    /// wants_receive() is set and a completion queue runs empty. Never blocks.
+    virtual void receive(std::size_t most) noexcept = 0;
+    bool wants_receive() const noexcept { return wants_receive_.load(std::memory_order_relaxed); }
+
+    /// Readable when receive() would deliver; -1 if the link delivers by itself.
+    virtual int receive_fd() const noexcept { return -1; }
+    /// Writable when send() would take more; -1 if it always does.
+    virtual int send_fd() const noexcept { return -1; }
+
+    /// The flows now in force: the link may keep back any frame that none of them matches. Called before the
+    /// first frame is wanted, and on each change. Returns 0 or an errno, and then the old ones stay.
+    virtual int set_flows(std::span<const FlowMatch* const>) noexcept { return 0; }
+
+    /// Frames lost in the link since it was opened (the kernel's ring was full), and frames dropped as too long.
+    virtual std::uint64_t lost() noexcept { return 0; }
+
+protected:
+    std::atomic<bool> wants_receive_{false};
+};
+
+}  // namespace pktverbs::soft
