@@ -2,7 +2,7 @@
 // Stats: a snapshot of a queue's or a context's counters.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <infiniband/verbs.h>
 
 #include <array>
