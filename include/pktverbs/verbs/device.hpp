@@ -13,8 +13,9 @@
 
 namespace pktverbs::verbs {
 
-/// Frames that reached a device but no queue, since it was opened, by reason. What a
-/// device does not count stays 0.
+/// Frames that reached a device but no queue, by reason. What a device does not count stays 0.
+/// Soft devices count from when they were opened, hardware from when its driver was loaded:
+/// for the latter, subtract a first reading.
 struct DeviceDrops {
     std::uint64_t out_of_buffer = 0;  ///< a flow matched, but its queue had no packet posted
     std::uint64_t unmatched = 0;      ///< no flow matched
