@@ -20,7 +20,7 @@ private:
 };
 
 struct Hint {
-    std::string_view verb;  // matches from the start: "query_" is all of them
+    std::string_view verb;  // matches from the start: "query_" is all of them, "" every verb
     int error;
     std::string_view text;
 };
@@ -40,13 +40,11 @@ constexpr std::string_view locked_memory =
     "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program";
 constexpr std::string_view no_steering =
     "no flow steering on this device: for a ConnectX-3, load mlx4_core with log_num_mgm_entry_size=-1";
-constexpr std::string_view open_files = "too many open files: raise ulimit -n";
 
 constexpr std::array hints{
     Hint{"open_device", EPERM, no_access},
     Hint{"open_device", EACCES, no_access},
     Hint{"open_device", ENODEV, gone},
-    Hint{"open_device", EMFILE, open_files},
     Hint{"create_qp", EPERM, no_raw_rights},
     Hint{"create_qp", EOPNOTSUPP, no_raw_packets},
     Hint{"create_qp", ENOSYS, no_raw_packets},
@@ -54,8 +52,6 @@ constexpr std::array hints{
     Hint{"create_qp", ENOMEM, too_much_work},
     Hint{"create_cq", EINVAL, too_many_completions},
     Hint{"create_cq", ENOMEM, too_many_completions},
-    Hint{"create_comp_channel", EMFILE, open_files},
-    Hint{"create_comp_channel", ENFILE, "too many open files on this machine: raise fs.file-max"},
     Hint{"reg_mr", ENOMEM, locked_memory},
     Hint{"reg_mr", EAGAIN, locked_memory},
     Hint{"reg_mr", EFAULT, "some of that memory is not mapped, or not writable"},
@@ -69,7 +65,15 @@ constexpr std::array hints{
     Hint{"create_flow", ENOSYS, no_steering},
     Hint{"create_flow", ENXIO, no_steering},
     Hint{"query_", ENODEV, gone},
+    Hint{"", EMFILE, "too many open files: raise ulimit -n"},
+    Hint{"", ENFILE, "too many open files on this machine: raise fs.file-max"},
 };
+
+/// What stands between "open", "query the port of" or "create a queue pair" and the object.
+std::string_view joint(std::string_view what) {
+    const auto last = what.substr(what.rfind(' ') + 1);
+    return last == what || last == "of" || last == "for" ? " " : " on ";
+}
 
 }  // namespace
 
@@ -90,9 +94,7 @@ void throw_error(int error, std::string_view what, std::string_view hint) {
 
 void throw_error(int error, const Action& action) {
     std::string what{action.what};
-    if (!action.object.empty()) {
-        what.append(what.find(' ') == std::string::npos ? " " : " on ").append(action.object);
-    }
+    if (!action.object.empty()) what.append(joint(action.what)).append(action.object);
     throw_error(error, what, error_hint(action.verb, error));
 }
 

@@ -35,6 +35,19 @@ TEST(Error, PutsTheObjectRightBehindAOneWordVerb) {
                  {"cannot open mlx5_0: No such device (", "removed"});
 }
 
+TEST(Error, PutsTheObjectRightBehindAPreposition) {
+    expect_words(expect_error(EIO,
+                              [] {
+                                  throw_error(EIO, {"query_port", "query the port of", "mlx5_0"});
+                              }),
+                 {"cannot query the port of mlx5_0: Input/output error"});
+    expect_words(expect_error(EIO,
+                              [] {
+                                  throw_error(EIO, {"eventfd", "make an eventfd for", "wire:x"});
+                              }),
+                 {"cannot make an eventfd for wire:x: Input/output error"});
+}
+
 TEST(Error, NeedsNoObject) {
     EXPECT_EQ(expect_error(EIO,
                            [] {
@@ -91,6 +104,9 @@ TEST(ErrorHint, KnowsTheLikelyCauses) {
              Case{"create_cq", EINVAL, "fewer packets"},
              Case{"create_cq_ex", ENOMEM, "fewer packets"},
              Case{"create_comp_channel", EMFILE, "ulimit -n"},
+             Case{"open_device", EMFILE, "ulimit -n"},
+             Case{"eventfd", EMFILE, "ulimit -n"},
+             Case{"epoll_create1", ENFILE, "fs.file-max"},
              Case{"reg_mr", ENOMEM, "ulimit -l unlimited"},
              Case{"reg_mr", EAGAIN, "CAP_IPC_LOCK"},
              Case{"reg_mr", EFAULT, "not mapped"},

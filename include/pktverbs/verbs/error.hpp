@@ -15,8 +15,8 @@ namespace pktverbs::verbs {
 /// What failed: "cannot VERB OBJECT: cause (what to do)".
 struct Action {
     std::string_view verb;    ///< the libibverbs name without ibv_: "create_qp"
-    std::string_view what;    ///< in words: "create a raw packet queue pair", or just "open"
-    std::string_view object;  ///< "mlx5_0": "... on mlx5_0", or "open mlx5_0" if `what` is one word; may be empty
+    std::string_view what;    ///< in words: "create a raw packet queue pair", "query the port of", "open"
+    std::string_view object;  ///< "mlx5_0", put behind `what`, with "on" where that is needed; may be empty
 };
 
 /// Throws std::system_error with `error` (an errno) and, where the verb and the errno
