@@ -174,6 +174,10 @@ std::optional<std::vector<sock_filter>> compile_flow(const FlowMatch& flow, cons
     auto value = std::bit_cast<KeyBytes>(flow.value);
     auto always = std::bit_cast<KeyBytes>(section.always);
     const auto unknown = std::bit_cast<KeyBytes>(section.unknown);
+    if (flow.type == IBV_FLOW_ATTR_MC_DEFAULT) {  // its specs don't say so
+        mask[0] |= 1;
+        value[0] |= 1;
+    }
     for (std::size_t i = 0; i < mask.size(); ++i) {
         if (value[i] & ~mask[i]) return std::nullopt;  // matches nothing at all
         mask[i] = static_cast<std::uint8_t>(mask[i] & ~unknown[i]);
