@@ -10,7 +10,8 @@ complain() {
     bad=1
 }
 
-readelf -d "$library" | grep -qF "Library soname: [$soname]" || complain "the soname is not $soname"
+dynamic=$(readelf -d "$library")
+[[ $dynamic == *"Library soname: [$soname]"* ]] || complain "the soname is not $soname"
 
 # A class counts as public if a public header defines it; naming it there is not enough.
 headers=$(find "$include" -name '*.hpp' -exec cat {} +)
