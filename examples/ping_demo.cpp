@@ -63,7 +63,7 @@ int ping(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& s
     example::Pinger pinger{ctx, job};
     pinger.run(stop);
     pinger.print_summary();
-    return pinger.received() > 0 ? 0 : 1;
+    return pinger.counts().received > 0 ? 0 : 1;
 }
 
 int ping_and_respond(pktverbs::Context& ctx, pktverbs::Context& peer, const Arguments& args,

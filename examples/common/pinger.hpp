@@ -47,13 +47,13 @@ public:
         const auto start = Clock::now();
         auto next_send = start;
         for (;;) {
-            if (const auto now = Clock::now(); sent_ < job_.count && now >= next_send) {
-                send(++sent_);
+            if (const auto now = Clock::now(); counts_.sent < job_.count && now >= next_send) {
+                send(++counts_.sent);
                 next_send = std::max(next_send + job_.interval, now);
             }
             give_up_overdue(Clock::now());
-            const bool all_sent = sent_ == job_.count;
-            const bool all_done = oldest_ > sent_;
+            const bool all_sent = counts_.sent == job_.count;
+            const bool all_done = oldest_ > counts_.sent;
             if (stop.stop_requested() || (all_sent && all_done)) break;
             auto wake = all_sent ? Clock::time_point::max() : next_send;
             if (!all_done) wake = std::min(wake, probe(oldest_).sent + job_.timeout);
@@ -65,20 +65,27 @@ public:
         elapsed_ = Clock::now() - start;
     }
 
-    std::uint64_t received() const noexcept { return received_; }
+    struct Counts {
+        std::uint64_t sent = 0;        ///< also the number of the last request; the first is 1
+        std::uint64_t received = 0;    ///< requests with a right reply, late ones included
+        std::uint64_t duplicates = 0;  ///< further replies to the same request
+        std::uint64_t bad = 0;         ///< replies with the wrong content
+    };
+    const Counts& counts() const noexcept { return counts_; }
 
     void print_summary() const {
         using milliseconds = std::chrono::duration<double, std::milli>;
-        fmt::print("\n--- {} ping statistics ---\n{} packets transmitted, {} received, ", job_.peer, sent_, received_);
-        if (duplicates_ > 0) fmt::print("+{} duplicates, ", duplicates_);
-        if (bad_ > 0) fmt::print("+{} bad, ", bad_);
-        const std::uint64_t lost = sent_ - received_;
+        fmt::print("\n--- {} ping statistics ---\n{} packets transmitted, {} received, ", job_.peer, counts_.sent,
+                   counts_.received);
+        if (counts_.duplicates > 0) fmt::print("+{} duplicates, ", counts_.duplicates);
+        if (counts_.bad > 0) fmt::print("+{} bad, ", counts_.bad);
+        const std::uint64_t lost = counts_.sent - counts_.received;
         fmt::print("{:.3g}% loss, time {:.0f}ms\n",
-                   sent_ == 0 ? 0 : 100 * static_cast<double>(lost) / static_cast<double>(sent_),
+                   counts_.sent == 0 ? 0 : 100 * static_cast<double>(lost) / static_cast<double>(counts_.sent),
                    milliseconds{elapsed_}.count());
-        if (received_ == 0) return;
-        const double mean = sum_ms_ / static_cast<double>(received_);
-        const double variance = sum_of_squares_ / static_cast<double>(received_) - mean * mean;
+        if (counts_.received == 0) return;
+        const double mean = sum_ms_ / static_cast<double>(counts_.received);
+        const double variance = sum_of_squares_ / static_cast<double>(counts_.received) - mean * mean;
         fmt::print("rtt min/avg/max/mdev = {:.3f}/{:.3f}/{:.3f}/{:.3f} ms\n", min_ms_, mean, max_ms_,
                    std::sqrt(std::max(variance, 0.0)));
     }
@@ -115,7 +122,7 @@ private:
 
     /// Gives up the requests whose time has passed; what comes later is still counted.
     void give_up_overdue(Clock::time_point now) {
-        for (; oldest_ <= sent_; ++oldest_) {
+        for (; oldest_ <= counts_.sent; ++oldest_) {
             Probe& oldest = probe(oldest_);
             if (oldest.state == State::waiting) {
                 if (now < oldest.sent + job_.timeout) return;
@@ -149,11 +156,11 @@ private:
                    echo->sequence, ip->ttl, ms, duplicate ? " (duplicate)" : "");
         std::fflush(stdout);
         if (duplicate) {
-            ++duplicates_;
+            ++counts_.duplicates;
             return;
         }
         asked.state = State::answered;
-        ++received_;
+        ++counts_.received;
         sum_ms_ += ms;
         sum_of_squares_ += ms * ms;
         min_ms_ = std::min(min_ms_, ms);
@@ -161,7 +168,7 @@ private:
     }
 
     void report_bad(std::string_view why) {
-        ++bad_;
+        ++counts_.bad;
         fmt::print("bad answer from {}: {}\n", job_.peer, why);
     }
 
@@ -169,11 +176,8 @@ private:
     Job job_;
     std::vector<Probe> probes_;
     std::uint16_t identifier_ = static_cast<std::uint16_t>(std::random_device{}());
-    std::uint64_t sent_ = 0;    // the number of the last request; the first is 1
     std::uint64_t oldest_ = 1;  // the first request that may still be answered in time
-    std::uint64_t received_ = 0;
-    std::uint64_t duplicates_ = 0;
-    std::uint64_t bad_ = 0;
+    Counts counts_;
     std::chrono::nanoseconds elapsed_{};
     double sum_ms_ = 0;
     double sum_of_squares_ = 0;
