@@ -1,1 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/context.hpp>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "core.hpp"
+#include "deadline.hpp"
+#include "flow_registry.hpp"
+#include "queue_state.hpp"
+
+namespace pktverbs {
+
+Context::Context(std::string_view device, const Options& options) : Context(find_device(device), options) {}
+
+Context::Context(Device device, const Options& options)
+    : core_{new Core{std::move(device), options}, &Core::release} {}
+
+Context::Context(Context&&) noexcept = default;
+Context& Context::operator=(Context&&) noexcept = default;
+Context::~Context() = default;
+
+void Context::close() {
+    if (!core_) return;
+    if (const std::uint32_t held = core_->held(); held != 0)
+        throw std::system_error{EBUSY, std::generic_category(),
+                                fmt::format("cannot close {}: {} packets are still held in lists (let the lists end, "
+                                            "or release them, first)",
+                                            core_->device.name, held)};
+    core_.reset();
+}
+
+RecvList Context::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    Core& core = *core_;
+    if (core.queues.size() == 1) return core.queues.front()->recv(timeout, std::move(stop));
+    return core.recv(timeout, stop);
+}
+
+SendList Context::send(SendList packets) noexcept {
+    // A queue refuses what is not its own.
+    Queue* const queue = packets.queue_;
+    const bool ours = queue && &queue->state_->core == core_.get();
+    return (ours ? *queue : *core_->queues.front()).send(std::move(packets));
+}
+
+bool Context::flush(std::chrono::nanoseconds timeout) noexcept {
+    const auto start = std::chrono::steady_clock::now();
+    bool done = true;
+    for (const auto& queue : core_->queues) {
+        const auto spent = std::chrono::steady_clock::now() - start;
+        done &= queue->flush(timeout == forever ? forever : timeout - spent);
+    }
+    return done;
+}
+
+Flow Context::install(const FlowRule& rule, std::size_t queue) {
+    if (queue >= core_->queues.size())
+        throw std::system_error{EINVAL, std::generic_category(),
+                                fmt::format("cannot install a flow on queue {}: there are {}", queue,
+                                            core_->queues.size())};
+    return core_->flows->install(rule, core_->queues[queue]->raw());
+}
+
+void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue) {
+    const std::lock_guard lock{core_->slots_mutex};
+    const auto at = core_->slots.find(slot);
+    // The same again would be refused as a duplicate of itself.
+    if (at != core_->slots.end() && at->second.rule == rule && at->second.queue == queue) return;
+    Flow flow = install(rule, queue);
+    core_->slots.insert_or_assign(slot, Core::Slot{rule, queue, std::move(flow)});
+}
+
+void Context::clear_flow(std::size_t slot) {
+    const std::lock_guard lock{core_->slots_mutex};
+    core_->slots.erase(slot);
+}
+
+std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }
+Queue& Context::queue(std::size_t index) noexcept { return *core_->queues[index]; }
+
+int Context::fd() const noexcept { return core_->all_fds ? core_->all_fds.get() : core_->queues.front()->fd(); }
+
+bool Context::arm() noexcept {
+    bool armed = true;
+    for (const auto& queue : core_->queues) armed &= queue->arm();
+    return armed;
+}
+
+void Context::drain() noexcept {
+    for (const auto& queue : core_->queues) queue->drain();
+}
+
+const Device& Context::device() const noexcept { return core_->device; }
+const Limits& Context::limits() const noexcept { return core_->limits; }
+
+Stats Context::stats() const {
+    Stats sum;
+    for (const auto& queue : core_->queues) sum += queue->stats();
+    if (core_->device.read_drops) sum.drops = core_->device.read_drops(core_->device, core_->context.get());
+    return sum;
+}
+
+ibv_port_attr Context::port() const {
+    ibv_port_attr port{};
+    verbs::check_result(core_->action("query_port", "query the port of"), [&] {
+        return core_->device.provider->query_port(core_->context.get(), core_->device.port, &port);
+    });
+    return port;
+}
+
+ibv_context* Context::raw() noexcept { return core_->context.get(); }
+ibv_pd* Context::raw_pd() noexcept { return core_->pd.get(); }
+
+}  // namespace pktverbs

@@ -1,1 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core.hpp"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include <pktverbs/ipv6_address.hpp>
+
+#include "flow_registry.hpp"
+#include "queue_state.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::uint32_t ethernet_header = 14;
+constexpr std::uint32_t longest_packet = (1U << 24) - 1;
+constexpr std::uint32_t most_queues = 1024;
+
+[[noreturn]] void refuse(int error, const std::string& message) {
+    throw std::system_error{error, std::generic_category(), message};
+}
+
+void check(const Options& options, const std::string& device) {
+    if (options.max_packet_size < ethernet_header || options.max_packet_size > longest_packet)
+        refuse(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
+                                   options.max_packet_size, ethernet_header, longest_packet));
+    if (options.send_packets == none && options.recv_packets == none)
+        refuse(EINVAL, fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+    if (options.queues == 0 || options.queues > most_queues)
+        refuse(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device, options.queues,
+                                   most_queues));
+}
+
+/// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev.
+MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
+    for (int i = 0; i < gid_count; ++i) {
+        ibv_gid gid{};
+        if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
+        const std::uint8_t* raw = gid.raw;
+        const MacAddress mac{MacAddress::Bytes{static_cast<std::uint8_t>(raw[8] ^ 0x02), raw[9], raw[10], raw[13],
+                                               raw[14], raw[15]}};
+        Ipv6Address::Bytes bytes;
+        std::copy_n(raw, bytes.size(), bytes.begin());
+        if (Ipv6Address::link_local(mac) == Ipv6Address{bytes}) return mac;
+    }
+    std::string text;
+    std::ifstream{"/sys/class/net/" + device.interface + "/address"} >> text;
+    return MacAddress::parse(text).value_or(MacAddress{});
+}
+
+}  // namespace
+
+Core::Core(Device device_opened, const Options& options)
+    : device{std::move(device_opened)},
+      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    if (!wake_fd) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
+    check(options, device.name);
+    const verbs::Provider& provider = *device.provider;
+    context = verbs::ContextHandle{
+        verbs::check_pointer(action("open_device", "open"), [&] { return provider.open_device(device.handle.get()); }),
+        {&provider}};
+
+    ibv_device_attr_ex extended{};
+    ibv_device_attr& attr = extended.orig_attr;
+    verbs::check_result(action("query_device", "query"),
+                        [&] { return provider.query_device(context.get(), &attr); });
+    std::uint64_t clock_khz = 0;
+    if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
+        extended.completion_timestamp_mask != 0)
+        clock_khz = extended.hca_core_clock;
+    limits.timestamps = clock_khz != 0;
+
+    ibv_port_attr port{};
+    verbs::check_result(action("query_port", "query the port of"),
+                        [&] { return provider.query_port(context.get(), device.port, &port); });
+    if (port.link_layer != IBV_LINK_LAYER_ETHERNET)
+        refuse(EOPNOTSUPP, fmt::format("cannot open {}: port {} is not Ethernet (raw packets need a port whose link "
+                                       "layer is Ethernet; on ConnectX, mlxconfig LINK_TYPE_P{}=2)",
+                                       device.name, device.port, device.port));
+    if (options.require_link && port.state != IBV_PORT_ACTIVE)
+        refuse(ENETDOWN, fmt::format("cannot open {}: the link of port {} is down (plug the cable, ip link set {} up, "
+                                     "or open with require_link = false)",
+                                     device.name, device.port,
+                                     device.interface.empty() ? "INTERFACE" : device.interface));
+    limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
+    limits.mtu = device.mtu;
+
+    pd = verbs::PdHandle{verbs::check_pointer(action("alloc_pd", "allocate a protection domain"),
+                                              [&] { return provider.alloc_pd(context.get()); }),
+                         {&provider}};
+    flows = std::make_shared<FlowRegistry>(device, limits.mac);
+    for (std::uint32_t i = 0; i < options.queues; ++i) {
+        queues.push_back(
+            std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz)}});
+        queues.back()->start();
+        queue_pointers.push_back(queues.back().get());
+    }
+    limits = queues.front()->limits();
+    limits.buffer_bytes *= queues.size();
+    pollfds.resize(queues.size() + 1);
+    if (queues.size() > 1 && limits.recv_packets != 0) make_event_loop_fd();
+}
+
+void Core::make_event_loop_fd() {
+    all_fds = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
+    if (!all_fds) verbs::throw_error(errno, action("epoll_create1", "make an epoll instance for"));
+    for (const auto& queue : queues) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        if (epoll_ctl(all_fds.get(), EPOLL_CTL_ADD, queue->fd(), &event) != 0)
+            verbs::throw_error(errno, action("epoll_ctl", "watch the queues of"));
+    }
+}
+
+Core::~Core() { close(); }
+
+void Core::close() noexcept {
+    slots.clear();
+    if (flows) flows->close();
+    for (const auto& queue : queues) {
+        queue->state_->close();
+        queue->state_->closed = true;
+    }
+    pd.reset();
+    context.reset();
+}
+
+std::uint32_t Core::held() const noexcept {
+    std::uint32_t held = 0;
+    for (const auto& queue : queues) held += queue->state_->held();
+    return held;
+}
+
+void Core::release(Core* core) noexcept {
+    const std::uint32_t held = core->held();
+    core->held_after_close_ = held;
+    core->close();
+    if (held == 0) delete core;
+}
+
+void Core::packets_returned(std::uint32_t count) noexcept {
+    if (held_after_close_.fetch_sub(count) == count) delete this;
+}
+
+}  // namespace pktverbs

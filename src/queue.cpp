@@ -1,1 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/queue.hpp>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "core.hpp"
+#include "deadline.hpp"
+#include "queue_state.hpp"
+
+namespace pktverbs {
+
+Queue::Queue(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {}
+Queue::~Queue() = default;
+
+bool Queue::in_error() const noexcept { return state_->in_error; }
+int Queue::error() const noexcept { return state_->error; }
+const Limits& Queue::limits() const noexcept { return state_->limits; }
+ibv_qp* Queue::raw() noexcept { return state_->qp.get(); }
+ibv_cq* Queue::raw_recv_cq() noexcept { return state_->recv_cq.get(); }
+ibv_cq* Queue::raw_send_cq() noexcept { return state_->send_cq.get(); }
+
+void Queue::start() {
+    State& state = *state_;
+    const verbs::Provider& provider = *state.core.device.provider;
+    const auto step = [&](ibv_qp_state to, int mask, std::string_view what) {
+        ibv_qp_attr attr{};
+        attr.qp_state = to;
+        attr.port_num = state.core.device.port;
+        verbs::check_result(state.core.action("modify_qp", what),
+                            [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE | mask); });
+    };
+    step(IBV_QPS_INIT, IBV_QP_PORT, "bring a queue pair to INIT");
+    step(IBV_QPS_RTR, 0, "bring a queue pair to RTR");
+    if (state.limits.send_packets != 0) step(IBV_QPS_RTS, 0, "bring a queue pair to RTS");
+
+    const std::uint32_t waiting = state.parked_count;
+    post_parked();
+    const std::uint32_t refused = state.parked_count;
+    if (refused != 0)
+        verbs::throw_error(state.post_error != 0 ? state.post_error.load() : EIO,
+                           state.core.action("post_recv", fmt::format("post {} of {} receive packets", refused, waiting)));
+}
+
+void Queue::recover() {
+    State& state = *state_;
+    const SideGuard receiving{state.recv_side};
+    const SideGuard sending{state.send_side};
+    const verbs::Provider& provider = *state.core.device.provider;
+    const auto step = [&](ibv_qp_state to, std::string_view what) {
+        ibv_qp_attr attr{};
+        attr.qp_state = to;
+        verbs::check_result(state.core.action("modify_qp", what),
+                            [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE); });
+    };
+    step(IBV_QPS_ERR, "bring a queue pair to ERR");
+    // Everything posted completes now, as flushed if nothing else. Frames that had come whole are kept for recv.
+    const Deadline deadline{std::chrono::seconds{1}};
+    while (state.posted != 0 || state.in_flight != 0) {
+        state.saved.append(poll_recv(state.limits.recv_packets));
+        reclaim();
+        if (deadline.passed()) verbs::throw_error(ETIMEDOUT, state.core.action("poll_cq", "flush a queue pair"));
+    }
+    step(IBV_QPS_RESET, "reset a queue pair");
+    state.in_error = false;
+    state.error = 0;
+    start();
+}
+
+Stats Queue::stats() const noexcept {
+    const State& state = *state_;
+    Stats stats;
+    stats.recv_packets = state.packets_received.value();
+    stats.recv_bytes = state.bytes_received.value();
+    stats.sent_packets = state.packets_sent.value();
+    stats.sent_bytes = state.bytes_sent.value();
+    for (std::size_t i = 0; i < stats.recv_errors.size(); ++i) {
+        stats.recv_errors[i] = state.recv_errors[i].value();
+        stats.send_errors[i] = state.send_errors[i].value();
+    }
+    stats.empty_wakeups = state.empty_wakeups.value();
+    stats.starvations = state.starvations.value();
+    stats.refused_posts = state.refused_receives + state.refused_sends.value();
+    stats.largest_batch = static_cast<std::uint32_t>(state.largest_batch.value());
+    stats.posted_now = state.posted;
+    stats.in_flight = state.in_flight;
+    return stats;
+}
+
+}  // namespace pktverbs

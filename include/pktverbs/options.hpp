@@ -45,6 +45,8 @@ struct Options {
     bool huge_pages = false;
     /// Put the buffers on the device's NUMA node, where it has one.
     bool local_numa_node = false;
+    /// Refuse to open a port whose link is down, instead of waiting silently for it to come up.
+    bool require_link = true;
     /// Ask for receive timestamps and flow tags, where the device has them.
     bool timestamps = false;
     WaitMode wait = WaitMode::block;
@@ -64,7 +66,6 @@ struct Limits {
     std::uint32_t max_inline = 0;
     std::size_t buffer_bytes = 0;    ///< memory registered for buffers, all queues
     bool timestamps = false;         ///< packets carry timestamps and flow tags
-    std::uint64_t timestamp_hz = 0;  ///< rate of the device's raw clock; RecvPkt::timestamp() is already in ns
 };
 
 }  // namespace pktverbs

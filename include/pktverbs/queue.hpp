@@ -79,6 +79,23 @@ private:
     struct State;
 
     explicit Queue(std::unique_ptr<State> state) noexcept;
+    void start();
+
+    RecvList poll_recv(std::uint32_t most) noexcept;
+    RecvList next_list() noexcept;
+    std::uint32_t poll_batch(RecvList& list, std::uint32_t most) noexcept;
+    std::uint32_t poll_extended(RecvList& list, std::uint32_t most) noexcept;
+    void park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
+    void failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept;
+    std::size_t give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
+    std::size_t post_parked() noexcept;
+
+    void reclaim() noexcept;
+    void retire(SendPkt& newest, bool ok) noexcept;
+    void put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept;
+    template <class Done>
+    bool wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept;
+
     std::unique_ptr<State> state_;
 };
 

@@ -98,7 +98,17 @@ public:
 private:
     friend class Queue;
     friend class Context;
+    friend class Core;
     explicit RecvList(Outcome outcome) noexcept : outcome_{outcome} {}
+    // Leaves the packet's own next as it is: the last one is ended once, by whoever fills the list.
+    void push_back(RecvPkt& pkt) noexcept {
+        if (tail_)
+            tail_->set_next(&pkt);
+        else
+            head_ = &pkt;
+        tail_ = &pkt;
+        ++size_;
+    }
 
     Queue* queue_ = nullptr;
     RecvPkt* head_ = nullptr;

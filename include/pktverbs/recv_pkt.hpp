@@ -29,8 +29,8 @@ public:
     ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(status_); }
     bool ok() const noexcept { return status_ == IBV_WC_SUCCESS; }
 
-    /// When the device received the frame, in nanoseconds of the device's clock (see
-    /// Limits::timestamp_clock); zero if the device gives none, and on a failed packet.
+    /// When the device received the frame, in nanoseconds of the device's own clock: a NIC's runs from some
+    /// start of its own, the soft device's is CLOCK_REALTIME. Zero without Limits::timestamps, and on a failed packet.
     std::chrono::nanoseconds timestamp() const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
     }

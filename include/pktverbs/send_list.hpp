@@ -80,6 +80,7 @@ public:
     }
 
 private:
+    friend class Context;
     friend class Queue;
 
     Queue* queue_ = nullptr;

@@ -55,7 +55,9 @@ private:
     std::uint32_t capacity_ = 0;
     // Position in the order of posting: tells how many packets a completion retires.
     std::uint32_t sequence_ = 0;
-    std::uint64_t reserved_[5]{};
+    // Bytes posted on the queue up to and including this packet.
+    std::uint64_t bytes_until_ = 0;
+    std::uint64_t reserved_[4]{};
 };
 
 /// What the lists rely on: the work request comes first, and a packet is whole cache lines.

@@ -1,1 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "soft/completion_channel.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+#include "soft/completion_queue.hpp"
+#include "soft/nic.hpp"
+
+namespace pktverbs::soft {
+
+namespace {
+
+int add(int epoll_fd, int fd, std::uint32_t events) noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+void modify(int epoll_fd, int fd, std::uint32_t events) noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
+}
+
+}  // namespace
+
+CompletionChannel::CompletionChannel(Nic& nic)
+    : ibv_comp_channel{}, nic_{nic}, receive_fd_{nic.link().receive_fd()}, send_fd_{nic.link().send_fd()} {
+    context = nic.context_base();
+    fd = epoll_create1(EPOLL_CLOEXEC);
+    event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0 || event_fd_ < 0 || add(fd, event_fd_, EPOLLIN) != 0 ||
+        (receive_fd_ >= 0 && add(fd, receive_fd_, 0) != 0) || (send_fd_ >= 0 && add(fd, send_fd_, 0) != 0)) {
+        const int error = errno;
+        if (fd >= 0) close(fd);
+        if (event_fd_ >= 0) close(event_fd_);
+        throw std::system_error{error, std::generic_category(), "cannot make a completion channel"};
+    }
+}
+
+CompletionChannel::~CompletionChannel() {
+    close(fd);
+    close(event_fd_);
+}
+
+bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
+    const std::lock_guard lock{mutex_};
+    if (!first_) return false;
+    CompletionQueue& queue = *first_;
+    if (--queue.pending_events == 0) {
+        first_ = queue.next_with_events;
+        queue.next_with_events = nullptr;
+        if (!first_) last_ = nullptr;
+    }
+    ++queue.events_given;
+    if (!first_) clear_event_fd();
+    *cq = queue.base();
+    *cq_context = queue.cq_context;
+    return true;
+}
+
+void CompletionChannel::clear_event_fd() noexcept {
+    std::uint64_t count;
+    [[maybe_unused]] const auto got = read(event_fd_, &count, sizeof count);
+}
+
+int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
+    for (;;) {
+        if (pop(cq, cq_context)) return 0;
+        nic_.work();
+        if (pop(cq, cq_context)) return 0;
+        {
+            const std::lock_guard lock{mutex_};
+            if (armed_ == 0) watch_receive(false);
+        }
+        if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) {
+            errno = EAGAIN;
+            return -1;
+        }
+        pollfd waiting{fd, POLLIN, 0};
+        if (poll(&waiting, 1, -1) < 0) return -1;
+    }
+}
+
+void CompletionChannel::notify(CompletionQueue& queue) noexcept {
+    const std::lock_guard lock{mutex_};
+    --armed_;
+    if (queue.pending_events++ > 0) return;
+    if (last_)
+        last_->next_with_events = &queue;
+    else
+        first_ = &queue;
+    const bool was_empty = first_ == &queue;
+    last_ = &queue;
+    if (!was_empty) return;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto put = write(event_fd_, &one, sizeof one);
+}
+
+void CompletionChannel::forget(CompletionQueue& queue) noexcept {
+    const std::lock_guard lock{mutex_};
+    CompletionQueue* before = nullptr;
+    for (CompletionQueue* at = first_; at; before = at, at = at->next_with_events) {
+        if (at != &queue) continue;
+        (before ? before->next_with_events : first_) = at->next_with_events;
+        if (last_ == at) last_ = before;
+        if (!first_) clear_event_fd();
+        return;
+    }
+}
+
+void CompletionChannel::armed() noexcept {
+    const std::lock_guard lock{mutex_};
+    ++armed_;
+    watch_receive(true);
+}
+
+void CompletionChannel::disarmed() noexcept {
+    const std::lock_guard lock{mutex_};
+    --armed_;
+}
+
+void CompletionChannel::watch_receive(bool on) noexcept {
+    if (watching_ == on || receive_fd_ < 0) return;
+    watching_ = on;
+    modify(fd, receive_fd_, on ? static_cast<std::uint32_t>(EPOLLIN) : 0U);
+}
+
+void CompletionChannel::watch_send(bool on) noexcept {
+    if (send_fd_ >= 0) modify(fd, send_fd_, on ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+}
+
+}  // namespace pktverbs::soft

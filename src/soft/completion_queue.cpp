@@ -1,1 +1,185 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "soft/completion_queue.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include "soft/completion_channel.hpp"
+#include "soft/nic.hpp"
+#include "soft/queue_pair.hpp"
+
+namespace pktverbs::soft {
+
+CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_of_user, CompletionChannel* channel_used,
+                                 std::uint64_t wc_flags)
+    : ibv_cq_ex{},
+      nic_{nic},
+      channel_{channel_used},
+      ring_{std::make_unique<Completion[]>(std::bit_ceil(entries))},
+      mask_{std::bit_ceil(entries) - 1},
+      wants_timestamps_{(wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+                                     IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0} {
+    context = nic.context_base();
+    channel = channel_used;
+    cq_context = context_of_user;
+    cqe = static_cast<int>(mask_ + 1);
+    pthread_mutex_init(&mutex, nullptr);
+    pthread_cond_init(&cond, nullptr);
+    install_readers();
+}
+
+CompletionQueue::~CompletionQueue() {
+    if (armed_ != Armed::no) channel_->disarmed();
+    if (channel_) channel_->forget(*this);
+    pthread_cond_destroy(&cond);
+    pthread_mutex_destroy(&mutex);
+}
+
+void CompletionQueue::Writer::hold(CompletionQueue& queue) noexcept {
+    if (queue_) queue_->mutex_.unlock();
+    queue_ = &queue;
+    queue.mutex_.lock();
+}
+
+void CompletionQueue::push(const Completion& completion) noexcept {
+    if (tail_ - head_ > mask_) [[unlikely]]
+        return overrun();
+    ring_[tail_ & mask_] = completion;
+    ++tail_;
+    if (armed_ == Armed::no) return;
+    if (armed_ == Armed::for_errors && completion.status == IBV_WC_SUCCESS) return;
+    armed_ = Armed::no;
+    channel_->notify(*this);
+}
+
+// ibv_poll_cq(3): after an overrun there is an asynchronous event, and the queue can't be used any more.
+void CompletionQueue::overrun() noexcept {
+    if (overrun_) return;
+    overrun_ = true;
+    ibv_async_event event{};
+    event.event_type = IBV_EVENT_CQ_ERR;
+    event.element.cq = base();
+    nic_.raise(event);
+}
+
+std::uint32_t CompletionQueue::take(std::uint32_t count, Completion* out) noexcept {
+    const std::lock_guard lock{mutex_};
+    const std::uint32_t taken = std::min(count, tail_ - head_);
+    for (std::uint32_t i = 0; i < taken; ++i) {
+        out[i] = ring_[head_++ & mask_];
+        out[i].queue_pair->reclaim(out[i]);
+    }
+    return taken;
+}
+
+int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
+    const std::lock_guard lock{mutex_};
+    const std::uint32_t taken = std::min(static_cast<std::uint32_t>(count), tail_ - head_);
+    if (taken == 0) return overrun_ ? -EIO : 0;
+    for (std::uint32_t i = 0; i < taken; ++i) {
+        const Completion& completion = ring_[head_++ & mask_];
+        ibv_wc& wc = wcs[i];
+        wc.wr_id = completion.wr_id;
+        wc.status = static_cast<ibv_wc_status>(completion.status);
+        wc.opcode = completion.is_send ? IBV_WC_SEND : IBV_WC_RECV;
+        wc.vendor_err = 0;
+        wc.byte_len = completion.byte_len;
+        wc.imm_data = 0;
+        wc.qp_num = completion.queue_pair->qp_num;
+        wc.src_qp = 0;
+        wc.wc_flags = completion.wc_flags;
+        wc.pkey_index = 0;
+        wc.slid = 0;
+        wc.sl = 0;
+        wc.dlid_path_bits = 0;
+        completion.queue_pair->reclaim(completion);
+    }
+    return static_cast<int>(taken);
+}
+
+int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
+    if (count <= 0) return count < 0 ? -EINVAL : 0;
+    const int taken = take(count, wcs);
+    if (taken == count || taken < 0 || !nic_.has_work()) return taken;
+    nic_.work();
+    const int more = take(count - taken, wcs + taken);
+    return more < 0 ? taken : taken + more;
+}
+
+int CompletionQueue::arm(bool solicited_only) noexcept {
+    if (!channel_) return 0;
+    const std::lock_guard lock{mutex_};
+    if (armed_ == Armed::no) channel_->armed();
+    // A weaker request never takes back a stronger one (InfiniBand specification, volume 1, 11.4.2.2).
+    if (!solicited_only || armed_ == Armed::for_any)
+        armed_ = Armed::for_any;
+    else
+        armed_ = Armed::for_errors;
+    return 0;
+}
+
+void CompletionQueue::forget(const QueuePair& queue_pair) noexcept {
+    const auto is_its = [&](const Completion& completion) { return completion.queue_pair == &queue_pair; };
+    {
+        const std::lock_guard lock{mutex_};
+        std::uint32_t kept = head_;
+        for (std::uint32_t i = head_; i != tail_; ++i)
+            if (!is_its(ring_[i & mask_])) ring_[kept++ & mask_] = ring_[i & mask_];
+        tail_ = kept;
+    }
+    const std::lock_guard lock{poll_mutex_};
+    const auto first = fetched_.begin() + fetched_next_;
+    const auto last = fetched_.begin() + fetched_count_;
+    fetched_count_ = static_cast<std::uint32_t>(std::remove_if(first, last, is_its) - fetched_.begin());
+}
+
+bool CompletionQueue::fetch() noexcept {
+    if (fetched_next_ == fetched_count_) {
+        fetched_next_ = 0;
+        fetched_count_ = take(batch, fetched_.data());
+        if (fetched_count_ == 0 && nic_.has_work()) {
+            nic_.work();
+            fetched_count_ = take(batch, fetched_.data());
+        }
+        if (fetched_count_ == 0) return false;
+    }
+    current_ = fetched_[fetched_next_++];
+    wr_id = current_.wr_id;
+    status = static_cast<ibv_wc_status>(current_.status);
+    return true;
+}
+
+void CompletionQueue::install_readers() noexcept {
+    start_poll = [](ibv_cq_ex* cq, ibv_poll_cq_attr* attr) -> int {
+        auto& queue = *static_cast<CompletionQueue*>(cq);
+        if (attr && attr->comp_mask != 0) return EINVAL;
+        queue.poll_mutex_.lock();
+        if (queue.fetch()) return 0;
+        queue.poll_mutex_.unlock();  // ibv_create_cq_ex(3): no end_poll after a failed start_poll
+        return ENOENT;
+    };
+    next_poll = [](ibv_cq_ex* cq) -> int { return static_cast<CompletionQueue*>(cq)->fetch() ? 0 : ENOENT; };
+    end_poll = [](ibv_cq_ex* cq) { static_cast<CompletionQueue*>(cq)->poll_mutex_.unlock(); };
+    read_opcode = [](ibv_cq_ex* cq) {
+        return static_cast<CompletionQueue*>(cq)->current_.is_send ? IBV_WC_SEND : IBV_WC_RECV;
+    };
+    read_vendor_err = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
+    read_byte_len = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.byte_len; };
+    read_imm_data = [](ibv_cq_ex*) -> __be32 { return 0; };
+    read_qp_num = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.queue_pair->qp_num; };
+    read_src_qp = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
+    read_wc_flags = [](ibv_cq_ex* cq) -> unsigned { return static_cast<CompletionQueue*>(cq)->current_.wc_flags; };
+    read_slid = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
+    read_sl = [](ibv_cq_ex*) -> std::uint8_t { return 0; };
+    read_dlid_path_bits = [](ibv_cq_ex*) -> std::uint8_t { return 0; };
+    read_completion_ts = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.timestamp_ns; };
+    read_cvlan = [](ibv_cq_ex*) -> std::uint16_t { return 0; };
+    read_flow_tag = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.flow_tag; };
+    read_tm_info = [](ibv_cq_ex*, ibv_wc_tm_info* info) { *info = {}; };
+    read_completion_wallclock_ns = [](ibv_cq_ex* cq) {
+        return static_cast<CompletionQueue*>(cq)->current_.timestamp_ns;
+    };
+}
+
+}  // namespace pktverbs::soft

@@ -21,10 +21,14 @@ struct FlowMatch {
     std::uint32_t tag = 0;
 
     bool matches(const FrameKey& key) const noexcept;
+
+    bool operator==(const FlowMatch&) const = default;
 };
 
 /// Reads an ibv_flow_attr and the specs behind it, as ibv_create_flow takes them. Returns 0, or the
 /// errno that a NIC gives: EINVAL for a malformed or contradicting one, EOPNOTSUPP for what is not modelled.
+/// `match` changes only when it returns 0. Specs may come in any order. Never reads past attr.size bytes.
+/// `attr` must be the caller's own object, not a member of a packed struct: g++ would pass a copy of that alone.
 int read_flow_attr(const ibv_flow_attr& attr, FlowMatch& match) noexcept;
 
 }  // namespace pktverbs::soft

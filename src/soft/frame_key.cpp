@@ -1,1 +1,191 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes a FrameKey from a frame's bytes.
+#include "soft/frame_key.hpp"
+
+#include <cstring>
+
+namespace pktverbs::soft {
+
+namespace {
+
+constexpr std::size_t ethernet_bytes = 14;
+constexpr std::size_t tag_bytes = 4;
+constexpr std::size_t ipv4_bytes = 20;
+constexpr std::size_t ipv6_bytes = 40;
+constexpr std::size_t ports_bytes = 4;
+// More than any real frame has, and a bound on the time that one frame can cost.
+constexpr int most_tags = 8;
+constexpr int most_extension_headers = 16;
+
+constexpr bool little_endian = std::endian::native == std::endian::little;
+
+/// A number as it lies in memory when it came from the wire.
+constexpr std::uint16_t wire16(std::uint16_t value) {
+    return little_endian ? static_cast<std::uint16_t>(value << 8 | value >> 8) : value;
+}
+constexpr std::uint32_t wire32(std::uint32_t value) {
+    if (!little_endian) return value;
+    return value << 24 | (value & 0xff00) << 8 | (value >> 8 & 0xff00) | value >> 24;
+}
+
+constexpr std::uint16_t type_ipv4 = wire16(0x0800);
+constexpr std::uint16_t type_ipv6 = wire16(0x86dd);
+constexpr std::uint16_t type_customer_tag = wire16(0x8100);
+constexpr std::uint16_t type_service_tag = wire16(0x88a8);
+constexpr std::uint8_t protocol_tcp = 6;
+constexpr std::uint8_t protocol_udp = 17;
+
+template <class T>
+T load(const std::uint8_t* bytes) noexcept {
+    T value;
+    std::memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+/// `value` at byte `offset` of a word.
+template <std::size_t offset, class T>
+constexpr std::uint64_t at(T value) noexcept {
+    static_assert(offset + sizeof(T) <= 8);
+    return std::uint64_t{value} << 8 * (little_endian ? offset : 8 - offset - sizeof(T));
+}
+
+/// Keys are written in whole words and matched in whole words: a load that is wider than the store it reads from
+/// waits for the store buffer to drain, which would cost more than all the rest.
+void set_word(FrameKey& key, std::size_t index, std::uint64_t word) noexcept {
+    std::memcpy(reinterpret_cast<std::uint8_t*>(&key) + 8 * index, &word, sizeof word);
+}
+
+constexpr bool is_tag(std::uint16_t ether_type) noexcept {
+    return ether_type == type_customer_tag || ether_type == type_service_tag;
+}
+
+constexpr bool has_ports(std::uint8_t protocol) noexcept {
+    return protocol == protocol_udp || protocol == protocol_tcp;
+}
+
+void set_header_fields(FrameKey& key, std::uint8_t protocol, std::uint8_t tos, std::uint8_t ttl,
+                       std::uint8_t flags) noexcept {
+    set_word(key, 7, at<0>(protocol) | at<1>(tos) | at<2>(ttl) | at<3>(flags));
+}
+
+/// False if there is no whole IPv4 header.
+bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
+    if (packet.size() < ipv4_bytes) return false;
+    const std::uint8_t* const ip = packet.data();
+    const std::size_t header_bytes = 4 * std::size_t{ip[0] & 0x0fU};
+    if (ip[0] >> 4 != 4 || header_bytes < ipv4_bytes || header_bytes > packet.size()) return false;
+
+    const std::uint8_t protocol = ip[9];
+    const bool first = (load<std::uint16_t>(ip + 6) & wire16(0x1fff)) == 0;
+    set_word(key, 2, at<0>(load<std::uint32_t>(ip + 12)));
+    set_word(key, 4, at<0>(load<std::uint32_t>(ip + 16)));
+    flags = static_cast<std::uint8_t>(flags | FrameKey::is_ipv4);
+    if (has_ports(protocol) && first && packet.size() - header_bytes >= ports_bytes) [[likely]] {
+        set_word(key, 6, at<0>(load<std::uint32_t>(ip + header_bytes)));
+        flags = static_cast<std::uint8_t>(flags | FrameKey::has_ports);
+    }
+    set_header_fields(key, protocol, ip[1], ip[8], flags);
+    return true;
+}
+
+/// What follows IPv6's extension headers.
+struct Payload {
+    std::uint8_t protocol = 0;            ///< 0: not found
+    std::span<const std::uint8_t> bytes;  ///< empty when it is not the packet's beginning
+};
+
+/// Walks the chain (RFC 8200 section 4, RFC 4302 for the authentication header), whose first header is `next`.
+Payload skip_extension_headers(std::uint8_t next, std::span<const std::uint8_t> rest) noexcept {
+    enum : std::uint8_t { hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, destination = 60 };
+    bool first = true;
+    for (int headers = 0; headers <= most_extension_headers; ++headers) {
+        const bool is_extension =
+            next == hop_by_hop || next == routing || next == fragment || next == authentication || next == destination;
+        if (!is_extension) return {next, first ? rest : std::span<const std::uint8_t>{}};
+        // Past the beginning of a fragmented packet there are no more headers to see.
+        if (!first || rest.size() < 8) return {};
+
+        std::size_t bytes = 8;
+        if (next == fragment) {
+            first = (load<std::uint16_t>(rest.data() + 2) & wire16(0xfff8)) == 0;
+        } else if (next == authentication) {
+            bytes = 4 * (std::size_t{rest[1]} + 2);
+        } else {
+            bytes = 8 * (std::size_t{rest[1]} + 1);
+        }
+        if (bytes > rest.size()) return {};
+        next = rest[0];
+        rest = rest.subspan(bytes);
+    }
+    return {};
+}
+
+/// False if there is no whole IPv6 header.
+bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
+    if (packet.size() < ipv6_bytes) return false;
+    const std::uint8_t* const ip = packet.data();
+    if (ip[0] >> 4 != 6) return false;
+
+    std::uint8_t protocol = ip[6];
+    std::span<const std::uint8_t> payload = packet.subspan(ipv6_bytes);
+    if (!has_ports(protocol)) {
+        const Payload found = skip_extension_headers(protocol, payload);
+        protocol = found.protocol;
+        payload = found.bytes;
+    }
+    set_word(key, 2, load<std::uint64_t>(ip + 8));
+    set_word(key, 3, load<std::uint64_t>(ip + 16));
+    set_word(key, 4, load<std::uint64_t>(ip + 24));
+    set_word(key, 5, load<std::uint64_t>(ip + 32));
+    flags = static_cast<std::uint8_t>(flags | FrameKey::is_ipv6);
+    std::uint32_t ports = 0;
+    if (has_ports(protocol) && payload.size() >= ports_bytes) {
+        ports = load<std::uint32_t>(payload.data());
+        flags = static_cast<std::uint8_t>(flags | FrameKey::has_ports);
+    }
+    const std::uint32_t flow_label = load<std::uint32_t>(ip) & wire32(0x000fffff);
+    set_word(key, 6, at<0>(ports) | at<4>(flow_label));
+    const auto traffic_class = static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
+    set_header_fields(key, protocol, traffic_class, ip[7], flags);
+    return true;
+}
+
+}  // namespace
+
+FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept {
+    FrameKey key{};
+    if (frame.size() < ethernet_bytes) return key;
+    const std::uint8_t* const bytes = frame.data();
+    std::size_t offset = ethernet_bytes;
+    std::uint16_t ether_type = load<std::uint16_t>(bytes + 12);
+    std::uint16_t vlan_tci = 0;
+    std::uint8_t flags = 0;
+    if (is_tag(ether_type)) [[unlikely]] {
+        for (int tags = 0; tags < most_tags && is_tag(ether_type); ++tags) {
+            if (frame.size() - offset < tag_bytes) {
+                ether_type = 0;  // of what the tag is for, nothing is there
+                break;
+            }
+            if (tags == 0) {
+                vlan_tci = load<std::uint16_t>(bytes + offset);
+                flags = FrameKey::has_vlan;
+            }
+            ether_type = load<std::uint16_t>(bytes + offset + 2);
+            offset += tag_bytes;
+        }
+    }
+    set_word(key, 0, at<0>(load<std::uint32_t>(bytes)) | at<4>(load<std::uint16_t>(bytes + 4)) | at<6>(ether_type));
+    set_word(key, 1, at<0>(load<std::uint32_t>(bytes + 6)) | at<4>(load<std::uint16_t>(bytes + 10)) | at<6>(vlan_tci));
+
+    const std::span<const std::uint8_t> packet = frame.subspan(offset);
+    bool is_ip = false;
+    if (ether_type == type_ipv4) [[likely]] {
+        is_ip = parse_ipv4(packet, flags, key);
+    } else if (ether_type == type_ipv6) {
+        is_ip = parse_ipv6(packet, flags, key);
+    }
+    if (!is_ip) set_header_fields(key, 0, 0, 0, flags);
+    return key;
+}
+
+}  // namespace pktverbs::soft

@@ -30,7 +30,7 @@ struct alignas(64) FrameKey {
     std::uint16_t src_port;
     std::uint16_t dst_port;
     std::uint32_t flow_label;  ///< IPv6: low 20 bits
-    std::uint8_t protocol;     ///< IPv6: after extension headers
+    std::uint8_t protocol;     ///< IPv6: after extension headers; 0 if they are cut short
     std::uint8_t tos;          ///< or traffic class
     std::uint8_t ttl;          ///< or hop limit
     std::uint8_t flags;        ///< Flag
@@ -38,10 +38,14 @@ struct alignas(64) FrameKey {
 
     using Words = std::array<std::uint64_t, 8>;
     Words words() const noexcept { return std::bit_cast<Words>(*this); }
+
+    bool operator==(const FrameKey&) const = default;
 };
 static_assert(sizeof(FrameKey) == 64);
 
-/// Never reads past `frame`; whatever is cut short or malformed is left out from there on.
+/// Never reads past `frame`; whatever is cut short or malformed is left out from there on. Without a whole
+/// Ethernet header the key is all zero. The frame's end is taken for the packet's: the length fields of IP and
+/// UDP are not looked at, so padding counts as payload, and checksums are not verified.
 FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept;
 
 }  // namespace pktverbs::soft

@@ -1,1 +1,234 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "soft/nic.hpp"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <system_error>
+
+#include "soft/completion_channel.hpp"
+#include "soft/completion_queue.hpp"
+#include "soft/frame_key.hpp"
+#include "soft/queue_pair.hpp"
+
+namespace pktverbs::soft {
+
+namespace {
+
+constexpr std::size_t receive_batch = 256;
+constexpr std::uint32_t ethernet_header = 14;
+constexpr std::uint32_t vlan_tags = 8;  // two of them may come on top of the MTU (IEEE 802.1ad)
+
+struct SoftFlow : ibv_flow {
+    QueuePair* queue_pair;
+};
+
+}  // namespace
+
+Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
+    : verbs_context{}, link_{std::move(link_opened)} {
+    sz = sizeof(verbs_context);
+    context.device = opened;
+    context.cmd_fd = -1;
+    context.num_comp_vectors = 1;
+    context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+    context.async_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    if (context.async_fd < 0) throw std::system_error{errno, std::generic_category(), "cannot make an eventfd"};
+    pthread_mutex_init(&context.mutex, nullptr);
+    install_verbs(*this);
+    link_->attach(*this);
+}
+
+Nic::~Nic() {
+    link_->detach();
+    pthread_mutex_destroy(&context.mutex);
+    close(context.async_fd);
+}
+
+std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_header + vlan_tags; }
+
+std::uint64_t Nic::timestamp() const noexcept {
+    if (timestamp_users_.load(std::memory_order_relaxed) == 0) return 0;
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void Nic::deliver(std::span<const RxFrame> frames) noexcept {
+    const std::lock_guard lock{receive_mutex_};
+    const std::uint32_t longest = max_frame();
+    const std::uint64_t now = timestamp();
+    CompletionQueue::Writer writer;
+    for (const RxFrame& arrived : frames) {
+        if (arrived.length > longest) [[unlikely]] {
+            oversize_.add(1);
+            continue;
+        }
+        std::span<const Target> targets;
+        const Verdict verdict = flows_.steer(parse_frame({arrived.data, arrived.length}), targets);
+        if (verdict != Verdict::deliver) [[unlikely]] {
+            (verdict == Verdict::drop ? by_rule_ : unmatched_).add(1);
+            continue;
+        }
+        RxFrame frame = arrived;
+        if (frame.timestamp_ns == 0) frame.timestamp_ns = now;
+        for (const Target& target : targets) {
+            switch (target.queue_pair->receive(frame, target.tag, writer)) {
+                case QueuePair::Received::completed: break;
+                case QueuePair::Received::out_of_buffer: out_of_buffer_.add(1); break;
+                case QueuePair::Received::not_ready: not_ready_.add(1); break;
+            }
+        }
+    }
+}
+
+std::size_t Nic::transmit(std::span<const TxFrame> frames) noexcept {
+    const std::lock_guard lock{transmit_mutex_};
+    return link_->send(frames);
+}
+
+void Nic::sending_stalled() noexcept {
+    if (sends_pending_.exchange(true)) return;
+    const std::lock_guard lock{channels_mutex_};
+    for (CompletionChannel* channel : channels_) channel->watch_send(true);
+}
+
+void Nic::work() noexcept {
+    const std::unique_lock working{work_mutex_, std::try_to_lock};
+    if (!working.owns_lock()) return;  // another thread is at it
+    if (sends_pending_.exchange(false)) {
+        {
+            const std::lock_guard lock{objects_mutex_};
+            for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
+        }
+        if (!sends_pending_) {
+            const std::lock_guard lock{channels_mutex_};
+            for (CompletionChannel* channel : channels_) channel->watch_send(false);
+        }
+    }
+    if (link_->wants_receive()) link_->receive(receive_batch);
+}
+
+void Nic::link_changed(bool up) noexcept {
+    ibv_async_event event{};
+    event.event_type = up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;
+    event.element.port_num = 1;
+    raise(event);
+}
+
+void Nic::raise(const ibv_async_event& event) noexcept {
+    {
+        const std::lock_guard lock{events_mutex_};
+        events_.push_back(event);
+    }
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto put = write(context.async_fd, &one, sizeof one);
+}
+
+int Nic::get_async_event(ibv_async_event* event) noexcept {
+    std::uint64_t one;
+    if (read(context.async_fd, &one, sizeof one) < 0) return -1;
+    const std::lock_guard lock{events_mutex_};
+    *event = events_.front();
+    events_.pop_front();
+    return 0;
+}
+
+int Nic::apply_flows() noexcept {
+    std::vector<const FlowMatch*> matches;
+    flows_.matches(matches);
+    return link_->set_flows(matches);
+}
+
+ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) noexcept {
+    FlowMatch match;
+    errno = read_flow_attr(attr, match);
+    if (errno != 0) return nullptr;
+    auto flow = std::make_unique<SoftFlow>();
+    flow->context = &context;
+    flow->queue_pair = &queue_pair;
+    const std::lock_guard lock{receive_mutex_};
+    errno = flows_.add(match, &queue_pair, flow->handle);
+    if (errno != 0) return nullptr;
+    errno = apply_flows();
+    if (errno != 0) {
+        flows_.remove(flow->handle);
+        return nullptr;
+    }
+    ++queue_pair.flows;
+    return flow.release();
+}
+
+int Nic::destroy_flow(ibv_flow* flow) noexcept {
+    const std::unique_ptr<SoftFlow> owned{static_cast<SoftFlow*>(flow)};
+    const std::lock_guard lock{receive_mutex_};
+    flows_.remove(owned->handle);
+    --owned->queue_pair->flows;
+    apply_flows();  // a link that can't narrow its filter delivers too much, which does no harm
+    return 0;
+}
+
+QueuePair* Nic::create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr) {
+    const std::lock_guard lock{objects_mutex_};
+    if (queue_pairs_.size() == max_queue_pairs) {
+        errno = ENOMEM;
+        return nullptr;
+    }
+    auto queue_pair = std::make_unique<QueuePair>(*this, domain, attr, next_number_);
+    queue_pairs_.push_back(queue_pair.get());
+    ++next_number_;
+    ++queue_pair->send_queue().users;
+    ++queue_pair->recv_queue().users;
+    ++objects;
+    return queue_pair.release();
+}
+
+int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
+    {
+        const std::lock_guard lock{receive_mutex_};
+        if (queue_pair.flows > 0) return EBUSY;  // as the kernel counts them
+    }
+    {
+        const std::lock_guard lock{objects_mutex_};
+        std::erase(queue_pairs_, &queue_pair);
+        --queue_pair.send_queue().users;
+        --queue_pair.recv_queue().users;
+        --objects;
+    }
+    ibv_qp_attr attr{};
+    attr.qp_state = IBV_QPS_RESET;
+    queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
+    delete &queue_pair;
+    return 0;
+}
+
+void Nic::add_channel(CompletionChannel& channel) {
+    const std::lock_guard lock{channels_mutex_};
+    channels_.push_back(&channel);
+}
+
+void Nic::remove_channel(CompletionChannel& channel) noexcept {
+    const std::lock_guard lock{channels_mutex_};
+    std::erase(channels_, &channel);
+}
+
+void Nic::quiesce() noexcept {
+    { const std::lock_guard lock{receive_mutex_}; }
+    const std::lock_guard lock{objects_mutex_};
+    for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
+}
+
+verbs::DeviceDrops Nic::drops() const noexcept {
+    return {.out_of_buffer = out_of_buffer_.value(),
+            .unmatched = unmatched_.value(),
+            .by_rule = by_rule_.value(),
+            .not_ready = not_ready_.value(),
+            .oversize = oversize_.value(),
+            .link = link_->lost()};
+}
+
+}  // namespace pktverbs::soft

@@ -1,1 +1,280 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "soft/link/wire.hpp"
+
+#include <pktverbs/soft/wire.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+
+namespace pktverbs::soft {
+
+/// Something at the wire that gets frames.
+class WireEnd {
+public:
+    virtual void arrive(std::span<const RxFrame> frames) noexcept = 0;
+    virtual void link_changed(bool up) noexcept = 0;
+
+    std::optional<std::vector<std::uint8_t>> held;  ///< kept back for reordering; under the medium's lock
+
+protected:
+    ~WireEnd() = default;
+};
+
+/// The wire itself. Its lock is held while a frame is carried, so that frames of several senders
+/// arrive everywhere in one order, and an end that has left gets none.
+class WireMedium {
+public:
+    static std::shared_ptr<WireMedium> named(std::string_view name);
+
+    void join(WireEnd& end) {
+        const std::lock_guard lock{mutex_};
+        ends_.push_back(&end);
+    }
+
+    void leave(WireEnd& end) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (end.held) {
+            ++counters_.lost;
+            end.held.reset();
+        }
+        std::erase(ends_, &end);
+    }
+
+    void carry(const WireEnd& from, std::span<const TxFrame> frames) noexcept {
+        const std::lock_guard lock{mutex_};
+        std::array<RxFrame, batch> carried;
+        for (; !frames.empty(); frames = frames.subspan(std::min(frames.size(), batch))) {
+            const std::size_t count = gather(frames.first(std::min(frames.size(), batch)), carried);
+            counters_.sent += count;
+            for (WireEnd* end : ends_)
+                if (end != &from) pass(*end, std::span{carried}.first(count));
+        }
+    }
+
+    void set_faults(const WireFaults& faults) {
+        const std::lock_guard lock{mutex_};
+        faults_ = faults;
+        faulty_ = faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
+        generator_.seed(faults.seed);
+    }
+
+    void set_link(bool up) {
+        const std::lock_guard lock{mutex_};
+        if (up_.exchange(up) == up) return;
+        for (WireEnd* end : ends_) end->link_changed(up);
+    }
+
+    bool up() const noexcept { return up_.load(std::memory_order_relaxed); }
+
+    WireCounters counters() const {
+        const std::lock_guard lock{mutex_};
+        WireCounters counters = counters_;
+        for (const WireEnd* end : ends_) counters.held += end->held ? 1U : 0U;
+        return counters;
+    }
+
+    void release_held() {
+        const std::lock_guard lock{mutex_};
+        for (WireEnd* end : ends_) deliver_held(*end);
+    }
+
+    template <class Do>
+    void locked(Do&& action) {
+        const std::lock_guard lock{mutex_};
+        action();
+    }
+
+private:
+    static constexpr std::size_t batch = 64;
+
+    /// Frames in one piece are carried from where they are; scattered ones are gathered first.
+    std::size_t gather(std::span<const TxFrame> frames, std::span<RxFrame> carried) {
+        std::size_t scattered = 0;
+        for (const TxFrame& frame : frames)
+            if (frame.sge_count > 1) scattered += frame.length;
+        if (scattered > scratch_.size()) scratch_.resize(scattered);
+        std::uint8_t* at = scratch_.data();
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+            const TxFrame& frame = frames[i];
+            carried[i] = {reinterpret_cast<const std::uint8_t*>(frame.sges[0].addr), frame.length};
+            if (frame.sge_count == 1) continue;
+            carried[i].data = at;
+            for (std::uint32_t part = 0; part < frame.sge_count; ++part) {
+                const ibv_sge& sge = frame.sges[part];
+                if (sge.length == 0) continue;
+                std::memcpy(at, reinterpret_cast<const void*>(sge.addr), sge.length);
+                at += sge.length;
+            }
+        }
+        return frames.size();
+    }
+
+    void pass(WireEnd& end, std::span<const RxFrame> frames) noexcept {
+        counters_.offered += frames.size();
+        if (!up()) {
+            counters_.link_down += frames.size();
+        } else if (!faulty_) {
+            deliver(end, frames);
+            deliver_held(end);  // from before the faults were switched off
+        } else {
+            for (const RxFrame& frame : frames) pass_with_faults(end, frame);
+        }
+    }
+
+    void pass_with_faults(WireEnd& end, const RxFrame& frame) {
+        if (drawn(faults_.loss)) {
+            ++counters_.lost;
+            return;
+        }
+        const int copies = drawn(faults_.duplication) ? 2 : 1;
+        counters_.duplicated += static_cast<unsigned>(copies - 1);
+        for (int i = 0; i < copies; ++i) {
+            std::vector<std::uint8_t> bytes{frame.data, frame.data + frame.length};
+            if (!bytes.empty() && drawn(faults_.corruption)) {
+                const std::uint64_t bit = generator_() % (bytes.size() * 8);
+                bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] ^ (1U << (bit % 8)));
+                ++counters_.corrupted;
+            }
+            if (!end.held && drawn(faults_.reordering)) {
+                ++counters_.reordered;
+                end.held = std::move(bytes);
+                continue;
+            }
+            const RxFrame copy{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
+            deliver(end, {&copy, 1});
+            deliver_held(end);
+        }
+    }
+
+    void deliver(WireEnd& end, std::span<const RxFrame> frames) noexcept {
+        counters_.delivered += frames.size();
+        end.arrive(frames);
+    }
+
+    void deliver_held(WireEnd& end) noexcept {
+        if (!end.held) [[likely]]
+            return;
+        const std::vector<std::uint8_t> bytes = std::move(*end.held);
+        end.held.reset();
+        const RxFrame frame{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
+        deliver(end, {&frame, 1});
+    }
+
+    bool drawn(double chance) { return chance > 0 && std::uniform_real_distribution<>{}(generator_) < chance; }
+
+    mutable std::mutex mutex_;
+    std::vector<WireEnd*> ends_;
+    std::atomic<bool> up_{true};
+    bool faulty_ = false;
+    WireFaults faults_;
+    std::mt19937_64 generator_;
+    WireCounters counters_;
+    std::vector<std::uint8_t> scratch_;
+};
+
+std::shared_ptr<WireMedium> WireMedium::named(std::string_view name) {
+    static std::mutex mutex;
+    static std::map<std::string, std::weak_ptr<WireMedium>, std::less<>> media;
+    const std::lock_guard lock{mutex};
+    std::erase_if(media, [](const auto& entry) { return entry.second.expired(); });
+    std::weak_ptr<WireMedium>& known = media[std::string{name}];
+    if (auto medium = known.lock()) return medium;
+    auto medium = std::make_shared<WireMedium>();
+    known = medium;
+    return medium;
+}
+
+namespace {
+
+// Locally administered, and different for every NIC of the process.
+MacAddress next_mac() {
+    static std::atomic<std::uint32_t> count{0};
+    const std::uint32_t n = ++count;
+    return MacAddress{MacAddress::Bytes{0x02, 0x50, 0x56, static_cast<std::uint8_t>(n >> 16),
+                                        static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)}};
+}
+
+/// A NIC's end.
+class WireLink final : public Link, private WireEnd {
+public:
+    WireLink(const std::string& name, const WireOptions& options)
+        : medium_{WireMedium::named(name)},
+          mac_{options.mac.is_zero() ? next_mac() : options.mac},
+          mtu_{options.mtu} {}
+
+    MacAddress mac() const noexcept override { return mac_; }
+    std::uint32_t mtu() const noexcept override { return mtu_; }
+    bool up() const noexcept override { return medium_->up(); }
+
+    void attach(Sink& sink) override {
+        sink_ = &sink;
+        medium_->join(*this);
+    }
+    void detach() noexcept override { medium_->leave(*this); }
+
+    std::size_t send(std::span<const TxFrame> frames) noexcept override {
+        medium_->carry(*this, frames);
+        return frames.size();
+    }
+    void receive(std::size_t) noexcept override {}
+
+private:
+    void arrive(std::span<const RxFrame> frames) noexcept override { sink_->deliver(frames); }
+    void link_changed(bool up) noexcept override { sink_->link_changed(up); }
+
+    std::shared_ptr<WireMedium> medium_;
+    MacAddress mac_;
+    std::uint32_t mtu_;
+    Sink* sink_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Link> open_wire_link(const std::string& name, const WireOptions& options) {
+    return std::make_unique<WireLink>(name, options);
+}
+
+Wire::Wire(std::string_view name) : medium_{WireMedium::named(name)} {}
+void Wire::set_faults(const WireFaults& faults) { medium_->set_faults(faults); }
+void Wire::set_link(bool up) { medium_->set_link(up); }
+WireCounters Wire::counters() const { return medium_->counters(); }
+void Wire::release_held() { medium_->release_held(); }
+
+class WireTapEnd final : public WireEnd {
+public:
+    explicit WireTapEnd(std::string_view wire) : medium{WireMedium::named(wire)} { medium->join(*this); }
+    ~WireTapEnd() { medium->leave(*this); }
+
+    void arrive(std::span<const RxFrame> frames) noexcept override {
+        for (const RxFrame& frame : frames) arrived.emplace_back(frame.data, frame.data + frame.length);
+    }
+    void link_changed(bool) noexcept override {}
+
+    std::shared_ptr<WireMedium> medium;
+    std::vector<std::vector<std::uint8_t>> arrived;
+};
+
+WireTap::WireTap(std::string_view wire) : end_{std::make_unique<WireTapEnd>(wire)} {}
+WireTap::WireTap(WireTap&&) noexcept = default;
+WireTap& WireTap::operator=(WireTap&&) noexcept = default;
+WireTap::~WireTap() = default;
+
+void WireTap::send(std::span<const std::uint8_t> frame) {
+    const ibv_sge sge{reinterpret_cast<std::uint64_t>(frame.data()), static_cast<std::uint32_t>(frame.size()), 0};
+    const TxFrame sent{&sge, 1, sge.length};
+    end_->medium->carry(*end_, {&sent, 1});
+}
+
+std::vector<std::vector<std::uint8_t>> WireTap::receive() {
+    std::vector<std::vector<std::uint8_t>> frames;
+    end_->medium->locked([&] { frames.swap(end_->arrived); });
+    return frames;
+}
+
+}  // namespace pktverbs::soft

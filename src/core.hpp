@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Core: what a Context owns; it stays until the last packet list has ended.
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <pktverbs/flow.hpp>
+#include <pktverbs/options.hpp>
+#include <pktverbs/queue.hpp>
+#include <pktverbs/verbs/device.hpp>
+#include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/handle.hpp>
+
+#include "file_descriptor.hpp"
+
+namespace pktverbs {
+
+class FlowRegistry;
+
+class Core {
+public:
+    Core(Device device_opened, const Options& options);
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    /// The deleter of a Context's core: closes it, and deletes it now or when the last held packet comes back.
+    static void release(Core* core) noexcept;
+    /// After that: `count` packets of lists have come back.
+    void packets_returned(std::uint32_t count) noexcept;
+
+    /// Takes everything down but the packets' memory. Twice is harmless.
+    void close() noexcept;
+    std::uint32_t held() const noexcept;
+
+    /// Waits until one of `queues` has packets or news, looking at them in turn from number `next`, which moves on.
+    /// `fds` has room for one more than there are queues; `wake` is an eventfd of the caller's.
+    static RecvList wait(std::span<Queue* const> queues, std::size_t& next, std::span<pollfd> fds, int wake,
+                         std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept;
+
+    /// Receives from whichever queue has packets, each in its turn.
+    RecvList recv(std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept;
+
+    verbs::Action action(std::string_view verb, std::string_view what) const noexcept {
+        return {verb, what, device.name};
+    }
+
+    const Device device;
+    Limits limits;
+    verbs::ContextHandle context;
+    verbs::PdHandle pd;
+    std::shared_ptr<FlowRegistry> flows;
+    std::vector<std::unique_ptr<Queue>> queues;
+    std::vector<Queue*> queue_pointers;
+
+    std::mutex slots_mutex;
+    struct Slot {
+        FlowRule rule;
+        std::size_t queue;
+        Flow flow;
+    };
+    std::map<std::size_t, Slot> slots;
+
+    FileDescriptor wake_fd;  ///< for stop requests to a recv over all queues
+    FileDescriptor all_fds;  ///< an epoll instance over the queues' descriptors; none for a single queue
+    std::vector<pollfd> pollfds;
+    std::size_t next_queue = 0;
+
+private:
+    void open();
+    void make_event_loop_fd();
+
+    std::atomic<std::uint32_t> held_after_close_{0};
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deadline: when a wait ends.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include <pktverbs/options.hpp>
+
+namespace pktverbs {
+
+class Deadline {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    explicit Deadline(std::chrono::nanoseconds timeout) noexcept {
+        if (timeout == forever) return;
+        const auto now = Clock::now();
+        // Far enough off that no sum can overflow counts as never.
+        never_ = timeout > Clock::time_point::max() - now;
+        if (!never_) at_ = now + timeout;
+    }
+
+    bool passed() const noexcept { return !never_ && Clock::now() >= at_; }
+
+    /// What is left, for ppoll(2); null for never.
+    const timespec* left(timespec& space) const noexcept {
+        if (never_) return nullptr;
+        const auto rest = std::max(at_ - Clock::now(), Clock::duration::zero());
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
+        space.tv_sec = seconds.count();
+        space.tv_nsec = std::chrono::nanoseconds{rest - seconds}.count();
+        return &space;
+    }
+
+private:
+    bool never_ = true;
+    Clock::time_point at_{};
+};
+
+}  // namespace pktverbs

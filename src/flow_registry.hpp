@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlowRegistry: the flows of one context, shared with the Flow handles.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <pktverbs/flow.hpp>
+#include <pktverbs/verbs/device.hpp>
+#include <pktverbs/verbs/handle.hpp>
+
+#include "multicast_groups.hpp"
+
+namespace pktverbs {
+
+/// Any thread may use it. After close(), Flow handles may still end; they find nothing to do.
+class FlowRegistry : public std::enable_shared_from_this<FlowRegistry> {
+public:
+    FlowRegistry(const Device& device, const MacAddress& own_mac)
+        : device_{device}, own_mac_{own_mac}, groups_{device.interface} {}
+
+    Flow install(const FlowRule& rule, ibv_qp* qp);
+    void remove(std::uint64_t id) noexcept;
+    void close() noexcept;
+
+private:
+    struct Installed {
+        FlowRule rule;
+        verbs::FlowHandle handle;
+    };
+
+    void join(const FlowRule& rule);
+    void leave(const FlowRule& rule) noexcept;
+
+    const Device device_;
+    const MacAddress own_mac_;
+    std::mutex mutex_;
+    MulticastGroups groups_;
+    std::map<std::uint64_t, Installed> installed_;
+    std::uint64_t next_id_ = 1;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queue, the receive side: polling, waiting, giving back.
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core.hpp"
+#include "deadline.hpp"
+#include "queue_state.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::uint32_t poll_batch_size = 64;
+constexpr std::uint32_t ack_batch = 64;   ///< acknowledging takes a lock: not for every event
+
+std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
+    if (khz == 1'000'000) return ticks;
+    __extension__ using Wide = unsigned __int128;  // ticks * 10^6 passes 64 bits within hours
+    return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000U / khz);
+}
+
+}  // namespace
+
+/// Polls at most poll_batch_size completions; returns how many there were.
+std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
+    State& state = *state_;
+    std::array<ibv_wc, poll_batch_size> wcs;
+    const int got = ibv_poll_cq(state.recv_cq.get(), static_cast<int>(std::min(most, poll_batch_size)), wcs.data());
+    if (got < 0) [[unlikely]] {
+        state.error = -got;
+        return 0;
+    }
+    std::uint64_t bytes = 0;
+    for (int i = 0; i < got; ++i) {
+        const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
+        RecvPkt& pkt = *reinterpret_cast<RecvPkt*>(wc.wr_id);
+        pkt.timestamp_ = 0;
+        pkt.flow_tag_ = 0;
+        if (wc.status != IBV_WC_SUCCESS) [[unlikely]] {
+            failed(list, pkt, wc.status);
+            continue;
+        }
+        pkt.length_ = wc.byte_len & 0xffffff;
+        pkt.status_ = 0;
+        pkt.flags_ = wc.wc_flags & 0xff;
+        bytes += wc.byte_len;
+        list.push_back(pkt);
+    }
+    state.bytes_received.add(bytes);
+    return static_cast<std::uint32_t>(got);
+}
+
+/// The same with an extended completion queue: timestamps and flow tags.
+std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept {
+    State& state = *state_;
+    ibv_cq_ex* const cq = state.recv_cq_ex;
+    ibv_poll_cq_attr attr{};
+    int result = ibv_start_poll(cq, &attr);
+    if (result != 0) {
+        if (result != ENOENT) [[unlikely]]
+            state.error = result;
+        return 0;
+    }
+    std::uint32_t got = 0;
+    std::uint64_t bytes = 0;
+    for (; result == 0; result = ++got < most ? ibv_next_poll(cq) : ENOENT) {
+        RecvPkt& pkt = *reinterpret_cast<RecvPkt*>(cq->wr_id);
+        if (cq->status != IBV_WC_SUCCESS) [[unlikely]] {
+            pkt.timestamp_ = 0;
+            pkt.flow_tag_ = 0;
+            failed(list, pkt, cq->status);
+            continue;
+        }
+        const std::uint32_t length = ibv_wc_read_byte_len(cq);
+        pkt.length_ = length & 0xffffff;
+        pkt.status_ = 0;
+        pkt.flags_ = ibv_wc_read_wc_flags(cq) & 0xff;
+        pkt.flow_tag_ = ibv_wc_read_flow_tag(cq) & 0xffffff;
+        pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        bytes += length;
+        list.push_back(pkt);
+    }
+    ibv_end_poll(cq);
+    state.bytes_received.add(bytes);
+    return got;
+}
+
+/// A failed completion. A flushed packet carries no news of its own: it waits for recover().
+void Queue::failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept {
+    State& state = *state_;
+    state.in_error = true;  // a receive error takes the queue pair to the error state
+    state.recv_errors[status].add(1);
+    pkt.length_ = 0;
+    pkt.status_ = status & 0xff;
+    pkt.flags_ = 0;
+    if (status == IBV_WC_WR_FLUSH_ERR)
+        park(&pkt, &pkt, 1);
+    else
+        list.push_back(pkt);
+}
+
+RecvList Queue::poll_recv(std::uint32_t most) noexcept {
+    State& state = *state_;
+    RecvList list;
+    list.queue_ = this;
+    std::uint32_t taken = 0;
+    while (taken < most) {
+        const std::uint32_t want = std::min(most - taken, poll_batch_size);
+        const std::uint32_t got = state.recv_cq_ex ? poll_extended(list, want) : poll_batch(list, want);
+        taken += got;
+        if (got < want) break;
+    }
+    if (taken != 0) {
+        if (state.posted.fetch_sub(taken, std::memory_order_relaxed) == taken) state.starvations.add(1);
+        state.packets_received.add(list.size_);
+        state.largest_batch.raise_to(list.size_);
+    }
+    if (list.head_) [[likely]] {
+        list.tail_->set_next(nullptr);
+        list.outcome_ = Outcome::packets;
+    } else if (state.error != 0) {
+        list.outcome_ = Outcome::device_error;
+    } else if (state.in_error) {
+        list.outcome_ = Outcome::queue_error;
+    }
+    return list;
+}
+
+RecvList Queue::next_list() noexcept {
+    State& state = *state_;
+    if (!state.saved.empty()) [[unlikely]]
+        return std::move(state.saved);
+    // One call never takes all from the NIC: half of what is there, unless the user said how many.
+    const std::uint32_t posted = state.posted.load(std::memory_order_relaxed);
+    return poll_recv(state.default_batch ? std::max(posted / 2, 1U) : state.limits.max_batch);
+}
+
+RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.recv_side};
+    if (!state.recv_cq) return RecvList{Outcome::timeout};
+    RecvList list = next_list();
+    if (list.outcome_ != Outcome::timeout || timeout <= std::chrono::nanoseconds::zero()) [[likely]]
+        return list;
+    std::array<pollfd, 2> fds;
+    std::size_t next = 0;
+    Queue* const self = this;
+    return Core::wait(std::span{&self, 1}, next, fds, state.wake.get(), timeout, stop);
+}
+
+int Queue::fd() const noexcept { return state_->recv_channel ? state_->recv_channel->fd : -1; }
+
+bool Queue::arm() noexcept {
+    State& state = *state_;
+    if (!state.recv_cq) return true;
+    const int result = ibv_req_notify_cq(state.recv_cq.get(), 0);
+    if (result == 0) return true;
+    state.error = result < 0 ? -result : result;
+    return false;
+}
+
+void Queue::drain() noexcept {
+    State& state = *state_;
+    if (!state.recv_channel) return;
+    const verbs::Provider& provider = *state.core.device.provider;
+    ibv_cq* cq = nullptr;
+    void* cq_context = nullptr;
+    while (provider.get_cq_event(state.recv_channel.get(), &cq, &cq_context) == 0) ++state.recv_events;
+    if (state.recv_events >= ack_batch)
+        provider.ack_cq_events(state.recv_cq.get(), std::exchange(state.recv_events, 0));
+}
+
+// Giving back: any thread.
+
+void Queue::park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
+    State& state = *state_;
+    const std::lock_guard lock{state.parked_mutex};
+    last->set_next(state.parked);
+    state.parked = first;
+    state.parked_count.fetch_add(count, std::memory_order_relaxed);
+}
+
+/// Posts a chain; what the device refuses is parked.
+std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
+    State& state = *state_;
+    if (state.closed) [[unlikely]] {
+        state.core.packets_returned(count);
+        return 0;
+    }
+    last->set_next(nullptr);
+    // Before posting: the receiver may take them off again at once.
+    state.posted.fetch_add(count, std::memory_order_relaxed);
+    ibv_recv_wr* bad = nullptr;
+    const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
+    if (result == 0) [[likely]]
+        return count;
+    auto* const refused = reinterpret_cast<RecvPkt*>(bad);
+    std::uint32_t left = 0;
+    for (const RecvPkt* pkt = refused; pkt; pkt = pkt->next()) ++left;
+    state.posted.fetch_sub(left, std::memory_order_relaxed);
+    state.refused_receives.fetch_add(left, std::memory_order_relaxed);
+    state.post_error.store(result < 0 ? -result : result, std::memory_order_relaxed);
+    park(refused, last, left);
+    return count - left;
+}
+
+std::size_t Queue::post_parked() noexcept {
+    State& state = *state_;
+    RecvPkt* first = nullptr;
+    {
+        const std::lock_guard lock{state.parked_mutex};
+        first = std::exchange(state.parked, nullptr);
+        state.parked_count = 0;
+    }
+    if (!first) return 0;
+    RecvPkt* last = first;
+    std::uint32_t count = 1;
+    for (; last->next(); last = last->next()) ++count;
+    return give_back(first, last, count);
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queue, the send side: acquiring, posting, collecting completions.
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core.hpp"
+#include "deadline.hpp"
+#include "queue_state.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::uint32_t poll_batch_size = 64;
+constexpr std::uint32_t ack_batch = 64;
+constexpr std::size_t ethernet_header = 14;
+
+}  // namespace
+
+/// The last freed is the first used: its buffer is the likeliest to be in the cache still.
+void Queue::put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept {
+    State& state = *state_;
+    if (state.closed) [[unlikely]] {
+        state.core.packets_returned(count);
+        return;
+    }
+    last->set_next(state.free);
+    state.free = first;
+    state.free_count.store(state.free_count.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+}
+
+/// Everything posted up to `newest` is complete: send queues complete in order, and unsignalled packets with the next
+/// signalled one.
+void Queue::retire(SendPkt& newest, bool ok) noexcept {
+    State& state = *state_;
+    const std::uint32_t count = newest.sequence_ - state.oldest_in_flight->sequence_ + 1;
+    const std::uint64_t bytes = newest.bytes_until_ - state.bytes_retired;
+    state.bytes_retired = newest.bytes_until_;
+    state.packets_sent.add(ok ? count : count - 1);
+    state.bytes_sent.add(ok ? bytes : bytes - newest.sge_.length);
+    SendPkt* const first = state.oldest_in_flight;
+    state.oldest_in_flight = &newest == state.newest_in_flight ? nullptr : newest.next();
+    if (!state.oldest_in_flight) state.newest_in_flight = nullptr;
+    state.in_flight.store(state.in_flight.load(std::memory_order_relaxed) - count, std::memory_order_relaxed);
+    put_free(first, &newest, count);
+}
+
+void Queue::reclaim() noexcept {
+    State& state = *state_;
+    if (!state.send_cq) return;
+    std::array<ibv_wc, poll_batch_size> wcs;
+    for (;;) {
+        const int got = ibv_poll_cq(state.send_cq.get(), static_cast<int>(wcs.size()), wcs.data());
+        if (got < 0) [[unlikely]]
+            state.error = -got;
+        for (int i = 0; i < got; ++i) {
+            const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
+            const bool ok = wc.status == IBV_WC_SUCCESS;
+            if (!ok) [[unlikely]] {
+                state.send_errors[wc.status].add(1);
+                state.in_error = true;
+            }
+            retire(*reinterpret_cast<SendPkt*>(wc.wr_id), ok);
+        }
+        if (got < static_cast<int>(wcs.size())) return;
+    }
+}
+
+SendList Queue::acquire(std::size_t count) noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    if (state.free_count.load(std::memory_order_relaxed) < count) reclaim();
+    SendList list;
+    list.queue_ = this;
+    const std::uint32_t had = state.free_count.load(std::memory_order_relaxed);
+    const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(count, had));
+    if (taken == 0) return list;
+    list.head_ = list.tail_ = state.free;
+    for (std::uint32_t i = 1; i < taken; ++i) list.tail_ = list.tail_->next();
+    list.size_ = taken;
+    state.free = list.tail_->next();
+    list.tail_->set_next(nullptr);
+    state.free_count.store(had - taken, std::memory_order_relaxed);
+    return list;
+}
+
+/// Waits until `done`, which collects completions, or the timeout.
+template <class Done>
+bool Queue::wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept {
+    State& state = *state_;
+    if (done()) return true;
+    if (timeout <= std::chrono::nanoseconds::zero() || !state.send_cq) return false;
+    const verbs::Provider& provider = *state.core.device.provider;
+    const Deadline deadline{timeout};
+    const Deadline spin_end{state.wait_mode == WaitMode::busy_poll         ? forever
+                            : state.wait_mode == WaitMode::spin_then_block ? state.spin
+                                                                           : std::chrono::nanoseconds::zero()};
+    while (state.wait_mode != WaitMode::block && !spin_end.passed()) {
+        if (done()) return true;
+        if (deadline.passed()) return false;
+    }
+    for (;;) {
+        if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0) {
+            state.error = result < 0 ? -result : result;
+            return false;
+        }
+        if (done()) return true;
+        if (state.error != 0) return false;
+        timespec left;
+        pollfd waiting{state.send_channel->fd, POLLIN, 0};
+        const int ready = ppoll(&waiting, 1, deadline.left(left), nullptr);
+        if (ready == 0) return done();
+        if (ready < 0 && errno != EINTR) {
+            state.error = errno;
+            return false;
+        }
+        ibv_cq* cq = nullptr;
+        void* cq_context = nullptr;
+        while (provider.get_cq_event(state.send_channel.get(), &cq, &cq_context) == 0) ++state.send_events;
+        if (state.send_events >= ack_batch)
+            provider.ack_cq_events(state.send_cq.get(), std::exchange(state.send_events, 0));
+    }
+}
+
+SendList Queue::acquire(std::size_t count, std::chrono::nanoseconds timeout) noexcept {
+    State& state = *state_;
+    const std::size_t enough = std::min<std::size_t>(count, state.limits.send_packets);
+    {
+        const SideGuard guard{state.send_side};
+        wait_sends(timeout, [&] {
+            if (state.free_count.load(std::memory_order_relaxed) < enough) reclaim();
+            return state.free_count.load(std::memory_order_relaxed) >= enough;
+        });
+    }
+    return acquire(count);
+}
+
+bool Queue::flush(std::chrono::nanoseconds timeout) noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    return wait_sends(timeout, [&] {
+        reclaim();
+        return state.in_flight.load(std::memory_order_relaxed) == 0;
+    });
+}
+
+SendList Queue::send(SendList packets) noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    packets.error_ = 0;
+    if (packets.empty()) return packets;
+    if (packets.queue_ != this || state.closed) [[unlikely]] {
+        packets.error_ = EINVAL;
+        return packets;
+    }
+
+    // One pass over the list writes what differs from packet to packet.
+    std::uint32_t count = 0;
+    SendPkt* last = nullptr;
+    SendPkt* refused = packets.head_;
+    for (; refused; refused = refused->next()) {
+        SendPkt& pkt = *refused;
+        if (pkt.sge_.length < ethernet_header) [[unlikely]] {
+            packets.error_ = EMSGSIZE;
+            break;
+        }
+        pkt.sequence_ = state.next_sequence + count;
+        state.bytes_posted += pkt.sge_.length;
+        pkt.bytes_until_ = state.bytes_posted;
+        unsigned flags = pkt.sge_.length <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
+        if (++state.unsignalled >= state.limits.signal_every) {
+            flags |= IBV_SEND_SIGNALED;
+            state.unsignalled = 0;
+        }
+        pkt.wr_.send_flags = flags;
+        last = &pkt;
+        ++count;
+    }
+    if (count == 0) return packets;
+    last->wr_.send_flags |= IBV_SEND_SIGNALED;  // so that the end of a stream is known to be sent
+    state.unsignalled = 0;
+    last->set_next(nullptr);
+
+    SendPkt* const first = packets.head_;
+    ibv_send_wr* bad = nullptr;
+    const int result = ibv_post_send(state.qp.get(), &first->wr_, &bad);
+    if (result != 0) [[unlikely]] {
+        // The rest, if there is one, goes behind what the device refused.
+        last->set_next(refused);
+        refused = reinterpret_cast<SendPkt*>(bad);
+        packets.error_ = result < 0 ? -result : result;
+        count = refused->sequence_ - first->sequence_;
+        state.bytes_posted = refused->bytes_until_ - refused->sge_.length;
+        last = first;
+        for (std::uint32_t i = 1; i < count; ++i) last = last->next();
+        if (count != 0) last->set_next(nullptr);
+    }
+    if (count != 0) {
+        if (state.newest_in_flight)
+            state.newest_in_flight->set_next(first);
+        else
+            state.oldest_in_flight = first;
+        state.newest_in_flight = last;
+        state.next_sequence += count;
+        state.in_flight.store(state.in_flight.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+    }
+    packets.head_ = refused;
+    packets.size_ -= count;
+    if (!refused) [[likely]]
+        packets.tail_ = nullptr;
+    else
+        state.refused_sends.add(packets.size_);
+    return packets;
+}
+
+}  // namespace pktverbs

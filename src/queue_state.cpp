@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queue_state.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <new>
+#include <string>
+#include <system_error>
+
+#include "core.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::uint32_t least_packets = 16;  ///< below this, "as many as the device can" gives up
+
+[[noreturn]] void refuse(int error, const std::string& message) {
+    throw std::system_error{error, std::generic_category(), message};
+}
+
+/// The number of packets that is asked for: none, a number, or the most that there can be.
+std::uint32_t asked(std::uint32_t count, int most, std::string_view side, const std::string& device) {
+    const auto limit = static_cast<std::uint32_t>(std::max(most, 0));
+    if (count == none) return 0;
+    if (count == 0) return limit;
+    if (count > limit)
+        refuse(EINVAL, fmt::format("cannot have {} {} packets per queue on {}: it grants at most {}", count, side,
+                                   device, limit));
+    return count;
+}
+
+int numa_node_of(const std::string& interface) {
+    int node = -1;
+    if (!interface.empty()) std::ifstream{"/sys/class/net/" + interface + "/device/numa_node"} >> node;
+    return node;
+}
+
+void set_non_blocking(int fd, const verbs::Action& action) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) verbs::throw_error(errno, action);
+}
+
+}  // namespace
+
+Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& device, std::uint64_t khz)
+    : core{owner},
+      limits{owner.limits},
+      wait_mode{options.wait},
+      spin{options.spin},
+      clock_khz{khz},
+      default_batch{options.max_batch == 0},
+      wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    if (!wake) verbs::throw_error(errno, owner.action("eventfd", "make an eventfd for"));
+    const std::string& name = owner.device.name;
+    const int most = std::min(device.max_qp_wr, device.max_cqe);
+    limits.recv_packets = asked(options.recv_packets, most, "receive", name);
+    limits.send_packets = asked(options.send_packets, most, "send", name);
+    limits.max_packet_size = options.max_packet_size;
+    // For "as many as the device can" the attributes are only an upper bound (ibv_query_device(3)): come down to what it takes.
+    for (;;) {
+        try {
+            make_recv_side(options, limits.recv_packets);
+            make_send_side(options, limits.send_packets);
+            make_queue_pair(options);
+            break;
+        } catch (const std::system_error& error) {
+            const bool flexible = options.recv_packets == 0 || options.send_packets == 0;
+            const int reason = error.code().value();
+            if (!flexible || (reason != ENOMEM && reason != EINVAL)) throw;
+            const auto halve = [](std::uint32_t asked_for, std::uint32_t& count) {
+                if (asked_for == 0) count /= 2;
+                return asked_for == 0 && count < least_packets;
+            };
+            if (halve(options.recv_packets, limits.recv_packets)) throw;
+            if (halve(options.send_packets, limits.send_packets)) throw;
+            close();
+        }
+    }
+    limits.max_batch = options.max_batch != 0 ? options.max_batch : std::max(limits.recv_packets / 2, 1U);
+    limits.signal_every = std::clamp(options.signal_every != 0 ? options.signal_every : limits.send_packets / 4, 1U,
+                                     options.signal_every != 0 ? std::max(limits.send_packets, 1U) : 16U);
+    limits.buffer_bytes = recv_buffers.size() + send_buffers.size();
+}
+
+Memory Queue::State::make_buffers(const Options& options, std::uint32_t count) const {
+    const std::size_t stride = Memory::stride(limits.max_packet_size);
+    if (stride > std::numeric_limits<std::size_t>::max() / count) throw std::bad_alloc{};
+    return Memory{stride * count, {.huge_pages = options.huge_pages,
+                                   .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1}};
+}
+
+void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
+    if (count == 0) return;
+    const verbs::Provider& provider = *core.device.provider;
+    recv_channel = verbs::CompChannelHandle{
+        verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
+                             [&] { return provider.create_comp_channel(core.context.get()); }),
+        {&provider}};
+    set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    const auto create_cq = core.action("create_cq", "create a receive completion queue");
+    if (limits.timestamps) {
+        ibv_cq_init_attr_ex attr{};
+        attr.cqe = count;
+        attr.channel = recv_channel.get();
+        attr.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_FLOW_TAG;
+        recv_cq_ex = verbs::check_pointer(create_cq, [&] { return provider.create_cq_ex(core.context.get(), &attr); });
+        recv_cq = verbs::CqHandle{ibv_cq_ex_to_cq(recv_cq_ex), {&provider}};
+    } else {
+        recv_cq = verbs::CqHandle{verbs::check_pointer(create_cq,
+                                                       [&] {
+                                                           return provider.create_cq(core.context.get(),
+                                                                                     static_cast<int>(count), nullptr,
+                                                                                     recv_channel.get(), 0);
+                                                       }),
+                                  {&provider}};
+    }
+
+    recv_buffers = make_buffers(options, count);
+    recv_mr = verbs::MrHandle{verbs::check_pointer(core.action("reg_mr", "register receive buffers"),
+                                                   [&] {
+                                                       return provider.reg_mr(core.pd.get(), recv_buffers.data(),
+                                                                              recv_buffers.size(),
+                                                                              IBV_ACCESS_LOCAL_WRITE);
+                                                   }),
+                              {&provider}};
+    recv_packets = Memory{sizeof(RecvPkt) * count};
+    const std::size_t stride = Memory::stride(limits.max_packet_size);
+    parked = nullptr;
+    // Last to first, so that they are posted in the order of their addresses.
+    for (std::uint32_t i = count; i-- > 0;) {
+        auto* pkt = new (recv_packets.data() + sizeof(RecvPkt) * i) RecvPkt;
+        pkt->sge_ = {reinterpret_cast<std::uint64_t>(recv_buffers.data() + stride * i), limits.max_packet_size,
+                     recv_mr->lkey};
+        pkt->wr_.wr_id = reinterpret_cast<std::uint64_t>(pkt);
+        pkt->wr_.sg_list = &pkt->sge_;
+        pkt->wr_.num_sge = 1;
+        pkt->set_next(parked);
+        parked = pkt;
+    }
+    parked_count = count;
+}
+
+void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
+    if (count == 0) return;
+    const verbs::Provider& provider = *core.device.provider;
+    send_channel = verbs::CompChannelHandle{
+        verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
+                             [&] { return provider.create_comp_channel(core.context.get()); }),
+        {&provider}};
+    set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    send_cq = verbs::CqHandle{verbs::check_pointer(core.action("create_cq", "create a send completion queue"),
+                                                   [&] {
+                                                       return provider.create_cq(core.context.get(),
+                                                                                 static_cast<int>(count), nullptr,
+                                                                                 send_channel.get(), 0);
+                                                   }),
+                              {&provider}};
+    send_buffers = make_buffers(options, count);
+    send_mr = verbs::MrHandle{
+        verbs::check_pointer(
+            core.action("reg_mr", "register send buffers"),
+            [&] { return provider.reg_mr(core.pd.get(), send_buffers.data(), send_buffers.size(), 0); }),
+        {&provider}};
+    send_packets = Memory{sizeof(SendPkt) * count};
+    const std::size_t stride = Memory::stride(limits.max_packet_size);
+    free = nullptr;
+    for (std::uint32_t i = count; i-- > 0;) {
+        auto* pkt = new (send_packets.data() + sizeof(SendPkt) * i) SendPkt;
+        pkt->sge_ = {reinterpret_cast<std::uint64_t>(send_buffers.data() + stride * i), 0, send_mr->lkey};
+        pkt->capacity_ = limits.max_packet_size;
+        pkt->wr_.wr_id = reinterpret_cast<std::uint64_t>(pkt);
+        pkt->wr_.sg_list = &pkt->sge_;
+        pkt->wr_.num_sge = 1;
+        pkt->wr_.opcode = IBV_WR_SEND;
+        pkt->set_next(free);
+        free = pkt;
+    }
+    free_count = count;
+}
+
+void Queue::State::make_queue_pair(const Options& options) {
+    const verbs::Provider& provider = *core.device.provider;
+    ibv_qp_init_attr attr{};
+    // Verbs want two completion queues, also where one side has nothing to complete.
+    attr.send_cq = send_cq ? send_cq.get() : recv_cq.get();
+    attr.recv_cq = recv_cq ? recv_cq.get() : send_cq.get();
+    attr.cap.max_send_wr = limits.send_packets;
+    attr.cap.max_recv_wr = limits.recv_packets;
+    attr.cap.max_send_sge = limits.send_packets != 0 ? 1 : 0;
+    attr.cap.max_recv_sge = limits.recv_packets != 0 ? 1 : 0;
+    attr.cap.max_inline_data = options.max_inline;
+    attr.qp_type = IBV_QPT_RAW_PACKET;
+    qp = verbs::QpHandle{verbs::check_pointer(core.action("create_qp", "create a raw packet queue pair"),
+                                              [&] { return provider.create_qp(core.pd.get(), &attr); }),
+                         {&provider}};
+    limits.max_inline = options.max_inline == 0 ? 0 : attr.cap.max_inline_data;
+}
+
+void Queue::State::close() noexcept {
+    const verbs::Provider& provider = *core.device.provider;
+    qp.reset();
+    // Destroying a completion queue waits for its events to be acknowledged.
+    if (recv_events != 0) provider.ack_cq_events(recv_cq.get(), std::exchange(recv_events, 0));
+    if (send_events != 0) provider.ack_cq_events(send_cq.get(), std::exchange(send_events, 0));
+    recv_cq.reset();
+    send_cq.reset();
+    recv_cq_ex = nullptr;
+    recv_channel.reset();
+    send_channel.reset();
+    recv_mr.reset();
+    send_mr.reset();
+    // Ours already: nothing to give back to.
+    saved.head_ = saved.tail_ = nullptr;
+    saved.size_ = 0;
+}
+
+std::uint32_t Queue::State::held() const noexcept {
+    return limits.recv_packets - posted - parked_count - static_cast<std::uint32_t>(saved.size()) +
+           limits.send_packets - free_count - in_flight;
+}
+
+}  // namespace pktverbs

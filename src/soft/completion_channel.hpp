@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// CompletionChannel: the soft device's ibv_comp_channel.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <mutex>
+
+namespace pktverbs::soft {
+
+class CompletionQueue;
+class Nic;
+
+/// Its descriptor is an epoll instance over an eventfd (events that are queued) and, while a completion queue
+/// is armed, the link's own descriptors: no thread moves frames for us, so what wakes the link must wake
+/// the waiter, whose ibv_get_cq_event then does the work. Like hardware's it is readable
+/// when an event is queued, but can also turn out to have none: then a blocking get waits on, and a
+/// non-blocking one gives EAGAIN.
+class CompletionChannel final : public ibv_comp_channel {
+public:
+    /// Throws std::system_error.
+    explicit CompletionChannel(Nic& nic);
+    ~CompletionChannel();
+    CompletionChannel(const CompletionChannel&) = delete;
+    CompletionChannel& operator=(const CompletionChannel&) = delete;
+
+    /// 0, or -1 with errno: EAGAIN on a non-blocking descriptor, EINTR.
+    int get_event(ibv_cq** cq, void** cq_context) noexcept;
+    /// Queues an event. Called with the completion queue locked.
+    void notify(CompletionQueue& queue) noexcept;
+    /// Drops the events of a completion queue that is destroyed.
+    void forget(CompletionQueue& queue) noexcept;
+
+    /// A completion queue is armed now, or no more without an event: while any is, the link's frames
+    /// make the descriptor readable. Called with the completion queue locked.
+    void armed() noexcept;
+    void disarmed() noexcept;
+    /// The link's readiness to send is to make it readable too.
+    void watch_send(bool on) noexcept;
+
+private:
+    bool pop(ibv_cq** cq, void** cq_context) noexcept;
+    void clear_event_fd() noexcept;
+    void watch_receive(bool on) noexcept;
+
+    Nic& nic_;
+    int event_fd_ = -1;
+    int receive_fd_;
+    int send_fd_;
+
+    std::mutex mutex_;
+    CompletionQueue* first_ = nullptr;
+    CompletionQueue* last_ = nullptr;
+    bool watching_ = false;
+    int armed_ = 0;
+};
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// CompletionQueue: the soft device's ibv_cq, classic and extended.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace pktverbs::soft {
+
+class CompletionChannel;
+class Nic;
+class QueuePair;
+
+/// What a work request ended with.
+struct Completion {
+    std::uint64_t wr_id = 0;
+    QueuePair* queue_pair = nullptr;
+    std::uint64_t timestamp_ns = 0;
+    std::uint32_t byte_len = 0;
+    std::uint32_t flow_tag = 0;
+    /// The queue entries that are free for posting again once this has been polled: all before this one.
+    std::uint32_t reclaim = 0;
+    std::uint8_t status = IBV_WC_SUCCESS;
+    std::uint8_t wc_flags = 0;
+    bool is_send = false;
+};
+
+/// Its base is always the extended form; the classic one is the same in its first members.
+class CompletionQueue final : public ibv_cq_ex {
+public:
+    static constexpr std::uint32_t max_entries = 1U << 20;
+
+    /// `entries` is rounded up to a power of two, as hardware does; `wc_flags` 0 for a classic queue.
+    CompletionQueue(Nic& nic, std::uint32_t entries, void* cq_context, CompletionChannel* channel,
+                    std::uint64_t wc_flags);
+    ~CompletionQueue();
+    CompletionQueue(const CompletionQueue&) = delete;
+    CompletionQueue& operator=(const CompletionQueue&) = delete;
+
+    static CompletionQueue& of(ibv_cq* cq) noexcept {
+        return *static_cast<CompletionQueue*>(reinterpret_cast<ibv_cq_ex*>(cq));
+    }
+    ibv_cq* base() noexcept { return reinterpret_cast<ibv_cq*>(static_cast<ibv_cq_ex*>(this)); }
+
+    int poll(int count, ibv_wc* wcs) noexcept;
+    int arm(bool solicited_only) noexcept;
+    /// Removes what is queued of a queue pair that is reset or destroyed.
+    void forget(const QueuePair& queue_pair) noexcept;
+    bool wants_timestamps() const noexcept { return wants_timestamps_; }
+
+    /// Pushes completions, locking one queue at a time and only when it changes: one lock for a batch.
+    class Writer {
+    public:
+        Writer() noexcept = default;
+        Writer(const Writer&) = delete;
+        Writer& operator=(const Writer&) = delete;
+        ~Writer() {
+            if (queue_) queue_->mutex_.unlock();
+        }
+        void push(CompletionQueue& queue, const Completion& completion) noexcept {
+            if (&queue != queue_) hold(queue);
+            queue.push(completion);
+        }
+
+    private:
+        void hold(CompletionQueue& queue) noexcept;
+        CompletionQueue* queue_ = nullptr;
+    };
+
+    // For the channel, under its lock.
+    CompletionQueue* next_with_events = nullptr;
+    std::uint32_t pending_events = 0;
+
+    // For the provider: acknowledging, and use counting under the NIC's lock.
+    std::uint32_t events_given = 0;
+    int users = 0;
+
+private:
+    static constexpr std::uint32_t batch = 16;
+
+    enum class Armed : std::uint8_t { no, for_errors, for_any };
+
+    void push(const Completion& completion) noexcept;
+    void overrun() noexcept;
+    std::uint32_t take(std::uint32_t count, Completion* out) noexcept;
+    int take(int count, ibv_wc* wcs) noexcept;
+    void install_readers() noexcept;
+    bool fetch() noexcept;
+
+    Nic& nic_;
+    CompletionChannel* channel_;
+    std::unique_ptr<Completion[]> ring_;
+    std::uint32_t mask_;
+    bool wants_timestamps_;
+
+    std::mutex mutex_;  // everything from here to `overrun_`
+    std::uint32_t head_ = 0;
+    std::uint32_t tail_ = 0;
+    Armed armed_ = Armed::no;
+    bool overrun_ = false;
+
+    // The extended interface: held from start_poll to end_poll.
+    std::mutex poll_mutex_;
+    std::array<Completion, batch> fetched_;
+    std::uint32_t fetched_count_ = 0;
+    std::uint32_t fetched_next_ = 0;
+    Completion current_;
+};
+
+}  // namespace pktverbs::soft

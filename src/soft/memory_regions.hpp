@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// MemoryRegions: what the soft device may touch, by lkey.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace pktverbs::soft {
+
+/// Adding and removing lock; checking does not, so that it can be done per frame.
+class MemoryRegions {
+public:
+    static constexpr std::uint32_t capacity = 1024;
+
+    /// Gives the lkey, or 0 if the table is full.
+    std::uint32_t add(const ibv_pd* pd, std::uint64_t addr, std::uint64_t length, bool writable) noexcept {
+        const std::lock_guard lock{mutex_};
+        for (std::uint32_t i = 0; i < capacity; ++i) {
+            Region& region = regions_[i];
+            if (region.lkey.load(std::memory_order_relaxed) != 0) continue;
+            region.pd = pd;
+            region.addr = addr;
+            region.length = length;
+            region.writable = writable;
+            // A new low byte for each use of a slot, so that a stale lkey is noticed.
+            region.uses = static_cast<std::uint8_t>(region.uses + 1);
+            const std::uint32_t lkey = (i + 1) << 8 | region.uses;
+            // Whoever sees the lkey sees the fields above.
+            region.lkey.store(lkey, std::memory_order_release);
+            return lkey;
+        }
+        return 0;
+    }
+
+    void remove(std::uint32_t lkey) noexcept {
+        const std::lock_guard lock{mutex_};
+        regions_[(lkey >> 8) - 1].lkey.store(0, std::memory_order_release);
+    }
+
+    /// Whether `length` bytes at `addr` lie in the region of `lkey`, and in that protection domain.
+    bool covers(std::uint32_t lkey, const ibv_pd* pd, std::uint64_t addr, std::uint64_t length,
+                bool write) const noexcept {
+        const std::uint32_t slot = (lkey >> 8) - 1;
+        if (slot >= capacity) return false;
+        const Region& region = regions_[slot];
+        if (region.lkey.load(std::memory_order_acquire) != lkey) return false;
+        // In this form no sum can overflow.
+        return region.pd == pd && addr >= region.addr && length <= region.length &&
+               addr - region.addr <= region.length - length && (region.writable || !write);
+    }
+
+private:
+    struct Region {
+        std::atomic<std::uint32_t> lkey{0};
+        std::uint8_t uses = 0;
+        bool writable = false;
+        const ibv_pd* pd = nullptr;
+        std::uint64_t addr = 0;
+        std::uint64_t length = 0;
+    };
+
+    std::mutex mutex_;
+    std::array<Region, capacity> regions_;
+};
+
+}  // namespace pktverbs::soft

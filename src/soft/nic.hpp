@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nic: an opened soft device: its ibv_context, its link, its steering and its counters.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <pktverbs/verbs/device.hpp>
+
+#include "counter.hpp"
+#include "soft/flow_table.hpp"
+#include "soft/link.hpp"
+#include "soft/memory_regions.hpp"
+
+namespace pktverbs::soft {
+
+class CompletionChannel;
+class CompletionQueue;
+class QueuePair;
+
+/// Has no thread of its own: frames are sent in post_send, and received in whichever call lets the link
+/// deliver: poll_cq and get_cq_event here, or a post_send at the other end of a wire.
+class Nic final : public verbs_context, public Sink {
+public:
+    static constexpr std::uint32_t max_queue_pairs = 1024;
+
+    /// Throws std::system_error.
+    Nic(ibv_device* opened, std::unique_ptr<Link> link);
+    ~Nic();
+    Nic(const Nic&) = delete;
+    Nic& operator=(const Nic&) = delete;
+
+    static Nic& of(ibv_context* context) noexcept { return *static_cast<Nic*>(verbs_get_ctx(context)); }
+    ibv_context* context_base() noexcept { return &context; }
+
+    Link& link() noexcept { return *link_; }
+    MemoryRegions& regions() noexcept { return regions_; }
+    std::uint32_t max_frame() const noexcept;
+
+    /// Whether work() might find something: cheap enough for every empty poll.
+    bool has_work() const noexcept { return link_->wants_receive() || sends_pending_.load(std::memory_order_relaxed); }
+    /// Sends what was held up, takes what has arrived.
+    void work() noexcept;
+
+    /// Hands frames to the link, in order; returns how many it took.
+    std::size_t transmit(std::span<const TxFrame> frames) noexcept;
+    /// The link did not take all: resume_sending() is called when it may.
+    void sending_stalled() noexcept;
+
+    void deliver(std::span<const RxFrame> frames) noexcept override;
+    void link_changed(bool up) noexcept override;
+    /// Held while frames are delivered, and while what they are delivered to changes.
+    std::mutex& receive_mutex() noexcept { return receive_mutex_; }
+
+    void raise(const ibv_async_event& event) noexcept;
+    int get_async_event(ibv_async_event* event) noexcept;
+
+    ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) noexcept;
+    int destroy_flow(ibv_flow* flow) noexcept;
+
+    QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr);
+    int destroy_queue_pair(QueuePair& queue_pair) noexcept;
+    void add_channel(CompletionChannel& channel);
+    void remove_channel(CompletionChannel& channel) noexcept;
+    /// Receives and sends that began before this call are over when it returns.
+    void quiesce() noexcept;
+    void count_timestamp_users(int change) noexcept { timestamp_users_ += change; }
+    /// CLOCK_REALTIME in nanoseconds, or 0 if no completion queue asks for timestamps.
+    std::uint64_t timestamp() const noexcept;
+
+    verbs::DeviceDrops drops() const noexcept;
+
+    std::mutex& objects_mutex() noexcept { return objects_mutex_; }
+    int objects = 0;  ///< made of this context and not destroyed yet; under objects_mutex()
+
+private:
+    int apply_flows() noexcept;
+
+    std::unique_ptr<Link> link_;
+    MemoryRegions regions_;
+
+    std::mutex objects_mutex_;
+    std::vector<QueuePair*> queue_pairs_;
+    std::uint32_t next_number_ = 1;
+
+    std::mutex channels_mutex_;
+    std::vector<CompletionChannel*> channels_;
+
+    std::mutex transmit_mutex_;
+    std::atomic<bool> sends_pending_{false};
+    std::mutex work_mutex_;
+
+    std::mutex receive_mutex_;
+    FlowTable flows_;
+    std::atomic<int> timestamp_users_{0};
+    Counter delivered_;
+    Counter out_of_buffer_;
+    Counter unmatched_;
+    Counter by_rule_;
+    Counter not_ready_;
+    Counter oversize_;
+
+    std::mutex events_mutex_;
+    std::deque<ibv_async_event> events_;
+};
+
+/// Fills in the function pointers through which infiniband/verbs.h reaches a device.
+void install_verbs(Nic& nic) noexcept;
+
+}  // namespace pktverbs::soft
