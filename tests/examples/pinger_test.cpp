@@ -18,6 +18,7 @@ constexpr Ipv4Address source{{192, 0, 2, 1}};
 constexpr Ipv4Address peer{{192, 0, 2, 2}};
 
 using Frame = std::vector<std::uint8_t>;
+using Frames = std::vector<Frame>;
 
 /// The right answer to a request.
 Frame reply_to(const Frame& request) {
@@ -41,7 +42,7 @@ Frame changed(Frame reply, std::size_t at) {
 }
 
 /// Pings a peer that answers each request with the frames that `answers` makes of it.
-Pinger::Counts ping(Pinger::Job job, const std::function<std::vector<Frame>(const Frame&)>& answers) {
+Pinger::Counts ping(Pinger::Job job, const std::function<Frames(const Frame&)>& answers) {
     pktverbs::soft::WireTap tap{"pinger"};
     pktverbs::Context ctx{"wire:pinger", {.send_packets = 4, .recv_packets = 64}};
     const auto flow = ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(source).protocol(protocol_icmp));
@@ -69,7 +70,7 @@ Pinger::Job patient(std::uint64_t count) {
 }
 
 TEST(Pinger, CountsReplies) {
-    const auto counts = ping(patient(3), [](const Frame& request) { return std::vector{reply_to(request)}; });
+    const auto counts = ping(patient(3), [](const Frame& request) { return Frames{reply_to(request)}; });
     EXPECT_EQ(counts.sent, 3U);
     EXPECT_EQ(counts.received, 3U);
     EXPECT_EQ(counts.duplicates, 0U);
@@ -82,7 +83,7 @@ TEST(Pinger, SendsWhatItSays) {
     Frame seen;
     ping(job, [&](const Frame& request) {
         seen = request;
-        return std::vector{reply_to(request)};
+        return Frames{reply_to(request)};
     });
     EXPECT_EQ(seen.size(), 42U + 33U);
     EXPECT_EQ(read_ethernet(seen)->dst, peer_mac);
@@ -103,7 +104,7 @@ TEST(Pinger, CountsDuplicatesApart) {
     // The second request's only reply comes behind all those of the first.
     const auto counts = ping(patient(2), [](const Frame& request) {
         const bool first = read_echo(read_ipv4(request)->payload)->sequence == 1;
-        return std::vector<Frame>(first ? 3 : 1, reply_to(request));
+        return Frames(first ? 3 : 1, reply_to(request));
     });
     EXPECT_EQ(counts.received, 2U);
     EXPECT_EQ(counts.duplicates, 2U);
@@ -115,7 +116,7 @@ TEST(Pinger, TellsBadRepliesFromGoodOnes) {
         Frame wrong_checksum = good;
         wrong_checksum.back() ^= 1;
         Frame never_sent = changed(good, 40);
-        return std::vector{wrong_checksum, changed(good, good.size() - 1), never_sent, good};
+        return Frames{wrong_checksum, changed(good, good.size() - 1), never_sent, good};
     });
     EXPECT_EQ(counts.received, 1U);
     EXPECT_EQ(counts.bad, 3U);
@@ -125,7 +126,7 @@ TEST(Pinger, LeavesOthersRepliesAlone) {
     const auto counts = ping(patient(1), [](const Frame& request) {
         const Frame good = reply_to(request);
         const Frame other_identifier = changed(good, 38);
-        return std::vector{request, other_identifier, good};
+        return Frames{request, other_identifier, good};
     });
     EXPECT_EQ(counts.received, 1U);
     EXPECT_EQ(counts.bad, 0U);
@@ -135,7 +136,7 @@ TEST(Pinger, LeavesOthersRepliesAlone) {
 TEST(Pinger, GivesUpWithoutReplies) {
     auto job = patient(3);
     job.timeout = std::chrono::milliseconds{5};
-    const auto counts = ping(job, [](const Frame&) { return std::vector<Frame>{}; });
+    const auto counts = ping(job, [](const Frame&) { return Frames{}; });
     EXPECT_EQ(counts.sent, 3U);
     EXPECT_EQ(counts.received, 0U);
 }
