@@ -7,10 +7,21 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <pktverbs/flow_rule.hpp>
 
 namespace pktverbs {
+
+/// MAC addresses: those that are equal to `value` in the bits of `mask`.
+struct MaskedMac {
+    MacAddress value;
+    MacAddress mask;
+};
+
+/// The destination MAC addresses of the multicast groups that a rule's dst_ip means: one for a whole
+/// address, a range for a prefix. nullopt if dst_ip isn't set or may be unicast.
+std::optional<MaskedMac> group_mac(const FlowRule& rule) noexcept;
 
 /// The attribute and its specs, back to back in one block, in network order.
 class FlowSpec {
@@ -24,6 +35,9 @@ public:
 private:
     template <class Spec>
     Spec& append(ibv_flow_spec_type type) noexcept;
+    void append_eth(const FlowRule& rule, const MacAddress& own_mac) noexcept;
+    void append_ipv4(const FlowRule::Fields& fields) noexcept;
+    void append_ipv6(const FlowRule::Fields& fields) noexcept;
 
     static constexpr std::size_t capacity = sizeof(ibv_flow_attr) + sizeof(ibv_flow_spec_eth) +
                                             sizeof(ibv_flow_spec_ipv6) + sizeof(ibv_flow_spec_tcp_udp) +

@@ -69,9 +69,9 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
             make_send_side(options, limits.send_packets);
             make_queue_pair(options);
             break;
-        } catch (const std::system_error& error) {
+        } catch (const std::system_error& failure) {
             const bool flexible = options.recv_packets == 0 || options.send_packets == 0;
-            const int reason = error.code().value();
+            const int reason = failure.code().value();
             if (!flexible || (reason != ENOMEM && reason != EINVAL)) throw;
             const auto halve = [](std::uint32_t asked_for, std::uint32_t& count) {
                 if (asked_for == 0) count /= 2;

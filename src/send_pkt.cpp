@@ -1,1 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+// SendPkt: what doesn't run per packet.
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include <pktverbs/send_pkt.hpp>
+
+namespace pktverbs {
+
+void SendPkt::throw_too_long(std::size_t bytes) const {
+    throw std::length_error(
+        fmt::format("cannot set a packet's length to {} bytes: its buffer has {} bytes", bytes, capacity_));
+}
+
+}  // namespace pktverbs

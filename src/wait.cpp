@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <optional>
 #include <stop_token>
 
 #include "core.hpp"
@@ -20,15 +19,7 @@ constexpr int polls_per_clock_read = 32;
 /// Makes an eventfd readable when stop is requested, and unreadable again at the end.
 class StopWake {
 public:
-    StopWake(const std::stop_token& stop, int fd) : fd_{fd} {
-        if (stop.stop_possible()) callback_.emplace(stop, Write{fd});
-    }
-    ~StopWake() {
-        if (!callback_) return;
-        callback_.reset();
-        std::uint64_t count;
-        [[maybe_unused]] const auto got = read(fd_, &count, sizeof count);
-    }
+    StopWake(const std::stop_token& stop, int fd) : clear_{stop.stop_possible() ? fd : -1}, callback_{stop, Write{fd}} {}
     StopWake(const StopWake&) = delete;
     StopWake& operator=(const StopWake&) = delete;
 
@@ -40,8 +31,16 @@ private:
             [[maybe_unused]] const auto put = write(fd, &one, sizeof one);
         }
     };
-    int fd_;
-    std::optional<std::stop_callback<Write>> callback_;
+    struct Clear {
+        int fd;
+        ~Clear() {
+            std::uint64_t count;
+            if (fd < 0) return;
+            [[maybe_unused]] const auto got = read(fd, &count, sizeof count);
+        }
+    };
+    Clear clear_;  // before the callback, so that it runs when no callback can come any more
+    std::stop_callback<Write> callback_;
 };
 
 /// Polls every queue once, beginning with `next`; the first list that is not an empty one of no news.

@@ -2,7 +2,7 @@
 // FlowRule: the description of which received frames a queue wants.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <cstdint>
 #include <optional>

@@ -2,7 +2,7 @@
 // Ipv4Address: an IPv4 address, and Ipv4Prefix: an address with a prefix length.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <compare>

@@ -2,7 +2,7 @@
 // Ipv6Address: an IPv6 address, and Ipv6Prefix: an address with a prefix length.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <compare>

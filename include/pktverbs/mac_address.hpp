@@ -2,7 +2,7 @@
 // MacAddress: a 48-bit Ethernet address as a value.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <compare>

@@ -2,7 +2,7 @@
 // Stats: a snapshot of a queue's or a context's counters.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <infiniband/verbs.h>
 
 #include <array>
@@ -35,7 +35,10 @@ struct Stats {
     std::uint32_t in_flight = 0;      ///< posted to send, completion not yet seen
     verbs::DeviceDrops drops;         ///< of the whole device; in Context::stats() only
 
+    /// Adds the counters of another queue; largest_batch becomes the larger of the two.
     PKTVERBS_EXPORT Stats& operator+=(const Stats& other) noexcept;
+    /// "recv_packets 10 recv_bytes 640 ...": name and value pairs. What is 0 when all is well is
+    /// left out while it is 0; errors go by status: "recv_errors.LOC_LEN_ERR 3".
     PKTVERBS_EXPORT std::string to_string() const;
 };
 

@@ -22,7 +22,7 @@ namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::uint64_t wc_flags_supported = IBV_WC_STANDARD_FLAGS | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+constexpr std::uint64_t wc_flags_supported = std::uint64_t{IBV_WC_STANDARD_FLAGS} | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
                                              IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK | IBV_WC_EX_WITH_FLOW_TAG;
 
 struct Domain : ibv_pd {
