@@ -98,7 +98,7 @@ const Limits& Context::limits() const noexcept { return core_->limits; }
 Stats Context::stats() const {
     Stats sum;
     for (const auto& queue : core_->queues) sum += queue->stats();
-    if (core_->device.read_drops) sum.drops = core_->device.read_drops(core_->device, core_->context.get());
+    sum.drops = core_->drops();
     return sum;
 }
 

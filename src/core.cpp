@@ -68,6 +68,8 @@ Core::Core(Device device_opened, const Options& options)
         verbs::check_pointer(action("open_device", "open"), [&] { return provider.open_device(device.handle.get()); }),
         {&provider}};
 
+    drops_before_ = drops();
+
     ibv_device_attr_ex extended{};
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"),
@@ -118,6 +120,18 @@ void Core::make_event_loop_fd() {
         if (epoll_ctl(all_fds.get(), EPOLL_CTL_ADD, queue->fd(), &event) != 0)
             verbs::throw_error(errno, action("epoll_ctl", "watch the queues of"));
     }
+}
+
+verbs::DeviceDrops Core::drops() const noexcept {
+    if (!device.read_drops) return {};
+    const verbs::DeviceDrops now = device.read_drops(device, context.get());
+    const verbs::DeviceDrops& before = drops_before_;
+    return {.out_of_buffer = now.out_of_buffer - before.out_of_buffer,
+            .unmatched = now.unmatched - before.unmatched,
+            .by_rule = now.by_rule - before.by_rule,
+            .not_ready = now.not_ready - before.not_ready,
+            .oversize = now.oversize - before.oversize,
+            .link = now.link - before.link};
 }
 
 Core::~Core() { close(); }

@@ -76,10 +76,13 @@ public:
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
 
+    /// The device's drops since this context was opened: hardware counts since its driver was loaded.
+    verbs::DeviceDrops drops() const noexcept;
+
 private:
-    void open();
     void make_event_loop_fd();
 
+    verbs::DeviceDrops drops_before_;
     std::atomic<std::uint32_t> held_after_close_{0};
 };
 

@@ -1,1 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
+// Error: what the user reads when a verb fails, and what to do about it.
+#include <pktverbs/verbs/error.hpp>
+
+#include <array>
+#include <stdexcept>
+
+namespace pktverbs::verbs {
+namespace {
+
+/// std::system_error puts the errno's text last; here it stands before the hint. The text
+/// is kept in a runtime_error because that copies without throwing.
+class Error : public std::system_error {
+public:
+    Error(int error, const std::string& text) : std::system_error{error, std::generic_category()}, text_{text} {}
+    const char* what() const noexcept override { return text_.what(); }
+
+private:
+    std::runtime_error text_;
+};
+
+struct Hint {
+    std::string_view verb;  // matches from the start: "query_" is all of them, "" every verb
+    int error;
+    std::string_view text;
+};
+
+constexpr std::string_view no_raw_rights =
+    "CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program";
+constexpr std::string_view no_access =
+    "no access to /dev/infiniband/uverbs*: run as root, or let a udev rule give this user read and write access";
+constexpr std::string_view gone =
+    "no such interface or device any more: it was removed, renamed, or its driver unloaded";
+constexpr std::string_view no_raw_packets =
+    "this device has no raw packet queue pairs (SoftRoCE has none): use the soft device packet:INTERFACE";
+constexpr std::string_view too_much_work =
+    "more work requests or bytes inline than the device grants: ask for fewer packets";
+constexpr std::string_view too_many_completions = "more completions than the device grants: ask for fewer packets";
+constexpr std::string_view locked_memory =
+    "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program";
+constexpr std::string_view no_steering =
+    "no flow steering on this device: for a ConnectX-3, load mlx4_core with log_num_mgm_entry_size=-1";
+
+constexpr std::array hints{
+    Hint{"open_device", EPERM, no_access},
+    Hint{"open_device", EACCES, no_access},
+    Hint{"open_device", ENODEV, gone},
+    Hint{"create_qp", EPERM, no_raw_rights},
+    Hint{"create_qp", EOPNOTSUPP, no_raw_packets},
+    Hint{"create_qp", ENOSYS, no_raw_packets},
+    Hint{"create_qp", EINVAL, too_much_work},
+    Hint{"create_qp", ENOMEM, too_much_work},
+    Hint{"create_cq", EINVAL, too_many_completions},
+    Hint{"create_cq", ENOMEM, too_many_completions},
+    Hint{"reg_mr", ENOMEM, locked_memory},
+    Hint{"reg_mr", EAGAIN, locked_memory},
+    Hint{"reg_mr", EFAULT, "some of that memory is not mapped, or not writable"},
+    Hint{"modify_qp", EINVAL, "the port is down or not Ethernet"},
+    Hint{"create_flow", EINVAL, "the device can't match on these fields together, or its port is not Ethernet"},
+    Hint{"create_flow", ENOMEM, "the device's flow table is full: install fewer rules"},
+    Hint{"create_flow", EEXIST, "a rule with the same fields and priority is already there"},
+    Hint{"create_flow", EBUSY, "another program or rule holds that place: try another priority"},
+    Hint{"create_flow", EPERM, no_raw_rights},
+    Hint{"create_flow", EOPNOTSUPP, no_steering},
+    Hint{"create_flow", ENOSYS, no_steering},
+    Hint{"create_flow", ENXIO, no_steering},
+    Hint{"query_", ENODEV, gone},
+    Hint{"", EMFILE, "too many open files: raise ulimit -n"},
+    Hint{"", ENFILE, "too many open files on this machine: raise fs.file-max"},
+};
+
+/// What stands between "open", "query the port of" or "create a queue pair" and the object.
+std::string_view joint(std::string_view what) {
+    const auto last = what.substr(what.rfind(' ') + 1);
+    return last == what || last == "of" || last == "for" ? " " : " on ";
+}
+
+}  // namespace
+
+std::string_view error_hint(std::string_view verb, int error) noexcept {
+    for (const Hint& hint : hints)
+        if (hint.error == error && verb.starts_with(hint.verb)) return hint.text;
+    return {};
+}
+
+void throw_message(int error, const std::string& message) { throw Error{error, message}; }
+
+void throw_error(int error, std::string_view what, std::string_view hint) {
+    std::string text = "cannot ";
+    text.append(what).append(": ").append(std::generic_category().message(error));
+    if (!hint.empty()) text.append(" (").append(hint).append(")");
+    throw_message(error, text);
+}
+
+void throw_error(int error, const Action& action) {
+    std::string what{action.what};
+    if (!action.object.empty()) what.append(joint(action.what)).append(action.object);
+    throw_error(error, what, error_hint(action.verb, error));
+}
+
+}  // namespace pktverbs::verbs

@@ -1,1 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
+// The hardware provider: libibverbs' own control verbs, for NICs and for SoftRoCE.
+#include <pktverbs/verbs/provider.hpp>
+
+namespace pktverbs::verbs {
+namespace {
+
+// verbs.h has these as macros or inline functions. Where a driver lacks the verb, they give
+// EOPNOTSUPP by themselves.
+
+int query_device_ex(ibv_context* context, const ibv_query_device_ex_input* input, ibv_device_attr_ex* attr) {
+    return ibv_query_device_ex(context, input, attr);
+}
+
+// The function of that name, behind the macro, fills the shorter structure of old programs.
+int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
+    return ibv_query_port(context, port, attr);
+}
+
+ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
+    return ibv_reg_mr(pd, addr, length, static_cast<unsigned>(access));
+}
+
+ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) { return ibv_create_cq_ex(context, attr); }
+
+ibv_flow* create_flow(ibv_qp* qp, ibv_flow_attr* attr) { return ibv_create_flow(qp, attr); }
+
+int destroy_flow(ibv_flow* flow) { return ibv_destroy_flow(flow); }
+
+constexpr Provider table{
+    .open_device = ibv_open_device,
+    .close_device = ibv_close_device,
+    .query_device = ibv_query_device,
+    .query_device_ex = query_device_ex,
+    .query_port = query_port,
+    .query_gid = ibv_query_gid,
+    .get_async_event = ibv_get_async_event,
+    .ack_async_event = ibv_ack_async_event,
+    .alloc_pd = ibv_alloc_pd,
+    .dealloc_pd = ibv_dealloc_pd,
+    .reg_mr = reg_mr,
+    .dereg_mr = ibv_dereg_mr,
+    .create_comp_channel = ibv_create_comp_channel,
+    .destroy_comp_channel = ibv_destroy_comp_channel,
+    .get_cq_event = ibv_get_cq_event,
+    .ack_cq_events = ibv_ack_cq_events,
+    .create_cq = ibv_create_cq,
+    .create_cq_ex = create_cq_ex,
+    .destroy_cq = ibv_destroy_cq,
+    .create_qp = ibv_create_qp,
+    .query_qp = ibv_query_qp,
+    .modify_qp = ibv_modify_qp,
+    .destroy_qp = ibv_destroy_qp,
+    .create_flow = create_flow,
+    .destroy_flow = destroy_flow,
+};
+
+}  // namespace
+
+const Provider& hardware_provider() noexcept { return table; }
+
+}  // namespace pktverbs::verbs

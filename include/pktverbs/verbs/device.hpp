@@ -13,8 +13,9 @@
 
 namespace pktverbs::verbs {
 
-/// Frames that reached a device but no queue, since it was opened, by reason. What a
-/// device does not count stays 0.
+/// Frames that reached a device but no queue, by reason. What a device does not count stays 0.
+/// Soft devices count from when they were opened, hardware from when its driver was loaded:
+/// for the latter, subtract a first reading.
 struct DeviceDrops {
     std::uint64_t out_of_buffer = 0;  ///< a flow matched, but its queue had no packet posted
     std::uint64_t unmatched = 0;      ///< no flow matched
@@ -70,13 +71,15 @@ using verbs::Device;
 ///                     device on that interface (Device::note says so)
 ///   ibv:mlx5_0/1      a verbs device and port, outright
 ///   packet:eth0       the soft device on an AF_PACKET socket
-///   wire:NAME         the soft device on an in-memory wire of this process
+///   wire:NAME         the soft device on an in-memory wire of this process; options may
+///                     follow: wire:NAME,mac=02:00:5e:10:00:01,mtu=1500
 ///
 /// Throws std::system_error (EINVAL for a string it can't read, ENODEV for a device or
 /// interface that is not there) with the string and the reason in the message.
 PKTVERBS_EXPORT Device find_device(std::string_view text);
 
-/// Every device that find_device would give a raw packet device for, real ones first.
+/// The Ethernet ports of verbs devices, then a packet: device for each interface that is up, loopback last. A
+/// port of a driver without raw packets (SoftRoCE) is among them: only creating a queue pair can tell.
 PKTVERBS_EXPORT std::vector<Device> list_devices();
 
 }  // namespace pktverbs

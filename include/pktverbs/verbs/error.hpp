@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cerrno>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -14,13 +15,19 @@ namespace pktverbs::verbs {
 /// What failed: "cannot VERB OBJECT: cause (what to do)".
 struct Action {
     std::string_view verb;    ///< the libibverbs name without ibv_: "create_qp"
-    std::string_view what;    ///< in words: "create a raw packet queue pair"
-    std::string_view object;  ///< what on: "mlx5_0"
+    std::string_view what;    ///< in words: "create a raw packet queue pair", "query the port of", "open"
+    std::string_view object;  ///< "mlx5_0", put behind `what`, with "on" where that is needed; may be empty
 };
 
 /// Throws std::system_error with `error` (an errno) and, where the verb and the errno
 /// have a likely cause, what to do about it.
 [[noreturn]] PKTVERBS_EXPORT void throw_error(int error, const Action& action);
+
+/// Throws std::system_error with "cannot WHAT: cause (HINT)"; the cause is the errno's text.
+[[noreturn]] PKTVERBS_EXPORT void throw_error(int error, std::string_view what, std::string_view hint);
+
+/// Throws std::system_error whose what() is `message` and nothing else.
+[[noreturn]] PKTVERBS_EXPORT void throw_message(int error, const std::string& message);
 
 /// The hint that throw_error adds for a verb and an errno; empty if it knows none.
 PKTVERBS_EXPORT std::string_view error_hint(std::string_view verb, int error) noexcept;
@@ -35,13 +42,14 @@ auto* check_pointer(const Action& action, Call&& call) {
     return result;
 }
 
-/// Verbs that give a number: a positive errno, -1 with errno, or a negative errno.
+/// Verbs that give a number: a positive errno, -1 with errno, or a negative errno. A -1
+/// is never read as -EPERM: with errno forgotten, it becomes EIO.
 template <class Call>
 void check_result(const Action& action, Call&& call) {
     errno = 0;
     const int result = std::forward<Call>(call)();
     if (result == 0) return;
-    throw_error(result > 0 ? result : errno ? errno : -result, action);
+    throw_error(result > 0 ? result : result < -1 ? -result : errno ? errno : EIO, action);
 }
 
 }  // namespace pktverbs::verbs

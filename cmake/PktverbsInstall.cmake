@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `cmake --install` puts where: the library, its headers, a CMake package and a pkg-config file.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(pktverbs_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pktverbs")
+
+install(TARGETS pktverbs EXPORT pktverbs-targets FILE_SET HEADERS)
+install(EXPORT pktverbs-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
+
+configure_package_config_file(
+  "${CMAKE_CURRENT_LIST_DIR}/pktverbs-config.cmake.in" pktverbs-config.cmake
+  INSTALL_DESTINATION "${pktverbs_cmake_dir}" NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(pktverbs-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${CMAKE_CURRENT_BINARY_DIR}/pktverbs-config.cmake"
+  "${CMAKE_CURRENT_BINARY_DIR}/pktverbs-config-version.cmake"
+  "${CMAKE_CURRENT_LIST_DIR}/FindIbverbs.cmake"
+  DESTINATION "${pktverbs_cmake_dir}")
+
+# The prefix is found from the .pc file itself, so that an installed tree may be moved; not if its parts are absolute.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(pktverbs_pc_prefix "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH pktverbs_pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  string(REGEX REPLACE "/$" "" pktverbs_pc_prefix "\${pcfiledir}/${pktverbs_pc_prefix}")
+endif()
+cmake_path(APPEND pktverbs_pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+cmake_path(APPEND pktverbs_pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+configure_file("${CMAKE_CURRENT_LIST_DIR}/pktverbs.pc.in" pktverbs.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/pktverbs.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

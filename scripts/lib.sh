@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the scripts share: sourced, not run.
+
+root=$(realpath "${BASH_SOURCE[0]%/*}/..")
+
+say() { printf '== %s\n' "$*"; }
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# What a Debian package is needed for, where there is no dpkg to ask: a command or a header.
+probe() {
+    local header
+    case $1 in
+        ninja-build) command -v ninja ;;
+        clang) command -v clang++ ;;
+        llvm) command -v llvm-symbolizer ;;
+        libclang-rt-dev) true ;;
+        iproute2) command -v ip ;;
+        libibverbs-dev) header=infiniband/verbs.h ;;
+        libfmt-dev) header=fmt/core.h ;;
+        libcli11-dev) header=CLI/CLI.hpp ;;
+        libgtest-dev) header=gtest/gtest.h ;;
+        libbenchmark-dev) header=benchmark/benchmark.h ;;
+        *) command -v "$1" ;;
+    esac >/dev/null || return
+    [ -z "${header:-}" ] || [ -e "/usr/include/$header" ] || [ -e "/usr/local/include/$header" ]
+}
+
+is_installed() {
+    if command -v dpkg-query >/dev/null; then
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    else
+        probe "$1"
+    fi
+}
+
+# need_packages DEBIAN_PACKAGE...: installs those that are missing, or says what is missing and gives up.
+need_packages() {
+    local missing=() as_root=() package
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    command -v apt-get >/dev/null || fail "missing (by their Debian names): ${missing[*]}"
+    if [ "$EUID" -ne 0 ]; then
+        # Without a terminal nobody can type a password.
+        if [ -t 0 ]; then as_root=(sudo); else as_root=(sudo -n); fi
+        "${as_root[@]}" true || fail "missing, and only root can install them: apt-get install ${missing[*]}"
+    fi
+    apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 "$@" </dev/null; }
+
+    say "installing ${missing[*]}"
+    # A new machine has no package lists, an old one has lists of packages that are gone.
+    apt-get --simulate install "${missing[@]}" >/dev/null 2>&1 || apt update
+    apt install --no-install-recommends "${missing[@]}" ||
+        { apt update && apt install --no-install-recommends "${missing[@]}"; } ||
+        fail "cannot install ${missing[*]}"
+}

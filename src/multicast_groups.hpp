@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// MulticastGroups: the multicast groups that an interface belongs to on our behalf.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <map>
+#include <string>
+#include <variant>
+
+#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/ipv6_address.hpp>
+
+namespace pktverbs {
+
+/// Joins groups through the kernel, which tells the switches by IGMP and MLD. A group joined n times stays
+/// until it was left n times. The caller locks: one thread at a time.
+class MulticastGroups {
+public:
+    /// With an empty name it only counts: behind a wire there is no kernel.
+    explicit MulticastGroups(std::string interface) : interface_{std::move(interface)} {}
+    MulticastGroups(const MulticastGroups&) = delete;
+    MulticastGroups& operator=(const MulticastGroups&) = delete;
+    /// Leaves all groups.
+    ~MulticastGroups();
+
+    /// Throws std::system_error, and then nothing has changed: EINVAL if `group` is no multicast
+    /// address, ENODEV if the interface isn't there, or what the kernel says.
+    void join(const Ipv4Address& group) { join(Group{group}); }
+    void join(const Ipv6Address& group) { join(Group{group}); }
+    /// A group that was not joined is no error.
+    void leave(const Ipv4Address& group) noexcept { leave(Group{group}); }
+    void leave(const Ipv6Address& group) noexcept { leave(Group{group}); }
+
+    /// Different groups joined now.
+    std::size_t size() const noexcept { return memberships_.size(); }
+    /// Open sockets: one carries no more than net.ipv4.igmp_max_memberships groups, 20 by default.
+    std::size_t socket_count() const noexcept { return sockets_.size(); }
+
+private:
+    using Group = std::variant<Ipv4Address, Ipv6Address>;
+    struct Socket {
+        int fd;
+        int family;
+        std::size_t groups = 0;
+    };
+    struct Membership {
+        std::size_t joins = 0;
+        unsigned interface_index = 0;
+        std::list<Socket>::iterator socket;
+    };
+
+    void join(const Group& group);
+    void leave(const Group& group) noexcept;
+    void join_by_kernel(const Group& group, Membership& membership);
+    [[noreturn]] void fail(int error, const Group& group) const;
+
+    std::string interface_;
+    std::list<Socket> sockets_;
+    std::map<Group, Membership> memberships_;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/link/packet_ring.hpp"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "soft/checksum.hpp"
+
+namespace pktverbs::soft {
+namespace {
+
+constexpr std::size_t tag_bytes = 4;
+constexpr std::size_t mac_bytes = 12;  // both addresses: what stands before a tag
+
+/// Puts the tag back that the kernel took out, by moving the addresses into the room before the frame.
+std::uint8_t* restore_tag(std::uint8_t* frame, const tpacket3_hdr& header) noexcept {
+    const std::uint16_t type = (header.tp_status & TP_STATUS_VLAN_TPID_VALID) ? header.hv1.tp_vlan_tpid : 0x8100;
+    const auto tci = static_cast<std::uint16_t>(header.hv1.tp_vlan_tci);
+    frame -= tag_bytes;
+    std::memmove(frame, frame + tag_bytes, mac_bytes);
+    frame[mac_bytes] = static_cast<std::uint8_t>(type >> 8);
+    frame[mac_bytes + 1] = static_cast<std::uint8_t>(type & 0xff);
+    frame[mac_bytes + 2] = static_cast<std::uint8_t>(tci >> 8);
+    frame[mac_bytes + 3] = static_cast<std::uint8_t>(tci & 0xff);
+    return frame;
+}
+
+}  // namespace
+
+PacketRing::PacketRing(const PacketSocket& socket) {
+    socket.set(PACKET_VERSION, int{TPACKET_V3}, "get a TPACKET_V3 ring on");
+    socket.set(PACKET_RESERVE, static_cast<unsigned>(tag_bytes), "make room for VLAN tags on");
+    tpacket_req3 request{};
+    request.tp_block_size = block_bytes;
+    request.tp_block_nr = block_count;
+    request.tp_frame_size = 2048;  // only has to divide the block: a frame takes what it needs
+    request.tp_frame_nr = request.tp_block_size / request.tp_frame_size * request.tp_block_nr;
+    request.tp_retire_blk_tov = 1;  // milliseconds
+    socket.set(PACKET_RX_RING, request, "make a receive ring on");
+    void* const memory =
+        ::mmap(nullptr, block_bytes * block_count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, socket.fd(), 0);
+    if (memory == MAP_FAILED) socket.fail(errno, "map the receive ring of");
+    memory_ = static_cast<std::uint8_t*>(memory);
+}
+
+PacketRing::~PacketRing() { ::munmap(memory_, block_bytes * block_count); }
+
+tpacket_block_desc* PacketRing::block(std::size_t index) const noexcept {
+    return reinterpret_cast<tpacket_block_desc*>(memory_ + index * block_bytes);
+}
+
+bool PacketRing::is_ours(std::size_t index) const noexcept {
+    // Acquire: no frame is read before the kernel has said that the block is written.
+    return (std::atomic_ref{block(index)->hdr.bh1.block_status}.load(std::memory_order_acquire) & TP_STATUS_USER) != 0;
+}
+
+bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
+    const auto& header = *reinterpret_cast<const tpacket3_hdr*>(at);
+    if (header.tp_snaplen < header.tp_len) {
+        cut_.store(cut_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return false;
+    }
+    std::uint8_t* data = at + header.tp_mac;
+    frame.length = header.tp_snaplen;
+    frame.checksum_ok = (header.tp_status & TP_STATUS_CSUM_VALID) != 0;
+    if (header.tp_status & TP_STATUS_CSUMNOTREADY) frame.checksum_ok = complete_checksum({data, frame.length});
+    if ((header.tp_status & TP_STATUS_VLAN_VALID) && frame.length >= mac_bytes) {
+        data = restore_tag(data, header);
+        frame.length += tag_bytes;
+    }
+    frame.data = data;
+    frame.timestamp_ns = std::uint64_t{header.tp_sec} * 1'000'000'000 + header.tp_nsec;
+    return true;
+}
+
+std::size_t PacketRing::take(std::span<RxFrame> frames) noexcept {
+    std::size_t taken = 0;
+    while (taken == 0) {
+        if (left_in_block_ == 0) {
+            if (!is_ours(block_)) return 0;
+            const auto& header = block(block_)->hdr.bh1;
+            left_in_block_ = header.num_pkts;
+            next_frame_ = reinterpret_cast<std::uint8_t*>(block(block_)) + header.offset_to_first_pkt;
+        }
+        for (; left_in_block_ != 0 && taken < frames.size(); --left_in_block_) {
+            if (read(next_frame_, frames[taken])) ++taken;
+            next_frame_ += reinterpret_cast<const tpacket3_hdr*>(next_frame_)->tp_next_offset;
+        }
+        all_taken_ = left_in_block_ == 0;
+        if (taken == 0) release();  // a block of nothing but cut frames
+    }
+    return taken;
+}
+
+void PacketRing::release() noexcept {
+    if (!all_taken_) return;
+    all_taken_ = false;
+    // Release: what was read and written in the block is done before the kernel fills it again.
+    std::atomic_ref{block(block_)->hdr.bh1.block_status}.store(TP_STATUS_KERNEL, std::memory_order_release);
+    block_ = (block_ + 1) % block_count;
+}
+
+}  // namespace pktverbs::soft

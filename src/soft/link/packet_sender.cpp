@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/link/packet_sender.hpp"
+
+#include <cerrno>
+
+namespace pktverbs::soft {
+
+/// Makes messages of as many frames as there is room for.
+std::size_t PacketSender::fill(std::span<const TxFrame> frames) noexcept {
+    std::size_t used = 0;
+    std::size_t filled = 0;
+    for (; filled < frames.size() && filled < batch; ++filled) {
+        const TxFrame& frame = frames[filled];
+        if (frame.sge_count > pieces - used) break;
+        msghdr& message = messages_[filled].msg_hdr;
+        message.msg_iov = &pieces_[used];
+        message.msg_iovlen = frame.sge_count;
+        for (std::uint32_t i = 0; i < frame.sge_count; ++i, ++used)
+            pieces_[used] = {reinterpret_cast<void*>(frame.sges[i].addr), frame.sges[i].length};
+    }
+    return filled;
+}
+
+std::size_t PacketSender::send(std::span<const TxFrame> frames) noexcept {
+    found_down_ = false;
+    std::size_t taken = 0;
+    while (taken < frames.size()) {
+        const std::size_t filled = fill(frames.subspan(taken));
+        if (filled == 0) {  // more pieces than the kernel takes
+            lose(1);
+            ++taken;
+            continue;
+        }
+        for (std::size_t sent = 0; sent < filled;) {
+            const int count = ::sendmmsg(socket_, &messages_[sent], static_cast<unsigned>(filled - sent), MSG_DONTWAIT);
+            if (count > 0) {
+                sent += static_cast<std::size_t>(count);
+                taken += static_cast<std::size_t>(count);
+                continue;
+            }
+            switch (errno) {
+                case EINTR:
+                    break;
+                case EAGAIN:
+                case ENOBUFS:  // the device's queue is full (dev_direct_xmit() in net/core/dev.c)
+                case ENOMEM:
+                    return taken;
+                case ENETDOWN:
+                case ENXIO:
+                case ENODEV:
+                    found_down_ = true;
+                    lose(frames.size() - taken);
+                    return frames.size();
+                default:  // EMSGSIZE, EINVAL: this frame never
+                    lose(1);
+                    ++sent;
+                    ++taken;
+            }
+        }
+    }
+    return taken;
+}
+
+}  // namespace pktverbs::soft

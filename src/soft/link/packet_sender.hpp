@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// PacketSender: writes frames to a datagram socket, a batch per system call.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "soft/link.hpp"
+
+namespace pktverbs::soft {
+
+class PacketSender {
+public:
+    /// The socket stays the caller's.
+    explicit PacketSender(int socket) noexcept : socket_{socket} {}
+
+    /// As Link::send(). Takes, and counts as lost, what the kernel will never take: a frame too long, a frame to
+    /// an interface that is down or gone. One call at a time.
+    std::size_t send(std::span<const TxFrame> frames) noexcept;
+
+    /// Counts frames as lost. From the sending thread.
+    void lose(std::size_t frames) noexcept { lost_.fetch_add(frames, std::memory_order_relaxed); }
+    std::uint64_t lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
+
+    /// The last call found the interface down.
+    bool found_down() const noexcept { return found_down_; }
+
+private:
+    static constexpr std::size_t batch = 64;
+    static constexpr std::size_t pieces = 1024;  // UIO_MAXIOV: the kernel takes no more for one frame
+
+    std::size_t fill(std::span<const TxFrame> frames) noexcept;
+
+    int socket_;
+    bool found_down_ = false;
+    std::atomic<std::uint64_t> lost_{0};
+    std::array<mmsghdr, batch> messages_{};
+    std::array<iovec, pieces> pieces_{};
+};
+
+}  // namespace pktverbs::soft

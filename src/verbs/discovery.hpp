@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Discovery: which verbs devices and ports there are, and which netdevs are behind them.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <pktverbs/mac_address.hpp>
+#include <pktverbs/verbs/device.hpp>
+#include <pktverbs/verbs/provider.hpp>
+
+namespace pktverbs::verbs {
+
+/// "mlx5_0/2" in parts.
+struct PortName {
+    std::string device;
+    std::uint8_t port = 1;
+
+    /// Gives port 1 if `text` names none, nullopt if it is not NAME or NAME/PORT with PORT 1 to 255.
+    static std::optional<PortName> parse(std::string_view text);
+    std::string to_string() const { return device + '/' + std::to_string(port); }
+};
+
+/// Could `name` be a netdev (dev_valid_name() in net/core/dev.c)? Nothing else may become part of a path.
+bool is_interface_name(std::string_view name) noexcept;
+
+/// Looks in one sysfs tree and one list of devices. A value; what it finds keeps the list alive.
+class Discovery {
+public:
+    /// As ibv_get_device_list gives it: ends with a null. Null if there is no RDMA here.
+    using DeviceList = std::shared_ptr<ibv_device*>;
+
+    Discovery(std::filesystem::path sysfs, const Provider& provider, DeviceList devices)
+        : sysfs_{std::move(sysfs)}, provider_{&provider}, devices_{std::move(devices)} {}
+
+    /// This machine's, now.
+    static Discovery system();
+
+    /// See list_hardware_devices, find_hardware_device and hardware_device, which are these on system().
+    std::vector<Device> list() const;
+    Device find(std::string_view interface) const;
+    Device device(std::string_view name) const;
+
+    /// Only Ethernet ports have raw packets; the others are InfiniBand.
+    bool is_ethernet(const Device& device) const;
+
+    /// The drop counters of a port; 0 where there is none. hw_counters count since the driver was loaded.
+    static DeviceDrops drops(const std::filesystem::path& sysfs, const PortName& port);
+
+private:
+    template <class Visit>
+    void for_each_device(Visit&& visit) const;
+    ibv_device* find_by_name(std::string_view name) const;
+    std::optional<PortName> find_by_sysfs(std::string_view interface) const;
+    std::optional<PortName> find_by_gid(const MacAddress& mac) const;
+    std::vector<std::uint8_t> ports_of(ibv_device* device) const;
+    std::optional<std::uint8_t> port_behind(const std::filesystem::path& netdev, std::string_view device) const;
+    std::string interface_of(const PortName& port) const;
+    Device make(const PortName& port, std::string_view interface) const;
+    std::filesystem::path net(std::string_view interface) const { return sysfs_ / "class/net" / interface; }
+
+    std::filesystem::path sysfs_;
+    const Provider* provider_;
+    DeviceList devices_;
+};
+
+}  // namespace pktverbs::verbs

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reference steering: what the soft device's flow steering must do, written a second time for plainness, not speed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace reference {
+
+using Bytes = std::vector<std::uint8_t>;
+
+/// A frame's fields, as numbers; empty where the frame has none.
+struct Headers {
+    Bytes dst_mac;
+    Bytes src_mac;
+    std::optional<std::uint32_t> vlan_tci;
+    std::optional<std::uint32_t> ether_type;
+    int ip_version = 0;
+    Bytes src_ip;
+    Bytes dst_ip;
+    std::optional<std::uint32_t> protocol;
+    std::optional<std::uint32_t> tos;
+    std::optional<std::uint32_t> ttl;
+    std::optional<std::uint32_t> flow_label;
+    std::optional<std::uint32_t> src_port;
+    std::optional<std::uint32_t> dst_port;
+};
+
+Headers read_headers(std::span<const std::uint8_t> frame);
+
+/// What is wrong with a flow attribute and the specs behind it: the errno values that a device may give for it.
+/// Empty if it is right.
+std::vector<int> complaints(const Bytes& attribute);
+
+/// Where a frame went: queue pairs, by any number, and the tags that they see.
+struct Outcome {
+    bool dropped = false;
+    std::map<int, std::uint32_t> copies;
+
+    bool operator==(const Outcome&) const = default;
+};
+
+class Steering {
+public:
+    /// `attribute` has no complaints. False if the queue pair has the same flow.
+    bool add(const Bytes& attribute, int queue_pair, std::uint32_t handle);
+    /// False if there is no such flow.
+    bool remove(std::uint32_t handle);
+    void remove_all(int queue_pair);
+    std::size_t size() const { return flows_.size(); }
+
+    Outcome steer(std::span<const std::uint8_t> frame) const;
+
+private:
+    struct Flow {
+        Bytes attribute;
+        int queue_pair;
+        std::uint32_t handle;
+    };
+    std::list<Flow> flows_;  ///< in order of creation
+};
+
+}  // namespace reference

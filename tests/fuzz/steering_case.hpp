@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// A steering case: bytes taken as frames and flows, given to the soft device's steering and to the reference.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+/// Parses `frame` both ways. Empty if they agree, else what differs.
+std::string compare_parsing(std::span<const std::uint8_t> frame);
+
+/// Reads `input` as a script that adds flows, removes them and steers frames. Empty if both agree all along, else the
+/// first difference.
+std::string compare_steering(std::span<const std::uint8_t> input);

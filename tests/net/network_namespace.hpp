@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// NetworkNamespace: a network of its own to test in; VethPair: two of them, joined by a cable.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pktverbs/mac_address.hpp>
+
+namespace pktverbs::test {
+
+/// Has no name, and so leaves nothing behind: it, and the interfaces in it, go away with the last descriptor,
+/// socket or thread that is in it, however the test ends.
+class NetworkNamespace {
+public:
+    /// Why there can be none here, in words for GTEST_SKIP(); empty if there can. The first call may move the process
+    /// into a user namespace of its own, so it must come before other threads are started.
+    static const std::string& unavailable();
+
+    /// Empty but for a loopback interface that is down. Throws std::system_error.
+    NetworkNamespace();
+    ~NetworkNamespace();
+    NetworkNamespace(const NetworkNamespace&) = delete;
+    NetworkNamespace& operator=(const NetworkNamespace&) = delete;
+
+    /// Calls with the calling thread in the namespace; so is what it opens and the threads that it starts.
+    template <class Call>
+    decltype(auto) run(Call&& call) const {
+        const Visit visit{fd_};
+        return std::forward<Call>(call)();
+    }
+
+    /// Runs ip(8) in the namespace and returns its output. Throws std::runtime_error with what it said.
+    std::string ip(std::vector<std::string> arguments) const;
+
+    int fd() const noexcept { return fd_; }
+
+private:
+    class Visit {
+    public:
+        explicit Visit(int fd);
+        ~Visit();
+        Visit(const Visit&) = delete;
+        Visit& operator=(const Visit&) = delete;
+
+    private:
+        int home_;
+    };
+
+    int fd_;
+};
+
+class VethPair {
+public:
+    struct Options {
+        unsigned mtu = 1500;
+        bool ipv6 = false;  ///< the kernel then sends frames of its own, for multicast listeners
+    };
+
+    struct End {
+        std::string interface;
+        MacAddress mac;
+        std::string ipv4;  ///< /24, and the other end's MAC address is known
+        std::string ipv6;  ///< /64, the same
+        NetworkNamespace name_space{};
+
+        template <class Call>
+        decltype(auto) run(Call&& call) const {
+            return name_space.run(std::forward<Call>(call));
+        }
+        void set_up(bool up) const;
+        /// Until the kernel has noticed the carrier, which it does on its own time: both ends up, or one down.
+        void wait_for_carrier(bool carrier) const;
+    };
+
+    /// Both ends up, and the loopback interfaces. Throws.
+    VethPair() : VethPair(Options{}) {}
+    explicit VethPair(const Options& options);
+
+    End left{"left0", MacAddress{MacAddress::Bytes{2, 0, 0, 0, 0, 1}}, "10.77.0.1", "fd77::1"};
+    End right{"right0", MacAddress{MacAddress::Bytes{2, 0, 0, 0, 0, 2}}, "10.77.0.2", "fd77::2"};
+};
+
+}  // namespace pktverbs::test

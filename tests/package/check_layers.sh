@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Checks that no include points up: Context, then verbs, then the soft device; see docs/architecture.md.
+# check_layers.sh SOURCE_TREE
+set -euo pipefail
+cd "$1"
+bad=0
+
+# includes PATH...: "FILE:LINE:HEADER" for every include there.
+includes() {
+    grep -rnE '^[[:space:]]*#[[:space:]]*include' "$@" | sed -E 's/^([^:]*:[0-9]*):[^<"]*[<"]([^>"]*).*/\1:\2/'
+}
+# refuse RULE PATTERN PATH...: no include of a header that matches PATTERN, from anywhere in PATH.
+refuse() {
+    local rule=$1 pattern=$2
+    shift 2
+    if includes "$@" | grep -E ":[0-9]+:($pattern)\$"; then
+        echo "^ $rule"
+        bad=1
+    fi
+}
+
+context_layer='(pktverbs/)?(context|core|queue|(recv|send)_(list|pkt)|flow|flow_(rule|spec|registry)|multicast_groups|options|stats|pktverbs|find_device)\.hpp'
+soft_device='(.*/)?soft/.*'
+
+refuse "the soft device knows verbs, not Context" "$context_layer" src/soft include/pktverbs/soft
+refuse "the verbs layer knows nothing above it" "$context_layer" src/verbs include/pktverbs/verbs
+mapfile -t above < <(find src include \( -path src/soft -o -path include/pktverbs/soft \) -prune -o \
+    -name '*.[ch]pp' ! -path src/find_device.cpp -print)
+refuse "only the parser of device strings knows the soft device" "$soft_device" "${above[@]}"
+
+# A public header includes public headers, by their full name, and other libraries'.
+while IFS=: read -r file line header; do
+    if [[ $header == pktverbs/* ]]; then
+        [ -e "include/$header" ] && continue
+    elif [ ! -e "src/$header" ] && [ ! -e "include/pktverbs/$header" ] && [ ! -e "${file%/*}/$header" ]; then
+        continue
+    fi
+    echo "$file:$line:$header"
+    echo "^ a public header includes only <pktverbs/...> headers that are installed"
+    bad=1
+done < <(includes include)
+
+[ "$bad" -ne 0 ] || echo "no include points up"
+exit "$bad"

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "find_device.hpp"
+
+#include <gtest/gtest.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "expect_error.hpp"
+#include "fake_hardware.hpp"
+
+namespace pktverbs {
+namespace {
+
+using testing::expect_error;
+using testing::expect_words;
+using testing::FakeHardware;
+
+constexpr const char* absent = "no_such_netdev";
+
+void expect_refused(std::string_view text, const char* reason) {
+    SCOPED_TRACE(text);
+    const auto said = expect_error(EINVAL, [&] { find_device(text); });
+    expect_words(said, {("\"" + std::string{text} + "\"").c_str(), reason, "ibv:NAME[/PORT]", "packet:INTERFACE",
+                        "wire:NAME[,mac=MAC][,mtu=BYTES]"});
+}
+
+TEST(FindDevice, RefusesAnEmptyString) { expect_refused("", "it is empty"); }
+
+TEST(FindDevice, RefusesAPrefixItDoesNotKnow) {
+    expect_refused("xdp:eth0", "prefix \"xdp:\" isn't known");
+    expect_refused(":eth0", "prefix \":\" isn't known");
+    expect_refused("Packet:eth0", "isn't known");
+    expect_refused(" packet:eth0", "isn't known");
+}
+
+TEST(FindDevice, RefusesEmptyNames) {
+    expect_refused("ibv:", "NAME or NAME/PORT");
+    expect_refused("packet:", "no name");
+    expect_refused("wire:", "no name");
+    expect_refused("wire:,mtu=1500", "no name");
+}
+
+TEST(FindDevice, RefusesABadPort) {
+    for (const char* text : {"ibv:mlx5_0/", "ibv:mlx5_0/0", "ibv:mlx5_0/256", "ibv:mlx5_0/1/1", "ibv:/1"})
+        expect_refused(text, "PORT 1 to 255");
+}
+
+TEST(FindDevice, RefusesNamesThatNoInterfaceCanHave) {
+    expect_refused("../eth0", "no interface can have that name");
+    expect_refused("sixteen__letters", "no interface can have that name");
+    expect_refused("packet:eth0/1", "no interface can have that name");
+}
+
+TEST(FindDevice, SaysThatThereIsNoSuchInterfaceOrDevice) {
+    expect_words(expect_error(ENODEV, [] { find_device(absent); }),
+                 {"\"no_such_netdev\"", "no such interface or device: no_such_netdev"});
+    expect_words(expect_error(ENODEV, [] { find_device("packet:no_such_netdev"); }),
+                 {"\"packet:no_such_netdev\"", "no such interface: no_such_netdev"});
+    expect_words(expect_error(ENODEV, [] { find_device("ibv:no_such_device/1"); }), {"no_such_device/1"});
+}
+
+TEST(FindDevice, FindsTheHardwareBehindAnInterface) {
+    FakeHardware hardware;
+    hardware.add_device_in_sysfs("mlx5_0", {{}});
+    hardware.tie("eth4", "mlx5_0", 0);
+    const auto device = find_device("eth4", hardware.discovery());
+    EXPECT_EQ(device.name, "mlx5_0/1");
+    EXPECT_EQ(device.interface, "eth4");
+    EXPECT_EQ(device.provider, &FakeHardware::provider);
+    EXPECT_EQ(device.note, "");
+}
+
+TEST(FindDevice, FindsAVerbsDeviceOutright) {
+    FakeHardware hardware;
+    hardware.add_device_in_sysfs("mlx4_0", {{}, {}});
+    EXPECT_EQ(find_device("ibv:mlx4_0", hardware.discovery()).name, "mlx4_0/1");
+    EXPECT_EQ(find_device("ibv:mlx4_0/2", hardware.discovery()).name, "mlx4_0/2");
+    expect_words(expect_error(EINVAL, [&] { find_device("ibv:mlx4_0/3", hardware.discovery()); }), {"ports 1, 2"});
+    expect_words(expect_error(ENODEV, [&] { find_device("ibv:mlx5_0", hardware.discovery()); }), {"knows of mlx4_0"});
+}
+
+TEST(FindDevice, PointsToThePrefixForAVerbsDevicesName) {
+    FakeHardware hardware;
+    hardware.add_device_in_sysfs("mlx5_0", {{}});
+    for (const std::string name : {"mlx5_0", "mlx5_0/1"})
+        expect_words(expect_error(ENODEV, [&] { find_device(name, hardware.discovery()); }), {("ibv:" + name).c_str()});
+}
+
+#if PKTVERBS_SOFT
+TEST(FindDevice, MakesAWire) {
+    EXPECT_EQ(find_device("wire:x").name, "wire:x");
+    EXPECT_TRUE(find_device("wire:x").handle);
+    EXPECT_EQ(find_device("wire:x,mtu=1500").mtu, 1500U);
+    EXPECT_EQ(find_device("wire:x").mtu, 9000U);
+    const auto both = find_device("wire:x,mtu=68,mac=02:00:5e:10:00:01");
+    EXPECT_EQ(both.name, "wire:x,mtu=68,mac=02:00:5e:10:00:01");
+    EXPECT_EQ(both.mtu, 68U);
+    EXPECT_EQ(find_device("wire:x,mtu=65535").mtu, 65535U);
+}
+
+TEST(FindDevice, ReadsWireOptionsStrictly) {
+    expect_refused("wire:x,", "comma");
+    expect_refused("wire:x,mtu=1500,", "comma");
+    expect_refused("wire:x,,mtu=1500", "no option of a wire");
+    expect_refused("wire:x,speed=100", "\"speed=100\" is no option of a wire");
+    expect_refused("wire:x,mtu", "\"mtu\" is no option of a wire");
+    for (const char* text : {"wire:x,mtu=", "wire:x,mtu=67", "wire:x,mtu=65536", "wire:x,mtu=-1", "wire:x,mtu=1500b",
+                             "wire:x,mtu= 1500", "wire:x,mtu=4294967297"})
+        expect_refused(text, "is not a number from 68 to 65535");
+    expect_refused("wire:x,mac=", "is no MAC address");
+    expect_refused("wire:x,mac=02:00", "\"02:00\" is no MAC address");
+    expect_refused("wire:x,mac=01:00:5e:00:00:01", "can't have 01:00:5e:00:00:01");
+    expect_refused("wire:x,mac=00:00:00:00:00:00", "can't have");
+    expect_refused("wire:x,mtu=1500,mtu=1500", "mtu is given twice");
+    expect_refused("wire:x,mac=02:00:5e:10:00:01,mac=02:00:5e:10:00:01", "mac is given twice");
+}
+
+TEST(FindDevice, MakesAPacketDevice) {
+    if (::if_nametoindex("lo") == 0) GTEST_SKIP() << "there is no interface lo";
+    const auto device = find_device("packet:lo");
+    EXPECT_EQ(device.name, "packet:lo");
+    EXPECT_EQ(device.interface, "lo");
+    EXPECT_TRUE(device.handle);
+    EXPECT_EQ(device.note, "");
+}
+
+TEST(FindDevice, TakesTheSoftDeviceForAnInterfaceWithoutHardwareAndSaysSo) {
+    if (::if_nametoindex("lo") == 0) GTEST_SKIP() << "there is no interface lo";
+    FakeHardware hardware;
+    const auto device = find_device("lo", hardware.discovery());
+    EXPECT_EQ(device.name, "packet:lo");
+    EXPECT_EQ(device.note, "lo has no verbs device: using the soft device packet:lo");
+}
+
+TEST(ListDevices, PutsEthernetHardwareFirstAndLoopbackLast) {
+    FakeHardware hardware;
+    hardware.add_device_in_sysfs("mlx4_0", {{}, {.link_layer = IBV_LINK_LAYER_INFINIBAND, .gids = {}}});
+    const auto devices = list_devices(hardware.discovery());
+    ASSERT_FALSE(devices.empty());
+    EXPECT_EQ(devices[0].name, "mlx4_0/1");
+    for (auto device = devices.begin() + 1; device != devices.end(); ++device) {
+        EXPECT_TRUE(device->name.starts_with("packet:")) << device->name;
+        if (device->name == "packet:lo") {
+            EXPECT_EQ(device + 1, devices.end());
+        }
+    }
+}
+#endif
+
+TEST(ListDevices, ThrowsNothing) { EXPECT_NO_THROW(list_devices()); }
+
+}  // namespace
+}  // namespace pktverbs

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlowTable: who gets a frame.
+#include "soft/flow_table.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <ostream>
+#include <random>
+#include <vector>
+
+#include "../fuzz/steering_case.hpp"
+#include "flow_attr.hpp"
+
+namespace pktverbs::soft {
+
+bool operator==(const Target& a, const Target& b) { return a.queue_pair == b.queue_pair && a.tag == b.tag; }
+void PrintTo(const Target& target, std::ostream* out) { *out << target.queue_pair << " tag " << target.tag; }
+
+}  // namespace pktverbs::soft
+
+namespace {
+
+using namespace pktverbs::soft;
+using Targets = std::vector<Target>;
+
+/// Never looked behind.
+QueuePair* queue_pair(std::uintptr_t number) { return reinterpret_cast<QueuePair*>(number * 64); }
+QueuePair* const qp1 = queue_pair(1);
+QueuePair* const qp2 = queue_pair(2);
+QueuePair* const qp3 = queue_pair(3);
+
+/// An UDP frame from one port to another.
+FrameKey udp(unsigned src_port, unsigned dst_port) {
+    FrameKey key{};
+    key.dst_mac[0] = 2;
+    key.ether_type = htons(0x0800);
+    key.src_port = htons(static_cast<std::uint16_t>(src_port));
+    key.dst_port = htons(static_cast<std::uint16_t>(dst_port));
+    key.protocol = 17;
+    key.flags = FrameKey::is_ipv4 | FrameKey::has_ports;
+    return key;
+}
+
+FrameKey to(std::uint8_t first_byte) {
+    FrameKey key{};
+    key.dst_mac[0] = first_byte;
+    return key;
+}
+
+FlowAttr to_port(unsigned port, std::uint16_t priority = 0) {
+    auto spec = udp_spec();
+    spec.val.dst_port = htons(static_cast<std::uint16_t>(port));
+    spec.mask.dst_port = 0xffff;
+    FlowAttr attr;
+    return attr.add(spec).priority(priority);
+}
+
+FlowAttr from_port(unsigned port, std::uint16_t priority = 0) {
+    auto spec = udp_spec();
+    spec.val.src_port = htons(static_cast<std::uint16_t>(port));
+    spec.mask.src_port = 0xffff;
+    FlowAttr attr;
+    return attr.add(spec).priority(priority);
+}
+
+FlowAttr copying(FlowAttr attr) { return attr.flags(IBV_FLOW_ATTR_FLAGS_DONT_TRAP); }
+FlowAttr dropping(FlowAttr attr) { return attr.add(drop_spec()); }
+FlowAttr tagging(std::uint32_t tag, FlowAttr attr) { return attr.add(tag_spec(tag)); }
+
+const FlowAttr sniffer{IBV_FLOW_ATTR_SNIFFER};
+const FlowAttr all_default{IBV_FLOW_ATTR_ALL_DEFAULT};
+const FlowAttr multicast_default{IBV_FLOW_ATTR_MC_DEFAULT};
+
+class FlowTableTest : public testing::Test {
+protected:
+    std::uint32_t add(const FlowAttr& attr, QueuePair* qp) {
+        std::uint32_t handle = 0;
+        EXPECT_EQ(try_add(attr, qp, handle), 0);
+        return handle;
+    }
+
+    int try_add(const FlowAttr& attr, QueuePair* qp, std::uint32_t& handle) {
+        FlowMatch match;
+        EXPECT_EQ(attr.read(match), 0);
+        return table.add(match, qp, handle);
+    }
+
+    Verdict verdict(const FrameKey& key) {
+        std::span<const Target> targets;
+        const Verdict verdict = table.steer(key, targets);
+        EXPECT_EQ(verdict == Verdict::deliver, !targets.empty());
+        return verdict;
+    }
+
+    Targets steer(const FrameKey& key) {
+        std::span<const Target> targets;
+        table.steer(key, targets);
+        return {targets.begin(), targets.end()};
+    }
+
+    FlowTable table;
+};
+
+TEST_F(FlowTableTest, WantsNothingWhenEmpty) {
+    EXPECT_TRUE(table.empty());
+    EXPECT_EQ(table.size(), 0U);
+    EXPECT_EQ(verdict(udp(1, 2)), Verdict::unmatched);
+    EXPECT_EQ(verdict(FrameKey{}), Verdict::unmatched);
+}
+
+TEST_F(FlowTableTest, SteersToTheRuleThatMatches) {
+    add(to_port(1000), qp1);
+    add(to_port(2000), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+    EXPECT_EQ(steer(udp(1, 2000)), (Targets{{qp2, 0}}));
+    EXPECT_EQ(verdict(udp(1, 2000)), Verdict::deliver);
+    EXPECT_EQ(verdict(udp(1, 3000)), Verdict::unmatched);
+}
+
+TEST_F(FlowTableTest, SteersEverythingToARuleWithoutSpecs) {
+    add(FlowAttr{}, qp1);
+    EXPECT_EQ(steer(FrameKey{}), (Targets{{qp1, 0}}));
+    EXPECT_EQ(steer(udp(1, 2)), (Targets{{qp1, 0}}));
+}
+
+TEST_F(FlowTableTest, TellsTheTagOfTheRule) {
+    add(tagging(77, to_port(1000)), qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 77}}));
+}
+
+TEST_F(FlowTableTest, TriesLowerPriorityNumbersFirst) {
+    add(to_port(1000, 2), qp1);
+    add(from_port(1, 1), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+    EXPECT_EQ(steer(udp(2, 1000)), (Targets{{qp1, 0}}));
+}
+
+TEST_F(FlowTableTest, TriesOlderRulesFirstWithinAPriority) {
+    const auto first = add(to_port(1000), qp1);
+    add(from_port(1), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+    table.remove(first);
+    add(to_port(1000), qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+}
+
+TEST_F(FlowTableTest, SharesTheFrameBetweenLikeRules) {
+    add(to_port(1000), qp1);
+    add(from_port(1), qp3);
+    add(tagging(5, to_port(1000)), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}, {qp2, 5}}));
+}
+
+TEST_F(FlowTableTest, DoesNotShareTheFrameAcrossPriorities) {
+    add(to_port(1000, 1), qp1);
+    add(to_port(1000, 0), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+}
+
+TEST_F(FlowTableTest, KeepsTheAgeOfARuleThatShared) {
+    const auto first = add(to_port(1000), qp1);
+    add(from_port(1), qp2);
+    add(to_port(1000), qp3);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}, {qp3, 0}}));
+    table.remove(first);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+}
+
+TEST_F(FlowTableTest, GivesACopyToDontTrapAndGoesOn) {
+    add(copying(to_port(1000)), qp1);
+    add(from_port(1), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}, {qp2, 0}}));
+    EXPECT_EQ(steer(udp(2, 1000)), (Targets{{qp1, 0}}));
+}
+
+TEST_F(FlowTableTest, GivesNoCopyBehindTheRuleThatTook) {
+    add(to_port(1000), qp1);
+    add(copying(to_port(1000, 1)), qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+}
+
+TEST_F(FlowTableTest, CountsADontTrapMatchAsSteered) {
+    add(copying(to_port(1000)), qp1);
+    add(all_default, qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+    EXPECT_EQ(steer(udp(1, 1001)), (Targets{{qp2, 0}}));
+}
+
+TEST_F(FlowTableTest, DropsWhatADropRuleMatches) {
+    add(dropping(to_port(1000)), qp1);
+    add(from_port(1, 1), qp2);
+    add(all_default, qp3);
+    EXPECT_EQ(verdict(udp(1, 1000)), Verdict::drop);
+    EXPECT_EQ(steer(udp(1, 1001)), (Targets{{qp2, 0}}));
+    EXPECT_EQ(steer(udp(2, 1001)), (Targets{{qp3, 0}}));
+}
+
+TEST_F(FlowTableTest, DeliversWhatWasCopiedBeforeTheDrop) {
+    add(copying(from_port(1)), qp1);
+    add(dropping(to_port(1000, 1)), qp2);
+    EXPECT_EQ(verdict(udp(1, 1000)), Verdict::deliver);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+    EXPECT_EQ(verdict(udp(2, 1000)), Verdict::drop);
+    add(sniffer, qp3);
+    EXPECT_EQ(steer(udp(2, 1000)), (Targets{{qp3, 0}}));
+}
+
+TEST_F(FlowTableTest, LetsTheOlderOfADropAndALikeRuleDecide) {
+    add(to_port(1000), qp1);
+    add(dropping(to_port(1000)), qp2);
+    add(to_port(1000), qp3);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}, {qp3, 0}}));
+    add(dropping(to_port(2000)), qp2);
+    add(to_port(2000), qp1);
+    EXPECT_EQ(verdict(udp(1, 2000)), Verdict::drop);
+}
+
+TEST_F(FlowTableTest, AlwaysGivesSniffersACopy) {
+    add(sniffer, qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+    EXPECT_EQ(steer(FrameKey{}), (Targets{{qp1, 0}}));
+    add(sniffer, qp2);
+    add(to_port(1000), qp3);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}, {qp2, 0}, {qp3, 0}}));
+}
+
+TEST_F(FlowTableTest, DoesNotCountSniffersAsSteering) {
+    add(sniffer, qp1);
+    add(all_default, qp2);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}, {qp2, 0}}));
+}
+
+TEST_F(FlowTableTest, GivesMulticastDefaultsWhatNoRuleTook) {
+    add(multicast_default, qp1);
+    add(multicast_default, qp2);
+    add(to_port(1000), qp3);
+    EXPECT_EQ(steer(to(0x01)), (Targets{{qp1, 0}, {qp2, 0}}));
+    EXPECT_EQ(steer(to(0xff)), (Targets{{qp1, 0}, {qp2, 0}}));
+    EXPECT_EQ(verdict(to(0x02)), Verdict::unmatched);
+    FrameKey key = udp(1, 1000);
+    key.dst_mac[0] = 1;
+    EXPECT_EQ(steer(key), (Targets{{qp3, 0}}));
+}
+
+TEST_F(FlowTableTest, GivesAllDefaultsWhatNothingElseTook) {
+    add(all_default, qp1);
+    add(all_default, qp2);
+    EXPECT_EQ(steer(to(0x01)), (Targets{{qp1, 0}, {qp2, 0}}));
+    EXPECT_EQ(steer(to(0x02)), (Targets{{qp1, 0}, {qp2, 0}}));
+    add(multicast_default, qp3);
+    EXPECT_EQ(steer(to(0x01)), (Targets{{qp3, 0}}));
+    EXPECT_EQ(steer(to(0x02)), (Targets{{qp1, 0}, {qp2, 0}}));
+}
+
+TEST_F(FlowTableTest, GivesAQueuePairAFrameOnce) {
+    add(copying(tagging(1, to_port(1000))), qp1);
+    add(copying(tagging(2, from_port(1))), qp1);
+    add(tagging(3, FlowAttr{}), qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 1}}));
+    EXPECT_EQ(steer(udp(1, 1001)), (Targets{{qp1, 2}}));
+    EXPECT_EQ(steer(udp(2, 1001)), (Targets{{qp1, 3}}));
+    add(sniffer, qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+}
+
+TEST_F(FlowTableTest, GivesAQueuePairWithTwoLikeRulesTheFrameOnce) {
+    add(tagging(1, to_port(1000)), qp1);
+    add(tagging(2, to_port(1000)), qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 1}}));
+}
+
+TEST_F(FlowTableTest, RefusesTheSameFlowTwice) {
+    std::uint32_t handle = 99;
+    add(to_port(1000), qp1);
+    EXPECT_EQ(try_add(to_port(1000), qp1, handle), EEXIST);
+    EXPECT_EQ(handle, 99U);
+    EXPECT_EQ(table.size(), 1U);
+    EXPECT_EQ(try_add(to_port(1000), qp2, handle), 0);
+    EXPECT_EQ(try_add(to_port(1001), qp1, handle), 0);
+    EXPECT_EQ(try_add(to_port(1000, 1), qp1, handle), 0);
+    EXPECT_EQ(try_add(copying(to_port(1000)), qp1, handle), 0);
+    EXPECT_EQ(try_add(dropping(to_port(1000)), qp1, handle), 0);
+    EXPECT_EQ(try_add(tagging(1, to_port(1000)), qp1, handle), 0);
+    EXPECT_EQ(try_add(sniffer, qp1, handle), 0);
+    EXPECT_EQ(try_add(all_default, qp1, handle), 0);
+    EXPECT_EQ(try_add(all_default, qp1, handle), EEXIST);
+    EXPECT_EQ(table.size(), 9U);
+}
+
+TEST_F(FlowTableTest, RemovesOneFlow) {
+    const auto first = add(to_port(1000), qp1);
+    const auto second = add(to_port(1000), qp2);
+    EXPECT_NE(first, second);
+    EXPECT_TRUE(table.remove(first));
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+    EXPECT_FALSE(table.remove(first));
+    EXPECT_TRUE(table.remove(second));
+    EXPECT_TRUE(table.empty());
+    EXPECT_EQ(verdict(udp(1, 1000)), Verdict::unmatched);
+}
+
+TEST_F(FlowTableTest, RemovesAllFlowsOfAQueuePair) {
+    add(to_port(1000), qp1);
+    add(sniffer, qp1);
+    add(all_default, qp1);
+    add(from_port(1, 1), qp2);
+    table.remove_all(qp1);
+    EXPECT_EQ(table.size(), 1U);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+    EXPECT_EQ(verdict(udp(2, 1000)), Verdict::unmatched);
+    table.remove_all(qp3);
+    EXPECT_EQ(table.size(), 1U);
+}
+
+TEST_F(FlowTableTest, TellsAllMatchesInForce) {
+    std::vector<const FlowMatch*> matches{nullptr};
+    table.matches(matches);
+    EXPECT_TRUE(matches.empty());
+    add(to_port(1000, 3), qp1);
+    add(sniffer, qp2);
+    table.matches(matches);
+    ASSERT_EQ(matches.size(), 2U);
+    EXPECT_EQ(matches[0]->type, IBV_FLOW_ATTR_SNIFFER);
+    EXPECT_EQ(matches[1]->priority, 3);
+    EXPECT_TRUE(matches[1]->matches(udp(1, 1000)));
+}
+
+/// Rules on the same bits, enough of them to be hashed.
+class ManyRulesTest : public FlowTableTest {
+protected:
+    static constexpr unsigned count = 300;
+
+    void SetUp() override {
+        for (unsigned i = 0; i < count; ++i)
+            handles.push_back(add(tagging(i, to_port(1000 + i, 1)), queue_pair(1 + i % 7)));
+    }
+
+    Targets rule(unsigned i) { return {{queue_pair(1 + i % 7), i}}; }
+
+    std::vector<std::uint32_t> handles;
+};
+
+TEST_F(ManyRulesTest, AreEachFound) {
+    for (unsigned i = 0; i < count; ++i) EXPECT_EQ(steer(udp(1, 1000 + i)), rule(i));
+    EXPECT_EQ(verdict(udp(1, 999)), Verdict::unmatched);
+    EXPECT_EQ(verdict(udp(1, 1000 + count)), Verdict::unmatched);
+}
+
+TEST_F(ManyRulesTest, AreNoLongerFoundWhenRemoved) {
+    for (unsigned i = 0; i < count; i += 2) EXPECT_TRUE(table.remove(handles[i]));
+    for (unsigned i = 0; i < count; ++i) EXPECT_EQ(steer(udp(1, 1000 + i)), i % 2 == 0 ? Targets{} : rule(i));
+}
+
+TEST_F(ManyRulesTest, KeepTheirPlaceAmongOtherRules) {
+    add(from_port(1, 0), qp1);
+    add(from_port(2, 1), qp2);
+    add(from_port(3, 2), qp3);
+    add(copying(from_port(4, 0)), queue_pair(20));
+    add(copying(from_port(5, 2)), queue_pair(20));
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+    EXPECT_EQ(steer(udp(2, 1000)), rule(0));
+    EXPECT_EQ(steer(udp(2, 999)), (Targets{{qp2, 0}}));
+    EXPECT_EQ(steer(udp(3, 1000)), rule(0));
+    EXPECT_EQ(steer(udp(3, 999)), (Targets{{qp3, 0}}));
+    EXPECT_EQ(steer(udp(4, 1000)), (Targets{{queue_pair(20), 0}, rule(0)[0]}));
+    EXPECT_EQ(steer(udp(5, 1000)), rule(0));
+}
+
+TEST_F(ManyRulesTest, KeepTheirPlaceAmongThoseOnOtherBits) {
+    for (unsigned i = 0; i < count; ++i) add(from_port(1000 + i, static_cast<std::uint16_t>(i % 3)), qp1);
+    EXPECT_EQ(steer(udp(1000, 1005)), (Targets{{qp1, 0}}));
+    EXPECT_EQ(steer(udp(1001, 1005)), rule(5));
+    EXPECT_EQ(steer(udp(1002, 1005)), rule(5));
+    EXPECT_EQ(steer(udp(1002, 1)), (Targets{{qp1, 0}}));
+}
+
+TEST_F(ManyRulesTest, ShareDropAndHideAsFewDo) {
+    add(to_port(1001, 1), queue_pair(20));
+    add(dropping(to_port(1002, 0)), queue_pair(20));
+    add(dropping(to_port(1003, 2)), queue_pair(20));
+    EXPECT_EQ(steer(udp(1, 1001)), (Targets{rule(1)[0], {queue_pair(20), 0}}));
+    EXPECT_EQ(verdict(udp(1, 1002)), Verdict::drop);
+    EXPECT_EQ(steer(udp(1, 1003)), rule(3));
+}
+
+TEST(Steering, AgreesWithTheReferenceOnRandomScripts) {
+    std::mt19937 random{20240607};
+    std::uniform_int_distribution<int> byte{0, 255};
+    std::uniform_int_distribution<std::size_t> length{1, 1000};
+    for (int script = 0; script < 500; ++script) {
+        std::vector<std::uint8_t> input(length(random));
+        for (std::uint8_t& each : input) each = static_cast<std::uint8_t>(byte(random));
+        ASSERT_EQ(compare_steering(input), "") << "script " << script;
+    }
+}
+
+}  // namespace

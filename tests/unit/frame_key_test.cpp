@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// FrameKey: what is taken from frames, whole, cut short and malformed.
+#include "soft/frame_key.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+namespace {
+
+using pktverbs::soft::FrameKey;
+using pktverbs::soft::parse_frame;
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes join(std::initializer_list<Bytes> parts) {
+    Bytes all;
+    for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+}
+
+const Bytes macs{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+const Bytes ipv4_type{0x08, 0x00};
+const Bytes ipv6_type{0x86, 0xdd};
+const Bytes ports{0x10, 0x20, 0x30, 0x40, 0, 8, 0, 0};  // and the rest of a UDP header
+
+Bytes ipv4(std::uint8_t protocol, std::uint16_t fragment = 0x4000) {
+    return {0x45,
+            0x28,
+            0,
+            28,
+            0,
+            0,
+            static_cast<std::uint8_t>(fragment >> 8),
+            static_cast<std::uint8_t>(fragment),
+            64,
+            protocol,
+            0,
+            0,
+            10,
+            0,
+            0,
+            1,
+            10,
+            0,
+            0,
+            2};
+}
+
+Bytes ipv6(std::uint8_t next) {
+    Bytes header{0x6a, 0xb1, 0x23, 0x45, 0, 8, next, 63};
+    for (std::uint8_t i = 0; i < 32; ++i) header.push_back(static_cast<std::uint8_t>(0x80 + i));
+    return header;
+}
+
+Bytes ipv6_frame(std::initializer_list<Bytes> after_ethernet) { return join({macs, ipv6_type, join(after_ethernet)}); }
+
+/// Parsed from a block of its own size, so that the address sanitizer sees a read past it.
+FrameKey parse(const Bytes& frame, std::size_t size) {
+    const auto block = std::make_unique<std::uint8_t[]>(size);
+    std::copy_n(frame.begin(), size, block.get());
+    return parse_frame({block.get(), size});
+}
+FrameKey parse(const Bytes& frame) { return parse(frame, frame.size()); }
+
+template <std::size_t size>
+Bytes bytes(const std::uint8_t (&field)[size]) {
+    return {field, field + size};
+}
+
+void expect_ports(const FrameKey& key) {
+    EXPECT_TRUE(key.flags & FrameKey::has_ports);
+    EXPECT_EQ(ntohs(key.src_port), 0x1020);
+    EXPECT_EQ(ntohs(key.dst_port), 0x3040);
+}
+
+void expect_no_ports(const FrameKey& key) {
+    EXPECT_FALSE(key.flags & FrameKey::has_ports);
+    EXPECT_EQ(key.src_port, 0);
+    EXPECT_EQ(key.dst_port, 0);
+}
+
+TEST(FrameKey, IsEmptyWithoutAWholeEthernetHeader) {
+    const Bytes frame = join({macs, ipv4_type});
+    for (std::size_t size = 0; size < 14; ++size) EXPECT_EQ(parse(frame, size), FrameKey{}) << size;
+    EXPECT_EQ(parse_frame({}), FrameKey{});
+}
+
+TEST(FrameKey, HoldsTheEthernetHeader) {
+    const FrameKey key = parse(join({macs, {0x08, 0x06}}));
+    EXPECT_EQ(bytes(key.dst_mac), (Bytes{1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(bytes(key.src_mac), (Bytes{7, 8, 9, 10, 11, 12}));
+    EXPECT_EQ(ntohs(key.ether_type), 0x0806);
+    EXPECT_EQ(key.vlan_tci, 0);
+    EXPECT_EQ(key.flags, 0);
+}
+
+TEST(FrameKey, HoldsAnUdpPacketOverIpv4) {
+    const FrameKey key = parse(join({macs, ipv4_type, ipv4(17), ports}));
+    EXPECT_EQ(ntohs(key.ether_type), 0x0800);
+    EXPECT_EQ(key.flags, FrameKey::is_ipv4 | FrameKey::has_ports);
+    EXPECT_EQ(bytes(key.src_ip), (Bytes{10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(bytes(key.dst_ip), (Bytes{10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(key.protocol, 17);
+    EXPECT_EQ(key.tos, 0x28);
+    EXPECT_EQ(key.ttl, 64);
+    EXPECT_EQ(key.flow_label, 0U);
+    EXPECT_EQ(bytes(key.reserved), (Bytes{0, 0, 0, 0}));
+    expect_ports(key);
+}
+
+TEST(FrameKey, HoldsPortsOfTcpAndUdpOnly) {
+    expect_ports(parse(join({macs, ipv4_type, ipv4(6), ports})));
+    for (const std::uint8_t protocol : Bytes{1, 2, 58, 132, 136}) {
+        const FrameKey key = parse(join({macs, ipv4_type, ipv4(protocol), ports}));
+        EXPECT_EQ(key.protocol, protocol);
+        expect_no_ports(key);
+    }
+}
+
+TEST(FrameKey, FindsPortsBehindIpv4Options) {
+    Bytes header = ipv4(17);
+    header[0] = 0x46;
+    expect_ports(parse(join({macs, ipv4_type, header, {1, 1, 1, 1}, ports})));
+}
+
+TEST(FrameKey, HasNoPortsInALaterFragment) {
+    expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x0001), ports})));
+    expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x1000), ports})));
+    expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x2001), ports})));
+    expect_ports(parse(join({macs, ipv4_type, ipv4(17, 0x2000), ports})));  // the first of several
+    EXPECT_EQ(parse(join({macs, ipv4_type, ipv4(17, 0x0001), ports})).protocol, 17);
+}
+
+TEST(FrameKey, LeavesOutAMalformedIpv4Header) {
+    for (const std::uint8_t first : Bytes{0x55, 0x44, 0x40, 0x05, 0x4f}) {
+        Bytes header = ipv4(17);
+        header[0] = first;
+        const FrameKey key = parse(join({macs, ipv4_type, header, ports}));
+        EXPECT_EQ(key.flags, 0) << int{first};
+        EXPECT_EQ(key.protocol, 0);
+        EXPECT_EQ(bytes(key.src_ip), Bytes(16));
+        EXPECT_EQ(ntohs(key.ether_type), 0x0800);
+    }
+}
+
+TEST(FrameKey, KeepsWhatWasParsedBeforeAnIpv4PacketEnds) {
+    const Bytes frame = join({macs, ipv4_type, ipv4(17), ports});
+    for (std::size_t size = 14; size <= frame.size(); ++size) {
+        const FrameKey key = parse(frame, size);
+        EXPECT_EQ(ntohs(key.ether_type), 0x0800);
+        EXPECT_EQ((key.flags & FrameKey::is_ipv4) != 0, size >= 34) << size;
+        EXPECT_EQ((key.flags & FrameKey::has_ports) != 0, size >= 38) << size;
+        EXPECT_EQ(key.protocol, size >= 34 ? 17 : 0) << size;
+    }
+}
+
+TEST(FrameKey, LooksAtNoLengthField) {
+    Bytes header = ipv4(17);
+    header[3] = 20;  // says that there is nothing behind it
+    expect_ports(parse(join({macs, ipv4_type, header, ports})));
+}
+
+TEST(FrameKey, HoldsTheOutermostTagAndTheInnermostType) {
+    const FrameKey key =
+        parse(join({macs, {0x88, 0xa8, 0x61, 0x23, 0x81, 0x00, 0x00, 0x07}, ipv4_type, ipv4(17), ports}));
+    EXPECT_EQ(ntohs(key.vlan_tci), 0x6123);
+    EXPECT_EQ(ntohs(key.ether_type), 0x0800);
+    EXPECT_EQ(key.flags, FrameKey::has_vlan | FrameKey::is_ipv4 | FrameKey::has_ports);
+    expect_ports(key);
+}
+
+TEST(FrameKey, TellsATagOfZeroFromNone) {
+    const FrameKey key = parse(join({macs, {0x81, 0x00, 0, 0, 0x08, 0x06}}));
+    EXPECT_EQ(key.flags, FrameKey::has_vlan);
+    EXPECT_EQ(key.vlan_tci, 0);
+    EXPECT_EQ(ntohs(key.ether_type), 0x0806);
+}
+
+TEST(FrameKey, LooksBehindEightTagsAtMost) {
+    const auto tagged = [](int tags) {
+        Bytes frame = macs;
+        for (std::uint8_t i = 1; i <= tags; ++i) frame = join({frame, {0x81, 0x00, 0x00, i}});
+        return parse(join({frame, ipv4_type, ipv4(17), ports}));
+    };
+    EXPECT_EQ(ntohs(tagged(8).vlan_tci), 1);
+    EXPECT_EQ(ntohs(tagged(8).ether_type), 0x0800);
+    expect_ports(tagged(8));
+    EXPECT_EQ(ntohs(tagged(9).vlan_tci), 1);
+    EXPECT_EQ(ntohs(tagged(9).ether_type), 0x8100);
+    EXPECT_EQ(tagged(9).flags, FrameKey::has_vlan);
+}
+
+TEST(FrameKey, LeavesOutATagThatIsCutShort) {
+    const Bytes frame = join({macs, {0x81, 0x00, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06}, ipv4_type});
+    for (const std::size_t size : {14U, 15U, 16U, 17U}) {
+        EXPECT_EQ(parse(frame, size).flags, 0) << size;
+        EXPECT_EQ(parse(frame, size).vlan_tci, 0) << size;
+        EXPECT_EQ(parse(frame, size).ether_type, 0) << size;
+        EXPECT_EQ(bytes(parse(frame, size).src_mac), (Bytes{7, 8, 9, 10, 11, 12})) << size;
+    }
+    for (const std::size_t size : {18U, 19U, 20U, 21U}) {
+        EXPECT_EQ(parse(frame, size).flags, FrameKey::has_vlan) << size;
+        EXPECT_EQ(ntohs(parse(frame, size).vlan_tci), 5) << size;
+        EXPECT_EQ(parse(frame, size).ether_type, 0) << size;
+    }
+}
+
+TEST(FrameKey, HoldsAnUdpPacketOverIpv6) {
+    const FrameKey key = parse(ipv6_frame({ipv6(17), ports}));
+    EXPECT_EQ(key.flags, FrameKey::is_ipv6 | FrameKey::has_ports);
+    EXPECT_EQ(key.tos, 0xab);
+    EXPECT_EQ(ntohl(key.flow_label), 0x12345U);
+    EXPECT_EQ(key.protocol, 17);
+    EXPECT_EQ(key.ttl, 63);
+    EXPECT_EQ(key.src_ip[0], 0x80);
+    EXPECT_EQ(key.src_ip[15], 0x8f);
+    EXPECT_EQ(key.dst_ip[0], 0x90);
+    EXPECT_EQ(key.dst_ip[15], 0x9f);
+    expect_ports(key);
+}
+
+TEST(FrameKey, LeavesOutAMalformedIpv6Header) {
+    Bytes header = ipv6(17);
+    header[0] = 0x4a;
+    const FrameKey key = parse(ipv6_frame({header, ports}));
+    EXPECT_EQ(key.flags, 0);
+    EXPECT_EQ(key.protocol, 0);
+    EXPECT_EQ(bytes(key.src_ip), Bytes(16));
+}
+
+TEST(FrameKey, KeepsWhatWasParsedBeforeAnIpv6PacketEnds) {
+    const Bytes frame = ipv6_frame({ipv6(17), ports});
+    for (std::size_t size = 14; size <= frame.size(); ++size) {
+        const FrameKey key = parse(frame, size);
+        EXPECT_EQ((key.flags & FrameKey::is_ipv6) != 0, size >= 54) << size;
+        EXPECT_EQ((key.flags & FrameKey::has_ports) != 0, size >= 58) << size;
+        EXPECT_EQ(key.protocol, size >= 54 ? 17 : 0) << size;
+    }
+}
+
+const std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, no_next = 59, destination = 60;
+
+TEST(FrameKey, WalksEachExtensionHeader) {
+    for (const std::uint8_t type : {hop_by_hop, routing, destination}) {
+        const FrameKey key = parse(ipv6_frame({ipv6(type), {17, 1}, Bytes(14), ports}));
+        EXPECT_EQ(key.protocol, 17) << int{type};
+        expect_ports(key);
+    }
+    expect_ports(parse(ipv6_frame({ipv6(authentication), {17, 4}, Bytes(22), ports})));
+    expect_ports(parse(ipv6_frame({ipv6(fragment), {17, 9, 0, 1, 0, 0, 0, 1}, ports})));
+}
+
+TEST(FrameKey, WalksAChainOfExtensionHeaders) {
+    const FrameKey key = parse(ipv6_frame({ipv6(hop_by_hop),
+                                           {destination, 0},
+                                           Bytes(6),
+                                           {routing, 0},
+                                           Bytes(6),
+                                           {fragment, 0},
+                                           Bytes(6),
+                                           {authentication, 0},
+                                           Bytes(6),
+                                           {6, 1},
+                                           Bytes(10),
+                                           ports}));
+    EXPECT_EQ(key.protocol, 6);
+    expect_ports(key);
+}
+
+TEST(FrameKey, WalksSixteenExtensionHeadersAtMost) {
+    const auto chain = [](int headers) {
+        Bytes frame = ipv6_frame({ipv6(destination)});
+        for (int i = 1; i < headers; ++i) frame = join({frame, {destination, 0}, Bytes(6)});
+        return parse(join({frame, {17, 0}, Bytes(6), ports}));
+    };
+    EXPECT_EQ(chain(16).protocol, 17);
+    expect_ports(chain(16));
+    EXPECT_EQ(chain(17).protocol, 0);
+    EXPECT_EQ(chain(17).flags, FrameKey::is_ipv6);
+}
+
+TEST(FrameKey, HasTheProtocolButNoPortsInALaterIpv6Fragment) {
+    const FrameKey key = parse(ipv6_frame({ipv6(fragment), {17, 0, 0, 8, 0, 0, 0, 1}, ports}));
+    EXPECT_EQ(key.protocol, 17);
+    expect_no_ports(key);
+    // What would be the next extension header is in another frame.
+    EXPECT_EQ(
+        parse(ipv6_frame({ipv6(fragment), {destination, 0, 0, 8, 0, 0, 0, 1}, {17, 0}, Bytes(6), ports})).protocol, 0);
+}
+
+TEST(FrameKey, StopsWhereThereIsNoNextHeader) {
+    const FrameKey key = parse(ipv6_frame({ipv6(no_next), {17, 0}, Bytes(6), ports}));
+    EXPECT_EQ(key.protocol, no_next);
+    EXPECT_EQ(key.flags, FrameKey::is_ipv6);
+}
+
+TEST(FrameKey, HasNoProtocolWhereAnExtensionHeaderIsCutShort) {
+    const Bytes frame = ipv6_frame({ipv6(hop_by_hop), {17, 1}, Bytes(14), ports});
+    for (std::size_t size = 54; size < 70; ++size) {
+        EXPECT_EQ(parse(frame, size).protocol, 0) << size;
+        EXPECT_EQ(parse(frame, size).flags, FrameKey::is_ipv6) << size;
+        EXPECT_EQ(parse(frame, size).dst_ip[0], 0x90) << size;
+    }
+    EXPECT_EQ(parse(frame, 70).protocol, 17);
+    expect_no_ports(parse(frame, 73));
+    expect_ports(parse(frame, 74));
+}
+
+}  // namespace

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/verbs/provider.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+
+namespace pktverbs::verbs {
+namespace {
+
+// The table is nothing but function pointers, so that it can be looked at as an array of them.
+using Slots = std::array<std::uintptr_t, sizeof(Provider) / sizeof(std::uintptr_t)>;
+static_assert(sizeof(Slots) == sizeof(Provider));
+
+TEST(HardwareProvider, HasEverySlotFilled) {
+    const auto slots = std::bit_cast<Slots>(hardware_provider());
+    EXPECT_EQ(std::count(slots.begin(), slots.end(), 0U), 0);
+}
+
+TEST(HardwareProvider, HasNoFunctionTwice) {
+    auto slots = std::bit_cast<Slots>(hardware_provider());
+    std::sort(slots.begin(), slots.end());
+    EXPECT_EQ(std::adjacent_find(slots.begin(), slots.end()), slots.end());
+}
+
+TEST(HardwareProvider, IsTheSameEveryTime) { EXPECT_EQ(&hardware_provider(), &hardware_provider()); }
+
+TEST(HardwareProvider, UsesLibibverbsOwnFunctions) {
+    EXPECT_EQ(hardware_provider().open_device, &ibv_open_device);
+    EXPECT_EQ(hardware_provider().create_qp, &ibv_create_qp);
+    EXPECT_EQ(hardware_provider().get_cq_event, &ibv_get_cq_event);
+}
+
+/// A driver with no more than the verbs of 2005: its context is not a verbs_context.
+class OldDriver : public ::testing::Test {
+protected:
+    OldDriver() { context_.abi_compat = nullptr; }
+
+    ibv_context context_{};
+};
+
+TEST_F(OldDriver, CannotCreateAFlow) {
+    ibv_qp qp{};
+    qp.context = &context_;
+    ibv_flow_attr attr{};
+    errno = 0;
+    EXPECT_EQ(hardware_provider().create_flow(&qp, &attr), nullptr);
+    EXPECT_EQ(errno, EOPNOTSUPP);
+}
+
+TEST_F(OldDriver, CannotDestroyAFlow) {
+    ibv_flow flow{};
+    flow.context = &context_;
+    EXPECT_EQ(hardware_provider().destroy_flow(&flow), EOPNOTSUPP);
+}
+
+TEST_F(OldDriver, CannotCreateAnExtendedCompletionQueue) {
+    ibv_cq_init_attr_ex attr{};
+    errno = 0;
+    EXPECT_EQ(hardware_provider().create_cq_ex(&context_, &attr), nullptr);
+    EXPECT_EQ(errno, EOPNOTSUPP);
+}
+
+TEST_F(OldDriver, RefusesUnknownQueryInput) {
+    ibv_query_device_ex_input input{.comp_mask = 1};
+    ibv_device_attr_ex attr{};
+    EXPECT_EQ(hardware_provider().query_device_ex(&context_, &input, &attr), EINVAL);
+}
+
+/// A driver with the full-length query_port, and nothing else.
+TEST(NewDriver, FillsTheWholePortAttribute) {
+    verbs_context driver{};
+    driver.sz = sizeof driver;
+    driver.context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+    static std::size_t told_bytes;
+    driver.query_port = [](ibv_context*, std::uint8_t port, ibv_port_attr* attr, std::size_t bytes) {
+        told_bytes = bytes;
+        attr->lid = port;
+        attr->port_cap_flags2 = 32;
+        return 0;
+    };
+    ibv_port_attr attr{};
+    EXPECT_EQ(hardware_provider().query_port(&driver.context, 2, &attr), 0);
+    EXPECT_EQ(told_bytes, sizeof attr);
+    EXPECT_EQ(attr.lid, 2);
+    EXPECT_EQ(attr.port_cap_flags2, 32);
+}
+
+}  // namespace
+}  // namespace pktverbs::verbs
