@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generator: sends a UDP stream of numbered payloads, at a rate or as fast as it goes.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <stop_token>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <pktverbs/pktverbs.hpp>
+#include "frame.hpp"
+
+namespace example {
+
+/// Where a stream goes, and what its packets look like.
+struct Stream {
+    static constexpr std::uint16_t default_port = 7148;
+    static constexpr std::size_t headers_bytes = Ethernet::size + Ipv4::size + Udp::size;
+    MacAddress dst_mac;
+    Ipv4Address src_ip;
+    Ipv4Address dst_ip;
+    std::uint16_t port = default_port;
+    /// Starts with the 8-byte sequence number.
+    std::size_t payload_bytes = 8192;
+
+    std::size_t frame_bytes() const noexcept { return headers_bytes + payload_bytes; }
+    double packets_per_second(double gbps) const noexcept {
+        return gbps * 1e9 / (8 * static_cast<double>(frame_bytes()));
+    }
+    /// From the IP header on: what the MTU limits.
+    std::size_t packet_bytes() const noexcept { return Ipv4::size + Udp::size + payload_bytes; }
+};
+
+/// How much to send, and how fast.
+struct Pace {
+    double packets_per_second = 0;  ///< 0: as fast as it goes
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    std::chrono::nanoseconds duration = pktverbs::forever;
+    std::size_t batch = 32;
+};
+
+/// Sends in the calling thread, and owns the context's send side. The context must outlive it.
+class Generator {
+public:
+    /// Writes the headers into every buffer: buffers keep their bytes, so from now on only the number changes.
+    /// Takes all packets for that, so none may be in flight.
+    Generator(pktverbs::Context& ctx, const Stream& stream) : ctx_{ctx} {
+        auto all = ctx.acquire(ctx.limits().send_packets);
+        for (auto& pkt : all) {
+            pkt.set_length(stream.frame_bytes());
+            write_headers(pkt.bytes(), ctx.limits().mac, stream);
+        }
+    }
+
+    /// Calls progress(packets sent so far) after every batch. Flushes before it returns. A device that refuses a
+    /// packet ends it: see check().
+    template <class Progress>
+    void run(const Pace& pace, const std::stop_token& stop, Progress&& progress) {
+        using Clock = std::chrono::steady_clock;
+        const auto start = Clock::now();
+        auto credit_start = start;  // where the pace counts from
+        std::uint64_t credited = 0;
+        while (!stop.stop_requested() && sent_ < pace.count) {
+            const auto now = Clock::now();
+            if (now - start >= pace.duration) break;
+            std::size_t batch = static_cast<std::size_t>(std::min<std::uint64_t>(pace.batch, pace.count - sent_));
+            if (pace.packets_per_second > 0) {
+                const std::chrono::duration<double> due{static_cast<double>(credited) / pace.packets_per_second};
+                const auto ahead = due - (now - credit_start);
+                if (ahead > std::chrono::duration<double>::zero()) {
+                    wait(std::min<std::chrono::nanoseconds>(std::chrono::duration_cast<std::chrono::nanoseconds>(ahead),
+                                                            longest_sleep));
+                    continue;
+                }
+                if (-ahead > longest_lag) {  // don't make up for a long stall by a burst
+                    credit_start = now;
+                    credited = 0;
+                }
+            }
+            const std::size_t posted = send(batch);
+            if (error_ != 0) break;
+            credited += posted;
+            progress(sent_);
+        }
+        ctx_.flush(std::chrono::seconds{1});
+    }
+
+    std::uint64_t sent() const noexcept { return sent_; }
+    /// Throws if the device refused a packet, or failed to send one that it had taken.
+    void check() const {
+        if (error_ != 0)
+            throw std::system_error{error_, std::generic_category(),
+                                    fmt::format("cannot send on {}", ctx_.device().name)};
+        const auto stats = ctx_.stats();
+        const auto failed = std::reduce(stats.send_errors.begin(), stats.send_errors.end());
+        if (failed > 0 || stats.in_flight > 0)
+            throw std::runtime_error{fmt::format("{} packets failed and {} are still in flight on {}", failed,
+                                                 stats.in_flight, ctx_.device().name)};
+    }
+
+private:
+    static constexpr std::chrono::milliseconds longest_sleep{100};
+    static constexpr std::chrono::milliseconds longest_lag{10};
+
+    static void write_headers(Bytes frame, MacAddress src_mac, const Stream& stream) {
+        const Bytes packet = frame.subspan(Ethernet::size);
+        const Bytes datagram = packet.subspan(Ipv4::size);
+        write(frame, Ethernet{stream.dst_mac, src_mac, ether_type_ipv4});
+        write(packet, Ipv4{stream.src_ip, stream.dst_ip, protocol_udp, 64, datagram});
+        write(datagram, Udp{stream.port, stream.port, stream.payload_bytes});
+    }
+
+    /// Sends up to `batch` packets; those that find no free buffer now are for the next time.
+    std::size_t send(std::size_t batch) {
+        auto packets = ctx_.acquire(batch);
+        if (packets.empty()) packets = ctx_.acquire(1, longest_sleep);
+        const std::size_t filled = packets.size();
+        std::uint64_t number = sent_;
+        for (auto& pkt : packets) store(pkt.bytes(), Stream::headers_bytes, number++);
+        const auto refused = ctx_.send(std::move(packets));
+        error_ = refused.error();
+        const std::size_t posted = filled - refused.size();
+        sent_ += posted;
+        return posted;
+    }
+
+    /// The scheduler is late by tens of microseconds: the last of them are spun away.
+    static void wait(std::chrono::nanoseconds time) {
+        constexpr std::chrono::microseconds spin{100};
+        if (time > spin) std::this_thread::sleep_for(time - spin);
+    }
+
+    pktverbs::Context& ctx_;
+    std::uint64_t sent_ = 0;
+    int error_ = 0;
+};
+
+}  // namespace example

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// send_one: one frame, for programs that answer or ask now and then.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <utility>
+
+#include <pktverbs/context.hpp>
+#include "frame.hpp"
+
+namespace example {
+
+/// Lets `fill` write a frame of `frame_bytes`, and sends it. False if it wasn't posted: all packets in
+/// flight for a second, or the device refused it.
+template <class Fill>
+bool send_one(pktverbs::Context& ctx, std::size_t frame_bytes, Fill&& fill) {
+    auto packets = ctx.acquire(1, std::chrono::seconds{1});
+    if (packets.empty()) return false;
+    packets.front().set_length(frame_bytes);
+    fill(Bytes{packets.front().bytes()});
+    return ctx.send(std::move(packets)).empty();
+}
+
+}  // namespace example

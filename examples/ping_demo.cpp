@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// ping_demo: ping(8) with frames that never see the kernel's network stack, and a host that answers it.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/arp.hpp"
+#include "common/cli.hpp"
+#include "common/local_address.hpp"
+#include "common/pinger.hpp"
+#include "common/responder.hpp"
+#include "common/stop_on_signal.hpp"
+
+namespace {
+
+struct Arguments {
+    std::string device;
+    std::optional<pktverbs::Ipv4Address> peer;
+    std::optional<pktverbs::Ipv4Address> respond;
+    std::optional<pktverbs::Ipv4Address> source;
+    std::optional<pktverbs::MacAddress> peer_mac;
+    std::optional<std::uint64_t> count;
+    std::size_t size = 56;
+    double interval = 1;
+    double timeout = 1;
+};
+
+int respond(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& stop) {
+    example::Responder responder{ctx, *args.respond};
+    fmt::print("answering for {} on {} ({})\n", *args.respond, ctx.device().name, ctx.limits().mac);
+    std::fflush(stdout);
+    const auto& counts = responder.counts();
+    while (!stop.stop_requested() && (!args.count || counts.echo < *args.count))
+        responder.serve(pktverbs::forever, stop);
+    ctx.flush(std::chrono::seconds{1});
+    fmt::print("{} echo and {} ARP requests answered, {} frames ignored\n", counts.echo, counts.arp, counts.ignored);
+    return 0;
+}
+
+int ping(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& stop) {
+    example::check_mtu(ctx, example::Ipv4::size + example::Echo::size + args.size);
+    example::Pinger::Job job;
+    job.peer = *args.peer;
+    job.payload_bytes = args.size;
+    job.source = args.source ? *args.source : example::choose_source(ctx.device(), job.peer, args.peer_mac.has_value());
+    if (args.count) job.count = *args.count;
+    job.interval = example::to_nanoseconds(args.interval);
+    job.timeout = example::to_nanoseconds(args.timeout);
+
+    // On hardware, what is steered to us doesn't reach the kernel: ARP is left to it where it can answer.
+    const auto own = example::local_addresses(ctx.device().interface);
+    job.answer_arp = std::ranges::find(own, job.source, &pktverbs::Ipv4Prefix::address) == own.end();
+    job.peer_mac = args.peer_mac ? *args.peer_mac : example::resolve(ctx, job.source, job.peer, stop);
+    std::optional<example::ArpRequestFlows> arp;
+    if (job.answer_arp) arp.emplace(ctx);
+    const auto replies =
+        ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(job.source).protocol(example::protocol_icmp));
+
+    fmt::print("PING {} on {} (source {}, via {}): {} bytes\n", job.peer, ctx.device().name, job.source, job.peer_mac,
+               args.size);
+    std::fflush(stdout);
+    example::Pinger pinger{ctx, job};
+    pinger.run(stop);
+    pinger.print_summary();
+    return pinger.counts().received > 0 ? 0 : 1;
+}
+
+int ping_and_respond(pktverbs::Context& ctx, pktverbs::Context& peer, const Arguments& args,
+                     const std::stop_token& stop) {
+    example::Responder responder{peer, *args.respond};
+    const std::jthread thread{[&](const std::stop_token& end) {
+        try {
+            while (!end.stop_requested()) responder.serve(pktverbs::forever, end);
+        } catch (const std::exception& error) {
+            fmt::print(stderr, "ping_demo: the responder ends: {}\n", error.what());
+        }
+    }};
+    return ping(ctx, args, stop);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Pings an IPv4 address with raw frames, or answers pings, on any device.", "ping_demo"};
+    app.footer(
+        "ping_demo packet:eth0 192.0.2.1 -c 10\n"
+        "ping_demo packet:eth0 --respond 192.0.2.99\n"
+        "ping_demo wire:demo 10.198.51.2 --respond 10.198.51.2 --source 10.198.51.1 -c 10\n\n"
+        "Exit status: 0 with at least one answer, 1 with none, 2 for bad use.\n"
+        "On real hardware, frames steered to this program are not seen by the kernel: --respond, and a\n"
+        "--source that isn't the interface's, take ARP requests from it.");
+    Arguments args;
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
+    example::add_address(app, "PEER_IP", args.peer, "Whom to ping");
+    example::add_address(app, "--respond", args.respond, "Answer ARP and ICMP echo for this address");
+    example::add_address(app, "--source", args.source, "Own address (default: the interface's on PEER_IP's subnet)");
+    example::add_address(app, "--peer-mac", args.peer_mac, "Where to send to (default: ask by ARP)");
+    app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")->check(CLI::PositiveNumber);
+    app.add_option("-s,--size", args.size, "Payload in bytes (default 56)")->check(CLI::Range(0, 65507));
+    app.add_option("-i,--interval", args.interval, "Seconds from request to request (default 1)")
+        ->check(CLI::Range(0.001, 3600.0));
+    app.add_option("-W,--timeout", args.timeout, "Seconds to wait for an answer (default 1)")
+        ->check(CLI::Range(0.001, 60.0));
+
+    return example::run(app, argc, argv, [&] {
+        if (!args.peer && !args.respond) throw example::BadUse{"give PEER_IP, or --respond IP, or both (see --help)"};
+        const example::StopOnSignal signals;
+        const auto device = example::find_device(args.device);
+        const auto options = example::options_for(device, 256);
+        pktverbs::Context ctx{device, options};
+        if (!args.peer) return respond(ctx, args, signals.token());
+        if (!args.respond) return ping(ctx, args, signals.token());
+        pktverbs::Context peer{device, options};
+        return ping_and_respond(ctx, peer, args, signals.token());
+    });
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// pktgen: sends a UDP stream of numbered packets, at a chosen rate or as fast as it goes.
+#include <optional>
+#include <string>
+
+#include "common/arp.hpp"
+#include "common/cli.hpp"
+#include "common/generator.hpp"
+#include "common/local_address.hpp"
+#include "common/rate_meter.hpp"
+#include "common/stop_on_signal.hpp"
+
+namespace {
+
+struct Arguments {
+    std::string device;
+    std::optional<pktverbs::Ipv4Address> dst_ip;
+    std::optional<pktverbs::MacAddress> dst_mac;
+    std::optional<pktverbs::Ipv4Address> source;
+    double rate_gbps = 0;
+    double seconds = 0;
+    example::Stream stream;
+    example::Pace pace;
+};
+
+int generate(Arguments& args) {
+    const example::StopOnSignal signals;
+    const auto device = example::find_device(args.device);
+    const bool multicast = args.dst_ip->is_multicast();
+    if (multicast && !args.dst_mac) args.dst_mac = args.dst_ip->multicast_mac();
+
+    auto options = example::options_for(device, 1024);
+    if (args.dst_mac) options.recv_packets = pktverbs::none;  // only ARP needs to receive
+    pktverbs::Context ctx{device, options};
+
+    auto& stream = args.stream;
+    example::check_mtu(ctx, stream.packet_bytes());
+    stream.dst_ip = *args.dst_ip;
+    stream.src_ip =
+        args.source ? *args.source : example::choose_source(device, stream.dst_ip, args.dst_mac.has_value());
+    stream.dst_mac =
+        args.dst_mac ? *args.dst_mac : example::resolve(ctx, stream.src_ip, stream.dst_ip, signals.token());
+    if (args.rate_gbps > 0) args.pace.packets_per_second = stream.packets_per_second(args.rate_gbps);
+    if (args.seconds > 0) args.pace.duration = example::to_nanoseconds(args.seconds);
+
+    fmt::print("sending {} bytes of payload from {} to {} port {} ({}) on {}\n", stream.payload_bytes, stream.src_ip,
+               stream.dst_ip, stream.port, stream.dst_mac, device.name);
+    example::Generator generator{ctx, stream};
+    example::RateMeter meter;
+    generator.run(args.pace, signals.token(), [&](std::uint64_t sent) {
+        if (!meter.is_due()) return;
+        fmt::print("{}\n", meter.line(sent, sent * stream.frame_bytes()));
+        std::fflush(stdout);
+    });
+    const auto stats = ctx.stats();
+    fmt::print("{}\n", meter.total(stats.sent_packets, stats.sent_bytes));
+    generator.check();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Sends a UDP stream of numbered packets. pktsink receives and checks it.", "pktgen"};
+    app.footer(
+        "pktgen packet:eth0 239.2.1.150 --rate 1 --seconds 10\n\n"
+        "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
+    Arguments args;
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
+    example::add_address(app, "DST_IP", args.dst_ip, "Where the stream goes; may be a multicast group")->required();
+    example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
+    example::add_address(app, "--source", args.source, "Own address (default: the interface's)");
+    app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
+    app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)")->check(CLI::Range(8, 65507));
+    auto* rate = app.add_option("--rate", args.rate_gbps, "Gb/s (default: as fast as it goes)");
+    rate->check(CLI::PositiveNumber);
+    app.add_option("--pps", args.pace.packets_per_second, "Packets per second")
+        ->check(CLI::PositiveNumber)
+        ->excludes(rate);
+    app.add_option("--count", args.pace.count, "Stop after so many packets")->check(CLI::PositiveNumber);
+    app.add_option("--seconds", args.seconds, "Stop after so long")->check(CLI::Range(0.001, 1e9));
+    app.add_option("--batch", args.pace.batch, "Packets per call (default 32)")->check(CLI::Range(1, 1024));
+    return example::run(app, argc, argv, [&] { return generate(args); });
+}

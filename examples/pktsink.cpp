@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// pktsink: receives the UDP stream of pktgen and tells what is missing, reordered or duplicated.
+#include <atomic>
+#include <limits>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/cli.hpp"
+#include "common/generator.hpp"
+#include "common/rate_meter.hpp"
+#include "common/sequence_tracker.hpp"
+#include "common/stop_on_signal.hpp"
+
+namespace {
+
+struct Arguments {
+    std::string device;
+    std::optional<pktverbs::Ipv4Address> dst_ip;
+    std::uint16_t port = example::Stream::default_port;
+    double seconds = 0;
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    bool generate = false;
+    double rate_gbps = 1;
+    std::size_t size = 8192;
+};
+
+/// A generator thread on a NIC of its own, for a pair in one program.
+class GeneratorThread {
+public:
+    GeneratorThread(const pktverbs::Device& device, const Arguments& args, pktverbs::MacAddress dst_mac)
+        : ctx_{device, example::options_for(device, 1024)} {
+        example::Stream stream;
+        stream.dst_mac = dst_mac;
+        stream.port = args.port;
+        stream.payload_bytes = args.size;
+        stream.src_ip = pktverbs::Ipv4Address{"10.198.51.1"};
+        stream.dst_ip = args.dst_ip.value_or(pktverbs::Ipv4Address{"10.198.51.2"});
+        if (stream.dst_ip.is_multicast()) stream.dst_mac = stream.dst_ip.multicast_mac();
+        example::check_mtu(ctx_, stream.packet_bytes());
+        example::Pace pace;
+        pace.packets_per_second = stream.packets_per_second(args.rate_gbps);
+        pace.count = args.count;
+        thread_ = std::jthread{[this, stream, pace](const std::stop_token& stop) {
+            example::Generator generator{ctx_, stream};
+            generator.run(pace, stop, [](std::uint64_t) {});
+            done_ = true;
+        }};
+    }
+    bool done() const noexcept { return done_; }
+
+private:
+    pktverbs::Context ctx_;
+    std::atomic<bool> done_ = false;
+    std::jthread thread_;
+};
+
+class Sink {
+public:
+    explicit Sink(pktverbs::Context& ctx) : ctx_{ctx} {}
+
+    void take(const pktverbs::RecvList& packets) {
+        for (const auto& pkt : packets) {
+            const auto payload = example::udp_payload(pkt.bytes());
+            if (payload.size() < sizeof(std::uint64_t)) {
+                ++foreign_;
+                continue;
+            }
+            tracker_.add(example::load<std::uint64_t>(payload, 0));
+            bytes_ += pkt.length();
+        }
+        if (!packets.empty()) last_arrival_ = example::RateMeter::Clock::now();
+    }
+
+    std::uint64_t received() const noexcept { return tracker_.received(); }
+
+    void report_if_due() {
+        if (meter_.is_due()) print(meter_.line(received(), bytes_));
+    }
+    void report_total() const { print(meter_.total(received(), bytes_, last_arrival_)); }
+    auto next_report() const noexcept { return meter_.due(); }
+
+private:
+    void print(const std::string& rates) const {
+        const auto drops = ctx_.stats().drops;
+        fmt::print("{}, missing {}, reordered {}, duplicated {}, dropped by NIC {}", rates, tracker_.missing(),
+                   tracker_.reordered(), tracker_.duplicated(), drops.out_of_buffer + drops.not_ready + drops.link);
+        if (tracker_.restarts() > 0) fmt::print(", sender started anew {} times", tracker_.restarts());
+        if (foreign_ > 0) fmt::print(", not from pktgen {}", foreign_);
+        fmt::print("\n");
+        std::fflush(stdout);
+    }
+
+    pktverbs::Context& ctx_;
+    example::SequenceTracker tracker_;
+    example::RateMeter meter_;
+    example::RateMeter::Clock::time_point last_arrival_ = example::RateMeter::Clock::now();
+    std::uint64_t bytes_ = 0;
+    std::uint64_t foreign_ = 0;
+};
+
+int receive(const Arguments& args) {
+    using Clock = example::RateMeter::Clock;
+    const example::StopOnSignal signals;
+    const auto device = example::find_device(args.device);
+    auto options = example::options_for(device, 4096);
+    options.send_packets = pktverbs::none;
+    pktverbs::Context ctx{device, options};
+
+    auto rule = pktverbs::FlowRule{}.udp().dst_port(args.port);
+    if (args.dst_ip) rule.dst_ip(*args.dst_ip);
+    if (!args.dst_ip || !args.dst_ip->is_multicast()) rule.own_mac();
+    const auto flow = ctx.install(rule);
+    fmt::print("receiving on {} ({}): {}\n", device.name, ctx.limits().mac, flow.rule());
+    std::fflush(stdout);
+
+    std::optional<GeneratorThread> generator;
+    if (args.generate) generator.emplace(device, args, ctx.limits().mac);
+    Sink sink{ctx};
+    const auto end = args.seconds > 0 ? Clock::now() + example::to_nanoseconds(args.seconds) : Clock::time_point::max();
+    while (sink.received() < args.count && Clock::now() < end && !signals.token().stop_requested()) {
+        // Asked before waiting: after the generator's end, an empty second means that nothing more will come.
+        const bool generated = generator && generator->done();
+        const auto packets = ctx.recv(std::min(sink.next_report(), end) - Clock::now(), signals.token());
+        example::check_outcome(ctx, packets.outcome());
+        sink.take(packets);
+        sink.report_if_due();
+        if (generated && packets.empty()) break;
+    }
+    sink.report_total();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Receives the UDP stream of pktgen and checks its sequence numbers.", "pktsink"};
+    app.footer(
+        "pktsink packet:eth0 --dst-ip 239.2.1.150\n"
+        "pktsink wire:demo --generate --seconds 5\n\n"
+        "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
+    Arguments args;
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
+    example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
+    app.add_option("--port", args.port, "UDP destination port (default 7148)");
+    app.add_option("--seconds", args.seconds, "Stop after so long")->check(CLI::Range(0.001, 1e9));
+    app.add_option("--count", args.count, "Stop after so many packets")->check(CLI::PositiveNumber);
+    auto* generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
+    app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1)")
+        ->check(CLI::PositiveNumber)
+        ->needs(generate);
+    app.add_option("--size", args.size, "Payload in bytes to generate (default 8192)")
+        ->check(CLI::Range(8, 65507))
+        ->needs(generate);
+    return example::run(app, argc, argv, [&] { return receive(args); });
+}

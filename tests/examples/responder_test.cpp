@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <vector>
+
+#include <pktverbs/soft/wire.hpp>
+#include "common/responder.hpp"
+
+using namespace example;
+
+namespace {
+
+constexpr MacAddress asker_mac{{0x02, 0, 0, 0, 0, 0x0a}};
+constexpr Ipv4Address asker{{192, 0, 2, 1}};
+constexpr Ipv4Address own{{192, 0, 2, 99}};
+
+/// The user's hand is a Responder, the world's hand a tap.
+class ResponderTest : public ::testing::Test {
+protected:
+    ResponderTest() { tap.receive(); }
+
+    std::vector<std::uint8_t> arp_request(Ipv4Address target, MacAddress dst) const {
+        std::vector<std::uint8_t> frame(60);
+        write(frame, Ethernet{dst, asker_mac, ether_type_arp});
+        write(Bytes{frame}.subspan(Ethernet::size), Arp{Arp::request, asker_mac, asker, {}, target});
+        return frame;
+    }
+
+    std::vector<std::uint8_t> echo_request(std::size_t data_bytes, Ipv4Address src = asker,
+                                           std::uint8_t type = Echo::request) const {
+        std::vector<std::uint8_t> frame(Ethernet::size + Ipv4::size + Echo::size + data_bytes);
+        const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
+        const Bytes message = packet.subspan(Ipv4::size);
+        write(frame, Ethernet{ctx.limits().mac, asker_mac, ether_type_ipv4});
+        write(packet, Ipv4{src, own, protocol_icmp, 17, message});
+        std::iota(message.begin() + Echo::size, message.end(), std::uint8_t{1});
+        write(message, Echo{type, 0x1234, 7, {}});
+        return frame;
+    }
+
+    /// The one answer to a frame that reaches the responder; nullopt if there is none.
+    std::optional<std::vector<std::uint8_t>> answer_to(const std::vector<std::uint8_t>& frame) {
+        tap.send(frame);
+        responder.serve(std::chrono::seconds{10});
+        EXPECT_TRUE(ctx.flush(std::chrono::seconds{10}));
+        const auto answers = tap.receive();
+        EXPECT_LE(answers.size(), 1U);
+        if (answers.empty()) return {};
+        return answers.front();
+    }
+
+    pktverbs::soft::WireTap tap{"responder"};
+    pktverbs::Context ctx{"wire:responder", {.send_packets = 4, .recv_packets = 8}};
+    Responder responder{ctx, own};
+};
+
+TEST_F(ResponderTest, AnswersArp) {
+    for (const auto& dst : {MacAddress::broadcast(), ctx.limits().mac}) {
+        const auto answer = answer_to(arp_request(own, dst));
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(read_ethernet(*answer)->dst, asker_mac);
+        EXPECT_EQ(read_ethernet(*answer)->src, ctx.limits().mac);
+        const auto arp = read_arp(*answer);
+        ASSERT_TRUE(arp);
+        EXPECT_EQ(arp->operation, Arp::reply);
+        EXPECT_EQ(arp->sender_mac, ctx.limits().mac);
+        EXPECT_EQ(arp->sender_ip, own);
+        EXPECT_EQ(arp->target_mac, asker_mac);
+        EXPECT_EQ(arp->target_ip, asker);
+    }
+    EXPECT_EQ(responder.counts().arp, 2U);
+}
+
+TEST_F(ResponderTest, LeavesArpForOthersAlone) {
+    EXPECT_FALSE(answer_to(arp_request(asker, MacAddress::broadcast())));
+    EXPECT_EQ(responder.counts().ignored, 1U);
+}
+
+TEST_F(ResponderTest, AnswersEchoOfAnySize) {
+    for (const std::size_t data_bytes : {0, 1, 2, 55, 56, 57, 1471, 1472, 8971, 8972}) {
+        const auto request = echo_request(data_bytes);
+        const auto answer = answer_to(request);
+        ASSERT_TRUE(answer) << data_bytes;
+        EXPECT_EQ(answer->size(), request.size());
+        EXPECT_EQ(read_ethernet(*answer)->dst, asker_mac);
+        EXPECT_EQ(read_ethernet(*answer)->src, ctx.limits().mac);
+        const auto ip = read_ipv4(*answer);
+        ASSERT_TRUE(ip);
+        EXPECT_EQ(ip->src, own);
+        EXPECT_EQ(ip->dst, asker);
+        EXPECT_EQ(ip->ttl, 64);
+        const auto echo = read_echo(ip->payload);
+        ASSERT_TRUE(echo);
+        EXPECT_EQ(echo->type, Echo::reply);
+        EXPECT_EQ(echo->identifier, 0x1234);
+        EXPECT_EQ(echo->sequence, 7);
+        EXPECT_TRUE(std::ranges::equal(echo->data, ConstBytes{request}.subspan(42)));
+    }
+}
+
+TEST_F(ResponderTest, AnswersAPaddedRequestWithoutThePadding) {
+    auto request = echo_request(1);
+    const auto bytes = request.size();
+    request.resize(60, 0xee);
+    const auto answer = answer_to(request);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->size(), bytes);
+}
+
+TEST_F(ResponderTest, IgnoresAWrongEchoChecksum) {
+    auto request = echo_request(9);
+    request.back() ^= 1;
+    EXPECT_FALSE(answer_to(request));
+    EXPECT_EQ(responder.counts().ignored, 1U);
+}
+
+TEST_F(ResponderTest, IgnoresAWrongHeaderChecksum) {
+    auto request = echo_request(9);
+    request[Ethernet::size + 8] ^= 1;  // ttl
+    EXPECT_FALSE(answer_to(request));
+}
+
+TEST_F(ResponderTest, IgnoresAFragment) {
+    auto request = echo_request(8);
+    const Bytes packet = Bytes{request}.subspan(Ethernet::size);
+    store<std::uint16_t>(packet, 6, 0x2000);
+    store<std::uint16_t>(packet, 10, 0);
+    store(packet, 10, checksum(packet.first(Ipv4::size)));
+    EXPECT_FALSE(answer_to(request));
+}
+
+TEST_F(ResponderTest, IgnoresALengthBeyondTheFrame) {
+    auto request = echo_request(8);
+    const Bytes packet = Bytes{request}.subspan(Ethernet::size);
+    store<std::uint16_t>(packet, 2, 37);
+    store<std::uint16_t>(packet, 10, 0);
+    store(packet, 10, checksum(packet.first(Ipv4::size)));
+    EXPECT_FALSE(answer_to(request));
+}
+
+TEST_F(ResponderTest, IgnoresReplies) { EXPECT_FALSE(answer_to(echo_request(8, asker, Echo::reply))); }
+
+TEST_F(ResponderTest, IgnoresAMulticastSource) {
+    EXPECT_FALSE(answer_to(echo_request(8, Ipv4Address{{239, 1, 2, 3}})));
+}
+
+TEST_F(ResponderTest, EndsItsWaitWithTheStopToken) {
+    std::stop_source stop;
+    stop.request_stop();
+    responder.serve(pktverbs::forever, stop.get_token());
+    EXPECT_EQ(responder.counts().ignored, 0U);
+}
+
+}  // namespace
