@@ -133,14 +133,14 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
     return error;
 }
 
-bool QueuePair::sendable(const SendEntry& entry, Completion& failure) noexcept {
+bool QueuePair::sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept {
     const auto fail = [&](ibv_wc_status status) {
         failure = {
             .wr_id = entry.wr_id, .queue_pair = this, .status = static_cast<std::uint8_t>(status), .is_send = true};
         return false;
     };
     if (entry.length < ethernet_header) return fail(IBV_WC_LOC_QP_OP_ERR);
-    if (entry.length > nic_.max_frame()) return fail(IBV_WC_LOC_LEN_ERR);
+    if (entry.length > longest) return fail(IBV_WC_LOC_LEN_ERR);
     if (entry.inlined) return true;
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         const ibv_sge& sge = entry.sges()[i];
@@ -192,6 +192,7 @@ void QueuePair::flush_sends() noexcept {
 
 void QueuePair::transmit() noexcept {
     std::array<TxFrame, tx_batch> frames;
+    const std::uint32_t longest = nic_.max_frame();
     while (send_done_ != send_posted_) {
         const ibv_qp_state now = state_.load(std::memory_order_relaxed);
         if (now == IBV_QPS_ERR) return flush_sends();
@@ -201,7 +202,7 @@ void QueuePair::transmit() noexcept {
         std::size_t count = 0;
         for (std::uint32_t i = send_done_; i != send_posted_ && count < frames.size(); ++i) {
             const SendEntry& entry = send_entry(i);
-            failed = !sendable(entry, failure);
+            failed = !sendable(entry, longest, failure);
             if (failed) break;
             frames[count++] = {entry.sges(), entry.sge_count, entry.length};
         }

@@ -65,7 +65,7 @@ private:
     RecvEntry& recv_entry(std::uint32_t index) noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
-    bool sendable(const SendEntry& entry, Completion& failure) noexcept;
+    bool sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept;
     void complete_sends(std::uint32_t count) noexcept;
     void fail_send(const Completion& failure) noexcept;
     void flush_sends() noexcept;
