@@ -144,14 +144,14 @@ TEST(Ipv4Packet, IsReadWithOptions) {
 }
 
 TEST(Ipv4Packet, IsNotReadAsAFragment) {
-    store(packet, 6, static_cast<std::uint16_t>(flags_and_offset));
-    auto frame = echo_frame(8);
-    const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
-    store(packet, 6, flags_and_offset);
-    store<std::uint16_t>(packet, 10, 0);
-    store(packet, 10, checksum(packet.first(20)));
-    EXPECT_FALSE(read_ipv4(frame)) << flags_and_offset;
-}
+    for (const int flags_and_offset : {0x2000, 0x0001, 0x1fff, 0x2001}) {
+        auto frame = echo_frame(8);
+        const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
+        store(packet, 6, static_cast<std::uint16_t>(flags_and_offset));
+        store<std::uint16_t>(packet, 10, 0);
+        store(packet, 10, checksum(packet.first(20)));
+        EXPECT_FALSE(read_ipv4(frame)) << flags_and_offset;
+    }
 }
 
 TEST(Ipv4Packet, IsNotReadWithALengthShorterThanItsHeader) {
