@@ -3,13 +3,13 @@
 // and through bare verbs calls on the same kind of device, turn by turn in one run.
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <pktverbs/memory.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
-#include <sys/resource.h>
-#include <time.h>
 
 #include <array>
 #include <chrono>
@@ -32,10 +32,32 @@ void write_headers(std::uint8_t* frame, const pv::MacAddress& mac, std::uint32_t
     std::memcpy(frame, mac.bytes().data(), 6);
     frame[12] = 0x08;
     const std::uint32_t total = length - 14;
-    const std::array<std::uint8_t, 28> headers{
-        0x45, 0, static_cast<std::uint8_t>(total >> 8), static_cast<std::uint8_t>(total), 0, 0, 0x40, 0, 64, 17, 0, 0,
-        10, 0, 0, 1, 10, 0, 0, 2, 0x1b, 0xec, 0x1b, 0xec,
-        static_cast<std::uint8_t>((total - 20) >> 8), static_cast<std::uint8_t>(total - 20)};
+    const std::array<std::uint8_t, 28> headers{0x45,
+                                               0,
+                                               static_cast<std::uint8_t>(total >> 8),
+                                               static_cast<std::uint8_t>(total),
+                                               0,
+                                               0,
+                                               0x40,
+                                               0,
+                                               64,
+                                               17,
+                                               0,
+                                               0,
+                                               10,
+                                               0,
+                                               0,
+                                               1,
+                                               10,
+                                               0,
+                                               0,
+                                               2,
+                                               0x1b,
+                                               0xec,
+                                               0x1b,
+                                               0xec,
+                                               static_cast<std::uint8_t>((total - 20) >> 8),
+                                               static_cast<std::uint8_t>(total - 20)};
     std::memcpy(frame + 14, headers.data(), headers.size());
 }
 
@@ -79,19 +101,20 @@ struct Contexts {
 /// The same with nothing between the program and the verbs: what a careful program would write by hand.
 struct BareEnd {
     BareEnd(const std::string& wire, std::uint32_t length, std::uint32_t packets, bool sends)
-        : device{pv::soft::wire_device(wire)}, provider{*device.provider}, memory(pv::Memory::stride(length) * packets) {
-        context = {check_pointer({"open_device", "open", wire}, [&] { return provider.open_device(device.handle.get()); }),
-                   {&provider}};
+        : device{pv::soft::wire_device(wire)},
+          provider{*device.provider},
+          memory(pv::Memory::stride(length) * packets) {
+        context = {
+            check_pointer({"open_device", "open", wire}, [&] { return provider.open_device(device.handle.get()); }),
+            {&provider}};
         pd = {check_pointer({"alloc_pd", "", wire}, [&] { return provider.alloc_pd(context.get()); }), {&provider}};
-        mr = {check_pointer({"reg_mr", "", wire},
-                            [&] {
-                                return provider.reg_mr(pd.get(), memory.data(), memory.size(), IBV_ACCESS_LOCAL_WRITE);
-                            }),
+        mr = {check_pointer(
+                  {"reg_mr", "", wire},
+                  [&] { return provider.reg_mr(pd.get(), memory.data(), memory.size(), IBV_ACCESS_LOCAL_WRITE); }),
               {&provider}};
-        cq = {check_pointer({"create_cq", "", wire},
-                            [&] {
-                                return provider.create_cq(context.get(), static_cast<int>(packets), nullptr, nullptr, 0);
-                            }),
+        cq = {check_pointer(
+                  {"create_cq", "", wire},
+                  [&] { return provider.create_cq(context.get(), static_cast<int>(packets), nullptr, nullptr, 0); }),
               {&provider}};
         ibv_qp_init_attr attr{};
         attr.send_cq = attr.recv_cq = cq.get();
@@ -99,15 +122,18 @@ struct BareEnd {
         attr.cap.max_send_sge = attr.cap.max_recv_sge = 1;
         attr.qp_type = IBV_QPT_RAW_PACKET;
         qp = {check_pointer({"create_qp", "", wire}, [&] { return provider.create_qp(pd.get(), &attr); }), {&provider}};
-        for (const auto& [state, mask] : {std::pair{IBV_QPS_INIT, int{IBV_QP_PORT}}, {IBV_QPS_RTR, 0}, {IBV_QPS_RTS, 0}}) {
+        for (const auto& [state, mask] :
+             {std::pair{IBV_QPS_INIT, int{IBV_QP_PORT}}, {IBV_QPS_RTR, 0}, {IBV_QPS_RTS, 0}}) {
             ibv_qp_attr to{};
             to.qp_state = state;
             to.port_num = 1;
-            check_result({"modify_qp", "", wire}, [&] { return provider.modify_qp(qp.get(), &to, IBV_QP_STATE | mask); });
+            check_result({"modify_qp", "", wire},
+                         [&] { return provider.modify_qp(qp.get(), &to, IBV_QP_STATE | mask); });
         }
         sges.resize(packets);
         for (std::uint32_t i = 0; i < packets; ++i)
-            sges[i] = {reinterpret_cast<std::uint64_t>(memory.data() + pv::Memory::stride(length) * i), length, mr->lkey};
+            sges[i] = {reinterpret_cast<std::uint64_t>(memory.data() + pv::Memory::stride(length) * i), length,
+                       mr->lkey};
     }
 
     pv::Device device;
@@ -127,16 +153,21 @@ struct Bare {
         // The flow comes by the library's own rule, so that both sides match the same.
         ibv_gid gid{};
         receiver.provider.query_gid(receiver.context.get(), 1, 0, &gid);
-        const pv::MacAddress mac{pv::MacAddress::Bytes{static_cast<std::uint8_t>(gid.raw[8] ^ 2), gid.raw[9], gid.raw[10],
-                                                       gid.raw[13], gid.raw[14], gid.raw[15]}};
+        const pv::MacAddress mac{pv::MacAddress::Bytes{static_cast<std::uint8_t>(gid.raw[8] ^ 2), gid.raw[9],
+                                                       gid.raw[10], gid.raw[13], gid.raw[14], gid.raw[15]}};
         struct {
             ibv_flow_attr attr;
             ibv_flow_spec_eth eth;
             ibv_flow_spec_ipv4 ipv4;
             ibv_flow_spec_tcp_udp udp;
         } flow{};
-        flow.attr = {.comp_mask = 0, .type = IBV_FLOW_ATTR_NORMAL, .size = sizeof flow, .priority = 0, .num_of_specs = 3,
-                     .port = 1, .flags = 0};
+        flow.attr = {.comp_mask = 0,
+                     .type = IBV_FLOW_ATTR_NORMAL,
+                     .size = sizeof flow,
+                     .priority = 0,
+                     .num_of_specs = 3,
+                     .port = 1,
+                     .flags = 0};
         flow.eth.type = IBV_FLOW_SPEC_ETH;
         flow.eth.size = sizeof flow.eth;
         flow.eth.val.ether_type = htobe16(0x0800);

@@ -15,8 +15,7 @@ namespace pktverbs {
 
 Context::Context(std::string_view device, const Options& options) : Context(find_device(device), options) {}
 
-Context::Context(Device device, const Options& options)
-    : core_{new Core{std::move(device), options}, &Core::release} {}
+Context::Context(Device device, const Options& options) : core_{new Core{std::move(device), options}, &Core::release} {}
 
 Context::Context(Context&&) noexcept = default;
 Context& Context::operator=(Context&&) noexcept = default;
@@ -57,9 +56,9 @@ bool Context::flush(std::chrono::nanoseconds timeout) noexcept {
 
 Flow Context::install(const FlowRule& rule, std::size_t queue) {
     if (queue >= core_->queues.size())
-        throw std::system_error{EINVAL, std::generic_category(),
-                                fmt::format("cannot install a flow on queue {}: there are {}", queue,
-                                            core_->queues.size())};
+        throw std::system_error{
+            EINVAL, std::generic_category(),
+            fmt::format("cannot install a flow on queue {}: there are {}", queue, core_->queues.size())};
     return core_->flows->install(rule, core_->queues[queue]->raw());
 }
 

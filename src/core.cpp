@@ -24,19 +24,16 @@ constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t longest_packet = (1U << 24) - 1;
 constexpr std::uint32_t most_queues = 1024;
 
-[[noreturn]] void refuse(int error, const std::string& message) {
-    throw std::system_error{error, std::generic_category(), message};
-}
-
 void check(const Options& options, const std::string& device) {
     if (options.max_packet_size < ethernet_header || options.max_packet_size > longest_packet)
-        refuse(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
-                                   options.max_packet_size, ethernet_header, longest_packet));
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
+                                                 options.max_packet_size, ethernet_header, longest_packet));
     if (options.send_packets == none && options.recv_packets == none)
-        refuse(EINVAL, fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+        verbs::throw_message(EINVAL,
+                             fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
     if (options.queues == 0 || options.queues > most_queues)
-        refuse(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device, options.queues,
-                                   most_queues));
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
+                                                 options.queues, most_queues));
 }
 
 /// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev.
@@ -45,8 +42,8 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
         ibv_gid gid{};
         if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
         const std::uint8_t* raw = gid.raw;
-        const MacAddress mac{MacAddress::Bytes{static_cast<std::uint8_t>(raw[8] ^ 0x02), raw[9], raw[10], raw[13],
-                                               raw[14], raw[15]}};
+        const MacAddress mac{
+            MacAddress::Bytes{static_cast<std::uint8_t>(raw[8] ^ 0x02), raw[9], raw[10], raw[13], raw[14], raw[15]}};
         Ipv6Address::Bytes bytes;
         std::copy_n(raw, bytes.size(), bytes.begin());
         if (Ipv6Address::link_local(mac) == Ipv6Address{bytes}) return mac;
@@ -59,8 +56,7 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 }  // namespace
 
 Core::Core(Device device_opened, const Options& options)
-    : device{std::move(device_opened)},
-      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
     if (!wake_fd) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
     check(options, device.name);
     const verbs::Provider& provider = *device.provider;
@@ -72,8 +68,7 @@ Core::Core(Device device_opened, const Options& options)
 
     ibv_device_attr_ex extended{};
     ibv_device_attr& attr = extended.orig_attr;
-    verbs::check_result(action("query_device", "query"),
-                        [&] { return provider.query_device(context.get(), &attr); });
+    verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
     if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
         extended.completion_timestamp_mask != 0)
@@ -84,14 +79,15 @@ Core::Core(Device device_opened, const Options& options)
     verbs::check_result(action("query_port", "query the port of"),
                         [&] { return provider.query_port(context.get(), device.port, &port); });
     if (port.link_layer != IBV_LINK_LAYER_ETHERNET)
-        refuse(EOPNOTSUPP, fmt::format("cannot open {}: port {} is not Ethernet (raw packets need a port whose link "
-                                       "layer is Ethernet; on ConnectX, mlxconfig LINK_TYPE_P{}=2)",
-                                       device.name, device.port, device.port));
+        verbs::throw_message(EOPNOTSUPP,
+                             fmt::format("cannot open {}: port {} is not Ethernet (raw packets need a port whose link "
+                                         "layer is Ethernet; on ConnectX, mlxconfig LINK_TYPE_P{}=2)",
+                                         device.name, device.port, device.port));
     if (options.require_link && port.state != IBV_PORT_ACTIVE)
-        refuse(ENETDOWN, fmt::format("cannot open {}: the link of port {} is down (plug the cable, ip link set {} up, "
-                                     "or open with require_link = false)",
-                                     device.name, device.port,
-                                     device.interface.empty() ? "INTERFACE" : device.interface));
+        verbs::throw_message(
+            ENETDOWN, fmt::format("cannot open {}: the link of port {} is down (plug the cable, ip link set {} up, "
+                                  "or open with require_link = false)",
+                                  device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
     limits.mtu = device.mtu;
 

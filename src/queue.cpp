@@ -40,8 +40,9 @@ void Queue::start() {
     post_parked();
     const std::uint32_t refused = state.parked_count;
     if (refused != 0)
-        verbs::throw_error(state.post_error != 0 ? state.post_error.load() : EIO,
-                           state.core.action("post_recv", fmt::format("post {} of {} receive packets", refused, waiting)));
+        verbs::throw_error(
+            state.post_error != 0 ? state.post_error.load() : EIO,
+            state.core.action("post_recv", fmt::format("post {} of {} receive packets", refused, waiting)));
 }
 
 void Queue::recover() {

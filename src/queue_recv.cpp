@@ -15,7 +15,7 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-constexpr std::uint32_t ack_batch = 64;   ///< acknowledging takes a lock: not for every event
+constexpr std::uint32_t ack_batch = 64;  ///< acknowledging takes a lock: not for every event
 
 std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
     if (khz == 1'000'000) return ticks;

@@ -20,18 +20,14 @@ namespace {
 
 constexpr std::uint32_t least_packets = 16;  ///< below this, "as many as the device can" gives up
 
-[[noreturn]] void refuse(int error, const std::string& message) {
-    throw std::system_error{error, std::generic_category(), message};
-}
-
 /// The number of packets that is asked for: none, a number, or the most that there can be.
 std::uint32_t asked(std::uint32_t count, int most, std::string_view side, const std::string& device) {
     const auto limit = static_cast<std::uint32_t>(std::max(most, 0));
     if (count == none) return 0;
     if (count == 0) return limit;
     if (count > limit)
-        refuse(EINVAL, fmt::format("cannot have {} {} packets per queue on {}: it grants at most {}", count, side,
-                                   device, limit));
+        verbs::throw_message(EINVAL, fmt::format("cannot have {} {} packets per queue on {}: it grants at most {}",
+                                                 count, side, device, limit));
     return count;
 }
 
@@ -62,7 +58,8 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     limits.recv_packets = asked(options.recv_packets, most, "receive", name);
     limits.send_packets = asked(options.send_packets, most, "send", name);
     limits.max_packet_size = options.max_packet_size;
-    // For "as many as the device can" the attributes are only an upper bound (ibv_query_device(3)): come down to what it takes.
+    // For "as many as the device can" the attributes are only an upper bound (ibv_query_device(3)): come down to what
+    // it takes.
     for (;;) {
         try {
             make_recv_side(options, limits.recv_packets);
@@ -91,17 +88,18 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
 Memory Queue::State::make_buffers(const Options& options, std::uint32_t count) const {
     const std::size_t stride = Memory::stride(limits.max_packet_size);
     if (stride > std::numeric_limits<std::size_t>::max() / count) throw std::bad_alloc{};
-    return Memory{stride * count, {.huge_pages = options.huge_pages,
-                                   .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1}};
+    return Memory{stride * count,
+                  {.huge_pages = options.huge_pages,
+                   .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1}};
 }
 
 void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
     if (count == 0) return;
     const verbs::Provider& provider = *core.device.provider;
-    recv_channel = verbs::CompChannelHandle{
-        verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
-                             [&] { return provider.create_comp_channel(core.context.get()); }),
-        {&provider}};
+    recv_channel =
+        verbs::CompChannelHandle{verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
+                                                      [&] { return provider.create_comp_channel(core.context.get()); }),
+                                 {&provider}};
     set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
     const auto create_cq = core.action("create_cq", "create a receive completion queue");
     if (limits.timestamps) {
@@ -122,13 +120,13 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
     }
 
     recv_buffers = make_buffers(options, count);
-    recv_mr = verbs::MrHandle{verbs::check_pointer(core.action("reg_mr", "register receive buffers"),
-                                                   [&] {
-                                                       return provider.reg_mr(core.pd.get(), recv_buffers.data(),
-                                                                              recv_buffers.size(),
-                                                                              IBV_ACCESS_LOCAL_WRITE);
-                                                   }),
-                              {&provider}};
+    recv_mr =
+        verbs::MrHandle{verbs::check_pointer(core.action("reg_mr", "register receive buffers"),
+                                             [&] {
+                                                 return provider.reg_mr(core.pd.get(), recv_buffers.data(),
+                                                                        recv_buffers.size(), IBV_ACCESS_LOCAL_WRITE);
+                                             }),
+                        {&provider}};
     recv_packets = Memory{sizeof(RecvPkt) * count};
     const std::size_t stride = Memory::stride(limits.max_packet_size);
     parked = nullptr;
@@ -149,18 +147,18 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
 void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
     if (count == 0) return;
     const verbs::Provider& provider = *core.device.provider;
-    send_channel = verbs::CompChannelHandle{
-        verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
-                             [&] { return provider.create_comp_channel(core.context.get()); }),
-        {&provider}};
+    send_channel =
+        verbs::CompChannelHandle{verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
+                                                      [&] { return provider.create_comp_channel(core.context.get()); }),
+                                 {&provider}};
     set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
-    send_cq = verbs::CqHandle{verbs::check_pointer(core.action("create_cq", "create a send completion queue"),
-                                                   [&] {
-                                                       return provider.create_cq(core.context.get(),
-                                                                                 static_cast<int>(count), nullptr,
-                                                                                 send_channel.get(), 0);
-                                                   }),
-                              {&provider}};
+    send_cq =
+        verbs::CqHandle{verbs::check_pointer(core.action("create_cq", "create a send completion queue"),
+                                             [&] {
+                                                 return provider.create_cq(core.context.get(), static_cast<int>(count),
+                                                                           nullptr, send_channel.get(), 0);
+                                             }),
+                        {&provider}};
     send_buffers = make_buffers(options, count);
     send_mr = verbs::MrHandle{
         verbs::check_pointer(

@@ -20,7 +20,7 @@ namespace pktverbs {
 
 /// Members stand in creation order: memory outlives its registration, completion queues outlive the
 /// queue pair. close() takes the verbs objects down and leaves the memory.
-struct Queue::State {
+struct __attribute__((visibility("hidden"))) Queue::State {
     /// Makes the queue pair and brings it to work, with every receive packet posted.
     State(Core& core, const Options& options, const ibv_device_attr& device, std::uint64_t clock_khz);
     ~State() { close(); }

@@ -9,11 +9,16 @@ namespace pktverbs {
 
 std::string_view to_string(Outcome outcome) noexcept {
     switch (outcome) {
-        case Outcome::packets: return "packets";
-        case Outcome::timeout: return "timeout";
-        case Outcome::stopped: return "stopped";
-        case Outcome::queue_error: return "queue error";
-        case Outcome::device_error: return "device error";
+        case Outcome::packets:
+            return "packets";
+        case Outcome::timeout:
+            return "timeout";
+        case Outcome::stopped:
+            return "stopped";
+        case Outcome::queue_error:
+            return "queue error";
+        case Outcome::device_error:
+            return "device error";
     }
     return "unknown";
 }

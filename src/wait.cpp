@@ -19,7 +19,8 @@ constexpr int polls_per_clock_read = 32;
 /// Makes an eventfd readable when stop is requested, and unreadable again at the end.
 class StopWake {
 public:
-    StopWake(const std::stop_token& stop, int fd) : clear_{stop.stop_possible() ? fd : -1}, callback_{stop, Write{fd}} {}
+    StopWake(const std::stop_token& stop, int fd)
+        : clear_{stop.stop_possible() ? fd : -1}, callback_{stop, Write{fd}} {}
     StopWake(const StopWake&) = delete;
     StopWake& operator=(const StopWake&) = delete;
 

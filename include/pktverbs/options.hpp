@@ -64,8 +64,8 @@ struct Limits {
     std::uint32_t max_batch = 0;
     std::uint32_t signal_every = 0;
     std::uint32_t max_inline = 0;
-    std::size_t buffer_bytes = 0;    ///< memory registered for buffers, all queues
-    bool timestamps = false;         ///< packets carry timestamps and flow tags
+    std::size_t buffer_bytes = 0;  ///< memory registered for buffers, all queues
+    bool timestamps = false;       ///< packets carry timestamps and flow tags
 };
 
 }  // namespace pktverbs

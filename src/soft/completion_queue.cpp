@@ -11,15 +11,15 @@
 
 namespace pktverbs::soft {
 
-CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_of_user, CompletionChannel* channel_used,
-                                 std::uint64_t wc_flags)
+CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_of_user,
+                                 CompletionChannel* channel_used, std::uint64_t wc_flags)
     : ibv_cq_ex{},
       nic_{nic},
       channel_{channel_used},
       ring_{std::make_unique<Completion[]>(std::bit_ceil(entries))},
       mask_{std::bit_ceil(entries) - 1},
-      wants_timestamps_{(wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
-                                     IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0} {
+      wants_timestamps_{
+          (wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0} {
     context = nic.context_base();
     channel = channel_used;
     cq_context = context_of_user;

@@ -41,8 +41,8 @@ verbs::Device make_device(std::string name, std::string_view short_name,
 
 verbs::Device wire_device(std::string_view name, const WireOptions& options) {
     const std::string wire{name};
-    auto device = make_device(fmt::format("wire:{}", name), name,
-                              [wire, options] { return open_wire_link(wire, options); });
+    auto device =
+        make_device(fmt::format("wire:{}", name), name, [wire, options] { return open_wire_link(wire, options); });
     device.mtu = options.mtu;
     return device;
 }
@@ -51,8 +51,7 @@ verbs::Device packet_device(std::string_view interface) {
     const std::string netdev{interface};
     if (netdev.size() >= IFNAMSIZ || if_nametoindex(netdev.c_str()) == 0)
         throw std::system_error{ENODEV, std::generic_category(), fmt::format("no network interface '{}'", netdev)};
-    auto device =
-        make_device(fmt::format("packet:{}", netdev), netdev, [netdev] { return open_packet_link(netdev); });
+    auto device = make_device(fmt::format("packet:{}", netdev), netdev, [netdev] { return open_packet_link(netdev); });
     device.interface = netdev;
     ifreq request{};
     std::copy(netdev.begin(), netdev.end(), request.ifr_name);

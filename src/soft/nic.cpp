@@ -29,8 +29,7 @@ struct SoftFlow : ibv_flow {
 
 }  // namespace
 
-Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
-    : verbs_context{}, link_{std::move(link_opened)} {
+Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened) : verbs_context{}, link_{std::move(link_opened)} {
     sz = sizeof(verbs_context);
     context.device = opened;
     context.cmd_fd = -1;
@@ -78,9 +77,14 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
         if (frame.timestamp_ns == 0) frame.timestamp_ns = now;
         for (const Target& target : targets) {
             switch (target.queue_pair->receive(frame, target.tag, writer)) {
-                case QueuePair::Received::completed: break;
-                case QueuePair::Received::out_of_buffer: out_of_buffer_.add(1); break;
-                case QueuePair::Received::not_ready: not_ready_.add(1); break;
+                case QueuePair::Received::completed:
+                    break;
+                case QueuePair::Received::out_of_buffer:
+                    out_of_buffer_.add(1);
+                    break;
+                case QueuePair::Received::not_ready:
+                    not_ready_.add(1);
+                    break;
             }
         }
     }

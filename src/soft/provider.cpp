@@ -22,7 +22,8 @@ namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::uint64_t wc_flags_supported = std::uint64_t{IBV_WC_STANDARD_FLAGS} | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+constexpr std::uint64_t wc_flags_supported = std::uint64_t{IBV_WC_STANDARD_FLAGS} |
+                                             IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
                                              IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK | IBV_WC_EX_WITH_FLOW_TAG;
 
 struct Domain : ibv_pd {
@@ -135,8 +136,8 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     attr->gid_tbl_len = 1;
     attr->max_msg_sz = link.mtu();
     attr->pkey_tbl_len = 1;
-    attr->active_width = 2;   // 4X
-    attr->active_speed = 32;  // EDR: 25 Gb/s a lane
+    attr->active_width = 2;         // 4X
+    attr->active_speed = 32;        // EDR: 25 Gb/s a lane
     attr->phys_state = up ? 5 : 3;  // LinkUp, Disabled
     attr->link_layer = IBV_LINK_LAYER_ETHERNET;
     return 0;
@@ -190,7 +191,8 @@ ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
     if (length == 0 || address + length < address) return refuse<ibv_mr>(EINVAL);
     // ibv_reg_mr(3): remote write and atomics need local write.
     const bool writable = (access & IBV_ACCESS_LOCAL_WRITE) != 0;
-    if ((access & (IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC)) != 0 && !writable) return refuse<ibv_mr>(EINVAL);
+    if ((access & (IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC)) != 0 && !writable)
+        return refuse<ibv_mr>(EINVAL);
     if ((access & ~known) != 0) return refuse<ibv_mr>(EOPNOTSUPP);
     return guarded([=]() -> ibv_mr* {
         auto mr = std::make_unique<ibv_mr>();
@@ -316,7 +318,9 @@ ibv_qp* create_qp(ibv_pd* pd, ibv_qp_init_attr* attr) {
     });
 }
 
-int query_qp(ibv_qp* qp, ibv_qp_attr* attr, int, ibv_qp_init_attr* init) { return QueuePair::of(qp).query(*attr, *init); }
+int query_qp(ibv_qp* qp, ibv_qp_attr* attr, int, ibv_qp_init_attr* init) {
+    return QueuePair::of(qp).query(*attr, *init);
+}
 
 int modify_qp(ibv_qp* qp, ibv_qp_attr* attr, int mask) { return QueuePair::of(qp).modify(*attr, mask); }
 

@@ -135,8 +135,8 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
 
 bool QueuePair::sendable(const SendEntry& entry, Completion& failure) noexcept {
     const auto fail = [&](ibv_wc_status status) {
-        failure = {.wr_id = entry.wr_id, .queue_pair = this, .status = static_cast<std::uint8_t>(status),
-                   .is_send = true};
+        failure = {
+            .wr_id = entry.wr_id, .queue_pair = this, .status = static_cast<std::uint8_t>(status), .is_send = true};
         return false;
     };
     if (entry.length < ethernet_header) return fail(IBV_WC_LOC_QP_OP_ERR);

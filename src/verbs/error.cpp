@@ -42,7 +42,7 @@ constexpr std::string_view no_steering =
     "no flow steering on this device: for a ConnectX-3, load mlx4_core with log_num_mgm_entry_size=-1";
 
 constexpr std::array hints{
-    Hint{"open_device", EPERM, no_access},
+    Hint{"open_device", EPERM, no_raw_rights},
     Hint{"open_device", EACCES, no_access},
     Hint{"open_device", ENODEV, gone},
     Hint{"create_qp", EPERM, no_raw_rights},

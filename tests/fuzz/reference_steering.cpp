@@ -127,7 +127,7 @@ T as(const Bytes& bytes) {
 
 /// Without the type, which may be no member of its enum.
 ibv_flow_attr head(const Bytes& attribute) {
-    Bytes bytes = attribute;
+    Bytes bytes(attribute.begin(), attribute.begin() + sizeof(ibv_flow_attr));
     std::fill_n(bytes.begin() + offsetof(ibv_flow_attr, type), 4, std::uint8_t{0});
     return as<ibv_flow_attr>(bytes);
 }

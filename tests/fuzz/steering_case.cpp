@@ -55,9 +55,9 @@ void append(Bytes& bytes, std::initializer_list<unsigned> more) {
 void append_number(Bytes& bytes, unsigned number) { append(bytes, {number >> 8 & 255, number & 255}); }
 
 template <class T>
-void append_object(Bytes& bytes, const T& object) {
+Bytes bytes_of(const T& object) {
     const auto* const first = reinterpret_cast<const std::uint8_t*>(&object);
-    bytes.insert(bytes.end(), first, first + sizeof object);
+    return {first, first + sizeof object};
 }
 
 // ---- pools that frames and flows draw from ----
@@ -190,9 +190,7 @@ Bytes eth_spec(Source& source) {
     ask(source, spec.val.ether_type, spec.mask.ether_type, wire(pick_ether_type(source)));
     ask(source, spec.val.vlan_tag, spec.mask.vlan_tag, wire(pick_tci(source)));
     if (source.rarely(4)) spec.mask.vlan_tag &= wire(0x0fff);
-    Bytes bytes;
-    append_object(bytes, spec);
-    return bytes;
+    return bytes_of(spec);
 }
 
 template <class Spec>
@@ -204,11 +202,9 @@ Spec ipv4_spec(Source& source, unsigned type) {
 }
 
 Bytes ip_spec(Source& source) {
-    Bytes bytes;
     switch (source.below(3)) {
         case 0:
-            append_object(bytes, ipv4_spec<ibv_flow_spec_ipv4>(source, IBV_FLOW_SPEC_IPV4));
-            break;
+            return bytes_of(ipv4_spec<ibv_flow_spec_ipv4>(source, IBV_FLOW_SPEC_IPV4));
         case 1: {
             auto spec = ipv4_spec<ibv_flow_spec_ipv4_ext>(source, IBV_FLOW_SPEC_IPV4_EXT);
             ask(source, spec.val.proto, spec.mask.proto, octet(pick_protocol(source)));
@@ -216,8 +212,7 @@ Bytes ip_spec(Source& source) {
             ask(source, spec.val.ttl, spec.mask.ttl, octet(64 + source.below(2)));
             spec.val.flags = source.byte();
             if (source.rarely(16)) spec.mask.flags = source.byte();
-            append_object(bytes, spec);
-            break;
+            return bytes_of(spec);
         }
         default: {
             auto spec = new_spec<ibv_flow_spec_ipv6>(IBV_FLOW_SPEC_IPV6);
@@ -227,10 +222,9 @@ Bytes ip_spec(Source& source) {
             ask(source, spec.val.next_hdr, spec.mask.next_hdr, octet(pick_protocol(source)));
             ask(source, spec.val.traffic_class, spec.mask.traffic_class, octet(source.below(3) << 3));
             ask(source, spec.val.hop_limit, spec.mask.hop_limit, octet(64 + source.below(2)));
-            append_object(bytes, spec);
+            return bytes_of(spec);
         }
     }
-    return bytes;
 }
 
 Bytes ports_spec(unsigned type, unsigned dst_port, unsigned dst_mask, unsigned src_port, unsigned src_mask) {
@@ -239,9 +233,7 @@ Bytes ports_spec(unsigned type, unsigned dst_port, unsigned dst_mask, unsigned s
     spec.mask.dst_port = wire(dst_mask);
     spec.val.src_port = wire(src_port);
     spec.mask.src_port = wire(src_mask);
-    Bytes bytes;
-    append_object(bytes, spec);
-    return bytes;
+    return bytes_of(spec);
 }
 
 Bytes ports_spec(Source& source) {
@@ -254,15 +246,10 @@ Bytes ports_spec(Source& source) {
 }
 
 Bytes action_spec(Source& source) {
-    Bytes bytes;
-    if (source.rarely(3)) {
-        append_object(bytes, new_spec<ibv_flow_spec_action_drop>(IBV_FLOW_SPEC_ACTION_DROP));
-    } else {
-        auto spec = new_spec<ibv_flow_spec_action_tag>(IBV_FLOW_SPEC_ACTION_TAG);
-        spec.tag_id = source.below(3) << (source.rarely(8) ? 23 : 0);
-        append_object(bytes, spec);
-    }
-    return bytes;
+    if (source.rarely(3)) return bytes_of(new_spec<ibv_flow_spec_action_drop>(IBV_FLOW_SPEC_ACTION_DROP));
+    auto spec = new_spec<ibv_flow_spec_action_tag>(IBV_FLOW_SPEC_ACTION_TAG);
+    spec.tag_id = source.below(3) << (source.rarely(8) ? 23 : 0);
+    return bytes_of(spec);
 }
 
 Bytes foreign_spec(Source& source) {
@@ -298,8 +285,7 @@ Bytes attribute_of(ibv_flow_attr_type type, unsigned priority, unsigned flags, c
     attr.num_of_specs = static_cast<std::uint8_t>(specs.size());
     attr.size = sizeof attr;
     for (const Bytes& spec : specs) attr.size = static_cast<std::uint16_t>(attr.size + spec.size());
-    Bytes bytes;
-    append_object(bytes, attr);
+    Bytes bytes = bytes_of(attr);
     for (const Bytes& spec : specs) bytes.insert(bytes.end(), spec.begin(), spec.end());
     return bytes;
 }

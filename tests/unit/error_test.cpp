@@ -94,7 +94,7 @@ TEST(ErrorHint, KnowsTheLikelyCauses) {
         const char* word;
     };
     for (const auto& [verb, error, word] : {
-             Case{"open_device", EPERM, "/dev/infiniband/uverbs"},
+             Case{"open_device", EPERM, "CAP_NET_RAW"},
              Case{"open_device", EACCES, "/dev/infiniband/uverbs"},
              Case{"open_device", ENODEV, "no such interface or device any more"},
              Case{"create_qp", EPERM, "cap_net_raw+ep"},

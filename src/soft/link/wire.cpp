@@ -204,9 +204,7 @@ MacAddress next_mac() {
 class WireLink final : public Link, private WireEnd {
 public:
     WireLink(const std::string& name, const WireOptions& options)
-        : medium_{WireMedium::named(name)},
-          mac_{options.mac.is_zero() ? next_mac() : options.mac},
-          mtu_{options.mtu} {}
+        : medium_{WireMedium::named(name)}, mac_{options.mac.is_zero() ? next_mac() : options.mac}, mtu_{options.mtu} {}
 
     MacAddress mac() const noexcept override { return mac_; }
     std::uint32_t mtu() const noexcept override { return mtu_; }
