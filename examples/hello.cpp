@@ -9,8 +9,6 @@
 #include <string>
 #include <string_view>
 
-namespace {
-
 constexpr std::array<std::uint8_t, 42> headers{
     0x01, 0x00, 0x5e, 0x02, 0x01, 0x96, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00,  // Ethernet: to the group's MAC
     0x45, 0x00, 0x00, 0x30, 0x00, 0x00, 0x40, 0x00, 0x01, 0x11, 0xc7, 0x23,              // IPv4: 48 bytes, ttl 1, UDP
@@ -19,13 +17,12 @@ constexpr std::array<std::uint8_t, 42> headers{
 };
 constexpr std::string_view payload = "frame ? of 5, hello!";
 
-}  // namespace
-
 int main(int argc, char** argv) try {
     const std::string_view device = argc > 1 ? argv[1] : "wire:hello";
     if (argc > 2 || device.starts_with('-')) {
-        fmt::print(stderr, "usage: hello [DEVICE], for example: hello wire:hello\n");
-        return device == "--help" ? 0 : 2;
+        const bool asked = device == "--help";
+        fmt::print(asked ? stdout : stderr, "usage: hello [DEVICE], for example hello wire:hello\n");
+        return asked ? 0 : 2;
     }
     pktverbs::Context sender{device, {.recv_packets = pktverbs::none}};
     pktverbs::Context receiver{device, {.send_packets = pktverbs::none}};

@@ -52,8 +52,7 @@ int generate(Arguments& args) {
         fmt::print("{}\n", meter.line(sent, sent * stream.frame_bytes()));
         std::fflush(stdout);
     });
-    const auto stats = ctx.stats();
-    fmt::print("{}\n", meter.total(stats.sent_packets, stats.sent_bytes));
+    fmt::print("{}\n", meter.total(generator.sent(), generator.sent() * stream.frame_bytes()));
     generator.check();
     return 0;
 }

@@ -60,6 +60,9 @@ public:
     explicit Sink(pktverbs::Context& ctx) : ctx_{ctx} {}
 
     void take(const pktverbs::RecvList& packets) {
+        if (packets.empty()) return;
+        last_arrival_ = example::RateMeter::Clock::now();
+        if (received() == 0) meter_ = {};  // an idle time before the stream isn't part of its rate
         for (const auto& pkt : packets) {
             const auto payload = example::udp_payload(pkt.bytes());
             if (payload.size() < sizeof(std::uint64_t)) {
@@ -69,7 +72,6 @@ public:
             tracker_.add(example::load<std::uint64_t>(payload, 0));
             bytes_ += pkt.length();
         }
-        if (!packets.empty()) last_arrival_ = example::RateMeter::Clock::now();
     }
 
     std::uint64_t received() const noexcept { return tracker_.received(); }

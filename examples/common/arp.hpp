@@ -59,6 +59,7 @@ inline MacAddress resolve(pktverbs::Context& ctx, Ipv4Address source, Ipv4Addres
             }
         }
     }
+    if (stop.stop_requested()) throw std::runtime_error{fmt::format("stopped while asking who has {}", target)};
     throw std::runtime_error{fmt::format(
         "nobody answers ARP for {}: is it on this network? If it is behind a gateway, give the gateway's MAC address",
         target)};

@@ -11,6 +11,7 @@
 
 namespace example {
 
+/// Its time begins when it is made.
 class RateMeter {
 public:
     using Clock = std::chrono::steady_clock;

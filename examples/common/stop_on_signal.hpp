@@ -7,15 +7,14 @@
 #include <pthread.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <stop_token>
 #include <thread>
 
 namespace example {
 
-/// SIGINT and SIGTERM request a stop; the second one ends the program. Make it before any other thread: the
-/// signals are blocked in all threads and taken by one that waits for them, because a signal
-/// handler may not touch a stop_source.
+/// SIGINT and SIGTERM request a stop, as often as they come. Make it before any other thread: the signals are
+/// blocked in all threads and taken by one that waits for them, because a signal handler may not
+/// touch a stop_source.
 class StopOnSignal {
 public:
     StopOnSignal() {
@@ -38,8 +37,7 @@ public:
 
 private:
     void wait() {
-        for (int signal = 0; sigwait(&signals_, &signal) == 0 && !ending_;)
-            if (!source_.request_stop()) std::_Exit(128 + signal);
+        for (int signal = 0; sigwait(&signals_, &signal) == 0 && !ending_;) source_.request_stop();
     }
 
     sigset_t signals_{};

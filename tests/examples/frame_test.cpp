@@ -56,7 +56,7 @@ TEST(Checksum, CarriesMoreThanOnce) { EXPECT_EQ(checksum(std::vector<std::uint8_
 TEST(Ipv4Header, HasItsBytesInPlace) {
     std::array<std::uint8_t, 20> bytes{};
     write(bytes, Ipv4{ip_a, Ipv4Address{{239, 2, 1, 150}}, protocol_udp, 1, ConstBytes{bytes}});
-    EXPECT_EQ(bytes, (std::array<std::uint8_t, 20>{0x45, 0, 0, 40, 0,   0, 0x40, 0,  1, 17, 0xd7, 0xd6,  //
+    EXPECT_EQ(bytes, (std::array<std::uint8_t, 20>{0x45, 0, 0, 40, 0,   0, 0x40, 0,  1, 17, 0xc7, 0x2b,  //
                                                    192,  0, 2, 1,  239, 2, 1,    150}));
 }
 
@@ -92,7 +92,7 @@ TEST(ArpPacket, IsNotReadFromOtherFrames) {
 }
 
 TEST(EchoFrame, ReadsWhatItWrote) {
-    for (const std::size_t data_bytes : {0, 1, 2, 55, 56, 57, 1472, 8972}) {
+    for (const std::size_t data_bytes : {0U, 1U, 2U, 55U, 56U, 57U, 1472U, 8972U}) {
         const auto frame = echo_frame(data_bytes);
         const auto ethernet = read_ethernet(frame);
         ASSERT_TRUE(ethernet);
@@ -144,14 +144,14 @@ TEST(Ipv4Packet, IsReadWithOptions) {
 }
 
 TEST(Ipv4Packet, IsNotReadAsAFragment) {
-    store(packet, 6, static_cast<std::uint16_t>(flags_and_offset));
-    auto frame = echo_frame(8);
-    const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
-    store(packet, 6, flags_and_offset);
-    store<std::uint16_t>(packet, 10, 0);
-    store(packet, 10, checksum(packet.first(20)));
-    EXPECT_FALSE(read_ipv4(frame)) << flags_and_offset;
-}
+    for (const int flags_and_offset : {0x2000, 0x0001, 0x1fff, 0x2001}) {
+        auto frame = echo_frame(8);
+        const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
+        store(packet, 6, static_cast<std::uint16_t>(flags_and_offset));
+        store<std::uint16_t>(packet, 10, 0);
+        store(packet, 10, checksum(packet.first(20)));
+        EXPECT_FALSE(read_ipv4(frame)) << flags_and_offset;
+    }
 }
 
 TEST(Ipv4Packet, IsNotReadWithALengthShorterThanItsHeader) {

@@ -80,7 +80,7 @@ TEST_F(ResponderTest, LeavesArpForOthersAlone) {
 }
 
 TEST_F(ResponderTest, AnswersEchoOfAnySize) {
-    for (const std::size_t data_bytes : {0, 1, 2, 55, 56, 57, 1471, 1472, 8971, 8972}) {
+    for (const std::size_t data_bytes : {0U, 1U, 2U, 55U, 56U, 57U, 1471U, 1472U, 8971U, 8972U}) {
         const auto request = echo_request(data_bytes);
         const auto answer = answer_to(request);
         ASSERT_TRUE(answer) << data_bytes;
