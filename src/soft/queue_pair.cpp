@@ -316,21 +316,28 @@ void QueuePair::forget_work() noexcept {
 
 namespace {
 
-// Which steps a raw packet queue pair may take, and what each needs and allows besides the state itself
-// (the kernel's table for IB_QPT_RAW_PACKET in drivers/infiniband/core/verbs.c).
+// Which steps a raw packet queue pair may take, and with which attributes besides the state itself: just
+// the port, just once, and not even the current state (the kernel's qp_state_table for
+// IB_QPT_RAW_PACKET, and ib_modify_qp_is_ok, in drivers/infiniband/core/verbs.c).
 bool step_allowed(ibv_qp_state from, ibv_qp_state to, int given) noexcept {
-    const auto has_just = [given](int required, int optional) {
-        return (given & required) == required && (given & ~(required | optional)) == 0;
-    };
-    if (to == IBV_QPS_RESET || to == IBV_QPS_ERR) return has_just(0, 0);
-    if (from == IBV_QPS_RESET && to == IBV_QPS_INIT) return has_just(IBV_QP_PORT, 0);
-    if (from == IBV_QPS_INIT && to == IBV_QPS_INIT) return has_just(0, IBV_QP_PORT);
-    if (from == IBV_QPS_INIT && to == IBV_QPS_RTR) return has_just(0, 0);
-    if (from == IBV_QPS_RTR && to == IBV_QPS_RTS) return has_just(0, 0);
-    if (from == IBV_QPS_RTS && to == IBV_QPS_RTS) return has_just(0, 0);
-    if (from == IBV_QPS_RTS && to == IBV_QPS_SQD) return has_just(0, IBV_QP_EN_SQD_ASYNC_NOTIFY);
-    if (from == IBV_QPS_SQD && (to == IBV_QPS_SQD || to == IBV_QPS_RTS)) return has_just(0, 0);
-    return false;
+    if (from == IBV_QPS_RESET && to == IBV_QPS_INIT) return given == IBV_QP_PORT;
+    if (given != 0) return false;
+    switch (to) {
+        case IBV_QPS_RESET:
+            return true;
+        case IBV_QPS_INIT:
+            return from == IBV_QPS_INIT;
+        case IBV_QPS_RTR:
+            return from == IBV_QPS_INIT;
+        case IBV_QPS_RTS:
+            return from == IBV_QPS_RTR || from == IBV_QPS_RTS || from == IBV_QPS_SQD;
+        case IBV_QPS_SQD:
+            return from == IBV_QPS_RTS || from == IBV_QPS_SQD;
+        case IBV_QPS_ERR:
+            return from != IBV_QPS_RESET;
+        default:
+            return false;
+    }
 }
 
 }  // namespace
@@ -342,8 +349,7 @@ int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
         const std::lock_guard receiving{nic_.receive_mutex()};
         const ibv_qp_state from = state_.load(std::memory_order_relaxed);
         const ibv_qp_state to = (mask & IBV_QP_STATE) != 0 ? attr.qp_state : from;
-        if ((mask & IBV_QP_CUR_STATE) != 0 && attr.cur_qp_state != from) return EINVAL;
-        const int given = mask & ~(IBV_QP_STATE | IBV_QP_CUR_STATE);
+        const int given = mask & ~IBV_QP_STATE;
         if (!step_allowed(from, to, given)) return EINVAL;
         if ((given & IBV_QP_PORT) != 0) {
             if (attr.port_num != 1) return EINVAL;
