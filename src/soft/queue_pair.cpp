@@ -305,8 +305,8 @@ void QueuePair::enter_error(CompletionQueue::Writer& writer) noexcept {
 
 // States.
 
-// With the send side locked, and the state already RESET: nothing new is posted, received or completed. The
-// completion queues are cleared without the receive lock, because polling an extended one may take it.
+// With the state already RESET: nothing new is posted, received or completed. Without the locks of either
+// side: whoever is between start_poll and end_poll holds the completion queue and may be waiting for them.
 void QueuePair::forget_work() noexcept {
     send_cq_->forget(*this);
     recv_cq_->forget(*this);
@@ -343,8 +343,9 @@ bool step_allowed(ibv_qp_state from, ibv_qp_state to, int given) noexcept {
 }  // namespace
 
 int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
-    const std::lock_guard sending{send_mutex_};
+    const std::lock_guard modifying{modify_mutex_};
     {
+        const std::lock_guard sending{send_mutex_};
         const std::lock_guard posting{post_recv_mutex_};
         const std::lock_guard receiving{nic_.receive_mutex()};
         const ibv_qp_state from = state_.load(std::memory_order_relaxed);
@@ -367,13 +368,15 @@ int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
         }
         state = to;
     }
-    if (state == IBV_QPS_RESET) forget_work();
-    // Without the receive lock: the other end of a wire takes its own.
-    transmit();
+    if (state == IBV_QPS_RESET)
+        forget_work();
+    else
+        resume_sending();  // without the receive lock: the other end of a wire takes its own
     return 0;
 }
 
 int QueuePair::query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept {
+    const std::lock_guard lock{modify_mutex_};
     attr = {};
     attr.qp_state = attr.cur_qp_state = state = state_.load(std::memory_order_relaxed);
     attr.port_num = port_;
