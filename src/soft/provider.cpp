@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -251,13 +252,13 @@ void ack_cq_events(ibv_cq* cq, unsigned events) {
 }
 
 CompletionQueue* make_cq(ibv_context* context, std::uint32_t entries, void* cq_context, ibv_comp_channel* base,
-                         std::uint32_t comp_vector, std::uint64_t wc_flags) {
+                         std::uint32_t comp_vector, std::optional<CompletionQueue::Extended> extended) {
     if (entries == 0 || entries > CompletionQueue::max_entries) return refuse<CompletionQueue>(EINVAL);
     if (comp_vector >= static_cast<std::uint32_t>(context->num_comp_vectors)) return refuse<CompletionQueue>(EINVAL);
     return guarded([=]() -> CompletionQueue* {
         Nic& nic = Nic::of(context);
         auto* channel = static_cast<CompletionChannel*>(base);
-        auto cq = std::make_unique<CompletionQueue>(nic, entries, cq_context, channel, wc_flags);
+        auto cq = std::make_unique<CompletionQueue>(nic, entries, cq_context, channel, extended);
         int none = 0;
         count(nic, channel ? channel->refcnt : none, 1);
         if (cq->wants_timestamps()) nic.count_timestamp_users(1);
@@ -268,7 +269,7 @@ CompletionQueue* make_cq(ibv_context* context, std::uint32_t entries, void* cq_c
 ibv_cq* create_cq(ibv_context* context, int entries, void* cq_context, ibv_comp_channel* channel, int comp_vector) {
     if (entries < 0 || comp_vector < 0) return refuse<ibv_cq>(EINVAL);
     CompletionQueue* cq = make_cq(context, static_cast<std::uint32_t>(entries), cq_context, channel,
-                                  static_cast<std::uint32_t>(comp_vector), 0);
+                                  static_cast<std::uint32_t>(comp_vector), std::nullopt);
     return cq ? cq->base() : nullptr;
 }
 
@@ -279,7 +280,8 @@ ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) {
         (attr->flags & ~static_cast<std::uint32_t>(IBV_CREATE_CQ_ATTR_SINGLE_THREADED)) != 0)
         return refuse<ibv_cq_ex>(EOPNOTSUPP);
     if ((attr->wc_flags & ~wc_flags_supported) != 0) return refuse<ibv_cq_ex>(EOPNOTSUPP);
-    return make_cq(context, attr->cqe, attr->cq_context, attr->channel, attr->comp_vector, attr->wc_flags);
+    return make_cq(context, attr->cqe, attr->cq_context, attr->channel, attr->comp_vector,
+                   CompletionQueue::Extended{attr->wc_flags});
 }
 
 int destroy_cq(ibv_cq* base) {
