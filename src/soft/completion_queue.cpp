@@ -32,7 +32,6 @@ CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_
 
 CompletionQueue::~CompletionQueue() {
     if (armed_ != Armed::no) channel_->disarmed();
-    if (channel_) channel_->forget(*this);
     pthread_cond_destroy(&cond);
     pthread_mutex_destroy(&mutex);
 }
@@ -164,7 +163,7 @@ void CompletionQueue::install_readers() noexcept {
     next_poll = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->fetch(); };
     end_poll = [](ibv_cq_ex* cq) {
         auto& queue = *static_cast<CompletionQueue*>(cq);
-        queue.refill(0);
+        if (queue.fetched_next_ != 0) queue.refill(0);
         queue.poll_mutex_.unlock();
     };
     read_opcode = [](ibv_cq_ex* cq) {

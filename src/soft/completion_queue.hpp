@@ -81,10 +81,10 @@ public:
     // For the channel, under its lock.
     CompletionQueue* next_with_events = nullptr;
     std::uint32_t pending_events = 0;
-
-    // For the provider: acknowledging, and use counting under the NIC's lock.
     std::uint32_t events_given = 0;
-    int users = 0;
+
+    std::uint32_t async_events_given = 0;  ///< under the lock of the NIC's events
+    int users = 0;                         ///< under the lock of the NIC's objects
 
 private:
     static constexpr std::uint32_t batch = 16;

@@ -62,6 +62,8 @@ public:
 
     void raise(const ibv_async_event& event) noexcept;
     int get_async_event(ibv_async_event* event) noexcept;
+    /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
+    std::uint32_t forget_events(CompletionQueue& queue) noexcept;
 
     ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) noexcept;
     int destroy_flow(ibv_flow* flow) noexcept;
@@ -83,6 +85,7 @@ public:
 
 private:
     int apply_flows() noexcept;
+    void clear_async_fd() noexcept;
 
     std::unique_ptr<Link> link_;
     MemoryRegions regions_;

@@ -162,7 +162,15 @@ int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) 
 }
 
 int get_async_event(ibv_context* context, ibv_async_event* event) { return Nic::of(context).get_async_event(event); }
-void ack_async_event(ibv_async_event*) {}
+
+void ack_async_event(ibv_async_event* event) {
+    if (event->event_type != IBV_EVENT_CQ_ERR) return;
+    ibv_cq* const cq = event->element.cq;
+    pthread_mutex_lock(&cq->mutex);
+    ++cq->async_events_completed;
+    pthread_cond_signal(&cq->cond);
+    pthread_mutex_unlock(&cq->mutex);
+}
 
 ibv_pd* alloc_pd(ibv_context* context) {
     return guarded([context]() -> ibv_pd* {
@@ -288,12 +296,16 @@ int destroy_cq(ibv_cq* base) {
     CompletionQueue& cq = CompletionQueue::of(base);
     Nic& nic = Nic::of(base->context);
     if (in_use(nic, cq.users)) return EBUSY;
-    // ibv_get_cq_event(3): waits until every event that was given out is acknowledged.
+    // ibv_get_cq_event(3), ibv_get_async_event(3): waits until every event that was given out is
+    // acknowledged. Those that were not are dropped first, so that none is given out from here on.
+    auto* channel = static_cast<CompletionChannel*>(base->channel);
+    const std::uint32_t comp_events = channel ? channel->forget(cq) : 0;
+    const std::uint32_t async_events = nic.forget_events(cq);
     pthread_mutex_lock(&base->mutex);
-    while (base->comp_events_completed != cq.events_given) pthread_cond_wait(&base->cond, &base->mutex);
+    while (base->comp_events_completed != comp_events || base->async_events_completed != async_events)
+        pthread_cond_wait(&base->cond, &base->mutex);
     pthread_mutex_unlock(&base->mutex);
     if (cq.wants_timestamps()) nic.count_timestamp_users(-1);
-    auto* channel = static_cast<CompletionChannel*>(base->channel);
     delete &cq;
     int none = 0;
     count(nic, channel ? channel->refcnt : none, -1);
