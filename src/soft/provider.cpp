@@ -219,8 +219,9 @@ ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
 
 int dereg_mr(ibv_mr* mr) {
     Nic& nic = Nic::of(mr->context);
-    nic.regions().remove(mr->lkey);
+    nic.regions().revoke(mr->lkey);
     nic.quiesce();  // the memory is the caller's again: nothing may still be copying to or from it
+    nic.regions().release(mr->lkey);
     count(nic, static_cast<Domain*>(mr->pd)->users, -1);
     delete mr;
     return 0;
