@@ -110,10 +110,10 @@ void Nic::work() noexcept {
             const std::lock_guard lock{objects_mutex_};
             for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
         }
-        if (!sends_pending_) {
-            const std::lock_guard lock{channels_mutex_};
+        // Under the lock: whoever stalls a moment later switches it on again.
+        const std::lock_guard lock{channels_mutex_};
+        if (!sends_pending_)
             for (CompletionChannel* channel : channels_) channel->watch_send(false);
-        }
     }
     if (link_->wants_receive()) link_->receive(receive_batch);
 }
@@ -240,6 +240,7 @@ int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
 void Nic::add_channel(CompletionChannel& channel) {
     const std::lock_guard lock{channels_mutex_};
     channels_.push_back(&channel);
+    if (sends_pending_) channel.watch_send(true);
 }
 
 void Nic::remove_channel(CompletionChannel& channel) noexcept {
