@@ -110,6 +110,7 @@ int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
         std::uint8_t* const copy = &inline_data_[std::size_t{send_posted_ & send_mask_} * cap_.max_inline_data];
         std::uint8_t* at = copy;
         for (int i = 0; i < wr.num_sge; ++i) {
+            if (wr.sg_list[i].length == 0) continue;
             std::memcpy(at, reinterpret_cast<const void*>(wr.sg_list[i].addr), wr.sg_list[i].length);
             at += wr.sg_list[i].length;
         }
@@ -144,6 +145,7 @@ bool QueuePair::sendable(const SendEntry& entry, Completion& failure) noexcept {
     if (entry.inlined) return true;
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         const ibv_sge& sge = entry.sges()[i];
+        if (sge.length == 0) continue;  // names no memory, as drivers have it
         if (!nic_.regions().covers(sge.lkey, pd, sge.addr, sge.length, false)) return fail(IBV_WC_LOC_PROT_ERR);
     }
     return true;
@@ -254,6 +256,7 @@ bool QueuePair::scatter(const RecvEntry& entry, const RxFrame& frame, std::uint8
     std::uint32_t left = frame.length;
     for (std::uint64_t i = 0; i < entry.sge_count && left > 0; ++i) {
         const ibv_sge& sge = entry.sges()[i];
+        if (sge.length == 0) continue;
         const std::uint32_t part = std::min(left, sge.length);
         if (!nic_.regions().covers(sge.lkey, pd, sge.addr, part, true)) {
             status = IBV_WC_LOC_PROT_ERR;
