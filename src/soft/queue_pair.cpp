@@ -92,6 +92,8 @@ QueuePair::RecvEntry& QueuePair::recv_entry(std::uint32_t index) noexcept {
 int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     if (wr.opcode != IBV_WR_SEND || wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge)
         return EINVAL;
+    // The device does not say that it can, so nothing would ever fill in the checksums.
+    if ((wr.send_flags & IBV_SEND_IP_CSUM) != 0) return EINVAL;
     if (send_posted_ - send_reclaimed_.load(std::memory_order_acquire) >= cap_.max_send_wr) return ENOMEM;
     SendEntry& entry = send_entry(send_posted_);
     entry.wr_id = wr.wr_id;
