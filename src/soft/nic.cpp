@@ -226,14 +226,18 @@ int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
     {
         const std::lock_guard lock{objects_mutex_};
         std::erase(queue_pairs_, &queue_pair);
-        --queue_pair.send_queue().users;
-        --queue_pair.recv_queue().users;
-        --objects;
     }
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RESET;
     queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
+    CompletionQueue& send_queue = queue_pair.send_queue();
+    CompletionQueue& recv_queue = queue_pair.recv_queue();
     delete &queue_pair;
+    // Only now: a destroy_cq on another thread must find them in use until then.
+    const std::lock_guard lock{objects_mutex_};
+    --send_queue.users;
+    --recv_queue.users;
+    --objects;
     return 0;
 }
 

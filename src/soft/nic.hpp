@@ -104,7 +104,6 @@ private:
     std::mutex receive_mutex_;
     FlowTable flows_;
     std::atomic<int> timestamp_users_{0};
-    Counter delivered_;
     Counter out_of_buffer_;
     Counter unmatched_;
     Counter by_rule_;

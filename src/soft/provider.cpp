@@ -264,6 +264,7 @@ CompletionQueue* make_cq(ibv_context* context, std::uint32_t entries, void* cq_c
                          std::uint32_t comp_vector, std::optional<CompletionQueue::Extended> extended) {
     if (entries == 0 || entries > CompletionQueue::max_entries) return refuse<CompletionQueue>(EINVAL);
     if (comp_vector >= static_cast<std::uint32_t>(context->num_comp_vectors)) return refuse<CompletionQueue>(EINVAL);
+    if (base && base->context != context) return refuse<CompletionQueue>(EINVAL);
     return guarded([=]() -> CompletionQueue* {
         Nic& nic = Nic::of(context);
         auto* channel = static_cast<CompletionChannel*>(base);
