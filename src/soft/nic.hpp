@@ -52,7 +52,7 @@ public:
 
     /// Hands frames to the link, in order; returns how many it took.
     std::size_t transmit(std::span<const TxFrame> frames) noexcept;
-    /// The link did not take all: resume_sending() is called when it may.
+    /// The link did not take all, or what waits is to be flushed: resume_sending() is called when it may.
     void sending_stalled() noexcept;
 
     void deliver(std::span<const RxFrame> frames) noexcept override;

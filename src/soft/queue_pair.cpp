@@ -289,8 +289,11 @@ QueuePair::Received QueuePair::receive(const RxFrame& frame, std::uint32_t flow_
                           .wc_flags = frame.checksum_ok ? std::uint8_t{IBV_WC_IP_CSUM_OK} : std::uint8_t{0}};
     const bool whole = scatter(entry, frame, completion.status);
     writer.push(*recv_cq_, completion);
-    if (!whole) [[unlikely]]
+    if (!whole) [[unlikely]] {
         enter_error(writer);
+        // Sends that wait (SQD) are to be flushed, but their lock can't be taken here: the next poll does it.
+        nic_.sending_stalled();
+    }
     return Received::completed;
 }
 
