@@ -34,6 +34,7 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
         state.error = -got;
         return 0;
     }
+    std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     for (int i = 0; i < got; ++i) {
         const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
@@ -47,9 +48,11 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
         pkt.length_ = wc.byte_len & 0xffffff;
         pkt.status_ = 0;
         pkt.flags_ = wc.wc_flags & 0xff;
+        ++packets;
         bytes += wc.byte_len;
         list.push_back(pkt);
     }
+    state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return static_cast<std::uint32_t>(got);
 }
@@ -66,6 +69,7 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
         return 0;
     }
     std::uint32_t got = 0;
+    std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     for (; result == 0; result = ++got < most ? ibv_next_poll(cq) : ENOENT) {
         RecvPkt& pkt = *reinterpret_cast<RecvPkt*>(cq->wr_id);
@@ -81,10 +85,12 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
         pkt.flags_ = ibv_wc_read_wc_flags(cq) & 0xff;
         pkt.flow_tag_ = ibv_wc_read_flow_tag(cq) & 0xffffff;
         pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        ++packets;
         bytes += length;
         list.push_back(pkt);
     }
     ibv_end_poll(cq);
+    state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return got;
 }
@@ -116,7 +122,6 @@ RecvList Queue::poll_recv(std::uint32_t most) noexcept {
     }
     if (taken != 0) {
         if (state.posted.fetch_sub(taken, std::memory_order_relaxed) == taken) state.starvations.add(1);
-        state.packets_received.add(list.size_);
         state.largest_batch.raise_to(list.size_);
     }
     if (list.head_) [[likely]] {
