@@ -131,6 +131,8 @@ RecvList Queue::poll_recv(std::uint32_t most) noexcept {
         list.outcome_ = Outcome::device_error;
     } else if (state.in_error) {
         list.outcome_ = Outcome::queue_error;
+    } else if (state.parked_count.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        post_parked();  // there may be no list left whose release would do it
     }
     return list;
 }
@@ -189,7 +191,7 @@ void Queue::park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     state.parked_count.fetch_add(count, std::memory_order_relaxed);
 }
 
-/// Posts a chain; what the device refuses is parked.
+/// Posts a chain, then what was refused before; what the device refuses is parked.
 std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     State& state = *state_;
     if (state.closed) [[unlikely]] {
@@ -201,8 +203,11 @@ std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count)
     state.posted.fetch_add(count, std::memory_order_relaxed);
     ibv_recv_wr* bad = nullptr;
     const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
-    if (result == 0) [[likely]]
-        return count;
+    if (result == 0) [[likely]] {
+        // Flushed packets are parked, too: they wait for recover().
+        const bool refused_before = state.parked_count.load(std::memory_order_relaxed) != 0 && !state.in_error;
+        return refused_before ? count + post_parked() : count;
+    }
     auto* const refused = reinterpret_cast<RecvPkt*>(bad);
     std::uint32_t left = 0;
     for (const RecvPkt* pkt = refused; pkt; pkt = pkt->next()) ++left;
