@@ -34,6 +34,7 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
         state.error = -got;
         return 0;
     }
+    std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     for (int i = 0; i < got; ++i) {
         const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
@@ -43,9 +44,11 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
             continue;
         }
         pkt.set_result(wc.byte_len, IBV_WC_SUCCESS, 0, wc.wc_flags);
+        ++packets;
         bytes += wc.byte_len;
-        list.push_back(pkt);
+        list.link(&pkt, &pkt, 1);
     }
+    state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return static_cast<std::uint32_t>(got);
 }
@@ -62,6 +65,7 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
         return 0;
     }
     std::uint32_t got = 0;
+    std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     for (; result == 0; result = ++got < most ? ibv_next_poll(cq) : ENOENT) {
         RecvPkt& pkt = *reinterpret_cast<RecvPkt*>(cq->wr_id);
@@ -72,10 +76,12 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
         const std::uint32_t length = ibv_wc_read_byte_len(cq);
         pkt.set_result(length, IBV_WC_SUCCESS, ibv_wc_read_flow_tag(cq), ibv_wc_read_wc_flags(cq));
         pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        ++packets;
         bytes += length;
-        list.push_back(pkt);
+        list.link(&pkt, &pkt, 1);
     }
     ibv_end_poll(cq);
+    state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return got;
 }
@@ -90,7 +96,7 @@ void Queue::failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept 
     if (status == IBV_WC_WR_FLUSH_ERR)
         park(&pkt, &pkt, 1);
     else
-        list.push_back(pkt);
+        list.link(&pkt, &pkt, 1);
 }
 
 RecvList Queue::poll_recv(std::uint32_t most) noexcept {
@@ -106,7 +112,6 @@ RecvList Queue::poll_recv(std::uint32_t most) noexcept {
     }
     if (taken != 0) {
         if (state.posted.fetch_sub(taken, std::memory_order_relaxed) == taken) state.starvations.add(1);
-        state.packets_received.add(list.size_);
         state.largest_batch.raise_to(list.size_);
     }
     if (list.head_) [[likely]] {
@@ -116,6 +121,8 @@ RecvList Queue::poll_recv(std::uint32_t most) noexcept {
         list.outcome_ = Outcome::device_error;
     } else if (state.in_error) {
         list.outcome_ = Outcome::queue_error;
+    } else if (state.parked_count.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        post_parked();  // there may be no list left whose release would do it
     }
     return list;
 }
@@ -174,7 +181,7 @@ void Queue::park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     state.parked_count.fetch_add(count, std::memory_order_relaxed);
 }
 
-/// Posts a chain; what the device refuses is parked.
+/// Posts a chain, then what was refused before; what the device refuses is parked.
 std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     State& state = *state_;
     if (state.closed) [[unlikely]] {
@@ -186,8 +193,11 @@ std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count)
     state.posted.fetch_add(count, std::memory_order_relaxed);
     ibv_recv_wr* bad = nullptr;
     const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
-    if (result == 0) [[likely]]
-        return count;
+    if (result == 0) [[likely]] {
+        // Flushed packets are parked, too: they wait for recover().
+        const bool refused_before = state.parked_count.load(std::memory_order_relaxed) != 0 && !state.in_error;
+        return refused_before ? count + post_parked() : count;
+    }
     auto* const refused = reinterpret_cast<RecvPkt*>(bad);
     std::uint32_t left = 0;
     for (const RecvPkt* pkt = refused; pkt; pkt = pkt->next()) ++left;

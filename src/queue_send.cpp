@@ -92,12 +92,7 @@ SendList Queue::acquire(std::size_t count) noexcept {
             rest->next_chain_ = state.free;
             state.free = rest;
         }
-        if (list.head_)
-            list.tail_->set_next(first);
-        else
-            list.head_ = first;
-        list.tail_ = last;
-        list.size_ += taken;
+        list.link(first, last, taken);
     }
     if (list.head_) list.tail_->set_next(nullptr);
     state.free_count.store(state.free_count.load(std::memory_order_relaxed) - list.size_, std::memory_order_relaxed);
@@ -205,11 +200,13 @@ SendList Queue::send(SendList packets) noexcept {
     ibv_send_wr* bad = nullptr;
     const int result = ibv_post_send(state.qp.get(), &first->wr_, &bad);
     if (result != 0) [[unlikely]] {
+        const std::uint32_t offered = count;
         // The rest, if there is one, goes behind what the device refused.
         last->set_next(refused);
         refused = reinterpret_cast<SendPkt*>(bad);
         packets.error_ = result < 0 ? -result : result;
         count = refused->sequence_ - first->sequence_;
+        state.refused_sends.add(offered - count);
         state.bytes_posted = refused->bytes_until_ - refused->sge_.length;
         last = first;
         for (std::uint32_t i = 1; i < count; ++i) last = last->next();
@@ -228,8 +225,6 @@ SendList Queue::send(SendList packets) noexcept {
     packets.size_ -= count;
     if (!refused) [[likely]]
         packets.tail_ = nullptr;
-    else
-        state.refused_sends.add(packets.size_);
     return packets;
 }
 

@@ -218,8 +218,7 @@ void Queue::State::close() noexcept {
     recv_mr.reset();
     send_mr.reset();
     // Ours already: nothing to give back to.
-    saved.head_ = saved.tail_ = nullptr;
-    saved.size_ = 0;
+    saved.forget();
 }
 
 std::uint32_t Queue::State::held() const noexcept {

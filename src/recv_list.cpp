@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/recv_list.hpp>
 
-#include <cassert>
+#include <utility>
 
 #include <pktverbs/queue.hpp>
 
@@ -21,34 +21,6 @@ std::string_view to_string(Outcome outcome) noexcept {
             return "device error";
     }
     return "unknown";
-}
-
-RecvList RecvList::pop_front() noexcept {
-    RecvList first;
-    if (!head_) return first;
-    first.queue_ = queue_;
-    first.outcome_ = outcome_;
-    RecvPkt& pkt = *head_;
-    head_ = pkt.next();
-    if (!head_) tail_ = nullptr;
-    --size_;
-    first.push_back(pkt);
-    pkt.set_next(nullptr);
-    return first;
-}
-
-void RecvList::append(RecvList&& other) noexcept {
-    if (other.empty()) return;
-    if (empty()) {
-        swap(other);
-        return;
-    }
-    assert(queue_ == other.queue_ && "lists of different queues can't be joined");
-    tail_->set_next(other.head_);
-    tail_ = other.tail_;
-    size_ += other.size_;
-    other.head_ = other.tail_ = nullptr;
-    other.size_ = 0;
 }
 
 std::size_t RecvList::release() noexcept {

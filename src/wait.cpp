@@ -102,9 +102,10 @@ RecvList Core::wait(std::span<Queue* const> queues, std::size_t& next, std::span
 }
 
 RecvList Core::recv(std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept {
+    if (limits.recv_packets == 0) return {};
     for (Queue* queue : queue_pointers) queue->state_->recv_side.enter();
     RecvList list = poll_all(queue_pointers, next_queue, [](Queue& queue) { return queue.next_list(); });
-    if (list.outcome_ == Outcome::timeout && timeout > std::chrono::nanoseconds::zero() && limits.recv_packets != 0)
+    if (list.outcome_ == Outcome::timeout && timeout > std::chrono::nanoseconds::zero())
         list = wait(queue_pointers, next_queue, pollfds, wake_fd.get(), timeout, stop);
     for (Queue* queue : queue_pointers) queue->state_->recv_side.leave();
     return list;

@@ -44,6 +44,8 @@ public:
 
 private:
     friend class Queue;
+    template <class Pkt>
+    friend class PacketChain;
     friend class RecvList;
     friend struct RecvPktLayout;
 

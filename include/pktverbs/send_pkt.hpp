@@ -41,6 +41,8 @@ public:
 
 private:
     friend class Queue;
+    template <class Pkt>
+    friend class PacketChain;
     friend class SendList;
     friend struct SendPktLayout;
 

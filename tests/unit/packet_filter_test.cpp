@@ -52,8 +52,9 @@ struct Headers {
 };
 
 Bytes make_frame(const Headers& headers) {
-    Bytes frame(headers.dst, headers.dst + 6);
-    frame.insert(frame.end(), headers.src, headers.src + 6);
+    Bytes frame(12);
+    std::copy_n(headers.dst, 6, frame.begin());
+    std::copy_n(headers.src, 6, frame.begin() + 6);
     for (const auto& [type, tci] : headers.tags) {
         put16(frame, type);
         put16(frame, tci);

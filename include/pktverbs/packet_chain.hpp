@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// PacketChain: packets linked through their work requests; what RecvList and SendList are made of.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <utility>
+
+namespace pktverbs {
+
+class Context;
+class Core;
+class Queue;
+
+/// A forward range of Pkt&. Owns nothing by itself: the lists do.
+template <class Pkt>
+class PacketChain {
+public:
+    class iterator {
+    public:
+        using iterator_concept = std::forward_iterator_tag;
+        using iterator_category = std::forward_iterator_tag;
+        using value_type = Pkt;
+        using difference_type = std::ptrdiff_t;
+        using reference = Pkt&;
+        using pointer = Pkt*;
+
+        iterator() noexcept = default;
+        reference operator*() const noexcept { return *pkt_; }
+        pointer operator->() const noexcept { return pkt_; }
+        iterator& operator++() noexcept { return *this = iterator{next_}; }
+        iterator operator++(int) noexcept { return std::exchange(*this, iterator{next_}); }
+        friend bool operator==(const iterator& a, const iterator& b) noexcept { return a.pkt_ == b.pkt_; }
+
+    private:
+        friend class PacketChain;
+        // `next` is read on arrival, before the loop's body can relink the packet.
+        explicit iterator(Pkt* pkt) noexcept : pkt_{pkt}, next_{pkt ? pkt->next() : nullptr} {}
+        Pkt* pkt_ = nullptr;
+        Pkt* next_ = nullptr;
+    };
+
+    PacketChain(const PacketChain&) = delete;
+    PacketChain& operator=(const PacketChain&) = delete;
+
+    iterator begin() const noexcept { return iterator{head_}; }
+    iterator end() const noexcept { return {}; }
+    bool empty() const noexcept { return !head_; }
+    std::size_t size() const noexcept { return size_; }
+    /// Of a chain that is not empty.
+    Pkt& front() const noexcept { return *head_; }
+
+protected:
+    friend class Context;
+    friend class Core;
+    friend class Queue;
+
+    PacketChain() noexcept = default;
+    ~PacketChain() = default;
+
+    /// Puts `count` packets, linked from `first` to `last`, behind its own. Leaves what `last` links to as it is: a
+    /// chain is ended once, by whoever fills it.
+    void link(Pkt* first, Pkt* last, std::uint32_t count) noexcept {
+        if (head_)
+            tail_->set_next(first);
+        else
+            head_ = first;
+        tail_ = last;
+        size_ += count;
+    }
+    void take_front(PacketChain& from) noexcept {
+        queue_ = from.queue_;
+        if (from.empty()) return;
+        Pkt* const pkt = from.head_;
+        from.head_ = pkt->next();
+        if (!from.head_) from.tail_ = nullptr;
+        --from.size_;
+        link(pkt, pkt, 1);
+        pkt->set_next(nullptr);
+    }
+    void take_all(PacketChain& from) noexcept {
+        if (from.empty()) return;
+        assert((empty() || queue_ == from.queue_) && "lists of different queues can't be joined");
+        queue_ = from.queue_;
+        link(from.head_, from.tail_, from.size_);
+        from.forget();
+    }
+    void forget() noexcept {
+        head_ = tail_ = nullptr;
+        size_ = 0;
+    }
+    void swap(PacketChain& other) noexcept {
+        std::swap(queue_, other.queue_);
+        std::swap(head_, other.head_);
+        std::swap(tail_, other.tail_);
+        std::swap(size_, other.size_);
+    }
+
+    Queue* queue_ = nullptr;
+    Pkt* head_ = nullptr;
+    Pkt* tail_ = nullptr;
+    std::uint32_t size_ = 0;
+};
+
+}  // namespace pktverbs
