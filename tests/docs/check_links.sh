@@ -5,7 +5,7 @@ set -u
 cd "$1" || exit 1
 bad=0
 for document in README.md docs/*.md; do
-    links=$(grep -o '\]([^)]*)' "$document" | sed 's/^](//; s/)$//')
+    links=$(awk '/^```/ { code = !code } !code' "$document" | grep -o '\]([^)]*)' | sed 's/^](//; s/)$//')
     for link in $links; do
         case $link in
             http://* | https://*) continue ;;
