@@ -101,7 +101,7 @@ TEST_F(ApiSnippets, Keep) {
     Context ctx{"wire:keep"};
     soft::WireTap world{"keep"};
     const Flow flow = ctx.install(FlowRule{});
-    for (const std::size_t bytes : {64, 100, 65}) world.send(broadcast_frame(bytes));
+    for (const std::size_t bytes : std::array<std::size_t, 3>{64, 100, 65}) world.send(broadcast_frame(bytes));
     const auto is_wanted = [](std::span<const std::uint8_t> bytes) { return bytes.size() == 100; };
     // [keep]
     RecvList kept;
