@@ -25,7 +25,7 @@ std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
 
 }  // namespace
 
-/// Polls at most poll_batch_size completions; returns how many there were.
+/// Polls at most poll_batch_size completions; returns how many there were. Timestamps stay 0 from the start.
 std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
     State& state = *state_;
     std::array<ibv_wc, poll_batch_size> wcs;
@@ -38,15 +38,11 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
     for (int i = 0; i < got; ++i) {
         const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
         RecvPkt& pkt = *reinterpret_cast<RecvPkt*>(wc.wr_id);
-        pkt.timestamp_ = 0;
-        pkt.flow_tag_ = 0;
         if (wc.status != IBV_WC_SUCCESS) [[unlikely]] {
             failed(list, pkt, wc.status);
             continue;
         }
-        pkt.length_ = wc.byte_len & 0xffffff;
-        pkt.status_ = 0;
-        pkt.flags_ = wc.wc_flags & 0xff;
+        pkt.set_result(wc.byte_len, IBV_WC_SUCCESS, 0, wc.wc_flags);
         bytes += wc.byte_len;
         list.push_back(pkt);
     }
@@ -70,16 +66,11 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
     for (; result == 0; result = ++got < most ? ibv_next_poll(cq) : ENOENT) {
         RecvPkt& pkt = *reinterpret_cast<RecvPkt*>(cq->wr_id);
         if (cq->status != IBV_WC_SUCCESS) [[unlikely]] {
-            pkt.timestamp_ = 0;
-            pkt.flow_tag_ = 0;
             failed(list, pkt, cq->status);
             continue;
         }
         const std::uint32_t length = ibv_wc_read_byte_len(cq);
-        pkt.length_ = length & 0xffffff;
-        pkt.status_ = 0;
-        pkt.flags_ = ibv_wc_read_wc_flags(cq) & 0xff;
-        pkt.flow_tag_ = ibv_wc_read_flow_tag(cq) & 0xffffff;
+        pkt.set_result(length, IBV_WC_SUCCESS, ibv_wc_read_flow_tag(cq), ibv_wc_read_wc_flags(cq));
         pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
         bytes += length;
         list.push_back(pkt);
@@ -94,9 +85,8 @@ void Queue::failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept 
     State& state = *state_;
     state.in_error = true;  // a receive error takes the queue pair to the error state
     state.recv_errors[status].add(1);
-    pkt.length_ = 0;
-    pkt.status_ = status & 0xff;
-    pkt.flags_ = 0;
+    pkt.set_result(0, status, 0, 0);
+    pkt.timestamp_ = 0;
     if (status == IBV_WC_WR_FLUSH_ERR)
         park(&pkt, &pkt, 1);
     else

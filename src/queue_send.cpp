@@ -27,7 +27,9 @@ void Queue::put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcep
         state.core.packets_returned(count);
         return;
     }
-    last->set_next(state.free);
+    first->chain_last_ = last;
+    first->chain_size_ = count;
+    first->next_chain_ = state.free;
     state.free = first;
     state.free_count.store(state.free_count.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
 }
@@ -72,18 +74,33 @@ void Queue::reclaim() noexcept {
 SendList Queue::acquire(std::size_t count) noexcept {
     State& state = *state_;
     const SideGuard guard{state.send_side};
-    if (state.free_count.load(std::memory_order_relaxed) < count) reclaim();
+    // Also when there are enough: what was sent last is the best to use next, as its buffer is in the cache.
+    if (state.in_flight.load(std::memory_order_relaxed) != 0) reclaim();
     SendList list;
     list.queue_ = this;
-    const std::uint32_t had = state.free_count.load(std::memory_order_relaxed);
-    const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(count, had));
-    if (taken == 0) return list;
-    list.head_ = list.tail_ = state.free;
-    for (std::uint32_t i = 1; i < taken; ++i) list.tail_ = list.tail_->next();
-    list.size_ = taken;
-    state.free = list.tail_->next();
-    list.tail_->set_next(nullptr);
-    state.free_count.store(had - taken, std::memory_order_relaxed);
+    while (state.free && list.size_ < count) {
+        SendPkt* const first = state.free;
+        const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(count - list.size_, first->chain_size_));
+        SendPkt* last = first->chain_last_;
+        state.free = first->next_chain_;
+        if (taken < first->chain_size_) {
+            last = first;
+            for (std::uint32_t i = 1; i < taken; ++i) last = last->next();
+            SendPkt* const rest = last->next();
+            rest->chain_last_ = first->chain_last_;
+            rest->chain_size_ = first->chain_size_ - taken;
+            rest->next_chain_ = state.free;
+            state.free = rest;
+        }
+        if (list.head_)
+            list.tail_->set_next(first);
+        else
+            list.head_ = first;
+        list.tail_ = last;
+        list.size_ += taken;
+    }
+    if (list.head_) list.tail_->set_next(nullptr);
+    state.free_count.store(state.free_count.load(std::memory_order_relaxed) - list.size_, std::memory_order_relaxed);
     return list;
 }
 

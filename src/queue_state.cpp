@@ -168,6 +168,7 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
     send_packets = Memory{sizeof(SendPkt) * count};
     const std::size_t stride = Memory::stride(limits.max_packet_size);
     free = nullptr;
+    SendPkt* last = nullptr;
     for (std::uint32_t i = count; i-- > 0;) {
         auto* pkt = new (send_packets.data() + sizeof(SendPkt) * i) SendPkt;
         pkt->sge_ = {reinterpret_cast<std::uint64_t>(send_buffers.data() + stride * i), 0, send_mr->lkey};
@@ -178,7 +179,10 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
         pkt->wr_.opcode = IBV_WR_SEND;
         pkt->set_next(free);
         free = pkt;
+        if (!last) last = pkt;
     }
+    free->chain_last_ = last;
+    free->chain_size_ = count;
     free_count = count;
 }
 

@@ -21,13 +21,13 @@ public:
     RecvPkt& operator=(const RecvPkt&) = delete;
 
     /// Exactly the bytes received, Ethernet header first, no FCS. Empty if !ok().
-    std::span<std::uint8_t> bytes() noexcept { return {data(), length_}; }
-    std::span<const std::uint8_t> bytes() const noexcept { return {data(), length_}; }
-    std::size_t length() const noexcept { return length_; }
+    std::span<std::uint8_t> bytes() noexcept { return {data(), length()}; }
+    std::span<const std::uint8_t> bytes() const noexcept { return {data(), length()}; }
+    std::size_t length() const noexcept { return length_and_status_ & 0xffffff; }
 
     /// How the receive completed; IBV_WC_SUCCESS for a whole frame.
-    ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(status_); }
-    bool ok() const noexcept { return status_ == IBV_WC_SUCCESS; }
+    ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(length_and_status_ >> 24); }
+    bool ok() const noexcept { return length_and_status_ >> 24 == IBV_WC_SUCCESS; }
 
     /// When the device received the frame, in nanoseconds of the device's own clock: a NIC's runs from some
     /// start of its own, the soft device's is CLOCK_REALTIME. Zero without Limits::timestamps, and on a failed packet.
@@ -35,9 +35,9 @@ public:
         return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
     }
     /// The device checked the IPv4 and TCP or UDP checksums and found them right. False also means "not checked".
-    bool checksum_ok() const noexcept { return (flags_ & IBV_WC_IP_CSUM_OK) != 0; }
+    bool checksum_ok() const noexcept { return (tag_and_flags_ >> 24 & IBV_WC_IP_CSUM_OK) != 0; }
     /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0.
-    std::uint32_t flow_tag() const noexcept { return flow_tag_; }
+    std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
 
     /// The work request underneath. Its wr_id is the library's.
     ibv_recv_wr* raw() noexcept { return &wr_; }
@@ -48,16 +48,19 @@ private:
     friend struct RecvPktLayout;
 
     RecvPkt() noexcept = default;
+    void set_result(std::uint32_t length, ibv_wc_status status, std::uint32_t flow_tag, unsigned flags) noexcept {
+        length_and_status_ = (length & 0xffffff) | static_cast<std::uint32_t>(status) << 24;
+        tag_and_flags_ = (flow_tag & 0xffffff) | flags << 24;
+    }
     std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sge_.addr); }
     RecvPkt* next() const noexcept { return reinterpret_cast<RecvPkt*>(wr_.next); }
     void set_next(RecvPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_recv_wr*>(pkt); }
 
     ibv_recv_wr wr_{};
     ibv_sge sge_{};
-    std::uint32_t length_ : 24 = 0;
-    std::uint32_t status_ : 8 = 0;
-    std::uint32_t flow_tag_ : 24 = 0;
-    std::uint32_t flags_ : 8 = 0;
+    // By hand, not as bit fields: each word is written whole, per packet, without being read first.
+    std::uint32_t length_and_status_ = 0;  ///< length below, status in the high 8 bits
+    std::uint32_t tag_and_flags_ = 0;      ///< flow tag below, wc_flags in the high 8 bits
     std::uint64_t timestamp_ = 0;
 };
 

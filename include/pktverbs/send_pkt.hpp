@@ -57,7 +57,11 @@ private:
     std::uint32_t sequence_ = 0;
     // Bytes posted on the queue up to and including this packet.
     std::uint64_t bytes_until_ = 0;
-    std::uint64_t reserved_[4]{};
+    // On the first of a chain of free packets: the chain, so that it is handed out whole without walking it.
+    SendPkt* chain_last_ = nullptr;
+    SendPkt* next_chain_ = nullptr;
+    std::uint64_t chain_size_ = 0;
+    std::uint64_t reserved_ = 0;
 };
 
 /// What the lists rely on: the work request comes first, and a packet is whole cache lines.

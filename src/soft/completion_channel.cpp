@@ -107,7 +107,7 @@ void CompletionChannel::notify(CompletionQueue& queue) noexcept {
     [[maybe_unused]] const auto put = write(event_fd_, &one, sizeof one);
 }
 
-void CompletionChannel::forget(CompletionQueue& queue) noexcept {
+std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
     const std::lock_guard lock{mutex_};
     CompletionQueue* before = nullptr;
     for (CompletionQueue* at = first_; at; before = at, at = at->next_with_events) {
@@ -115,8 +115,9 @@ void CompletionChannel::forget(CompletionQueue& queue) noexcept {
         (before ? before->next_with_events : first_) = at->next_with_events;
         if (last_ == at) last_ = before;
         if (!first_) clear_event_fd();
-        return;
+        break;
     }
+    return queue.events_given;
 }
 
 void CompletionChannel::armed() noexcept {

@@ -4,6 +4,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <cstdint>
 #include <mutex>
 
 namespace pktverbs::soft {
@@ -28,8 +29,8 @@ public:
     int get_event(ibv_cq** cq, void** cq_context) noexcept;
     /// Queues an event. Called with the completion queue locked.
     void notify(CompletionQueue& queue) noexcept;
-    /// Drops the events of a completion queue that is destroyed.
-    void forget(CompletionQueue& queue) noexcept;
+    /// Drops the events of a completion queue that is destroyed. Returns how many it has given out.
+    std::uint32_t forget(CompletionQueue& queue) noexcept;
 
     /// A completion queue is armed now, or no more without an event: while any is, the link's frames
     /// make the descriptor readable. Called with the completion queue locked.

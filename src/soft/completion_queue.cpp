@@ -12,14 +12,15 @@
 namespace pktverbs::soft {
 
 CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_of_user,
-                                 CompletionChannel* channel_used, std::uint64_t wc_flags)
+                                 CompletionChannel* channel_used, std::optional<Extended> extended)
     : ibv_cq_ex{},
       nic_{nic},
       channel_{channel_used},
       ring_{std::make_unique<Completion[]>(std::bit_ceil(entries))},
       mask_{std::bit_ceil(entries) - 1},
-      wants_timestamps_{
-          (wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0} {
+      extended_{extended.has_value()},
+      wants_timestamps_{extended && (extended->wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+                                                           IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0} {
     context = nic.context_base();
     channel = channel_used;
     cq_context = context_of_user;
@@ -31,7 +32,6 @@ CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_
 
 CompletionQueue::~CompletionQueue() {
     if (armed_ != Armed::no) channel_->disarmed();
-    if (channel_) channel_->forget(*this);
     pthread_cond_destroy(&cond);
     pthread_mutex_destroy(&mutex);
 }
@@ -43,7 +43,7 @@ void CompletionQueue::Writer::hold(CompletionQueue& queue) noexcept {
 }
 
 void CompletionQueue::push(const Completion& completion) noexcept {
-    if (tail_ - head_ > mask_) [[unlikely]]
+    if (overrun_ || tail_ - head_ > mask_) [[unlikely]]
         return overrun();
     ring_[tail_ & mask_] = completion;
     ++tail_;
@@ -61,16 +61,6 @@ void CompletionQueue::overrun() noexcept {
     event.event_type = IBV_EVENT_CQ_ERR;
     event.element.cq = base();
     nic_.raise(event);
-}
-
-std::uint32_t CompletionQueue::take(std::uint32_t count, Completion* out) noexcept {
-    const std::lock_guard lock{mutex_};
-    const std::uint32_t taken = std::min(count, tail_ - head_);
-    for (std::uint32_t i = 0; i < taken; ++i) {
-        out[i] = ring_[head_++ & mask_];
-        out[i].queue_pair->reclaim(out[i]);
-    }
-    return taken;
 }
 
 int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
@@ -100,6 +90,8 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
 
 int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
     if (count <= 0) return count < 0 ? -EINVAL : 0;
+    std::unique_lock<std::mutex> polling;
+    if (extended_) polling = std::unique_lock{poll_mutex_};
     const int taken = take(count, wcs);
     if (taken == count || taken < 0 || !nic_.has_work()) return taken;
     nic_.work();
@@ -120,34 +112,43 @@ int CompletionQueue::arm(bool solicited_only) noexcept {
 }
 
 void CompletionQueue::forget(const QueuePair& queue_pair) noexcept {
-    const auto is_its = [&](const Completion& completion) { return completion.queue_pair == &queue_pair; };
-    {
-        const std::lock_guard lock{mutex_};
-        std::uint32_t kept = head_;
-        for (std::uint32_t i = head_; i != tail_; ++i)
-            if (!is_its(ring_[i & mask_])) ring_[kept++ & mask_] = ring_[i & mask_];
-        tail_ = kept;
+    const std::lock_guard polling{poll_mutex_};
+    const std::lock_guard lock{mutex_};
+    std::uint32_t kept = head_;
+    for (std::uint32_t i = head_; i != tail_; ++i) {
+        const Completion& completion = ring_[i & mask_];
+        if (completion.queue_pair != &queue_pair) ring_[kept++ & mask_] = completion;
     }
-    const std::lock_guard lock{poll_mutex_};
-    const auto first = fetched_.begin() + fetched_next_;
-    const auto last = fetched_.begin() + fetched_count_;
-    fetched_count_ = static_cast<std::uint32_t>(std::remove_if(first, last, is_its) - fetched_.begin());
+    tail_ = kept;
 }
 
-bool CompletionQueue::fetch() noexcept {
+/// Frees the places of what has been polled, and copies what comes next.
+int CompletionQueue::refill(std::uint32_t most) noexcept {
+    const std::lock_guard lock{mutex_};
+    for (std::uint32_t i = 0; i < fetched_next_; ++i) {
+        const Completion& polled = ring_[head_++ & mask_];
+        polled.queue_pair->reclaim(polled);
+    }
+    fetched_next_ = 0;
+    fetched_count_ = std::min(most, tail_ - head_);
+    for (std::uint32_t i = 0; i < fetched_count_; ++i) fetched_[i] = ring_[(head_ + i) & mask_];
+    if (fetched_count_ > 0) return 0;
+    return overrun_ ? EIO : ENOENT;
+}
+
+int CompletionQueue::fetch() noexcept {
     if (fetched_next_ == fetched_count_) {
-        fetched_next_ = 0;
-        fetched_count_ = take(batch, fetched_.data());
-        if (fetched_count_ == 0 && nic_.has_work()) {
+        int result = refill(batch);
+        if (result == ENOENT && nic_.has_work()) {
             nic_.work();
-            fetched_count_ = take(batch, fetched_.data());
+            result = refill(batch);
         }
-        if (fetched_count_ == 0) return false;
+        if (result != 0) return result;
     }
     current_ = fetched_[fetched_next_++];
     wr_id = current_.wr_id;
     status = static_cast<ibv_wc_status>(current_.status);
-    return true;
+    return 0;
 }
 
 void CompletionQueue::install_readers() noexcept {
@@ -155,12 +156,16 @@ void CompletionQueue::install_readers() noexcept {
         auto& queue = *static_cast<CompletionQueue*>(cq);
         if (attr && attr->comp_mask != 0) return EINVAL;
         queue.poll_mutex_.lock();
-        if (queue.fetch()) return 0;
-        queue.poll_mutex_.unlock();  // ibv_create_cq_ex(3): no end_poll after a failed start_poll
-        return ENOENT;
+        const int result = queue.fetch();
+        if (result != 0) queue.poll_mutex_.unlock();  // ibv_create_cq_ex(3): no end_poll after a failed start_poll
+        return result;
     };
-    next_poll = [](ibv_cq_ex* cq) -> int { return static_cast<CompletionQueue*>(cq)->fetch() ? 0 : ENOENT; };
-    end_poll = [](ibv_cq_ex* cq) { static_cast<CompletionQueue*>(cq)->poll_mutex_.unlock(); };
+    next_poll = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->fetch(); };
+    end_poll = [](ibv_cq_ex* cq) {
+        auto& queue = *static_cast<CompletionQueue*>(cq);
+        if (queue.fetched_next_ != 0) queue.refill(0);
+        queue.poll_mutex_.unlock();
+    };
     read_opcode = [](ibv_cq_ex* cq) {
         return static_cast<CompletionQueue*>(cq)->current_.is_send ? IBV_WC_SEND : IBV_WC_RECV;
     };

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace pktverbs::soft {
 
@@ -35,9 +36,14 @@ class CompletionQueue final : public ibv_cq_ex {
 public:
     static constexpr std::uint32_t max_entries = 1U << 20;
 
-    /// `entries` is rounded up to a power of two, as hardware does; `wc_flags` 0 for a classic queue.
+    /// What ibv_create_cq_ex asks for.
+    struct Extended {
+        std::uint64_t wc_flags;
+    };
+
+    /// `entries` is rounded up to a power of two, as hardware does; without `extended`, a classic queue.
     CompletionQueue(Nic& nic, std::uint32_t entries, void* cq_context, CompletionChannel* channel,
-                    std::uint64_t wc_flags);
+                    std::optional<Extended> extended);
     ~CompletionQueue();
     CompletionQueue(const CompletionQueue&) = delete;
     CompletionQueue& operator=(const CompletionQueue&) = delete;
@@ -75,10 +81,10 @@ public:
     // For the channel, under its lock.
     CompletionQueue* next_with_events = nullptr;
     std::uint32_t pending_events = 0;
-
-    // For the provider: acknowledging, and use counting under the NIC's lock.
     std::uint32_t events_given = 0;
-    int users = 0;
+
+    std::uint32_t async_events_given = 0;  ///< under the lock of the NIC's events
+    int users = 0;                         ///< under the lock of the NIC's objects
 
 private:
     static constexpr std::uint32_t batch = 16;
@@ -87,15 +93,16 @@ private:
 
     void push(const Completion& completion) noexcept;
     void overrun() noexcept;
-    std::uint32_t take(std::uint32_t count, Completion* out) noexcept;
     int take(int count, ibv_wc* wcs) noexcept;
     void install_readers() noexcept;
-    bool fetch() noexcept;
+    int refill(std::uint32_t most) noexcept;
+    int fetch() noexcept;
 
     Nic& nic_;
     CompletionChannel* channel_;
     std::unique_ptr<Completion[]> ring_;
     std::uint32_t mask_;
+    bool extended_;
     bool wants_timestamps_;
 
     std::mutex mutex_;  // everything from here to `overrun_`
@@ -104,7 +111,8 @@ private:
     Armed armed_ = Armed::no;
     bool overrun_ = false;
 
-    // The extended interface: held from start_poll to end_poll.
+    // The extended interface: held from start_poll to end_poll, and only then something is fetched: a copy of
+    // the ring's first completions, which stay there until they have been polled.
     std::mutex poll_mutex_;
     std::array<Completion, batch> fetched_;
     std::uint32_t fetched_count_ = 0;

@@ -12,7 +12,7 @@
 
 namespace pktverbs::soft {
 
-/// Adding and removing lock; checking does not, so that it can be done per frame.
+/// Adding and releasing lock; checking does not, so that it can be done per frame.
 class MemoryRegions {
 public:
     static constexpr std::uint32_t capacity = 1024;
@@ -22,7 +22,8 @@ public:
         const std::lock_guard lock{mutex_};
         for (std::uint32_t i = 0; i < capacity; ++i) {
             Region& region = regions_[i];
-            if (region.lkey.load(std::memory_order_relaxed) != 0) continue;
+            if (region.taken) continue;
+            region.taken = true;
             region.pd = pd;
             region.addr = addr;
             region.length = length;
@@ -37,9 +38,14 @@ public:
         return 0;
     }
 
-    void remove(std::uint32_t lkey) noexcept {
-        const std::lock_guard lock{mutex_};
+    /// The lkey is good for nothing more; a check that began earlier may still be under way.
+    void revoke(std::uint32_t lkey) noexcept {
         regions_[(lkey >> 8) - 1].lkey.store(0, std::memory_order_release);
+    }
+    /// Gives the place of a revoked lkey to the next add(): no check of it may be under way.
+    void release(std::uint32_t lkey) noexcept {
+        const std::lock_guard lock{mutex_};
+        regions_[(lkey >> 8) - 1].taken = false;
     }
 
     /// Whether `length` bytes at `addr` lie in the region of `lkey`, and in that protection domain.
@@ -57,6 +63,7 @@ public:
 private:
     struct Region {
         std::atomic<std::uint32_t> lkey{0};
+        bool taken = false;
         std::uint8_t uses = 0;
         bool writable = false;
         const ibv_pd* pd = nullptr;

@@ -2,6 +2,7 @@
 #include "soft/nic.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened) : verbs_context{
     context.cmd_fd = -1;
     context.num_comp_vectors = 1;
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
-    context.async_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    context.async_fd = eventfd(0, EFD_CLOEXEC);
     if (context.async_fd < 0) throw std::system_error{errno, std::generic_category(), "cannot make an eventfd"};
     pthread_mutex_init(&context.mutex, nullptr);
     install_verbs(*this);
@@ -109,10 +110,10 @@ void Nic::work() noexcept {
             const std::lock_guard lock{objects_mutex_};
             for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
         }
-        if (!sends_pending_) {
-            const std::lock_guard lock{channels_mutex_};
+        // Under the lock: whoever stalls a moment later switches it on again.
+        const std::lock_guard lock{channels_mutex_};
+        if (!sends_pending_)
             for (CompletionChannel* channel : channels_) channel->watch_send(false);
-        }
     }
     if (link_->wants_receive()) link_->receive(receive_batch);
 }
@@ -124,22 +125,48 @@ void Nic::link_changed(bool up) noexcept {
     raise(event);
 }
 
+// The descriptor's count is above zero just while events wait, both under the lock.
+
 void Nic::raise(const ibv_async_event& event) noexcept {
-    {
-        const std::lock_guard lock{events_mutex_};
-        events_.push_back(event);
-    }
+    const std::lock_guard lock{events_mutex_};
+    events_.push_back(event);
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto put = write(context.async_fd, &one, sizeof one);
 }
 
+void Nic::clear_async_fd() noexcept {
+    std::uint64_t count;
+    [[maybe_unused]] const auto got = read(context.async_fd, &count, sizeof count);
+}
+
 int Nic::get_async_event(ibv_async_event* event) noexcept {
-    std::uint64_t one;
-    if (read(context.async_fd, &one, sizeof one) < 0) return -1;
+    for (;;) {
+        {
+            const std::lock_guard lock{events_mutex_};
+            if (!events_.empty()) {
+                *event = events_.front();
+                events_.pop_front();
+                if (events_.empty()) clear_async_fd();
+                if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
+                return 0;
+            }
+        }
+        if ((fcntl(context.async_fd, F_GETFL) & O_NONBLOCK) != 0) {
+            errno = EAGAIN;
+            return -1;
+        }
+        pollfd waiting{context.async_fd, POLLIN, 0};
+        if (poll(&waiting, 1, -1) < 0) return -1;
+    }
+}
+
+std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     const std::lock_guard lock{events_mutex_};
-    *event = events_.front();
-    events_.pop_front();
-    return 0;
+    const auto its = std::erase_if(events_, [&](const ibv_async_event& event) {
+        return event.event_type == IBV_EVENT_CQ_ERR && event.element.cq == queue.base();
+    });
+    if (its != 0 && events_.empty()) clear_async_fd();
+    return queue.async_events_given;
 }
 
 int Nic::apply_flows() noexcept {
@@ -199,20 +226,25 @@ int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
     {
         const std::lock_guard lock{objects_mutex_};
         std::erase(queue_pairs_, &queue_pair);
-        --queue_pair.send_queue().users;
-        --queue_pair.recv_queue().users;
-        --objects;
     }
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RESET;
     queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
+    CompletionQueue& send_queue = queue_pair.send_queue();
+    CompletionQueue& recv_queue = queue_pair.recv_queue();
     delete &queue_pair;
+    // Only now: a destroy_cq on another thread must find them in use until then.
+    const std::lock_guard lock{objects_mutex_};
+    --send_queue.users;
+    --recv_queue.users;
+    --objects;
     return 0;
 }
 
 void Nic::add_channel(CompletionChannel& channel) {
     const std::lock_guard lock{channels_mutex_};
     channels_.push_back(&channel);
+    if (sends_pending_) channel.watch_send(true);
 }
 
 void Nic::remove_channel(CompletionChannel& channel) noexcept {

@@ -52,7 +52,7 @@ public:
 
     /// Hands frames to the link, in order; returns how many it took.
     std::size_t transmit(std::span<const TxFrame> frames) noexcept;
-    /// The link did not take all: resume_sending() is called when it may.
+    /// The link did not take all, or what waits is to be flushed: resume_sending() is called when it may.
     void sending_stalled() noexcept;
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
@@ -62,6 +62,8 @@ public:
 
     void raise(const ibv_async_event& event) noexcept;
     int get_async_event(ibv_async_event* event) noexcept;
+    /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
+    std::uint32_t forget_events(CompletionQueue& queue) noexcept;
 
     ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) noexcept;
     int destroy_flow(ibv_flow* flow) noexcept;
@@ -83,6 +85,7 @@ public:
 
 private:
     int apply_flows() noexcept;
+    void clear_async_fd() noexcept;
 
     std::unique_ptr<Link> link_;
     MemoryRegions regions_;
@@ -101,7 +104,6 @@ private:
     std::mutex receive_mutex_;
     FlowTable flows_;
     std::atomic<int> timestamp_users_{0};
-    Counter delivered_;
     Counter out_of_buffer_;
     Counter unmatched_;
     Counter by_rule_;

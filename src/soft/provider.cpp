@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -161,7 +162,15 @@ int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) 
 }
 
 int get_async_event(ibv_context* context, ibv_async_event* event) { return Nic::of(context).get_async_event(event); }
-void ack_async_event(ibv_async_event*) {}
+
+void ack_async_event(ibv_async_event* event) {
+    if (event->event_type != IBV_EVENT_CQ_ERR) return;
+    ibv_cq* const cq = event->element.cq;
+    pthread_mutex_lock(&cq->mutex);
+    ++cq->async_events_completed;
+    pthread_cond_signal(&cq->cond);
+    pthread_mutex_unlock(&cq->mutex);
+}
 
 ibv_pd* alloc_pd(ibv_context* context) {
     return guarded([context]() -> ibv_pd* {
@@ -210,8 +219,9 @@ ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
 
 int dereg_mr(ibv_mr* mr) {
     Nic& nic = Nic::of(mr->context);
-    nic.regions().remove(mr->lkey);
+    nic.regions().revoke(mr->lkey);
     nic.quiesce();  // the memory is the caller's again: nothing may still be copying to or from it
+    nic.regions().release(mr->lkey);
     count(nic, static_cast<Domain*>(mr->pd)->users, -1);
     delete mr;
     return 0;
@@ -251,13 +261,14 @@ void ack_cq_events(ibv_cq* cq, unsigned events) {
 }
 
 CompletionQueue* make_cq(ibv_context* context, std::uint32_t entries, void* cq_context, ibv_comp_channel* base,
-                         std::uint32_t comp_vector, std::uint64_t wc_flags) {
+                         std::uint32_t comp_vector, std::optional<CompletionQueue::Extended> extended) {
     if (entries == 0 || entries > CompletionQueue::max_entries) return refuse<CompletionQueue>(EINVAL);
     if (comp_vector >= static_cast<std::uint32_t>(context->num_comp_vectors)) return refuse<CompletionQueue>(EINVAL);
+    if (base && base->context != context) return refuse<CompletionQueue>(EINVAL);
     return guarded([=]() -> CompletionQueue* {
         Nic& nic = Nic::of(context);
         auto* channel = static_cast<CompletionChannel*>(base);
-        auto cq = std::make_unique<CompletionQueue>(nic, entries, cq_context, channel, wc_flags);
+        auto cq = std::make_unique<CompletionQueue>(nic, entries, cq_context, channel, extended);
         int none = 0;
         count(nic, channel ? channel->refcnt : none, 1);
         if (cq->wants_timestamps()) nic.count_timestamp_users(1);
@@ -268,7 +279,7 @@ CompletionQueue* make_cq(ibv_context* context, std::uint32_t entries, void* cq_c
 ibv_cq* create_cq(ibv_context* context, int entries, void* cq_context, ibv_comp_channel* channel, int comp_vector) {
     if (entries < 0 || comp_vector < 0) return refuse<ibv_cq>(EINVAL);
     CompletionQueue* cq = make_cq(context, static_cast<std::uint32_t>(entries), cq_context, channel,
-                                  static_cast<std::uint32_t>(comp_vector), 0);
+                                  static_cast<std::uint32_t>(comp_vector), std::nullopt);
     return cq ? cq->base() : nullptr;
 }
 
@@ -279,19 +290,24 @@ ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) {
         (attr->flags & ~static_cast<std::uint32_t>(IBV_CREATE_CQ_ATTR_SINGLE_THREADED)) != 0)
         return refuse<ibv_cq_ex>(EOPNOTSUPP);
     if ((attr->wc_flags & ~wc_flags_supported) != 0) return refuse<ibv_cq_ex>(EOPNOTSUPP);
-    return make_cq(context, attr->cqe, attr->cq_context, attr->channel, attr->comp_vector, attr->wc_flags);
+    return make_cq(context, attr->cqe, attr->cq_context, attr->channel, attr->comp_vector,
+                   CompletionQueue::Extended{attr->wc_flags});
 }
 
 int destroy_cq(ibv_cq* base) {
     CompletionQueue& cq = CompletionQueue::of(base);
     Nic& nic = Nic::of(base->context);
     if (in_use(nic, cq.users)) return EBUSY;
-    // ibv_get_cq_event(3): waits until every event that was given out is acknowledged.
+    // ibv_get_cq_event(3), ibv_get_async_event(3): waits until every event that was given out is
+    // acknowledged. Those that were not are dropped first, so that none is given out from here on.
+    auto* channel = static_cast<CompletionChannel*>(base->channel);
+    const std::uint32_t comp_events = channel ? channel->forget(cq) : 0;
+    const std::uint32_t async_events = nic.forget_events(cq);
     pthread_mutex_lock(&base->mutex);
-    while (base->comp_events_completed != cq.events_given) pthread_cond_wait(&base->cond, &base->mutex);
+    while (base->comp_events_completed != comp_events || base->async_events_completed != async_events)
+        pthread_cond_wait(&base->cond, &base->mutex);
     pthread_mutex_unlock(&base->mutex);
     if (cq.wants_timestamps()) nic.count_timestamp_users(-1);
-    auto* channel = static_cast<CompletionChannel*>(base->channel);
     delete &cq;
     int none = 0;
     count(nic, channel ? channel->refcnt : none, -1);

@@ -92,6 +92,8 @@ QueuePair::RecvEntry& QueuePair::recv_entry(std::uint32_t index) noexcept {
 int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     if (wr.opcode != IBV_WR_SEND || wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge)
         return EINVAL;
+    // The device does not say that it can, so nothing would ever fill in the checksums.
+    if ((wr.send_flags & IBV_SEND_IP_CSUM) != 0) return EINVAL;
     if (send_posted_ - send_reclaimed_.load(std::memory_order_acquire) >= cap_.max_send_wr) return ENOMEM;
     SendEntry& entry = send_entry(send_posted_);
     entry.wr_id = wr.wr_id;
@@ -110,6 +112,7 @@ int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
         std::uint8_t* const copy = &inline_data_[std::size_t{send_posted_ & send_mask_} * cap_.max_inline_data];
         std::uint8_t* at = copy;
         for (int i = 0; i < wr.num_sge; ++i) {
+            if (wr.sg_list[i].length == 0) continue;
             std::memcpy(at, reinterpret_cast<const void*>(wr.sg_list[i].addr), wr.sg_list[i].length);
             at += wr.sg_list[i].length;
         }
@@ -133,17 +136,18 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
     return error;
 }
 
-bool QueuePair::sendable(const SendEntry& entry, Completion& failure) noexcept {
+bool QueuePair::sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept {
     const auto fail = [&](ibv_wc_status status) {
         failure = {
             .wr_id = entry.wr_id, .queue_pair = this, .status = static_cast<std::uint8_t>(status), .is_send = true};
         return false;
     };
     if (entry.length < ethernet_header) return fail(IBV_WC_LOC_QP_OP_ERR);
-    if (entry.length > nic_.max_frame()) return fail(IBV_WC_LOC_LEN_ERR);
+    if (entry.length > longest) return fail(IBV_WC_LOC_LEN_ERR);
     if (entry.inlined) return true;
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         const ibv_sge& sge = entry.sges()[i];
+        if (sge.length == 0) continue;  // names no memory, as drivers have it
         if (!nic_.regions().covers(sge.lkey, pd, sge.addr, sge.length, false)) return fail(IBV_WC_LOC_PROT_ERR);
     }
     return true;
@@ -192,6 +196,7 @@ void QueuePair::flush_sends() noexcept {
 
 void QueuePair::transmit() noexcept {
     std::array<TxFrame, tx_batch> frames;
+    const std::uint32_t longest = nic_.max_frame();
     while (send_done_ != send_posted_) {
         const ibv_qp_state now = state_.load(std::memory_order_relaxed);
         if (now == IBV_QPS_ERR) return flush_sends();
@@ -201,7 +206,7 @@ void QueuePair::transmit() noexcept {
         std::size_t count = 0;
         for (std::uint32_t i = send_done_; i != send_posted_ && count < frames.size(); ++i) {
             const SendEntry& entry = send_entry(i);
-            failed = !sendable(entry, failure);
+            failed = !sendable(entry, longest, failure);
             if (failed) break;
             frames[count++] = {entry.sges(), entry.sge_count, entry.length};
         }
@@ -254,6 +259,7 @@ bool QueuePair::scatter(const RecvEntry& entry, const RxFrame& frame, std::uint8
     std::uint32_t left = frame.length;
     for (std::uint64_t i = 0; i < entry.sge_count && left > 0; ++i) {
         const ibv_sge& sge = entry.sges()[i];
+        if (sge.length == 0) continue;
         const std::uint32_t part = std::min(left, sge.length);
         if (!nic_.regions().covers(sge.lkey, pd, sge.addr, part, true)) {
             status = IBV_WC_LOC_PROT_ERR;
@@ -284,8 +290,11 @@ QueuePair::Received QueuePair::receive(const RxFrame& frame, std::uint32_t flow_
                           .wc_flags = frame.checksum_ok ? std::uint8_t{IBV_WC_IP_CSUM_OK} : std::uint8_t{0}};
     const bool whole = scatter(entry, frame, completion.status);
     writer.push(*recv_cq_, completion);
-    if (!whole) [[unlikely]]
+    if (!whole) [[unlikely]] {
         enter_error(writer);
+        // Sends that wait (SQD) are to be flushed, but their lock can't be taken here: the next poll does it.
+        nic_.sending_stalled();
+    }
     return Received::completed;
 }
 
@@ -305,8 +314,8 @@ void QueuePair::enter_error(CompletionQueue::Writer& writer) noexcept {
 
 // States.
 
-// With the send side locked, and the state already RESET: nothing new is posted, received or completed. The
-// completion queues are cleared without the receive lock, because polling an extended one may take it.
+// With the state already RESET: nothing new is posted, received or completed. Without the locks of either
+// side: whoever is between start_poll and end_poll holds the completion queue and may be waiting for them.
 void QueuePair::forget_work() noexcept {
     send_cq_->forget(*this);
     recv_cq_->forget(*this);
@@ -316,34 +325,41 @@ void QueuePair::forget_work() noexcept {
 
 namespace {
 
-// Which steps a raw packet queue pair may take, and what each needs and allows besides the state itself
-// (the kernel's table for IB_QPT_RAW_PACKET in drivers/infiniband/core/verbs.c).
+// Which steps a raw packet queue pair may take, and with which attributes besides the state itself: just
+// the port, just once, and not even the current state (the kernel's qp_state_table for
+// IB_QPT_RAW_PACKET, and ib_modify_qp_is_ok, in drivers/infiniband/core/verbs.c).
 bool step_allowed(ibv_qp_state from, ibv_qp_state to, int given) noexcept {
-    const auto has_just = [given](int required, int optional) {
-        return (given & required) == required && (given & ~(required | optional)) == 0;
-    };
-    if (to == IBV_QPS_RESET || to == IBV_QPS_ERR) return has_just(0, 0);
-    if (from == IBV_QPS_RESET && to == IBV_QPS_INIT) return has_just(IBV_QP_PORT, 0);
-    if (from == IBV_QPS_INIT && to == IBV_QPS_INIT) return has_just(0, IBV_QP_PORT);
-    if (from == IBV_QPS_INIT && to == IBV_QPS_RTR) return has_just(0, 0);
-    if (from == IBV_QPS_RTR && to == IBV_QPS_RTS) return has_just(0, 0);
-    if (from == IBV_QPS_RTS && to == IBV_QPS_RTS) return has_just(0, 0);
-    if (from == IBV_QPS_RTS && to == IBV_QPS_SQD) return has_just(0, IBV_QP_EN_SQD_ASYNC_NOTIFY);
-    if (from == IBV_QPS_SQD && (to == IBV_QPS_SQD || to == IBV_QPS_RTS)) return has_just(0, 0);
-    return false;
+    if (from == IBV_QPS_RESET && to == IBV_QPS_INIT) return given == IBV_QP_PORT;
+    if (given != 0) return false;
+    switch (to) {
+        case IBV_QPS_RESET:
+            return true;
+        case IBV_QPS_INIT:
+            return from == IBV_QPS_INIT;
+        case IBV_QPS_RTR:
+            return from == IBV_QPS_INIT;
+        case IBV_QPS_RTS:
+            return from == IBV_QPS_RTR || from == IBV_QPS_RTS || from == IBV_QPS_SQD;
+        case IBV_QPS_SQD:
+            return from == IBV_QPS_RTS || from == IBV_QPS_SQD;
+        case IBV_QPS_ERR:
+            return from != IBV_QPS_RESET;
+        default:
+            return false;
+    }
 }
 
 }  // namespace
 
 int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
-    const std::lock_guard sending{send_mutex_};
+    const std::lock_guard modifying{modify_mutex_};
     {
+        const std::lock_guard sending{send_mutex_};
         const std::lock_guard posting{post_recv_mutex_};
         const std::lock_guard receiving{nic_.receive_mutex()};
         const ibv_qp_state from = state_.load(std::memory_order_relaxed);
         const ibv_qp_state to = (mask & IBV_QP_STATE) != 0 ? attr.qp_state : from;
-        if ((mask & IBV_QP_CUR_STATE) != 0 && attr.cur_qp_state != from) return EINVAL;
-        const int given = mask & ~(IBV_QP_STATE | IBV_QP_CUR_STATE);
+        const int given = mask & ~IBV_QP_STATE;
         if (!step_allowed(from, to, given)) return EINVAL;
         if ((given & IBV_QP_PORT) != 0) {
             if (attr.port_num != 1) return EINVAL;
@@ -361,13 +377,15 @@ int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
         }
         state = to;
     }
-    if (state == IBV_QPS_RESET) forget_work();
-    // Without the receive lock: the other end of a wire takes its own.
-    transmit();
+    if (state == IBV_QPS_RESET)
+        forget_work();
+    else
+        resume_sending();  // without the receive lock: the other end of a wire takes its own
     return 0;
 }
 
 int QueuePair::query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept {
+    const std::lock_guard lock{modify_mutex_};
     attr = {};
     attr.qp_state = attr.cur_qp_state = state = state_.load(std::memory_order_relaxed);
     attr.port_num = port_;

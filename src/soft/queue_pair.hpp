@@ -18,8 +18,9 @@ namespace pktverbs::soft {
 
 class Nic;
 
-/// Locks, in the order in which they are taken: the send side's, the receive side's posting lock, the NIC's
-/// receive lock, a completion queue's. Receives are taken from the ring under the NIC's receive lock only.
+/// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the
+/// send side's, the receive side's posting lock, the NIC's receive lock, a completion queue's. Receives
+/// are taken from the ring under the NIC's receive lock only.
 class QueuePair final : public ibv_qp {
 public:
     static constexpr std::uint32_t max_wr = 32768;
@@ -65,7 +66,7 @@ private:
     RecvEntry& recv_entry(std::uint32_t index) noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
-    bool sendable(const SendEntry& entry, Completion& failure) noexcept;
+    bool sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept;
     void complete_sends(std::uint32_t count) noexcept;
     void fail_send(const Completion& failure) noexcept;
     void flush_sends() noexcept;
@@ -79,6 +80,7 @@ private:
     CompletionQueue* recv_cq_;
     ibv_qp_cap cap_;
     bool signal_all_;
+    std::mutex modify_mutex_;
     std::uint8_t port_ = 0;
     std::atomic<ibv_qp_state> state_{IBV_QPS_RESET};
 

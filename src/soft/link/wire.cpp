@@ -67,7 +67,13 @@ public:
     void set_link(bool up) {
         const std::lock_guard lock{mutex_};
         if (up_.exchange(up) == up) return;
-        for (WireEnd* end : ends_) end->link_changed(up);
+        for (WireEnd* end : ends_) {
+            if (!up && end->held) {
+                ++counters_.link_down;
+                end->held.reset();
+            }
+            end->link_changed(up);
+        }
     }
 
     bool up() const noexcept { return up_.load(std::memory_order_relaxed); }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -62,23 +61,15 @@ std::size_t open_descriptors() {
         std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, std::filesystem::directory_iterator{}));
 }
 
-void make_link() {
-    ASSERT_EQ(std::system("ip link add veth0 type veth peer name veth1 && ip link set veth0 up && "
-                          "ip link set veth1 up"),
-              0);
-}
-
-/// A network with veth0 and veth1 in it, both up.
+/// A network with left0 in it, its cable plugged in.
 class MulticastGroupsInKernel : public ::testing::Test {
 protected:
     template <class Body>
     void with_link(Body body) {
-        const auto result = testing::in_network_namespace([&] {
-            make_link();
-            if (!HasFailure()) body();
-        });
-        if (result == testing::InNamespace::not_permitted)
-            GTEST_SKIP() << "NOT TESTED: no right to make a network namespace (be root, or allow user namespaces)";
+        if (!test::NetworkNamespace::unavailable().empty())
+            GTEST_SKIP() << "NOT TESTED: " << test::NetworkNamespace::unavailable();
+        const test::VethPair veth;
+        veth.left.run(body);
     }
 };
 
@@ -131,7 +122,7 @@ TEST_F(MulticastGroupsInKernel, JoinMoreThanOneSocketCanHold) {
         constexpr unsigned count = 50;
         const auto before = open_descriptors();
         {
-            MulticastGroups groups{"veth0"};
+            MulticastGroups groups{"left0"};
             for (unsigned number = 0; number < count; ++number) groups.join(group4(number));
             EXPECT_EQ(groups.size(), count);
             EXPECT_EQ(joined4().size(), count);
@@ -150,7 +141,7 @@ TEST_F(MulticastGroupsInKernel, JoinIpv6Groups) {
         unsigned optmem_bytes = 128 * 1024;
         std::ifstream{"/proc/sys/net/core/optmem_max"} >> optmem_bytes;
         const unsigned count = std::min(optmem_bytes / 32, 0xffffU);
-        MulticastGroups groups{"veth0"};
+        MulticastGroups groups{"left0"};
         for (unsigned number = 0; number < count; ++number) groups.join(group6(number));
         EXPECT_EQ(joined6(), count);
         EXPECT_GE(groups.socket_count(), 2U);
@@ -162,7 +153,7 @@ TEST_F(MulticastGroupsInKernel, JoinIpv6Groups) {
 
 TEST_F(MulticastGroupsInKernel, StayUntilLeftAsOftenAsJoined) {
     with_link([] {
-        MulticastGroups groups{"veth0"};
+        MulticastGroups groups{"left0"};
         groups.join(group4(1));
         groups.join(group4(1));
         groups.leave(group4(1));
@@ -178,7 +169,7 @@ TEST_F(MulticastGroupsInKernel, StayUntilLeftAsOftenAsJoined) {
 TEST_F(MulticastGroupsInKernel, CloseASocketWithItsLastGroup) {
     with_link([] {
         const auto before = open_descriptors();
-        MulticastGroups groups{"veth0"};
+        MulticastGroups groups{"left0"};
         for (unsigned number = 0; number < 21; ++number) groups.join(group4(number));
         EXPECT_EQ(open_descriptors(), before + 2);
         groups.leave(group4(20));
@@ -193,7 +184,7 @@ TEST_F(MulticastGroupsInKernel, CloseASocketWithItsLastGroup) {
 TEST_F(MulticastGroupsInKernel, KeepTwoFamiliesApart) {
     if (!std::filesystem::exists("/proc/net/igmp6")) GTEST_SKIP() << "NOT TESTED: this kernel has no IPv6";
     with_link([] {
-        MulticastGroups groups{"veth0"};
+        MulticastGroups groups{"left0"};
         groups.join(group4(1));
         groups.join(group6(1));
         EXPECT_EQ(groups.socket_count(), 2U);
@@ -206,7 +197,7 @@ TEST_F(MulticastGroupsInKernel, KeepTwoFamiliesApart) {
 TEST_F(MulticastGroupsInKernel, LeaveNothingBehindWhenAJoinFails) {
     with_link([] {
         const auto before = open_descriptors();
-        MulticastGroups groups{"veth0"};
+        MulticastGroups groups{"left0"};
         groups.join(group4(1));
         // No socket of this network may hold a group from here on.
         std::ofstream{"/proc/sys/net/ipv4/igmp_max_memberships"} << 0 << std::flush;
@@ -214,7 +205,7 @@ TEST_F(MulticastGroupsInKernel, LeaveNothingBehindWhenAJoinFails) {
         std::ifstream{"/proc/sys/net/ipv4/igmp_max_memberships"} >> now;
         if (now != "0") GTEST_SKIP() << "NOT TESTED: /proc/sys is read-only";
         expect_words(expect_error(ENOBUFS, [&] { groups.join(group4(2)); }),
-                     {"cannot join multicast group 239.1.0.2 on veth0: No buffer space available",
+                     {"cannot join multicast group 239.1.0.2 on left0: No buffer space available",
                       "net.ipv4.igmp_max_memberships"});
         EXPECT_EQ(groups.size(), 1U);
         EXPECT_EQ(groups.socket_count(), 1U);
@@ -226,9 +217,9 @@ TEST_F(MulticastGroupsInKernel, LeaveNothingBehindWhenAJoinFails) {
 TEST_F(MulticastGroupsInKernel, SurviveTheLossOfTheInterface) {
     with_link([] {
         const auto before = open_descriptors();
-        MulticastGroups groups{"veth0"};
+        MulticastGroups groups{"left0"};
         groups.join(group4(1));
-        ASSERT_EQ(std::system("ip link del veth0"), 0);
+        ASSERT_EQ(std::system("ip link del left0"), 0);
         groups.leave(group4(1));
         EXPECT_EQ(groups.size(), 0U);
         EXPECT_EQ(open_descriptors(), before);
