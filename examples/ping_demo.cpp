@@ -96,14 +96,17 @@ int main(int argc, char** argv) {
     example::add_address(app, "--respond", args.respond, "Answer ARP and ICMP echo for this address");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's on PEER_IP's subnet)");
     example::add_address(app, "--peer-mac", args.peer_mac, "Where to send to (default: ask by ARP)");
-    app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")->check(CLI::PositiveNumber);
-    app.add_option("-s,--size", args.size, "Payload in bytes (default 56)")->check(CLI::Range(0, 65507));
+    app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")
+        ->check(example::between(1, example::most_packets));
+    app.add_option("-s,--size", args.size, "Payload in bytes (default 56)")->check(example::between(0, 65507));
     app.add_option("-i,--interval", args.interval, "Seconds from request to request (default 1)")
-        ->check(CLI::Range(0.001, 3600.0));
+        ->check(example::between(0.001, 3600));
     app.add_option("-W,--timeout", args.timeout, "Seconds to wait for an answer (default 1)")
-        ->check(CLI::Range(0.001, 60.0));
+        ->check(example::between(0.001, 60));
 
     return example::run(app, argc, argv, [&] {
+        if ((args.peer && args.peer->is_multicast()) || (args.respond && args.respond->is_multicast()))
+            throw example::BadUse{"a multicast group can neither be pinged nor answer"};
         if (!args.peer && !args.respond) throw example::BadUse{"give PEER_IP, or --respond IP, or both (see --help)"};
         const example::StopOnSignal signals;
         const auto device = example::find_device(args.device);

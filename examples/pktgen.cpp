@@ -70,14 +70,17 @@ int main(int argc, char** argv) {
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's)");
     app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
-    app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)")->check(CLI::Range(8, 65507));
+    app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)")
+        ->check(example::between(8, 65507));
     auto* rate = app.add_option("--rate", args.rate_gbps, "Gb/s (default: as fast as it goes)");
-    rate->check(CLI::PositiveNumber);
+    rate->check(example::between(1e-6, 1e4));
     app.add_option("--pps", args.pace.packets_per_second, "Packets per second")
-        ->check(CLI::PositiveNumber)
+        ->check(example::between(0.001, 1e9))
         ->excludes(rate);
-    app.add_option("--count", args.pace.count, "Stop after so many packets")->check(CLI::PositiveNumber);
-    app.add_option("--seconds", args.seconds, "Stop after so long")->check(CLI::Range(0.001, 1e9));
-    app.add_option("--batch", args.pace.batch, "Packets per call (default 32)")->check(CLI::Range(1, 1024));
+    app.add_option("--count", args.pace.count, "Stop after so many packets")
+        ->check(example::between(1, example::most_packets));
+    app.add_option("--seconds", args.seconds, "Stop after so long")
+        ->check(example::between(0.001, example::longest_seconds));
+    app.add_option("--batch", args.pace.batch, "Most packets per call (default 32)")->check(example::between(1, 1024));
     return example::run(app, argc, argv, [&] { return generate(args); });
 }

@@ -145,14 +145,16 @@ int main(int argc, char** argv) {
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
-    app.add_option("--seconds", args.seconds, "Stop after so long")->check(CLI::Range(0.001, 1e9));
-    app.add_option("--count", args.count, "Stop after so many packets")->check(CLI::PositiveNumber);
+    app.add_option("--seconds", args.seconds, "Stop after so long")
+        ->check(example::between(0.001, example::longest_seconds));
+    app.add_option("--count", args.count, "Stop after so many packets")
+        ->check(example::between(1, example::most_packets));
     auto* generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
-    app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1)")
-        ->check(CLI::PositiveNumber)
+    app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1; 0: as fast as it goes)")
+        ->check(example::between(0, 1e4))
         ->needs(generate);
     app.add_option("--size", args.size, "Payload in bytes to generate (default 8192)")
-        ->check(CLI::Range(8, 65507))
+        ->check(example::between(8, 65507))
         ->needs(generate);
     return example::run(app, argc, argv, [&] { return receive(args); });
 }

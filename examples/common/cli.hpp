@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -49,6 +50,20 @@ int run(CLI::App& app, int argc, char** argv, Program&& program) {
         return fail(app, error.what(), 1);
     }
 }
+
+/// A check for numbers, with a shorter reason than CLI::Range's.
+inline CLI::Validator between(double low, double high) {
+    const auto range = fmt::format("{:.15g} to {:.15g}", low, high);
+    auto check = [=](const std::string& text) {
+        char* end = nullptr;
+        const double number = std::strtod(text.c_str(), &end);
+        if (end != text.c_str() && *end == '\0' && number >= low && number <= high) return std::string{};
+        return fmt::format("'{}' is not a number from {}", text, range);
+    };
+    return CLI::Validator{check, range};
+}
+inline constexpr double most_packets = 1e15;
+inline constexpr double longest_seconds = 1e9;
 
 /// An option that holds an address type with a parse() function.
 template <class Address>

@@ -68,11 +68,15 @@ public:
         const auto start = Clock::now();
         auto credit_start = start;  // where the pace counts from
         std::uint64_t credited = 0;
+        // A slow stream comes evenly, not in bursts of more than a millisecond's packets.
+        const bool paced = pace.packets_per_second > 0;
+        const auto in_a_millisecond = static_cast<std::size_t>(paced ? pace.packets_per_second / 1000 : 0);
+        const auto most_at_once = paced ? std::clamp<std::size_t>(in_a_millisecond, 1, pace.batch) : pace.batch;
         while (!stop.stop_requested() && sent_ < pace.count) {
             const auto now = Clock::now();
             if (now - start >= pace.duration) break;
-            std::size_t batch = static_cast<std::size_t>(std::min<std::uint64_t>(pace.batch, pace.count - sent_));
-            if (pace.packets_per_second > 0) {
+            const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(most_at_once, pace.count - sent_));
+            if (paced) {
                 const std::chrono::duration<double> due{static_cast<double>(credited) / pace.packets_per_second};
                 const auto ahead = due - (now - credit_start);
                 if (ahead > std::chrono::duration<double>::zero()) {

@@ -6,7 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <string_view>
 
+#include <fmt/format.h>
+#include <pktverbs/export.hpp>
 #include <pktverbs/mac_address.hpp>
 
 namespace pktverbs {
@@ -23,6 +27,9 @@ enum class WaitMode : std::uint8_t {
     busy_poll,        ///< poll without sleeping: lowest latency, a whole core
     spin_then_block,  ///< poll for Options::spin, then sleep
 };
+
+/// "block", "busy poll", "spin then block".
+PKTVERBS_EXPORT std::string_view to_string(WaitMode mode) noexcept;
 
 struct Options {
     /// Packets to send with, per queue. 0: as many as the device can. `none`: receive only.
@@ -52,6 +59,9 @@ struct Options {
     WaitMode wait = WaitMode::block;
     /// For WaitMode::spin_then_block.
     std::chrono::nanoseconds spin = std::chrono::microseconds{20};
+
+    /// Every option: "send_packets 256, recv_packets none, ...".
+    PKTVERBS_EXPORT std::string to_string() const;
 };
 
 /// What the device granted: may be more than was asked for, per queue.
@@ -66,6 +76,33 @@ struct Limits {
     std::uint32_t max_inline = 0;
     std::size_t buffer_bytes = 0;  ///< memory registered for buffers, all queues
     bool timestamps = false;       ///< packets carry timestamps and flow tags
+
+    /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".
+    PKTVERBS_EXPORT std::string to_string() const;
 };
 
 }  // namespace pktverbs
+
+template <>
+struct fmt::formatter<pktverbs::WaitMode> : fmt::formatter<std::string_view> {
+    template <class FormatContext>
+    auto format(pktverbs::WaitMode mode, FormatContext& ctx) const {
+        return fmt::formatter<std::string_view>::format(to_string(mode), ctx);
+    }
+};
+
+template <>
+struct fmt::formatter<pktverbs::Options> : fmt::formatter<std::string_view> {
+    template <class FormatContext>
+    auto format(const pktverbs::Options& options, FormatContext& ctx) const {
+        return fmt::formatter<std::string_view>::format(options.to_string(), ctx);
+    }
+};
+
+template <>
+struct fmt::formatter<pktverbs::Limits> : fmt::formatter<std::string_view> {
+    template <class FormatContext>
+    auto format(const pktverbs::Limits& limits, FormatContext& ctx) const {
+        return fmt::formatter<std::string_view>::format(limits.to_string(), ctx);
+    }
+};

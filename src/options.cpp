@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/options.hpp>
+
+namespace pktverbs {
+
+namespace {
+
+std::string packets(std::uint32_t count) {
+    if (count == none) return "none";
+    return count == 0 ? "as many as the device can" : fmt::to_string(count);
+}
+
+std::string or_chosen(std::uint32_t count) { return count == 0 ? "chosen" : fmt::to_string(count); }
+
+}  // namespace
+
+std::string_view to_string(WaitMode mode) noexcept {
+    switch (mode) {
+        case WaitMode::block:
+            return "block";
+        case WaitMode::busy_poll:
+            return "busy poll";
+        case WaitMode::spin_then_block:
+            return "spin then block";
+    }
+    return "unknown";
+}
+
+std::string Options::to_string() const {
+    return fmt::format(
+        "send_packets {}, recv_packets {}, max_packet_size {}, queues {}, max_batch {}, signal_every {}, max_inline "
+        "{}, "
+        "huge_pages {}, local_numa_node {}, require_link {}, timestamps {}, wait {}, spin {} ns",
+        packets(send_packets), packets(recv_packets), max_packet_size, queues, or_chosen(max_batch),
+        or_chosen(signal_every), max_inline, huge_pages, local_numa_node, require_link, timestamps, wait, spin.count());
+}
+
+std::string Limits::to_string() const {
+    return fmt::format(
+        "mac {}, mtu {}, send_packets {}, recv_packets {}, max_packet_size {}, max_batch {}, signal_every {}, "
+        "max_inline {}, buffer_bytes {}, timestamps {}",
+        mac, mtu, send_packets, recv_packets, max_packet_size, max_batch, signal_every, max_inline, buffer_bytes,
+        timestamps);
+}
+
+}  // namespace pktverbs

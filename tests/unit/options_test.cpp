@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/options.hpp>
+
+#include <gtest/gtest.h>
+
+#include <pktverbs/recv_list.hpp>
+
+namespace pktverbs {
+namespace {
+
+TEST(Options, AreWrittenInFull) {
+    EXPECT_EQ(
+        fmt::format("{}", Options{}),
+        "send_packets 256, recv_packets 4096, max_packet_size 9216, queues 1, max_batch chosen, signal_every "
+        "chosen, max_inline 0, huge_pages false, local_numa_node false, require_link true, timestamps false, wait "
+        "block, spin 20000 ns");
+}
+
+TEST(Options, SayNoneAndAllInWords) {
+    const std::string text = Options{.send_packets = none, .recv_packets = 0, .max_batch = 7}.to_string();
+    EXPECT_NE(text.find("send_packets none, recv_packets as many as the device can,"), std::string::npos) << text;
+    EXPECT_NE(text.find("max_batch 7,"), std::string::npos) << text;
+}
+
+TEST(Limits, AreWrittenInFull) {
+    Limits limits;
+    limits.mac = MacAddress{"02:50:56:00:00:01"};
+    limits.mtu = 9000;
+    limits.recv_packets = 64;
+    EXPECT_EQ(fmt::format("{}", limits),
+              "mac 02:50:56:00:00:01, mtu 9000, send_packets 0, recv_packets 64, max_packet_size 0, max_batch 0, "
+              "signal_every 0, max_inline 0, buffer_bytes 0, timestamps false");
+}
+
+TEST(WaitMode, HasAName) { EXPECT_EQ(fmt::format("{:>16}", WaitMode::spin_then_block), " spin then block"); }
+TEST(Outcome, HasAName) { EXPECT_EQ(fmt::format("{}", Outcome::queue_error), "queue error"); }
+
+}  // namespace
+}  // namespace pktverbs
