@@ -106,11 +106,6 @@ TEST_F(Flows, FallBackToTheDefaults) {
     EXPECT_EQ(takers(multicast_frame()), Takers{1});
 }
 
-TEST_F(Flows, ShowTheirTagInAnExtendedQueueOnly) {
-    add(0, to_mac(1).add(tag_spec(77)));
-    EXPECT_EQ(takers(frame_to(1)), Takers{0});
-}
-
 TEST_F(Flows, DeliverOnceToAQueuePairThatWantsItTwice) {
     add(0, sniffer);
     add(0, to_mac(1));

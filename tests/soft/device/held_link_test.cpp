@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "soft/soft_device.hpp"
@@ -29,11 +30,8 @@ public:
 
     /// Writable, as an eventfd is, unless its counter is at its end.
     void allow(std::size_t frames) {
-        allowed_ = frames;
-        std::uint64_t count = UINT64_MAX - 1;
-        [[maybe_unused]] auto done = read(send_fd_, &count, sizeof count);
-        count = UINT64_MAX - 1;
-        if (frames == 0) done = write(send_fd_, &count, sizeof count);
+        const std::lock_guard lock{mutex_};
+        set_allowed(frames);
     }
     void arrive(const Frame& frame) {
         const std::uint64_t one = 1;
@@ -47,9 +45,10 @@ public:
     bool up() const noexcept override { return true; }
     void attach(soft::Sink& sink) override { sink_ = &sink; }
     std::size_t send(std::span<const soft::TxFrame> frames) noexcept override {
+        const std::lock_guard lock{mutex_};
         const std::size_t taken = std::min(frames.size(), allowed_);
         sent += taken;
-        allow(allowed_ - taken);
+        set_allowed(allowed_ - taken);
         return taken;
     }
     void receive(std::size_t most) noexcept override {
@@ -76,6 +75,15 @@ public:
     std::uint64_t timestamp = 0;
 
 private:
+    void set_allowed(std::size_t frames) {
+        allowed_ = frames;
+        std::uint64_t count = UINT64_MAX - 1;
+        [[maybe_unused]] auto done = read(send_fd_, &count, sizeof count);
+        count = UINT64_MAX - 1;
+        if (frames == 0) done = write(send_fd_, &count, sizeof count);
+    }
+
+    std::mutex mutex_;
     int receive_fd_ = eventfd(0, EFD_NONBLOCK);
     int send_fd_ = eventfd(0, EFD_NONBLOCK);
     std::size_t allowed_ = 0;
