@@ -61,14 +61,18 @@ public:
     FlowAttr& port(std::uint8_t port) { return attr_.port = port, *this; }
     FlowAttr& flags(std::uint32_t flags) { return attr_.flags = flags, *this; }
 
-    /// As ibv_create_flow gets it: in a block that ends where attr.size says.
-    int read(pktverbs::soft::FlowMatch& match) const {
+    /// As ibv_create_flow gets it: in a block that ends where attr.size says. Gives what `use` returns.
+    template <class Use>
+    auto with_block(Use&& use) const {
         const std::size_t bytes = std::max<std::size_t>(attr_.size, sizeof attr_);
         const auto block = std::make_unique<std::uint8_t[]>(bytes);
         std::memcpy(block.get(), &attr_, sizeof attr_);
         std::memcpy(block.get() + offsetof(ibv_flow_attr, type), &type_, sizeof type_);
         std::copy_n(specs_.begin(), std::min(bytes - sizeof attr_, specs_.size()), block.get() + sizeof attr_);
-        return read_flow_attr(*reinterpret_cast<const ibv_flow_attr*>(block.get()), match);
+        return use(*reinterpret_cast<ibv_flow_attr*>(block.get()));
+    }
+    int read(pktverbs::soft::FlowMatch& match) const {
+        return with_block([&](const ibv_flow_attr& attr) { return read_flow_attr(attr, match); });
     }
 
 private:

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device over a link with descriptors of its own: sends that wait, frames that are fetched.
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "soft/soft_device.hpp"
+#include "verbs_end.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+/// Takes as many frames as it is told to, and delivers those that it is given when it is asked.
+class HeldLink final : public soft::Link {
+public:
+    HeldLink() {
+        allow(0);
+        wants_receive_ = true;
+    }
+    ~HeldLink() override {
+        close(receive_fd_);
+        close(send_fd_);
+    }
+
+    /// Writable, as an eventfd is, unless its counter is at its end.
+    void allow(std::size_t frames) {
+        const std::lock_guard lock{mutex_};
+        set_allowed(frames);
+    }
+    void arrive(const Frame& frame) {
+        const std::uint64_t one = 1;
+        waiting_.push_back(frame);
+        [[maybe_unused]] const auto done = write(receive_fd_, &one, sizeof one);
+    }
+    void detach() noexcept override { sink_ = nullptr; }
+
+    MacAddress mac() const noexcept override { return MacAddress{MacAddress::Bytes{2, 0, 0, 0, 0, 9}}; }
+    std::uint32_t mtu() const noexcept override { return 1500; }
+    bool up() const noexcept override { return true; }
+    void attach(soft::Sink& sink) override { sink_ = &sink; }
+    std::size_t send(std::span<const soft::TxFrame> frames) noexcept override {
+        const std::lock_guard lock{mutex_};
+        const std::size_t taken = std::min(frames.size(), allowed_);
+        sent += taken;
+        set_allowed(allowed_ - taken);
+        return taken;
+    }
+    void receive(std::size_t most) noexcept override {
+        std::uint64_t count;
+        [[maybe_unused]] const auto done = read(receive_fd_, &count, sizeof count);
+        for (; most > 0 && !waiting_.empty(); --most, waiting_.pop_front()) {
+            const soft::RxFrame frame{waiting_.front().data(), static_cast<std::uint32_t>(waiting_.front().size()),
+                                      checksum_ok, timestamp};
+            sink_->deliver({&frame, 1});
+        }
+    }
+    int receive_fd() const noexcept override { return receive_fd_; }
+    int send_fd() const noexcept override { return send_fd_; }
+    int set_flows(std::span<const soft::FlowMatch* const> flows) noexcept override {
+        if (refuse_flows == 0) flows_in_force = flows.size();
+        return refuse_flows;
+    }
+    std::uint64_t lost() noexcept override { return 5; }
+
+    std::size_t sent = 0;
+    int refuse_flows = 0;
+    std::size_t flows_in_force = 0;
+    bool checksum_ok = false;
+    std::uint64_t timestamp = 0;
+
+private:
+    void set_allowed(std::size_t frames) {
+        allowed_ = frames;
+        std::uint64_t count = UINT64_MAX - 1;
+        [[maybe_unused]] auto done = read(send_fd_, &count, sizeof count);
+        count = UINT64_MAX - 1;
+        if (frames == 0) done = write(send_fd_, &count, sizeof count);
+    }
+
+    std::mutex mutex_;
+    int receive_fd_ = eventfd(0, EFD_NONBLOCK);
+    int send_fd_ = eventfd(0, EFD_NONBLOCK);
+    std::size_t allowed_ = 0;
+    std::deque<Frame> waiting_;
+    soft::Sink* sink_ = nullptr;
+};
+
+verbs::Device device_on(HeldLink*& link) {
+    auto device = std::make_shared<soft::SoftDevice>();
+    device->open_link = [&link] {
+        auto made = std::make_unique<HeldLink>();
+        link = made.get();
+        return made;
+    };
+    verbs::Device opened;
+    opened.handle = device;
+    opened.provider = &soft::provider();
+    return opened;
+}
+
+class HeldLinkTest : public ::testing::Test {
+protected:
+    HeldLink* link = nullptr;
+    VerbsEnd end{device_on(link), {}};
+
+    void post(std::uint64_t count) {
+        for (std::uint64_t i = 0; i < count; ++i) ASSERT_EQ(end.post_send(i, {end.sge(0, 60)}), 0);
+    }
+    ibv_cq* event() {
+        ibv_cq* cq = nullptr;
+        void* context = nullptr;
+        if (end.verbs.get_cq_event(end.channel.get(), &cq, &context) != 0) return nullptr;
+        end.verbs.ack_cq_events(cq, 1);
+        return cq;
+    }
+};
+using StalledSend = HeldLinkTest;
+using FetchedFrame = HeldLinkTest;
+
+TEST_F(StalledSend, GoesOutWhenPolledLater) {
+    post(3);
+    EXPECT_TRUE(poll_all(end.send_cq).empty());
+    link->allow(2);
+    auto done = poll_all(end.send_cq);
+    ASSERT_EQ(done.size(), 2U);
+    EXPECT_EQ(done[1].wr_id, 1U);
+    link->allow(10);
+    EXPECT_WC(poll_one(end.send_cq), 2U, IBV_WC_SUCCESS);
+    EXPECT_EQ(link->sent, 3U);
+}
+
+TEST_F(StalledSend, GoesOutByTheOtherQueuesPoll) {
+    post(1);
+    link->allow(1);
+    poll_all(end.recv_cq);
+    EXPECT_EQ(link->sent, 1U);
+}
+
+TEST_F(StalledSend, GoesOutInOrderWithLaterOnes) {
+    post(1);
+    link->allow(10);
+    ASSERT_EQ(end.post_send(7, {end.sge(0, 60)}), 0);
+    const auto done = poll_all(end.send_cq);
+    ASSERT_EQ(done.size(), 2U);
+    EXPECT_EQ(done[0].wr_id, 0U);
+    EXPECT_EQ(done[1].wr_id, 7U);
+}
+
+TEST_F(StalledSend, WakesTheChannelWhenTheLinkTakesMore) {
+    ASSERT_EQ(ibv_req_notify_cq(end.send_cq.get(), 0), 0);
+    post(1);
+    EXPECT_FALSE(readable(end.channel->fd));
+    EXPECT_EQ(event(), nullptr);
+    link->allow(1);
+    EXPECT_TRUE(readable(end.channel->fd));
+    EXPECT_EQ(event(), end.send_cq.get());
+    EXPECT_EQ(poll_all(end.send_cq).size(), 1U);
+    EXPECT_FALSE(readable(end.channel->fd));
+}
+
+TEST_F(StalledSend, WakesAChannelMadeMeanwhile) {
+    post(1);
+    const verbs::CompChannelHandle late{end.verbs.create_comp_channel(end.context.get()), {&end.verbs}};
+    link->allow(1);
+    EXPECT_TRUE(readable(late->fd));
+}
+
+TEST_F(StalledSend, WakesABlockedWaiter) {
+    ASSERT_EQ(ibv_req_notify_cq(end.send_cq.get(), 0), 0);
+    post(1);
+    set_blocking(end.channel->fd, true);
+    std::thread waiter{[&] { EXPECT_EQ(event(), end.send_cq.get()); }};
+    link->allow(1);
+    waiter.join();
+}
+
+TEST_F(StalledSend, FailsWhenItsRegionGoes) {
+    post(2);
+    end.mr.reset();
+    const auto done = poll_all(end.send_cq);
+    ASSERT_EQ(done.size(), 2U);
+    EXPECT_WC(done[0], 0U, IBV_WC_LOC_PROT_ERR);
+    EXPECT_WC(done[1], 1U, IBV_WC_WR_FLUSH_ERR);
+    link->allow(10);
+    poll_all(end.send_cq);
+    EXPECT_EQ(link->sent, 0U);
+}
+
+TEST_F(StalledSend, IsFlushedOnErrorAndDroppedOnReset) {
+    post(2);
+    ASSERT_EQ(step(end.qp.get(), IBV_QPS_ERR), 0);
+    EXPECT_EQ(count_status(poll_all(end.send_cq), IBV_WC_WR_FLUSH_ERR), 2U);
+    ASSERT_EQ(step(end.qp.get(), IBV_QPS_RESET), 0);
+    bring_to(end.qp.get(), IBV_QPS_RTS);
+    post(2);
+    ASSERT_EQ(step(end.qp.get(), IBV_QPS_RESET), 0);
+    link->allow(10);
+    EXPECT_TRUE(poll_all(end.send_cq).empty());
+    EXPECT_EQ(link->sent, 0U);
+}
+
+TEST_F(StalledSend, GoesWithItsQueuePair) {
+    post(2);
+    end.all_default.reset();
+    end.qp.reset();
+    link->allow(10);
+    EXPECT_TRUE(poll_all(end.send_cq).empty());
+    EXPECT_EQ(link->sent, 0U);
+}
+
+TEST_F(FetchedFrame, ComesByPolling) {
+    end.fill(2);
+    link->arrive(frame_to(1));
+    EXPECT_EQ(poll_one(end.recv_cq).byte_len, 60U);
+}
+
+TEST_F(FetchedFrame, ComesByStartPollToo) {
+    ibv_cq_init_attr_ex init{};
+    init.cqe = 4;
+    ibv_cq_ex* const cq = ibv_create_cq_ex(end.context.get(), &init);
+    const verbs::CqHandle owned{ibv_cq_ex_to_cq(cq), {&end.verbs}};
+    end.fill(1);
+    link->arrive(frame_to(1));
+    ibv_poll_cq_attr attr{};
+    EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);  // it was for another queue, and is there now
+    ibv_wc wc;
+    link->arrive(frame_to(1));
+    EXPECT_EQ(ibv_poll_cq(end.recv_cq.get(), 1, &wc), 1);
+    EXPECT_EQ(end.drops().out_of_buffer, 0U);
+}
+
+TEST_F(FetchedFrame, MakesAnArmedChannelReadable) {
+    end.fill(2);
+    link->arrive(frame_to(1));
+    EXPECT_FALSE(readable(end.channel->fd));
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    EXPECT_TRUE(readable(end.channel->fd));
+    EXPECT_EQ(event(), end.recv_cq.get());
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 1U);
+}
+
+TEST_F(FetchedFrame, ThatNobodyWantsGivesEagain) {
+    end.all_default.reset();
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    link->arrive(frame_to(1));
+    EXPECT_TRUE(readable(end.channel->fd));
+    errno = 0;
+    EXPECT_EQ(event(), nullptr);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_FALSE(readable(end.channel->fd));
+    EXPECT_EQ(end.drops().unmatched, 1U);
+}
+
+TEST_F(FetchedFrame, BringsItsChecksumAndTime) {
+    ibv_cq_init_attr_ex init{};
+    init.cqe = 4;
+    init.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+    ibv_cq_ex* const cq = ibv_create_cq_ex(end.context.get(), &init);
+    const verbs::CqHandle owned{ibv_cq_ex_to_cq(cq), {&end.verbs}};
+    ibv_qp_init_attr made{};
+    made.send_cq = made.recv_cq = owned.get();
+    made.cap = {0, 4, 1, 1, 0};
+    made.qp_type = IBV_QPT_RAW_PACKET;
+    const verbs::QpHandle qp{end.verbs.create_qp(end.pd.get(), &made), {&end.verbs}};
+    bring_to(qp.get(), IBV_QPS_RTR);
+    const auto flow = end.make_flow(qp.get(), to_mac(1));
+    end.fill(1, qp.get());
+    link->checksum_ok = true;
+    link->timestamp = 123456;
+    link->arrive(frame_to(1));
+    ibv_poll_cq_attr attr{};
+    ASSERT_EQ(ibv_start_poll(cq, &attr), 0);
+    EXPECT_EQ(ibv_wc_read_wc_flags(cq), IBV_WC_IP_CSUM_OK);
+    EXPECT_EQ(ibv_wc_read_completion_ts(cq), 123456U);
+    ibv_end_poll(cq);
+}
+
+TEST_F(HeldLinkTest, SaysWhichFlowsItNeeds) {
+    EXPECT_EQ(link->flows_in_force, 1U);
+    auto flow = end.make_flow(end.qp.get(), to_mac(1));
+    EXPECT_EQ(link->flows_in_force, 2U);
+    flow.reset();
+    EXPECT_EQ(link->flows_in_force, 1U);
+}
+
+TEST_F(HeldLinkTest, MayRefuseAFlow) {
+    link->refuse_flows = ENOBUFS;
+    errno = 0;
+    EXPECT_EQ(end.make_flow(end.qp.get(), to_mac(1)), nullptr);
+    EXPECT_EQ(errno, ENOBUFS);
+    link->refuse_flows = 0;
+    EXPECT_NE(end.make_flow(end.qp.get(), to_mac(1)), nullptr);
+}
+
+TEST_F(HeldLinkTest, SaysWhatItLost) { EXPECT_EQ(end.drops().link, 5U); }
+
+}  // namespace
+}  // namespace pktverbs::testing

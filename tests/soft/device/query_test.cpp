@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a soft device says of itself, by the provider's table and by the inline functions of verbs.h.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <pktverbs/ipv6_address.hpp>
+
+#include "verbs_end.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+constexpr MacAddress::Bytes mac_bytes{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01};
+/// RFC 4291, appendix A: the bit for "universal" is flipped, ff:fe comes in between.
+constexpr std::uint8_t eui64[] = {0x00, 0x00, 0x5e, 0xff, 0xfe, 0x10, 0x00, 0x01};
+
+EndOptions with_mac() { return {.wire = {.mac = MacAddress{mac_bytes}, .mtu = 1500}}; }
+
+TEST(QueryDevice, GivesTheLimitsThatHold) {
+    VerbsEnd end;
+    ibv_device_attr attr;
+    ASSERT_EQ(end.verbs.query_device(end.context.get(), &attr), 0);
+    EXPECT_EQ(attr.phys_port_cnt, 1);
+    EXPECT_EQ(attr.max_qp, 1024);
+    EXPECT_EQ(attr.max_qp_wr, 32768);
+    EXPECT_EQ(attr.max_sge, 16);
+    EXPECT_EQ(attr.max_cqe, 1 << 20);
+    EXPECT_EQ(attr.max_mr, 1024);
+    EXPECT_EQ(attr.max_srq, 0);
+    EXPECT_TRUE(attr.device_cap_flags & IBV_DEVICE_MANAGED_FLOW_STEERING);
+    EXPECT_FALSE(attr.device_cap_flags & IBV_DEVICE_RAW_IP_CSUM);
+    EXPECT_STREQ(attr.fw_ver, "soft");
+}
+
+TEST(QueryDevice, GivesTheGuidOfItsMac) {
+    VerbsEnd end{with_mac()};
+    ibv_device_attr attr;
+    ASSERT_EQ(end.verbs.query_device(end.context.get(), &attr), 0);
+    EXPECT_EQ(std::memcmp(&attr.node_guid, eui64, sizeof eui64), 0);
+    EXPECT_EQ(attr.sys_image_guid, attr.node_guid);
+}
+
+TEST(QueryDeviceEx, SaysThatTimestampsAreNanoseconds) {
+    VerbsEnd end;
+    ibv_device_attr_ex attr;
+    ASSERT_EQ(ibv_query_device_ex(end.context.get(), nullptr, &attr), 0);
+    EXPECT_EQ(attr.completion_timestamp_mask, UINT64_MAX);
+    EXPECT_EQ(attr.hca_core_clock, 1'000'000U);
+    EXPECT_EQ(attr.raw_packet_caps, 0U);
+    EXPECT_EQ(attr.orig_attr.max_qp, 1024);
+    EXPECT_EQ(attr.phys_port_cnt_ex, 1U);
+}
+
+TEST(QueryDeviceEx, RefusesAnInputItDoesNotKnow) {
+    VerbsEnd end;
+    ibv_query_device_ex_input input{.comp_mask = 1};
+    ibv_device_attr_ex attr;
+    EXPECT_EQ(ibv_query_device_ex(end.context.get(), &input, &attr), EINVAL);
+    EXPECT_EQ(end.verbs.query_device_ex(end.context.get(), &input, &attr), EINVAL);
+}
+
+TEST(QueryDeviceEx, WritesNoMoreThanTheCallersStructure) {
+    VerbsEnd end;
+    ibv_device_attr_ex attr;
+    std::memset(&attr, 0x5a, sizeof attr);
+    const std::size_t size = offsetof(ibv_device_attr_ex, odp_caps);
+    ASSERT_EQ(verbs_get_ctx(end.context.get())->query_device_ex(end.context.get(), nullptr, &attr, size), 0);
+    EXPECT_EQ(attr.orig_attr.max_qp, 1024);
+    EXPECT_EQ(reinterpret_cast<const std::uint8_t*>(&attr)[size], 0x5a);
+}
+
+TEST(QueryPort, IsAnActiveEthernetPort) {
+    VerbsEnd end{with_mac()};
+    ibv_port_attr attr;
+    ASSERT_EQ(ibv_query_port(end.context.get(), 1, &attr), 0);
+    EXPECT_EQ(attr.state, IBV_PORT_ACTIVE);
+    EXPECT_EQ(attr.link_layer, IBV_LINK_LAYER_ETHERNET);
+    EXPECT_EQ(attr.active_mtu, IBV_MTU_1024);
+    EXPECT_EQ(attr.max_msg_sz, 1500U);
+    EXPECT_EQ(attr.gid_tbl_len, 1);
+    EXPECT_EQ(attr.phys_state, 5);
+}
+
+TEST(QueryPort, SaysTheMtuClassOfJumboFrames) {
+    VerbsEnd end;
+    ibv_port_attr attr;
+    ASSERT_EQ(end.verbs.query_port(end.context.get(), 1, &attr), 0);
+    EXPECT_EQ(attr.active_mtu, IBV_MTU_4096);
+}
+
+TEST(QueryPort, RefusesOtherPorts) {
+    VerbsEnd end;
+    ibv_port_attr attr;
+    for (const std::uint8_t port : std::initializer_list<std::uint8_t>{0, 2, 255}) {
+        EXPECT_EQ(ibv_query_port(end.context.get(), port, &attr), EINVAL);
+        EXPECT_EQ(end.verbs.query_port(end.context.get(), port, &attr), EINVAL);
+    }
+}
+
+TEST(QueryGid, IsTheLinkLocalAddressOfItsMac) {
+    VerbsEnd end{with_mac()};
+    ibv_gid gid;
+    ASSERT_EQ(end.verbs.query_gid(end.context.get(), 1, 0, &gid), 0);
+    const std::uint8_t prefix[8] = {0xfe, 0x80};
+    EXPECT_EQ(std::memcmp(gid.raw, prefix, 8), 0);
+    EXPECT_EQ(std::memcmp(gid.raw + 8, eui64, 8), 0);
+}
+
+TEST(QueryGid, RefusesOtherPortsAndIndexes) {
+    VerbsEnd end;
+    ibv_gid gid;
+    for (const auto& [port, index] : {std::pair{2, 0}, {0, 0}, {1, 1}, {1, -1}}) {
+        errno = 0;
+        EXPECT_EQ(end.verbs.query_gid(end.context.get(), static_cast<std::uint8_t>(port), index, &gid), -1);
+        EXPECT_EQ(errno, EINVAL);
+    }
+}
+
+TEST(QueryGid, DiffersBetweenOpens) {
+    VerbsEnd one;
+    VerbsEnd other;
+    ibv_gid gids[2];
+    ASSERT_EQ(one.verbs.query_gid(one.context.get(), 1, 0, &gids[0]), 0);
+    ASSERT_EQ(one.verbs.query_gid(other.context.get(), 1, 0, &gids[1]), 0);
+    EXPECT_NE(std::memcmp(&gids[0], &gids[1], sizeof(ibv_gid)), 0);
+}
+
+TEST(QueryQp, GivesBackHowItWasMade) {
+    VerbsEnd end{{.send_depth = 5, .signal_all = true}};
+    ibv_qp_attr attr;
+    ibv_qp_init_attr init;
+    ASSERT_EQ(end.verbs.query_qp(end.qp.get(), &attr, IBV_QP_STATE | IBV_QP_CAP, &init), 0);
+    EXPECT_EQ(attr.qp_state, IBV_QPS_RTS);
+    EXPECT_EQ(attr.port_num, 1);
+    EXPECT_EQ(attr.cap.max_send_wr, 8U);
+    EXPECT_EQ(init.cap.max_send_wr, 8U);
+    EXPECT_EQ(init.qp_type, IBV_QPT_RAW_PACKET);
+    EXPECT_EQ(init.send_cq, end.send_cq.get());
+    EXPECT_EQ(init.recv_cq, end.recv_cq.get());
+    EXPECT_EQ(init.sq_sig_all, 1);
+}
+
+// The inline functions of verbs.h look for their operation in our context: absent, or ours that refuses.
+
+#define EXPECT_UNSUPPORTED(pointer)   \
+    do {                              \
+        errno = 0;                    \
+        EXPECT_EQ(pointer, nullptr);  \
+        EXPECT_EQ(errno, EOPNOTSUPP); \
+    } while (false)
+
+TEST(NotModelled, CanBeCalledAllTheSame) {
+    VerbsEnd end;
+    ibv_context* const context = end.context.get();
+    EXPECT_UNSUPPORTED(ibv_alloc_mw(end.pd.get(), IBV_MW_TYPE_1));
+    ibv_td_init_attr td{};
+    EXPECT_UNSUPPORTED(ibv_alloc_td(context, &td));
+    ibv_wq_init_attr wq{};
+    EXPECT_UNSUPPORTED(ibv_create_wq(context, &wq));
+    ibv_rwq_ind_table_init_attr table{};
+    EXPECT_UNSUPPORTED(ibv_create_rwq_ind_table(context, &table));
+    ibv_xrcd_init_attr xrcd{};
+    EXPECT_UNSUPPORTED(ibv_open_xrcd(context, &xrcd));
+    ibv_counters_init_attr counters{};
+    EXPECT_UNSUPPORTED(ibv_create_counters(context, &counters));
+    ibv_alloc_dm_attr dm{};
+    EXPECT_UNSUPPORTED(ibv_alloc_dm(context, &dm));
+    ibv_parent_domain_init_attr parent{};
+    EXPECT_UNSUPPORTED(ibv_alloc_parent_domain(context, &parent));
+}
+
+TEST(NotModelled, GivesTheErrnoWhereNumbersAreReturned) {
+    VerbsEnd end;
+    ibv_qp_rate_limit_attr rate{};
+    EXPECT_EQ(ibv_modify_qp_rate_limit(end.qp.get(), &rate), EOPNOTSUPP);
+    ibv_modify_cq_attr moderation{};
+    EXPECT_EQ(ibv_modify_cq(end.recv_cq.get(), &moderation), EOPNOTSUPP);
+    ibv_values_ex values{};
+    EXPECT_EQ(ibv_query_rt_values_ex(end.context.get(), &values), EOPNOTSUPP);
+    EXPECT_EQ(ibv_advise_mr(end.pd.get(), IBV_ADVISE_MR_ADVICE_PREFETCH, 0, nullptr, 0), EOPNOTSUPP);
+
+    ibv_srq srq{};
+    srq.context = end.context.get();
+    ibv_recv_wr* bad = nullptr;
+    EXPECT_EQ(ibv_post_srq_recv(&srq, nullptr, &bad), EOPNOTSUPP);
+    ibv_mw window{};
+    window.context = end.context.get();
+    window.type = IBV_MW_TYPE_1;
+    ibv_mw_bind bind{};
+    EXPECT_EQ(end.context->ops.bind_mw(end.qp.get(), &window, &bind), EOPNOTSUPP);
+    EXPECT_EQ(ibv_dealloc_mw(&window), EOPNOTSUPP);
+}
+
+TEST(NotModelled, IsACompletionQueueThatStampsForeignClocks) {
+    VerbsEnd end;
+    ibv_cq_init_attr_ex attr{};
+    attr.cqe = 16;
+    attr.wc_flags = IBV_WC_EX_WITH_TM_INFO;
+    EXPECT_UNSUPPORTED(ibv_create_cq_ex(end.context.get(), &attr));
+    attr.wc_flags = IBV_WC_EX_WITH_CVLAN;
+    EXPECT_UNSUPPORTED(ibv_create_cq_ex(end.context.get(), &attr));
+}
+
+TEST(Inline, CreatesAndDestroysFlows) {
+    VerbsEnd end{{.all_default = false}};
+    ibv_flow* const flow =
+        to_mac(1).with_block([&](ibv_flow_attr& attr) { return ibv_create_flow(end.qp.get(), &attr); });
+    ASSERT_NE(flow, nullptr);
+    EXPECT_EQ(flow->context, end.context.get());
+    EXPECT_EQ(ibv_destroy_flow(flow), 0);
+}
+
+}  // namespace
+}  // namespace pktverbs::testing

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many threads at once: nothing locks up, nothing is lost without being counted. To be run under
+// ThreadSanitizer too (PKTVERBS_SANITIZE=thread).
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+#include "verbs_end.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+/// Runs `body` again and again on a thread of its own until it goes out of scope.
+class Background {
+public:
+    template <class Body>
+    explicit Background(Body body)
+        : thread_{[this, body]() mutable {
+              while (!stop_) body();
+          }} {}
+    ~Background() {
+        stop_ = true;
+        thread_.join();
+    }
+
+private:
+    std::atomic<bool> stop_{false};
+    std::thread thread_;
+};
+
+void send_all(VerbsEnd& end, std::uint32_t frames) {
+    for (std::uint32_t sent = 0; sent < frames;) {
+        if (end.post_send(sent, {end.sge(60000, 60)}) == 0)
+            ++sent;
+        else
+            for (const ibv_wc& wc : poll_all(end.send_cq)) EXPECT_EQ(wc.status, IBV_WC_SUCCESS);
+    }
+}
+
+void drain(VerbsEnd& end, std::uint64_t& got) {
+    for (const ibv_wc& wc : poll_all(end.recv_cq)) {
+        EXPECT_EQ(wc.status, IBV_WC_SUCCESS);
+        ++got;
+        EXPECT_EQ(end.post_recv(wc.wr_id, {end.sge(2048 * wc.wr_id, 2048)}), 0);
+    }
+}
+
+TEST(Threads, LoseNothingUncounted) {
+    constexpr std::uint32_t frames = 20000;
+    Wire wire{"w"};
+    VerbsEnd ends[2];
+    std::uint64_t got[2] = {};
+    for (VerbsEnd& end : ends) {
+        end.fill(16);
+        end.put(60000, frame_to(1));
+    }
+    {
+        std::thread senders[2];
+        for (int i = 0; i < 2; ++i) senders[i] = std::thread{send_all, std::ref(ends[i]), frames};
+        const Background flows{[&] {
+            for (VerbsEnd& end : ends) {
+                const auto dropping = end.make_flow(end.qp.get(), to_mac(1).add(drop_spec()));
+                const auto other = end.make_flow(end.qp.get(), to_mac(2));
+                EXPECT_NE(other, nullptr);
+            }
+        }};
+        const Background poller{[&] {
+            for (int i = 0; i < 2; ++i) drain(ends[i], got[i]);
+        }};
+        const Background reader{[&] { state_of(ends[0].qp.get()), ends[1].drops(), wire.counters(); }};
+        for (std::thread& sender : senders) sender.join();
+    }
+    for (int i = 0; i < 2; ++i) {
+        drain(ends[i], got[i]);
+        EXPECT_EQ(got[i] + ends[i].drops().total(), frames);
+        EXPECT_EQ(ends[i].drops().out_of_buffer + ends[i].drops().by_rule, ends[i].drops().total());
+    }
+    EXPECT_EQ(wire.counters().sent, 2 * frames);
+    EXPECT_EQ(wire.counters().delivered, 2 * frames);
+}
+
+TEST(Threads, MayPostToOneQueuePairTogether) {
+    VerbsEnd end{{.send_depth = 64}};
+    Wire wire{"w"};
+    std::thread senders[2];
+    for (std::thread& sender : senders) sender = std::thread{send_all, std::ref(end), 5000};
+    for (std::thread& sender : senders) sender.join();
+    EXPECT_EQ(wire.counters().sent, 10000U);
+}
+
+TEST(Threads, MayRegisterMemoryWhileFramesArrive) {
+    VerbsEnd end;
+    VerbsEnd peer;
+    std::vector<std::uint8_t> memory(4096);
+    std::thread sender{send_all, std::ref(peer), 10000};
+    {
+        const Background other{[&] {
+            const verbs::MrHandle mr{end.verbs.reg_mr(end.pd.get(), memory.data(), 4096, 0), {&end.verbs}};
+            EXPECT_NE(mr, nullptr);
+        }};
+        // Each region is gone by the time the next one may have its place.
+        for (int i = 0; i < 300; ++i) {
+            const verbs::MrHandle mr{
+                end.verbs.reg_mr(end.pd.get(), memory.data(), memory.size(), IBV_ACCESS_LOCAL_WRITE), {&end.verbs}};
+            EXPECT_EQ(end.post_recv(1, {{reinterpret_cast<std::uint64_t>(memory.data()), 2048, mr->lkey}}), 0);
+            if (i % 3 == 0) continue;
+            EXPECT_EQ(step(end.qp.get(), IBV_QPS_ERR), 0);
+            EXPECT_EQ(step(end.qp.get(), IBV_QPS_RESET), 0);
+            bring_to(end.qp.get(), IBV_QPS_RTS);
+        }
+    }
+    sender.join();
+}
+
+TEST(Threads, MayResetAQueuePairUnderTraffic) {
+    VerbsEnd end;
+    VerbsEnd peer;
+    {
+        const Background sender{[&] {
+            peer.post_send(1, {peer.sge(0, 60)});
+            poll_all(peer.send_cq);
+        }};
+        const Background poller{[&] { poll_all(end.recv_cq), poll_all(end.send_cq); }};
+        for (int i = 0; i < 300; ++i) {
+            end.fill(16);
+            end.post_send(1, {end.sge(0, 60)});
+            ASSERT_EQ(step(end.qp.get(), i % 2 ? IBV_QPS_ERR : IBV_QPS_SQD), 0);
+            ASSERT_EQ(step(end.qp.get(), IBV_QPS_RESET), 0);
+            bring_to(end.qp.get(), IBV_QPS_RTS);
+        }
+    }
+    poll_all(end.recv_cq);
+    end.fill(16);
+    ASSERT_EQ(step(end.qp.get(), IBV_QPS_ERR), 0);
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 16U);
+}
+
+TEST(Threads, MayDestroyAQueuePairUnderTraffic) {
+    VerbsEnd end{{.all_default = false}};
+    VerbsEnd peer;
+    const Background sender{[&] {
+        peer.post_send(1, {peer.sge(0, 60)});
+        poll_all(peer.send_cq);
+    }};
+    const Background poller{[&] { poll_all(end.recv_cq); }};
+    for (int i = 0; i < 300; ++i) {
+        const auto qp = end.make_qp();
+        end.fill(16, qp.get());
+        const auto flow = end.make_flow(qp.get(), FlowAttr{IBV_FLOW_ATTR_ALL_DEFAULT});
+        EXPECT_NE(flow, nullptr);
+    }
+}
+
+TEST(Threads, MayCloseADeviceWhileTheOtherEndSends) {
+    VerbsEnd peer;
+    const Background sender{[&] {
+        peer.post_send(1, {peer.sge(0, 60)});
+        poll_all(peer.send_cq);
+    }};
+    const Background switcher{[wire = Wire{"w"}]() mutable {
+        wire.set_link(false);
+        wire.set_link(true);
+    }};
+    for (int i = 0; i < 100; ++i) {
+        VerbsEnd end;
+        end.fill(16);
+        poll_all(end.recv_cq);
+    }
+}
+
+/// Whoever polls an extended queue may post from within, while another thread resets the queue pair.
+TEST(Threads, DoNotLockUpBetweenPollingAndReset) {
+    VerbsEnd end{{.all_default = false}};
+    ibv_cq_init_attr_ex init{};
+    init.cqe = 64;
+    ibv_cq_ex* const cq = ibv_create_cq_ex(end.context.get(), &init);
+    const verbs::CqHandle owned{ibv_cq_ex_to_cq(cq), {&end.verbs}};
+    ibv_qp_init_attr made{};
+    made.send_cq = made.recv_cq = owned.get();
+    made.cap = {16, 16, 1, 1, 0};
+    made.qp_type = IBV_QPT_RAW_PACKET;
+    const verbs::QpHandle qp{end.verbs.create_qp(end.pd.get(), &made), {&end.verbs}};
+    bring_to(qp.get(), IBV_QPS_RTS);
+    ASSERT_EQ(end.post_send(1, {end.sge(0, 60)}, IBV_SEND_SIGNALED, qp.get()), 0);
+    ibv_poll_cq_attr attr{};
+    ASSERT_EQ(ibv_start_poll(cq, &attr), 0);
+    std::thread resetter{[&] { EXPECT_EQ(step(qp.get(), IBV_QPS_RESET), 0); }};
+    while (end.post_send(2, {end.sge(0, 60)}, 0, qp.get()) != EINVAL) std::this_thread::yield();
+    EXPECT_EQ(ibv_wc_read_qp_num(cq), qp->qp_num);
+    ibv_end_poll(cq);
+    resetter.join();
+    EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);
+}
+
+TEST(Threads, MayDestroyACompletionQueueWhileOthersWait) {
+    VerbsEnd end;
+    set_blocking(end.channel->fd, true);
+    std::atomic<bool> stop{false};
+    std::thread waiter{[&] {
+        while (!stop) {
+            ibv_cq* cq = nullptr;
+            void* context = nullptr;
+            ASSERT_EQ(end.verbs.get_cq_event(end.channel.get(), &cq, &context), 0);
+            end.verbs.ack_cq_events(cq, 1);
+        }
+    }};
+    const auto send_on = [&](ibv_cq* cq) {
+        ibv_qp_init_attr made{};
+        made.send_cq = made.recv_cq = cq;
+        made.cap = {4, 4, 1, 1, 0};
+        made.qp_type = IBV_QPT_RAW_PACKET;
+        const verbs::QpHandle qp{end.verbs.create_qp(end.pd.get(), &made), {&end.verbs}};
+        bring_to(qp.get(), IBV_QPS_RTS);
+        ASSERT_EQ(ibv_req_notify_cq(cq, 0), 0);
+        ASSERT_EQ(end.post_send(1, {end.sge(0, 60)}, IBV_SEND_SIGNALED, qp.get()), 0);
+    };
+    for (int i = 0; i < 300; ++i) send_on(end.make_cq(4, end.channel.get()).get());
+    stop = true;
+    send_on(end.recv_cq.get());
+    waiter.join();
+}
+
+}  // namespace
+}  // namespace pktverbs::testing
