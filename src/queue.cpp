@@ -57,17 +57,20 @@ void Queue::recover() {
                             [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE); });
     };
     step(IBV_QPS_ERR, "bring a queue pair to ERR");
+    state.in_error = true;  // until all steps are done: a receiver must not wait for a queue pair that does not receive
     // Everything posted completes now, as flushed if nothing else. Frames that had come whole are kept for recv.
     const Deadline deadline{std::chrono::seconds{1}};
-    while (state.posted != 0 || state.in_flight != 0) {
+    for (;;) {
         state.saved.append(poll_recv(state.limits.recv_packets));
         reclaim();
+        if (state.posted == 0 && !completion_due()) break;
         if (deadline.passed()) verbs::throw_error(ETIMEDOUT, state.core.action("poll_cq", "flush a queue pair"));
     }
     step(IBV_QPS_RESET, "reset a queue pair");
+    if (state.newest_in_flight) retire(*state.newest_in_flight, true);  // sent, but not to be told of
+    start();
     state.in_error = false;
     state.error = 0;
-    start();
 }
 
 Stats Queue::stats() const noexcept {

@@ -48,6 +48,14 @@ void Queue::retire(SendPkt& newest, bool ok) noexcept {
     put_free(first, &newest, count);
 }
 
+/// Whether what is in flight will tell when it is done. The packets behind the last signalled one won't: there are some
+/// only when the device took the start of a list and refused its end.
+bool Queue::completion_due() const noexcept {
+    for (const SendPkt* pkt = state_->oldest_in_flight; pkt; pkt = pkt->next())
+        if ((pkt->wr_.send_flags & IBV_SEND_SIGNALED) != 0) return true;
+    return false;
+}
+
 void Queue::reclaim() noexcept {
     State& state = *state_;
     if (!state.send_cq) return;
@@ -108,7 +116,7 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept {
             return false;
         }
         if (done()) return true;
-        if (state.error != 0) return false;
+        if (state.error != 0 || !completion_due()) return false;
         timespec left;
         pollfd waiting{state.send_channel->fd, POLLIN, 0};
         const int ready = ppoll(&waiting, 1, deadline.left(left), nullptr);
