@@ -90,6 +90,8 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
         list.push_back(pkt);
     }
     ibv_end_poll(cq);
+    if (result != ENOENT) [[unlikely]]
+        state.error = result;
     state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return got;
