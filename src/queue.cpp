@@ -16,7 +16,7 @@ Queue::Queue(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {
 Queue::~Queue() = default;
 
 bool Queue::in_error() const noexcept { return state_->in_error; }
-int Queue::error() const noexcept { return state_->error; }
+int Queue::error() const noexcept { return state_->error != 0 ? state_->error : state_->send_error; }
 const Limits& Queue::limits() const noexcept { return state_->limits; }
 ibv_qp* Queue::raw() noexcept { return state_->qp.get(); }
 ibv_cq* Queue::raw_recv_cq() noexcept { return state_->recv_cq.get(); }
@@ -71,6 +71,7 @@ void Queue::recover() {
     start();
     state.in_error = false;
     state.error = 0;
+    state.send_error = 0;
 }
 
 Stats Queue::stats() const noexcept {

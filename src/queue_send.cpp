@@ -63,7 +63,7 @@ void Queue::reclaim() noexcept {
     for (;;) {
         const int got = ibv_poll_cq(state.send_cq.get(), static_cast<int>(wcs.size()), wcs.data());
         if (got < 0) [[unlikely]]
-            state.error = -got;
+            state.send_error = -got;
         for (int i = 0; i < got; ++i) {
             const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
             const bool ok = wc.status == IBV_WC_SUCCESS;
@@ -108,21 +108,21 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept {
                                                                            : std::chrono::nanoseconds::zero()};
     while (state.wait_mode != WaitMode::block && !spin_end.passed()) {
         if (done()) return true;
-        if (deadline.passed()) return false;
+        if (deadline.passed() || state.send_error != 0 || !completion_due()) return false;
     }
     for (;;) {
         if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0) {
-            state.error = result < 0 ? -result : result;
+            state.send_error = result < 0 ? -result : result;
             return false;
         }
         if (done()) return true;
-        if (state.error != 0 || !completion_due()) return false;
+        if (state.send_error != 0 || !completion_due()) return false;
         timespec left;
         pollfd waiting{state.send_channel->fd, POLLIN, 0};
         const int ready = ppoll(&waiting, 1, deadline.left(left), nullptr);
         if (ready == 0) return done();
         if (ready < 0 && errno != EINTR) {
-            state.error = errno;
+            state.send_error = errno;
             return false;
         }
         ibv_cq* cq = nullptr;

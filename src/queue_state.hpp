@@ -36,7 +36,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
     std::atomic<bool> in_error{false};
-    std::atomic<int> error{0};
+    std::atomic<int> error{0};  ///< of the device when it was polled, armed or waited for, receiving
+    std::atomic<int> send_error{0};  ///< and sending
     bool closed = false;
 
     FileDescriptor wake;  ///< an eventfd, for stop requests

@@ -51,7 +51,8 @@ public:
 
     /// The queue pair is in the error state: it neither receives nor sends until recover().
     bool in_error() const noexcept;
-    /// The errno of the last device error (Outcome::device_error), or 0.
+    /// The errno with which the device refused to poll, arm or wait (Outcome::device_error, or a flush that gave up
+    /// early), or 0. Stays until recover(), and until then the side that it happened on does not wait.
     int error() const noexcept;
     /// Brings a queue pair in error back to work: collects what is still to complete, resets it and posts
     /// every packet that is not held in a list. Installed flows stay. No other thread may use this queue meanwhile.
