@@ -55,8 +55,10 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 
 }  // namespace
 
-Core::Core(Device device_opened, const Options& options)
-    : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+
+// The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
+Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
     if (!wake_fd) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
     check(options, device.name);
     const verbs::Provider& provider = *device.provider;
@@ -135,9 +137,9 @@ Core::~Core() { close(); }
 void Core::close() noexcept {
     slots.clear();
     if (flows) flows->close();
-    for (const auto& queue : queues) {
-        queue->state_->close();
-        queue->state_->closed = true;
+    for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
+        (*queue)->state_->close();
+        (*queue)->state_->closed = true;
     }
     pd.reset();
     context.reset();

@@ -80,6 +80,7 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
 private:
+    explicit Core(Device device_opened);
     void make_event_loop_fd();
 
     verbs::DeviceDrops drops_before_;

@@ -16,7 +16,7 @@ Queue::Queue(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {
 Queue::~Queue() = default;
 
 bool Queue::in_error() const noexcept { return state_->in_error; }
-int Queue::error() const noexcept { return state_->error; }
+int Queue::error() const noexcept { return state_->error != 0 ? state_->error : state_->send_error; }
 const Limits& Queue::limits() const noexcept { return state_->limits; }
 ibv_qp* Queue::raw() noexcept { return state_->qp.get(); }
 ibv_cq* Queue::raw_recv_cq() noexcept { return state_->recv_cq.get(); }
@@ -57,17 +57,21 @@ void Queue::recover() {
                             [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE); });
     };
     step(IBV_QPS_ERR, "bring a queue pair to ERR");
+    state.in_error = true;  // until all steps are done: a receiver must not wait for a queue pair that does not receive
     // Everything posted completes now, as flushed if nothing else. Frames that had come whole are kept for recv.
     const Deadline deadline{std::chrono::seconds{1}};
-    while (state.posted != 0 || state.in_flight != 0) {
+    for (;;) {
         state.saved.append(poll_recv(state.limits.recv_packets));
         reclaim();
+        if (state.posted == 0 && !completion_due()) break;
         if (deadline.passed()) verbs::throw_error(ETIMEDOUT, state.core.action("poll_cq", "flush a queue pair"));
     }
     step(IBV_QPS_RESET, "reset a queue pair");
+    if (state.newest_in_flight) retire(*state.newest_in_flight, true);  // sent, but not to be told of
+    start();
     state.in_error = false;
     state.error = 0;
-    start();
+    state.send_error = 0;
 }
 
 Stats Queue::stats() const noexcept {

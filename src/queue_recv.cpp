@@ -81,6 +81,8 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
         list.link(&pkt, &pkt, 1);
     }
     ibv_end_poll(cq);
+    if (result != ENOENT) [[unlikely]]
+        state.error = result;
     state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return got;
@@ -129,8 +131,11 @@ RecvList Queue::poll_recv(std::uint32_t most) noexcept {
 
 RecvList Queue::next_list() noexcept {
     State& state = *state_;
-    if (!state.saved.empty()) [[unlikely]]
-        return std::move(state.saved);
+    if (!state.saved.empty()) [[unlikely]] {
+        RecvList list = state.saved.pop_front();
+        while (!state.saved.empty() && list.size() < state.limits.max_batch) list.append(state.saved.pop_front());
+        return list;
+    }
     // One call never takes all from the NIC: half of what is there, unless the user said how many.
     const std::uint32_t posted = state.posted.load(std::memory_order_relaxed);
     return poll_recv(state.default_batch ? std::max(posted / 2, 1U) : state.limits.max_batch);

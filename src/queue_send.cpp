@@ -50,6 +50,14 @@ void Queue::retire(SendPkt& newest, bool ok) noexcept {
     put_free(first, &newest, count);
 }
 
+/// Whether what is in flight will tell when it is done. The packets behind the last signalled one won't: there are some
+/// only when the device took the start of a list and refused its end.
+bool Queue::completion_due() const noexcept {
+    for (const SendPkt* pkt = state_->oldest_in_flight; pkt; pkt = pkt->next())
+        if ((pkt->wr_.send_flags & IBV_SEND_SIGNALED) != 0) return true;
+    return false;
+}
+
 void Queue::reclaim() noexcept {
     State& state = *state_;
     if (!state.send_cq) return;
@@ -57,7 +65,7 @@ void Queue::reclaim() noexcept {
     for (;;) {
         const int got = ibv_poll_cq(state.send_cq.get(), static_cast<int>(wcs.size()), wcs.data());
         if (got < 0) [[unlikely]]
-            state.error = -got;
+            state.send_error = -got;
         for (int i = 0; i < got; ++i) {
             const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
             const bool ok = wc.status == IBV_WC_SUCCESS;
@@ -112,21 +120,21 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept {
                                                                            : std::chrono::nanoseconds::zero()};
     while (state.wait_mode != WaitMode::block && !spin_end.passed()) {
         if (done()) return true;
-        if (deadline.passed()) return false;
+        if (deadline.passed() || state.send_error != 0 || !completion_due()) return false;
     }
     for (;;) {
         if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0) {
-            state.error = result < 0 ? -result : result;
+            state.send_error = result < 0 ? -result : result;
             return false;
         }
         if (done()) return true;
-        if (state.error != 0) return false;
+        if (state.send_error != 0 || !completion_due()) return false;
         timespec left;
         pollfd waiting{state.send_channel->fd, POLLIN, 0};
         const int ready = ppoll(&waiting, 1, deadline.left(left), nullptr);
         if (ready == 0) return done();
         if (ready < 0 && errno != EINTR) {
-            state.error = errno;
+            state.send_error = errno;
             return false;
         }
         ibv_cq* cq = nullptr;

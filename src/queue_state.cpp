@@ -210,13 +210,13 @@ void Queue::State::close() noexcept {
     // Destroying a completion queue waits for its events to be acknowledged.
     if (recv_events != 0) provider.ack_cq_events(recv_cq.get(), std::exchange(recv_events, 0));
     if (send_events != 0) provider.ack_cq_events(send_cq.get(), std::exchange(send_events, 0));
-    recv_cq.reset();
+    send_mr.reset();
     send_cq.reset();
-    recv_cq_ex = nullptr;
-    recv_channel.reset();
     send_channel.reset();
     recv_mr.reset();
-    send_mr.reset();
+    recv_cq.reset();
+    recv_cq_ex = nullptr;
+    recv_channel.reset();
     // Ours already: nothing to give back to.
     saved.forget();
 }

@@ -36,22 +36,23 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
     std::atomic<bool> in_error{false};
-    std::atomic<int> error{0};
+    std::atomic<int> error{0};  ///< of the device when it was polled, armed or waited for, receiving
+    std::atomic<int> send_error{0};  ///< and sending
     bool closed = false;
 
-    Memory recv_packets;
-    Memory recv_buffers;
-    Memory send_packets;
-    Memory send_buffers;
-    verbs::MrHandle recv_mr;
-    verbs::MrHandle send_mr;
+    FileDescriptor wake;  ///< an eventfd, for stop requests
     verbs::CompChannelHandle recv_channel;
-    verbs::CompChannelHandle send_channel;
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
+    Memory recv_buffers;
+    verbs::MrHandle recv_mr;
+    Memory recv_packets;
+    verbs::CompChannelHandle send_channel;
     verbs::CqHandle send_cq;
+    Memory send_buffers;
+    verbs::MrHandle send_mr;
+    Memory send_packets;
     verbs::QpHandle qp;
-    FileDescriptor wake;  ///< an eventfd, for stop requests
 
     // Receiving: one thread, but for what is atomic or under the mutex.
     Side recv_side{"receive"};

@@ -38,18 +38,21 @@ public:
 
     /// Up to `count` free packets to fill; fewer, or none, if the others are still in flight. Never waits.
     SendList acquire(std::size_t count) noexcept;
-    /// Waits until it has all of `count` (no more than there are), or `timeout` has passed.
+    /// Waits until it has all of `count` (no more than there are), or `timeout` has passed; not for packets
+    /// that are in lists: only the caller's own thread can bring those back.
     SendList acquire(std::size_t count, std::chrono::nanoseconds timeout) noexcept;
     /// Posts the whole list with one doorbell. What could not be posted comes back, first the packet that was
     /// refused, with the reason in SendList::error(): EMSGSIZE for a packet shorter than an Ethernet
     /// header, EINVAL for packets of another queue, or what the device said.
     SendList send(SendList packets) noexcept;
-    /// Waits until no packet is in flight. False if `timeout` passed first.
+    /// Waits until no packet is in flight. False if `timeout` passed first, or if the device took only the start of
+    /// a list: then it tells about that with the next send, or never.
     bool flush(std::chrono::nanoseconds timeout) noexcept;
 
     /// The queue pair is in the error state: it neither receives nor sends until recover().
     bool in_error() const noexcept;
-    /// The errno of the last device error (Outcome::device_error), or 0.
+    /// The errno with which the device refused to poll, arm or wait (Outcome::device_error, or a flush that gave up
+    /// early), or 0. Stays until recover(), and until then the side that it happened on does not wait.
     int error() const noexcept;
     /// Brings a queue pair in error back to work: collects what is still to complete, resets it and posts
     /// every packet that is not held in a list. Installed flows stay. No other thread may use this queue meanwhile.
@@ -92,6 +95,7 @@ private:
 
     void reclaim() noexcept;
     void retire(SendPkt& newest, bool ok) noexcept;
+    bool completion_due() const noexcept;
     void put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept;
     template <class Done>
     bool wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept;
