@@ -22,10 +22,10 @@ std::string_view state_name(ibv_port_state state) {
 
 /// From the default GID: fe80::/64 and the modified EUI-64 of the MAC address.
 std::string mac_name(const ibv_gid& gid) {
-    const auto* raw = gid.raw;
-    if (raw[0] != 0xfe || raw[1] != 0x80 || raw[11] != 0xff || raw[12] != 0xfe) return "-";
-    const auto first = static_cast<std::uint8_t>(raw[8] ^ 2);
-    return pktverbs::MacAddress{{first, raw[9], raw[10], raw[13], raw[14], raw[15]}}.to_string();
+    pktverbs::Ipv6Address::Bytes bytes;
+    std::copy_n(gid.raw, bytes.size(), bytes.begin());
+    const auto mac = pktverbs::Ipv6Address{bytes}.link_local_mac();
+    return mac ? mac->to_string() : "-";
 }
 
 /// What the kernel says of the interface; without one, the port's width times its speed (the kernel's enum
@@ -89,8 +89,7 @@ void print_line(const pktverbs::Device& device) try {
     verbs::check_result({"query_port", "query the port of", device.name},
                         [&] { return provider.query_port(context.get(), device.port, &port); });
     ibv_gid gid{};
-    verbs::check_result({"query_gid", "query the GID of", device.name},
-                        [&] { return provider.query_gid(context.get(), device.port, 0, &gid); });
+    provider.query_gid(context.get(), device.port, 0, &gid);  // a port without RoCE has none
     fmt::print("{:<16} {:<10} {:<17} {:<6} {:>5} {:>9} {:>6} {:>6} {:>8} {:>4}  {}\n", device.name,
                device.interface.empty() ? "-" : device.interface, mac_name(gid), state_name(port.state),
                device.mtu == 0 ? "-" : std::to_string(device.mtu), speed_name(device.interface, port), attr.max_qp,

@@ -86,7 +86,7 @@ private:
     void print(const std::string& rates) const {
         const auto drops = ctx_.stats().drops;
         fmt::print("{}, missing {}, reordered {}, duplicated {}, dropped by NIC {}", rates, tracker_.missing(),
-                   tracker_.reordered(), tracker_.duplicated(), drops.out_of_buffer + drops.not_ready + drops.link);
+                   tracker_.reordered(), tracker_.duplicated(), drops.lost());
         if (tracker_.restarts() > 0) fmt::print(", sender started anew {} times", tracker_.restarts());
         if (foreign_ > 0) fmt::print(", not from pktgen {}", foreign_);
         fmt::print("\n");

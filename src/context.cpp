@@ -2,6 +2,7 @@
 #include <pktverbs/context.hpp>
 
 #include <fmt/format.h>
+#include <pktverbs/find_device.hpp>
 
 #include <cerrno>
 #include <system_error>
@@ -44,12 +45,12 @@ SendList Context::send(SendList packets) noexcept {
     return (ours ? *queue : *core_->queues.front()).send(std::move(packets));
 }
 
-bool Context::flush(std::chrono::nanoseconds timeout) noexcept {
+bool Context::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
     const auto start = std::chrono::steady_clock::now();
     bool done = true;
     for (const auto& queue : core_->queues) {
         const auto spent = std::chrono::steady_clock::now() - start;
-        done &= queue->flush(timeout == forever ? forever : timeout - spent);
+        done &= queue->flush(timeout == forever ? forever : timeout - spent, stop);
     }
     return done;
 }
@@ -67,7 +68,20 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue
     const auto at = core_->slots.find(slot);
     // The same again would be refused as a duplicate of itself.
     if (at != core_->slots.end() && at->second.rule == rule && at->second.queue == queue) return;
-    Flow flow = install(rule, queue);
+    Flow flow;
+    try {
+        flow = install(rule, queue);
+    } catch (const std::system_error& error) {
+        if (error.code().value() != EEXIST || at == core_->slots.end()) throw;
+        // mlx5 takes no two rules that differ only in what they do: this one has to come after the old one has gone.
+        at->second.flow.remove();
+        try {
+            flow = install(rule, queue);
+        } catch (...) {
+            at->second.flow = install(at->second.rule, at->second.queue);
+            throw;
+        }
+    }
     core_->slots.insert_or_assign(slot, Core::Slot{rule, queue, std::move(flow)});
 }
 
@@ -107,6 +121,13 @@ ibv_port_attr Context::port() const {
         return core_->device.provider->query_port(core_->context.get(), core_->device.port, &port);
     });
     return port;
+}
+
+ibv_device_attr Context::attributes() const {
+    ibv_device_attr attr{};
+    verbs::check_result(core_->action("query_device", "query"),
+                        [&] { return core_->device.provider->query_device(core_->context.get(), &attr); });
+    return attr;
 }
 
 ibv_context* Context::raw() noexcept { return core_->context.get(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <ranges>
 #include <string>
 #include <system_error>
 
@@ -41,12 +43,9 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
     for (int i = 0; i < gid_count; ++i) {
         ibv_gid gid{};
         if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
-        const std::uint8_t* raw = gid.raw;
-        const MacAddress mac{
-            MacAddress::Bytes{static_cast<std::uint8_t>(raw[8] ^ 0x02), raw[9], raw[10], raw[13], raw[14], raw[15]}};
         Ipv6Address::Bytes bytes;
-        std::copy_n(raw, bytes.size(), bytes.begin());
-        if (Ipv6Address::link_local(mac) == Ipv6Address{bytes}) return mac;
+        std::copy_n(gid.raw, bytes.size(), bytes.begin());
+        if (const auto mac = Ipv6Address{bytes}.link_local_mac()) return *mac;
     }
     std::string text;
     std::ifstream{"/sys/class/net/" + device.interface + "/address"} >> text;
@@ -54,6 +53,11 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 }
 
 }  // namespace
+
+void set_non_blocking(int fd, const verbs::Action& action) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) verbs::throw_error(errno, action);
+}
 
 Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
@@ -66,6 +70,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         verbs::check_pointer(action("open_device", "open"), [&] { return provider.open_device(device.handle.get()); }),
         {&provider}};
 
+    set_non_blocking(context->async_fd, action("fcntl", "make the event descriptor non-blocking of"));
     drops_before_ = drops();
 
     ibv_device_attr_ex extended{};
@@ -99,13 +104,20 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     flows = std::make_shared<FlowRegistry>(device, limits.mac);
     for (std::uint32_t i = 0; i < options.queues; ++i) {
         queues.push_back(
-            std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz)}});
+            std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
         queues.back()->start();
         queue_pointers.push_back(queues.back().get());
     }
     limits = queues.front()->limits();
-    limits.buffer_bytes *= queues.size();
-    pollfds.resize(queues.size() + 1);
+    // With "as many as the device can", later queues may have got less.
+    for (const auto& queue : queues | std::views::drop(1)) {
+        limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);
+        limits.send_packets = std::min(limits.send_packets, queue->limits().send_packets);
+        limits.recv_depth = std::min(limits.recv_depth, queue->limits().recv_depth);
+        limits.send_depth = std::min(limits.send_depth, queue->limits().send_depth);
+        limits.buffer_bytes += queue->limits().buffer_bytes;
+    }
+    pollfds.resize(queues.size() + 2);
     if (queues.size() > 1 && limits.recv_packets != 0) make_event_loop_fd();
 }
 
@@ -129,17 +141,19 @@ verbs::DeviceDrops Core::drops() const noexcept {
             .by_rule = now.by_rule - before.by_rule,
             .not_ready = now.not_ready - before.not_ready,
             .oversize = now.oversize - before.oversize,
-            .link = now.link - before.link};
+            .link = now.link - before.link,
+            .unsent = now.unsent - before.unsent};
 }
 
 Core::~Core() { close(); }
 
 void Core::close() noexcept {
+    // From here on packets that come back are only counted; those that are being posted are waited for.
+    for (const auto& queue : queues) queue->state_->shut();
     slots.clear();
     if (flows) flows->close();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();
-        (*queue)->state_->closed = true;
     }
     pd.reset();
     context.reset();
@@ -152,10 +166,10 @@ std::uint32_t Core::held() const noexcept {
 }
 
 void Core::release(Core* core) noexcept {
-    const std::uint32_t held = core->held();
-    core->held_after_close_ = held;
     core->close();
-    if (held == 0) delete core;
+    // Lists may be ending on other threads: what has come back since close() is in the number already, as a debt.
+    const std::uint32_t held = core->held();
+    if (core->held_after_close_.fetch_add(held) + held == 0) delete core;
 }
 
 void Core::packets_returned(std::uint32_t count) noexcept {

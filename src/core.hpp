@@ -21,11 +21,14 @@
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
-#include "file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pktverbs {
 
 class FlowRegistry;
+
+/// Reading events from `fd` gives EAGAIN when there are none. Throws std::system_error.
+void set_non_blocking(int fd, const verbs::Action& action);
 
 class Core {
 public:
@@ -39,12 +42,14 @@ public:
     /// After that: `count` packets of lists have come back.
     void packets_returned(std::uint32_t count) noexcept;
 
-    /// Takes everything down but the packets' memory. Twice is harmless.
+    /// Takes everything down but the packets' memory, once no thread is giving back packets. Twice is harmless.
     void close() noexcept;
+    /// Takes the device's asynchronous events, marks the queues that they are about, and wakes whoever waits.
+    void take_device_events() noexcept;
     std::uint32_t held() const noexcept;
 
     /// Waits until one of `queues` has packets or news, looking at them in turn from number `next`, which moves on.
-    /// `fds` has room for one more than there are queues; `wake` is an eventfd of the caller's.
+    /// `fds` has room for two more than there are queues; `wake` is an eventfd of the caller's.
     static RecvList wait(std::span<Queue* const> queues, std::size_t& next, std::span<pollfd> fds, int wake,
                          std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept;
 

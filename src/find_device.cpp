@@ -2,6 +2,8 @@
 // Finding devices: what a device string means. The one place where hardware and soft devices meet.
 #include "find_device.hpp"
 
+#include <pktverbs/find_device.hpp>
+
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <net/if_arp.h>

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/verbs/device.hpp>
+#include <pktverbs/find_device.hpp>
 
 #include "verbs/discovery.hpp"
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include <pktverbs/verbs/error.hpp>
 
 #include "flow_spec.hpp"
@@ -37,6 +39,22 @@ void for_group(const FlowRule& rule, Group&& group) {
 
 }  // namespace
 
+/// What the rule takes for granted of the device.
+void FlowRegistry::check_device(const FlowRule& rule) const {
+    // The loopback interface really has no other address.
+    if (rule.fields().own_mac && own_mac_.is_zero() && device_.interface != "lo")
+        verbs::throw_message(EADDRNOTAVAIL,
+                             fmt::format("cannot install the flow rule '{}' on {}: the MAC address of its port is not "
+                                         "known (give dst_mac instead of own_mac)",
+                                         rule, device_.name));
+    for_group(rule, [&](const auto& address) {
+        if (device_.joins_groups && device_.interface.empty())
+            verbs::throw_message(ENODEV, fmt::format("cannot join multicast group {} for {}: no interface of this "
+                                                     "network namespace belongs to it",
+                                                     address, device_.name));
+    });
+}
+
 void FlowRegistry::join(const FlowRule& rule) {
     for_group(rule, [this](const auto& address) { groups_.join(address); });
 }
@@ -47,6 +65,7 @@ void FlowRegistry::leave(const FlowRule& rule) noexcept {
 
 Flow FlowRegistry::install(const FlowRule& rule, ibv_qp* qp) {
     rule.check();
+    check_device(rule);
     Flow flow;
     flow.rule_ = completed(rule, own_mac_);
     FlowSpec spec{flow.rule_, own_mac_, device_.port};

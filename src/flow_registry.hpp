@@ -32,6 +32,7 @@ private:
         verbs::FlowHandle handle;
     };
 
+    void check_device(const FlowRule& rule) const;
     void join(const FlowRule& rule);
     void leave(const FlowRule& rule) noexcept;
 

@@ -37,10 +37,11 @@ std::string Options::to_string() const {
 
 std::string Limits::to_string() const {
     return fmt::format(
-        "mac {}, mtu {}, send_packets {}, recv_packets {}, max_packet_size {}, max_batch {}, signal_every {}, "
+        "mac {}, mtu {}, send_packets {}, recv_packets {}, send_depth {}, recv_depth {}, max_packet_size {}, max_batch "
+        "{}, signal_every {}, "
         "max_inline {}, buffer_bytes {}, timestamps {}",
-        mac, mtu, send_packets, recv_packets, max_packet_size, max_batch, signal_every, max_inline, buffer_bytes,
-        timestamps);
+        mac, mtu, send_packets, recv_packets, send_depth, recv_depth, max_packet_size, max_batch, signal_every,
+        max_inline, buffer_bytes, timestamps);
 }
 
 }  // namespace pktverbs

@@ -36,13 +36,11 @@ void Queue::start() {
     step(IBV_QPS_RTR, 0, "bring a queue pair to RTR");
     if (state.limits.send_packets != 0) step(IBV_QPS_RTS, 0, "bring a queue pair to RTS");
 
-    const std::uint32_t waiting = state.parked_count;
-    post_parked();
-    const std::uint32_t refused = state.parked_count;
-    if (refused != 0)
+    const auto [posted, offered] = post_parked();
+    if (posted != offered)
         verbs::throw_error(
-            state.post_error != 0 ? state.post_error.load() : EIO,
-            state.core.action("post_recv", fmt::format("post {} of {} receive packets", refused, waiting)));
+            state.post_error.load(),
+            state.core.action("post_recv", fmt::format("post {} of {} receive packets", offered - posted, offered)));
 }
 
 void Queue::recover() {
@@ -56,22 +54,33 @@ void Queue::recover() {
         verbs::check_result(state.core.action("modify_qp", what),
                             [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE); });
     };
-    step(IBV_QPS_ERR, "bring a queue pair to ERR");
     state.in_error = true;  // until all steps are done: a receiver must not wait for a queue pair that does not receive
-    // Everything posted completes now, as flushed if nothing else. Frames that had come whole are kept for recv.
-    const Deadline deadline{std::chrono::seconds{1}};
-    for (;;) {
-        state.saved.append(poll_recv(state.limits.recv_packets));
-        reclaim();
-        if (state.posted == 0 && !completion_due()) break;
-        if (deadline.passed()) verbs::throw_error(ETIMEDOUT, state.core.action("poll_cq", "flush a queue pair"));
+    ibv_qp_attr now{};
+    ibv_qp_init_attr made{};
+    verbs::check_result(state.core.action("query_qp", "query a queue pair"),
+                        [&] { return provider.query_qp(state.qp.get(), &now, IBV_QP_STATE, &made); });
+    // From RESET, where an earlier try can have ended, there is no step to ERR, and nothing to collect.
+    if (now.qp_state != IBV_QPS_RESET) {
+        step(IBV_QPS_ERR, "bring a queue pair to ERR");
+        collect();
+        step(IBV_QPS_RESET, "reset a queue pair");
     }
-    step(IBV_QPS_RESET, "reset a queue pair");
     if (state.newest_in_flight) retire(*state.newest_in_flight, true);  // sent, but not to be told of
     start();
     state.in_error = false;
     state.error = 0;
     state.send_error = 0;
+}
+
+/// Everything posted completes now, as flushed if nothing else. Frames that had come whole are kept for recv.
+void Queue::collect() {
+    State& state = *state_;
+    for (const Deadline deadline{std::chrono::seconds{1}};;) {
+        state.saved.append(poll_recv(state.limits.recv_packets));
+        reclaim();
+        if (state.posted == 0 && !completion_due()) return;
+        if (deadline.passed()) verbs::throw_error(ETIMEDOUT, state.core.action("poll_cq", "flush a queue pair"));
+    }
 }
 
 Stats Queue::stats() const noexcept {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "core.hpp"
@@ -15,7 +16,6 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-constexpr std::uint32_t ack_batch = 64;  ///< acknowledging takes a lock: not for every event
 
 std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
     if (khz == 1'000'000) return ticks;
@@ -31,7 +31,7 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
     std::array<ibv_wc, poll_batch_size> wcs;
     const int got = ibv_poll_cq(state.recv_cq.get(), static_cast<int>(std::min(most, poll_batch_size)), wcs.data());
     if (got < 0) [[unlikely]] {
-        state.error = -got;
+        state.error = device_errno(got);
         return 0;
     }
     std::uint64_t packets = 0;
@@ -61,7 +61,7 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
     int result = ibv_start_poll(cq, &attr);
     if (result != 0) {
         if (result != ENOENT) [[unlikely]]
-            state.error = result;
+            state.error = device_errno(result);
         return 0;
     }
     std::uint32_t got = 0;
@@ -74,7 +74,8 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
             continue;
         }
         const std::uint32_t length = ibv_wc_read_byte_len(cq);
-        pkt.set_result(length, IBV_WC_SUCCESS, ibv_wc_read_flow_tag(cq), ibv_wc_read_wc_flags(cq));
+        pkt.set_result(length, IBV_WC_SUCCESS, state.flow_tags ? ibv_wc_read_flow_tag(cq) : 0,
+                       ibv_wc_read_wc_flags(cq));
         pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
         ++packets;
         bytes += length;
@@ -82,7 +83,7 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
     }
     ibv_end_poll(cq);
     if (result != ENOENT) [[unlikely]]
-        state.error = result;
+        state.error = device_errno(result);
     state.packets_received.add(packets);
     state.bytes_received.add(bytes);
     return got;
@@ -144,11 +145,12 @@ RecvList Queue::next_list() noexcept {
 RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
     State& state = *state_;
     const SideGuard guard{state.recv_side};
-    if (!state.recv_cq) return RecvList{Outcome::timeout};
+    if (!state.recv_cq) return RecvList{Outcome::no_receive_side};
+    if (stop.stop_requested()) return RecvList{Outcome::stopped};
     RecvList list = next_list();
     if (list.outcome_ != Outcome::timeout || timeout <= std::chrono::nanoseconds::zero()) [[likely]]
         return list;
-    std::array<pollfd, 2> fds;
+    std::array<pollfd, 3> fds;
     std::size_t next = 0;
     Queue* const self = this;
     return Core::wait(std::span{&self, 1}, next, fds, state.wake.get(), timeout, stop);
@@ -157,23 +159,40 @@ RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noe
 int Queue::fd() const noexcept { return state_->recv_channel ? state_->recv_channel->fd : -1; }
 
 bool Queue::arm() noexcept {
-    State& state = *state_;
-    if (!state.recv_cq) return true;
-    const int result = ibv_req_notify_cq(state.recv_cq.get(), 0);
-    if (result == 0) return true;
-    state.error = result < 0 ? -result : result;
-    return false;
+    const SideGuard guard{state_->recv_side};
+    return request_event();
 }
 
 void Queue::drain() noexcept {
+    const SideGuard guard{state_->recv_side};
+    take_events();
+}
+
+bool Queue::request_event() noexcept {
     State& state = *state_;
-    if (!state.recv_channel) return;
-    const verbs::Provider& provider = *state.core.device.provider;
-    ibv_cq* cq = nullptr;
+    if (!state.recv_cq) return true;
+    const int result = ibv_req_notify_cq(state.recv_cq.get(), 0);
+    if (result != 0) state.error = device_errno(result);
+    return result == 0;
+}
+
+void Queue::take_events() noexcept {
+    State& state = *state_;
+    if (state.recv_channel) state.take_events(*state.recv_channel, *state.recv_cq, state.recv_events, state.error);
+}
+
+/// Takes the events off a channel, which is non-blocking, and acknowledges them now and then: that takes a lock.
+void Queue::State::take_events(ibv_comp_channel& channel, ibv_cq& cq, std::uint32_t& unacknowledged,
+                               std::atomic<int>& failure) noexcept {
+    constexpr std::uint32_t ack_batch = 64;
+    const verbs::Provider& provider = *core.device.provider;
+    ibv_cq* from = nullptr;
     void* cq_context = nullptr;
-    while (provider.get_cq_event(state.recv_channel.get(), &cq, &cq_context) == 0) ++state.recv_events;
-    if (state.recv_events >= ack_batch)
-        provider.ack_cq_events(state.recv_cq.get(), std::exchange(state.recv_events, 0));
+    errno = 0;
+    while (provider.get_cq_event(&channel, &from, &cq_context) == 0) ++unacknowledged;
+    // A device that was removed leaves a channel that is readable for ever.
+    if (errno != EAGAIN && errno != EINTR) failure = device_errno(errno);
+    if (unacknowledged >= ack_batch) provider.ack_cq_events(&cq, std::exchange(unacknowledged, 0));
 }
 
 // Giving back: any thread.
@@ -186,34 +205,45 @@ void Queue::park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     state.parked_count.fetch_add(count, std::memory_order_relaxed);
 }
 
-/// Posts a chain, then what was refused before; what the device refuses is parked.
+/// From a list: posts the chain, then what was refused before.
 std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     State& state = *state_;
-    if (state.closed) [[unlikely]] {
-        state.core.packets_returned(count);
+    State::Giver giver{state};
+    if (giver.too_late()) [[unlikely]] {
+        Core& core = state.core;
+        giver.leave();
+        core.packets_returned(count);  // and with the last of them, all of this is gone
         return 0;
     }
+    const std::size_t posted = post(first, last, count);
+    // Flushed packets are parked, too: they wait for recover().
+    const bool refused_before = posted == count && state.parked_count.load(std::memory_order_relaxed) != 0;
+    if (refused_before && !state.in_error) [[unlikely]]
+        return posted + post_parked().posted;
+    return posted;
+}
+
+/// Posts a chain; what the device refuses is parked.
+std::size_t Queue::post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
+    State& state = *state_;
     last->set_next(nullptr);
     // Before posting: the receiver may take them off again at once.
     state.posted.fetch_add(count, std::memory_order_relaxed);
     ibv_recv_wr* bad = nullptr;
     const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
-    if (result == 0) [[likely]] {
-        // Flushed packets are parked, too: they wait for recover().
-        const bool refused_before = state.parked_count.load(std::memory_order_relaxed) != 0 && !state.in_error;
-        return refused_before ? count + post_parked() : count;
-    }
+    if (result == 0) [[likely]]
+        return count;
     auto* const refused = reinterpret_cast<RecvPkt*>(bad);
     std::uint32_t left = 0;
     for (const RecvPkt* pkt = refused; pkt; pkt = pkt->next()) ++left;
     state.posted.fetch_sub(left, std::memory_order_relaxed);
     state.refused_receives.fetch_add(left, std::memory_order_relaxed);
-    state.post_error.store(result < 0 ? -result : result, std::memory_order_relaxed);
+    state.post_error.store(device_errno(result), std::memory_order_relaxed);
     park(refused, last, left);
     return count - left;
 }
 
-std::size_t Queue::post_parked() noexcept {
+Queue::Posted Queue::post_parked() noexcept {
     State& state = *state_;
     RecvPkt* first = nullptr;
     {
@@ -221,11 +251,11 @@ std::size_t Queue::post_parked() noexcept {
         first = std::exchange(state.parked, nullptr);
         state.parked_count = 0;
     }
-    if (!first) return 0;
+    if (!first) return {};
     RecvPkt* last = first;
     std::uint32_t count = 1;
     for (; last->next(); last = last->next()) ++count;
-    return give_back(first, last, count);
+    return {.posted = post(first, last, count), .offered = count};
 }
 
 }  // namespace pktverbs

@@ -9,13 +9,13 @@
 #include "core.hpp"
 #include "deadline.hpp"
 #include "queue_state.hpp"
+#include "stop_wake.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-constexpr std::uint32_t ack_batch = 64;
 constexpr std::size_t ethernet_header = 14;
 
 }  // namespace
@@ -23,15 +23,25 @@ constexpr std::size_t ethernet_header = 14;
 /// The last freed is the first used: its buffer is the likeliest to be in the cache still.
 void Queue::put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept {
     State& state = *state_;
-    if (state.closed) [[unlikely]] {
-        state.core.packets_returned(count);
-        return;
-    }
     first->chain_last_ = last;
     first->chain_size_ = count;
     first->next_chain_ = state.free;
     state.free = first;
     state.free_count.store(state.free_count.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+}
+
+/// From a list that was not sent.
+void Queue::cancel(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept {
+    State& state = *state_;
+    State::Giver giver{state};
+    if (giver.too_late()) [[unlikely]] {
+        Core& core = state.core;
+        giver.leave();
+        core.packets_returned(count);  // and with the last of them, all of this is gone
+        return;
+    }
+    const SideGuard guard{state.send_side};
+    put_free(first, last, count);
 }
 
 /// Everything posted up to `newest` is complete: send queues complete in order, and unsignalled packets with the next
@@ -65,7 +75,7 @@ void Queue::reclaim() noexcept {
     for (;;) {
         const int got = ibv_poll_cq(state.send_cq.get(), static_cast<int>(wcs.size()), wcs.data());
         if (got < 0) [[unlikely]]
-            state.send_error = -got;
+            state.send_error = device_errno(got);
         for (int i = 0; i < got; ++i) {
             const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
             const bool ok = wc.status == IBV_WC_SUCCESS;
@@ -107,50 +117,41 @@ SendList Queue::acquire(std::size_t count) noexcept {
     return list;
 }
 
-/// Waits until `done`, which collects completions, or the timeout.
+/// Waits until `done`, which collects completions, or the timeout, or stop.
 template <class Done>
-bool Queue::wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept {
+bool Queue::wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& stop, Done done) noexcept {
     State& state = *state_;
     if (done()) return true;
     if (timeout <= std::chrono::nanoseconds::zero() || !state.send_cq) return false;
-    const verbs::Provider& provider = *state.core.device.provider;
     const Deadline deadline{timeout};
-    const Deadline spin_end{state.wait_mode == WaitMode::busy_poll         ? forever
-                            : state.wait_mode == WaitMode::spin_then_block ? state.spin
-                                                                           : std::chrono::nanoseconds::zero()};
-    while (state.wait_mode != WaitMode::block && !spin_end.passed()) {
+    const auto give_up = [&] {
+        return state.send_error != 0 || !completion_due() || stop.stop_requested() || deadline.passed();
+    };
+    for (const Deadline spin_end = state.spin_end(); state.wait_mode != WaitMode::block && !spin_end.passed();) {
         if (done()) return true;
-        if (deadline.passed() || state.send_error != 0 || !completion_due()) return false;
+        if (give_up()) return false;
     }
+    const StopWake stop_wake{stop, state.send_wake.get()};
     for (;;) {
-        if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0) {
-            state.send_error = result < 0 ? -result : result;
-            return false;
-        }
+        if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0)
+            state.send_error = device_errno(result);
         if (done()) return true;
-        if (state.send_error != 0 || !completion_due()) return false;
+        if (give_up()) return false;
         timespec left;
-        pollfd waiting{state.send_channel->fd, POLLIN, 0};
-        const int ready = ppoll(&waiting, 1, deadline.left(left), nullptr);
-        if (ready == 0) return done();
-        if (ready < 0 && errno != EINTR) {
-            state.send_error = errno;
-            return false;
-        }
-        ibv_cq* cq = nullptr;
-        void* cq_context = nullptr;
-        while (provider.get_cq_event(state.send_channel.get(), &cq, &cq_context) == 0) ++state.send_events;
-        if (state.send_events >= ack_batch)
-            provider.ack_cq_events(state.send_cq.get(), std::exchange(state.send_events, 0));
+        std::array<pollfd, 2> fds{{{state.send_channel->fd, POLLIN, 0}, {state.send_wake.get(), POLLIN, 0}}};
+        const int ready = ppoll(fds.data(), fds.size(), deadline.left(left), nullptr);
+        if (ready < 0 && errno != EINTR) state.send_error = errno;
+        if (ready > 0 && fds[0].revents != 0)
+            state.take_events(*state.send_channel, *state.send_cq, state.send_events, state.send_error);
     }
 }
 
-SendList Queue::acquire(std::size_t count, std::chrono::nanoseconds timeout) noexcept {
+SendList Queue::acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
     State& state = *state_;
     const std::size_t enough = std::min<std::size_t>(count, state.limits.send_packets);
     {
         const SideGuard guard{state.send_side};
-        wait_sends(timeout, [&] {
+        wait_sends(timeout, stop, [&] {
             if (state.free_count.load(std::memory_order_relaxed) < enough) reclaim();
             return state.free_count.load(std::memory_order_relaxed) >= enough;
         });
@@ -158,10 +159,10 @@ SendList Queue::acquire(std::size_t count, std::chrono::nanoseconds timeout) noe
     return acquire(count);
 }
 
-bool Queue::flush(std::chrono::nanoseconds timeout) noexcept {
+bool Queue::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
     State& state = *state_;
     const SideGuard guard{state.send_side};
-    return wait_sends(timeout, [&] {
+    return wait_sends(timeout, stop, [&] {
         reclaim();
         return state.in_flight.load(std::memory_order_relaxed) == 0;
     });
@@ -172,13 +173,18 @@ SendList Queue::send(SendList packets) noexcept {
     const SideGuard guard{state.send_side};
     packets.error_ = 0;
     if (packets.empty()) return packets;
-    if (packets.queue_ != this || state.closed) [[unlikely]] {
+    if (packets.queue_ != this) [[unlikely]] {
         packets.error_ = EINVAL;
+        return packets;
+    }
+    if (state.in_error.load(std::memory_order_relaxed)) [[unlikely]] {
+        packets.error_ = EIO;  // it would all be flushed
         return packets;
     }
 
     // One pass over the list writes what differs from packet to packet.
     std::uint32_t count = 0;
+    std::uint32_t unsignalled = 0;
     SendPkt* last = nullptr;
     SendPkt* refused = packets.head_;
     for (; refused; refused = refused->next()) {
@@ -191,9 +197,9 @@ SendList Queue::send(SendList packets) noexcept {
         state.bytes_posted += pkt.sge_.length;
         pkt.bytes_until_ = state.bytes_posted;
         unsigned flags = pkt.sge_.length <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
-        if (++state.unsignalled >= state.limits.signal_every) {
+        if (++unsignalled == state.limits.signal_every) {
             flags |= IBV_SEND_SIGNALED;
-            state.unsignalled = 0;
+            unsignalled = 0;
         }
         pkt.wr_.send_flags = flags;
         last = &pkt;
@@ -201,7 +207,6 @@ SendList Queue::send(SendList packets) noexcept {
     }
     if (count == 0) return packets;
     last->wr_.send_flags |= IBV_SEND_SIGNALED;  // so that the end of a stream is known to be sent
-    state.unsignalled = 0;
     last->set_next(nullptr);
 
     SendPkt* const first = packets.head_;
@@ -212,7 +217,7 @@ SendList Queue::send(SendList packets) noexcept {
         // The rest, if there is one, goes behind what the device refused.
         last->set_next(refused);
         refused = reinterpret_cast<SendPkt*>(bad);
-        packets.error_ = result < 0 ? -result : result;
+        packets.error_ = device_errno(result);
         count = refused->sequence_ - first->sequence_;
         state.refused_sends.add(offered - count);
         state.bytes_posted = refused->bytes_until_ - refused->sge_.length;

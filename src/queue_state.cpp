@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "queue_state.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/eventfd.h>
 
@@ -11,6 +10,7 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "core.hpp"
 
@@ -37,22 +37,20 @@ int numa_node_of(const std::string& interface) {
     return node;
 }
 
-void set_non_blocking(int fd, const verbs::Action& action) {
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) verbs::throw_error(errno, action);
-}
-
 }  // namespace
 
-Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& device, std::uint64_t khz)
+Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& device, std::uint64_t khz,
+                    std::uint32_t index)
     : core{owner},
       limits{owner.limits},
       wait_mode{options.wait},
       spin{options.spin},
       clock_khz{khz},
       default_batch{options.max_batch == 0},
-      wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
-    if (!wake) verbs::throw_error(errno, owner.action("eventfd", "make an eventfd for"));
+      comp_vector{static_cast<int>(index) % std::max(owner.context->num_comp_vectors, 1)},
+      wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
+      send_wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    if (!wake || !send_wake) verbs::throw_error(errno, owner.action("eventfd", "make an eventfd for"));
     const std::string& name = owner.device.name;
     const int most = std::min(device.max_qp_wr, device.max_cqe);
     limits.recv_packets = asked(options.recv_packets, most, "receive", name);
@@ -80,8 +78,10 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
         }
     }
     limits.max_batch = options.max_batch != 0 ? options.max_batch : std::max(limits.recv_packets / 2, 1U);
-    limits.signal_every = std::clamp(options.signal_every != 0 ? options.signal_every : limits.send_packets / 4, 1U,
-                                     options.signal_every != 0 ? std::max(limits.send_packets, 1U) : 16U);
+    // By default a quarter of the packets, so that completions free some while others are still in flight; more than
+    // 16 saves nothing that can be measured.
+    limits.signal_every = options.signal_every != 0 ? options.signal_every : std::min(limits.send_packets / 4, 16U);
+    limits.signal_every = std::clamp(limits.signal_every, 1U, std::max(limits.send_packets, 1U));
     limits.buffer_bytes = recv_buffers.size() + send_buffers.size();
 }
 
@@ -102,22 +102,15 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                  {&provider}};
     set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
     const auto create_cq = core.action("create_cq", "create a receive completion queue");
-    if (limits.timestamps) {
-        ibv_cq_init_attr_ex attr{};
-        attr.cqe = count;
-        attr.channel = recv_channel.get();
-        attr.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_FLOW_TAG;
-        recv_cq_ex = verbs::check_pointer(create_cq, [&] { return provider.create_cq_ex(core.context.get(), &attr); });
-        recv_cq = verbs::CqHandle{ibv_cq_ex_to_cq(recv_cq_ex), {&provider}};
-    } else {
+    limits.timestamps = limits.timestamps && make_extended_cq(count);
+    if (!limits.timestamps)
         recv_cq = verbs::CqHandle{verbs::check_pointer(create_cq,
                                                        [&] {
                                                            return provider.create_cq(core.context.get(),
                                                                                      static_cast<int>(count), nullptr,
-                                                                                     recv_channel.get(), 0);
+                                                                                     recv_channel.get(), comp_vector);
                                                        }),
                                   {&provider}};
-    }
 
     recv_buffers = make_buffers(options, count);
     recv_mr =
@@ -142,6 +135,29 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
         parked = pkt;
     }
     parked_count = count;
+}
+
+/// False if the device has no completion queues with timestamps after all. ConnectX-3 has them, but no flow tags in
+/// them.
+bool Queue::State::make_extended_cq(std::uint32_t count) {
+    const verbs::Provider& provider = *core.device.provider;
+    ibv_cq_init_attr_ex attr{};
+    attr.cqe = count;
+    attr.channel = recv_channel.get();
+    attr.comp_vector = static_cast<std::uint32_t>(comp_vector);
+    attr.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_FLOW_TAG;
+    for (const bool with_tags : {true, false}) {
+        if (!with_tags) attr.wc_flags &= ~std::uint64_t{IBV_WC_EX_WITH_FLOW_TAG};
+        errno = 0;
+        recv_cq_ex = provider.create_cq_ex(core.context.get(), &attr);
+        flow_tags = recv_cq_ex && with_tags;
+        if (recv_cq_ex) break;
+        if (errno != EOPNOTSUPP && errno != ENOSYS)
+            verbs::throw_error(errno != 0 ? errno : EIO, core.action("create_cq", "create a receive completion queue"));
+    }
+    if (!recv_cq_ex) return false;
+    recv_cq = verbs::CqHandle{ibv_cq_ex_to_cq(recv_cq_ex), {&provider}};
+    return true;
 }
 
 void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
@@ -202,6 +218,14 @@ void Queue::State::make_queue_pair(const Options& options) {
                                               [&] { return provider.create_qp(core.pd.get(), &attr); }),
                          {&provider}};
     limits.max_inline = options.max_inline == 0 ? 0 : attr.cap.max_inline_data;
+    limits.recv_depth = limits.recv_packets == 0 ? 0 : attr.cap.max_recv_wr;
+    limits.send_depth = limits.send_packets == 0 ? 0 : attr.cap.max_send_wr;
+    if (limits.recv_depth < limits.recv_packets || limits.send_depth < limits.send_packets)
+        verbs::throw_message(ENOMEM,
+                             fmt::format("cannot create a raw packet queue pair on {}: it grants {} receive and "
+                                         "{} send work requests, not {} and {} (ask for fewer packets)",
+                                         core.device.name, limits.recv_depth, limits.send_depth, limits.recv_packets,
+                                         limits.send_packets));
 }
 
 void Queue::State::close() noexcept {
@@ -218,7 +242,18 @@ void Queue::State::close() noexcept {
     recv_cq_ex = nullptr;
     recv_channel.reset();
     // Ours already: nothing to give back to.
+    parked_count += static_cast<std::uint32_t>(saved.size());
     saved.forget();
+}
+
+void Queue::State::shut() noexcept {
+    closed.store(true);
+    while (givers.load() != 0) std::this_thread::yield();
+}
+
+Deadline Queue::State::spin_end() const noexcept {
+    if (wait_mode == WaitMode::busy_poll) return Deadline{forever};
+    return Deadline{wait_mode == WaitMode::spin_then_block ? spin : std::chrono::nanoseconds::zero()};
 }
 
 std::uint32_t Queue::State::held() const noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -12,20 +13,32 @@
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
-#include "counter.hpp"
-#include "file_descriptor.hpp"
+#include "base/counter.hpp"
+#include "base/file_descriptor.hpp"
+#include "deadline.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {
+
+/// The errno for what a data path verb gave: not every negative number is an errno (libmlx5's poll gives -2 for a
+/// completion that it cannot read).
+inline int device_errno(int result) noexcept { return result > 0 ? result : EIO; }
 
 /// Members stand in creation order: memory outlives its registration, completion queues outlive the
 /// queue pair. close() takes the verbs objects down and leaves the memory.
 struct __attribute__((visibility("hidden"))) Queue::State {
     /// Makes the queue pair and brings it to work, with every receive packet posted.
-    State(Core& core, const Options& options, const ibv_device_attr& device, std::uint64_t clock_khz);
+    State(Core& core, const Options& options, const ibv_device_attr& device, std::uint64_t clock_khz,
+          std::uint32_t index);
     ~State() { close(); }
 
     void close() noexcept;
+    /// Ends posting: returns when no thread is at it any more.
+    void shut() noexcept;
+    void take_events(ibv_comp_channel& channel, ibv_cq& cq, std::uint32_t& unacknowledged,
+                     std::atomic<int>& failure) noexcept;
+    /// When spinning ends and sleeping begins.
+    Deadline spin_end() const noexcept;
     /// Packets in lists of the user.
     std::uint32_t held() const noexcept;
 
@@ -36,14 +49,18 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
     std::atomic<bool> in_error{false};
-    std::atomic<int> error{0};  ///< of the device when it was polled, armed or waited for, receiving
+    std::atomic<int> error{0};       ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
-    bool closed = false;
+    std::atomic<bool> closed{false};
+    std::atomic<std::uint32_t> givers{0};  ///< threads that are giving packets back
+    int comp_vector;                       ///< each queue its own, so that each can interrupt a core of its own
 
-    FileDescriptor wake;  ///< an eventfd, for stop requests
+    FileDescriptor wake;       ///< an eventfd, to end a wait to receive
+    FileDescriptor send_wake;  ///< and one to send
     verbs::CompChannelHandle recv_channel;
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
+    bool flow_tags = false;           ///< recv_cq_ex reads them
     Memory recv_buffers;
     verbs::MrHandle recv_mr;
     Memory recv_packets;
@@ -81,17 +98,42 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::uint32_t next_sequence = 0;
     std::uint64_t bytes_posted = 0;
     std::uint64_t bytes_retired = 0;
-    std::uint32_t unsignalled = 0;
     std::uint32_t send_events = 0;  ///< taken, not yet acknowledged
     Counter packets_sent;
     Counter bytes_sent;
     Counter send_errors[IBV_WC_TM_RNDV_INCOMPLETE + 1];
     Counter refused_sends;
 
+    /// Counts a thread that gives packets back, so that nothing is taken down under it.
+    class Giver {
+    public:
+        explicit Giver(State& state) noexcept : state_{state} {
+            // Sequentially consistent, as in shut(): either this sees `closed`, or shut() sees this.
+            state_.givers.fetch_add(1);
+            too_late_ = state_.closed.load();
+        }
+        ~Giver() { leave(); }
+        Giver(const Giver&) = delete;
+        Giver& operator=(const Giver&) = delete;
+        /// The queue was shut before: there is nothing to give back to.
+        bool too_late() const noexcept { return too_late_; }
+        /// Before the destructor, where that may come after the queue's own end.
+        void leave() noexcept {
+            if (!left_) state_.givers.fetch_sub(1);
+            left_ = true;
+        }
+
+    private:
+        State& state_;
+        bool too_late_ = false;
+        bool left_ = false;
+    };
+
 private:
     void make_recv_side(const Options& options, std::uint32_t count);
     void make_send_side(const Options& options, std::uint32_t count);
     void make_queue_pair(const Options& options);
+    bool make_extended_cq(std::uint32_t count);
     Memory make_buffers(const Options& options, std::uint32_t count) const;
 };
 

@@ -11,6 +11,8 @@ std::string_view to_string(Outcome outcome) noexcept {
     switch (outcome) {
         case Outcome::packets:
             return "packets";
+        case Outcome::no_receive_side:
+            return "no receive side";
         case Outcome::timeout:
             return "timeout";
         case Outcome::stopped:

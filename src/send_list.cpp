@@ -10,7 +10,7 @@ namespace pktverbs {
 void SendList::cancel() noexcept {
     if (!head_) return;
     SendPkt* const first = std::exchange(head_, nullptr);
-    queue_->put_free(first, std::exchange(tail_, nullptr), std::exchange(size_, 0));
+    queue_->cancel(first, std::exchange(tail_, nullptr), std::exchange(size_, 0));
 }
 
 }  // namespace pktverbs

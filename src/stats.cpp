@@ -53,6 +53,7 @@ void add(verbs::DeviceDrops& sum, const verbs::DeviceDrops& other) noexcept {
     sum.not_ready += other.not_ready;
     sum.oversize += other.oversize;
     sum.link += other.link;
+    sum.unsent += other.unsent;
 }
 
 void append_unless_zero(std::string& text, std::string_view group, std::string_view name, std::uint64_t count) {
@@ -98,6 +99,7 @@ std::string Stats::to_string() const {
     append_unless_zero(text, "drops.", "not_ready", drops.not_ready);
     append_unless_zero(text, "drops.", "oversize", drops.oversize);
     append_unless_zero(text, "drops.", "link", drops.link);
+    append_unless_zero(text, "drops.", "unsent", drops.unsent);
     return text;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Core, waiting: one wait over any number of queues.
 #include <poll.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <stop_token>
@@ -9,40 +8,13 @@
 #include "core.hpp"
 #include "deadline.hpp"
 #include "queue_state.hpp"
+#include "stop_wake.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr int polls_per_clock_read = 32;
-
-/// Makes an eventfd readable when stop is requested, and unreadable again at the end.
-class StopWake {
-public:
-    StopWake(const std::stop_token& stop, int fd)
-        : clear_{stop.stop_possible() ? fd : -1}, callback_{stop, Write{fd}} {}
-    StopWake(const StopWake&) = delete;
-    StopWake& operator=(const StopWake&) = delete;
-
-private:
-    struct Write {
-        int fd;
-        void operator()() const noexcept {
-            const std::uint64_t one = 1;
-            [[maybe_unused]] const auto put = write(fd, &one, sizeof one);
-        }
-    };
-    struct Clear {
-        int fd;
-        ~Clear() {
-            std::uint64_t count;
-            if (fd < 0) return;
-            [[maybe_unused]] const auto got = read(fd, &count, sizeof count);
-        }
-    };
-    Clear clear_;  // before the callback, so that it runs when no callback can come any more
-    std::stop_callback<Write> callback_;
-};
 
 /// Polls every queue once, beginning with `next`; the first list that is not an empty one of no news.
 RecvList poll_all(std::span<Queue* const> queues, std::size_t& next, auto&& poll) {
@@ -64,9 +36,7 @@ RecvList Core::wait(std::span<Queue* const> queues, std::size_t& next, std::span
     const auto poll_queues = [&] { return poll_all(queues, next, [](Queue& queue) { return queue.next_list(); }); };
     const Queue::State& first = *queues[0]->state_;
 
-    const Deadline spin_end{first.wait_mode == WaitMode::busy_poll         ? forever
-                            : first.wait_mode == WaitMode::spin_then_block ? first.spin
-                                                                           : std::chrono::nanoseconds::zero()};
+    const Deadline spin_end = first.spin_end();
     for (int polls = 1; first.wait_mode != WaitMode::block; ++polls) {
         if (RecvList list = poll_queues(); list.outcome_ != Outcome::timeout) return list;
         if (polls % polls_per_clock_read != 0) continue;
@@ -76,33 +46,41 @@ RecvList Core::wait(std::span<Queue* const> queues, std::size_t& next, std::span
     }
 
     for (std::size_t i = 0; i < queues.size(); ++i) fds[i] = {queues[i]->fd(), POLLIN, 0};
-    fds[queues.size()] = {wake, POLLIN, 0};
-    for (bool woken = false;;) {
+    pollfd& woken = fds[queues.size()];
+    pollfd& device_event = fds[queues.size() + 1];
+    woken = {wake, POLLIN, 0};
+    device_event = {first.core.context->async_fd, POLLIN, 0};
+    for (bool had_event = false;;) {
         // Armed first, polled after: a packet that comes in between is either found here or makes an event.
         for (Queue* queue : queues)
-            if (!queue->arm()) return RecvList{Outcome::device_error};
+            if (!queue->request_event()) return RecvList{Outcome::device_error};
         if (RecvList list = poll_queues(); list.outcome_ != Outcome::timeout) return list;
-        if (woken) queues[0]->state_->empty_wakeups.add(1);
+        if (had_event) queues[0]->state_->empty_wakeups.add(1);
         if (stop.stop_requested()) return RecvList{Outcome::stopped};
+        // Not only when nothing is ready: a descriptor that always is must not make this wait for ever.
+        if (deadline.passed()) return {};
 
         timespec left;
-        const int ready = ppoll(fds.data(), queues.size() + 1, deadline.left(left), nullptr);
+        const int ready = ppoll(fds.data(), queues.size() + 2, deadline.left(left), nullptr);
         if (ready < 0 && errno != EINTR) {
             queues[0]->state_->error = errno;
             return RecvList{Outcome::device_error};
         }
-        if (ready == 0) return poll_queues();
-        woken = false;
-        for (std::size_t i = 0; ready > 0 && i < queues.size(); ++i) {
+        had_event = false;
+        if (ready <= 0) continue;
+        if (woken.revents != 0) clear_event_fd(wake);
+        if (device_event.revents != 0) first.core.take_device_events();
+        for (std::size_t i = 0; i < queues.size(); ++i) {
             if (fds[i].revents == 0) continue;
-            queues[i]->drain();
-            woken = true;
+            queues[i]->take_events();
+            had_event = true;
         }
     }
 }
 
 RecvList Core::recv(std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept {
-    if (limits.recv_packets == 0) return {};
+    if (limits.recv_packets == 0) return RecvList{Outcome::no_receive_side};
+    if (stop.stop_requested()) return RecvList{Outcome::stopped};
     for (Queue* queue : queue_pointers) queue->state_->recv_side.enter();
     RecvList list = poll_all(queue_pointers, next_queue, [](Queue& queue) { return queue.next_list(); });
     if (list.outcome_ == Outcome::timeout && timeout > std::chrono::nanoseconds::zero())

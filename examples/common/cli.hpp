@@ -110,7 +110,8 @@ inline void check_mtu(const pktverbs::Context& ctx, std::size_t packet_bytes) {
 /// Throws if receiving came to an end for another reason than time or the user.
 inline void check_outcome(pktverbs::Context& ctx, pktverbs::Outcome outcome) {
     if (outcome != pktverbs::Outcome::queue_error && outcome != pktverbs::Outcome::device_error) return;
-    throw std::system_error{ctx.queue(0).error(), std::generic_category(),
+    const int error = ctx.queue(0).error();
+    throw std::system_error{error != 0 ? error : EIO, std::generic_category(),
                             fmt::format("cannot receive from {}: {}", ctx.device().name, to_string(outcome))};
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <stop_token>
 #include <string_view>
+#include <utility>
 
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
@@ -34,8 +35,8 @@ public:
     explicit Context(Device device, const Options& options = {});
     Context(Context&&) noexcept;
     Context& operator=(Context&&) noexcept;
-    /// Closes. Packets that are still held in lists keep their bytes until the lists end; nothing is received or sent
-    /// any more.
+    /// Closes. Packets that are still held in lists keep their bytes until the lists end, and nothing is received or
+    /// sent any more. Lists and flows may be ending on other threads meanwhile; nothing else may be going on.
     ~Context();
 
     /// Removes the flows and gives everything back to the device. Throws std::system_error (EBUSY), and stays
@@ -47,13 +48,13 @@ public:
 
     /// On the first queue; see Queue. With several queues, use queue(i).
     SendList acquire(std::size_t count) noexcept { return queue(0).acquire(count); }
-    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout) noexcept {
-        return queue(0).acquire(count, timeout);
+    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept {
+        return queue(0).acquire(count, timeout, std::move(stop));
     }
     /// To the queue that the packets came from.
     SendList send(SendList packets) noexcept;
-    /// All queues; false if `timeout` passed first.
-    bool flush(std::chrono::nanoseconds timeout) noexcept;
+    /// All queues; false if `timeout` passed or `stop` was requested first.
+    bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
     /// Steers matching frames to a queue until the Flow ends. A multicast destination address fills in the
     /// multicast MAC address and joins the group on the device's interface.
@@ -82,6 +83,11 @@ public:
     /// The port as it is now. Throws std::system_error.
     ibv_port_attr port() const;
 
+    /// What the device can do, as it says itself. Throws std::system_error.
+    ibv_device_attr attributes() const;
+
+    /// The verbs objects underneath. Control verbs must come from device().provider: libibverbs' own are only for its
+    /// own objects, and a soft device's are not.
     ibv_context* raw() noexcept;
     ibv_pd* raw_pd() noexcept;
 

@@ -18,7 +18,8 @@ namespace pktverbs {
 
 /// Built by chaining: FlowRule{}.dst_ip("239.2.1.150").udp().dst_port(7148).
 ///
-/// A field that is not set matches anything; zero is a value like any other. The
+/// A field that is not set matches anything, the destination MAC address included: own_mac() is for frames that are
+/// meant for this port. Zero is a value like any other. The
 /// protocol levels follow from the fields: a port needs udp() or tcp(), an IP address
 /// makes the rule IPv4 or IPv6. Setters only store; a rule that contradicts itself (an IPv4
 /// source with an IPv6 destination, a port on ARP) is refused as a whole, by

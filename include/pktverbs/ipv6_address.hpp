@@ -41,6 +41,14 @@ public:
                                  0xfe, m[3], m[4], m[5]}};
     }
 
+    /// The MAC address that this was made of by link_local(), if it was.
+    constexpr std::optional<MacAddress> link_local_mac() const noexcept {
+        const MacAddress mac{MacAddress::Bytes{static_cast<std::uint8_t>(bytes_[8] ^ 0x02), bytes_[9], bytes_[10],
+                                               bytes_[13], bytes_[14], bytes_[15]}};
+        if (*this != link_local(mac)) return std::nullopt;
+        return mac;
+    }
+
     constexpr const Bytes& bytes() const noexcept { return bytes_; }
     /// ff00::/8 (RFC 4291, 2.7).
     constexpr bool is_multicast() const noexcept { return bytes_[0] == 0xff; }

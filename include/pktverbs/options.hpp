@@ -64,18 +64,20 @@ struct Options {
     PKTVERBS_EXPORT std::string to_string() const;
 };
 
-/// What the device granted: may be more than was asked for, per queue.
+/// What there is, per queue, after the device had its say.
 struct Limits {
     MacAddress mac;                     ///< of the port
     std::uint32_t mtu = 0;              ///< of the port in bytes, without the Ethernet header; 0 if not known
     std::uint32_t send_packets = 0;     ///< 0 if there is no send side
     std::uint32_t recv_packets = 0;     ///< 0 if there is no receive side
+    std::uint32_t send_depth = 0;       ///< work requests that the send queue holds: at least send_packets
+    std::uint32_t recv_depth = 0;       ///< the same, receiving
     std::uint32_t max_packet_size = 0;  ///< bytes usable in each buffer
     std::uint32_t max_batch = 0;
     std::uint32_t signal_every = 0;
     std::uint32_t max_inline = 0;
     std::size_t buffer_bytes = 0;  ///< memory registered for buffers, all queues
-    bool timestamps = false;       ///< packets carry timestamps and flow tags
+    bool timestamps = false;       ///< packets carry timestamps, and flow tags where the device has them
 
     /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".
     PKTVERBS_EXPORT std::string to_string() const;

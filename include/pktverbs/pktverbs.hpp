@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pktverbs/context.hpp>
+#include <pktverbs/find_device.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
 #include <pktverbs/ipv4_address.hpp>

@@ -32,22 +32,22 @@ public:
 
     /// Packets that have arrived, at most Limits::max_batch, in completion order. Waits until there is
     /// one, `timeout` has passed or `stop` was requested; RecvList::outcome() tells which. `forever` never
-    /// times out; zero or less never waits. Failed completions (a frame longer than its buffer) are in
-    /// the list too, with their status.
+    /// times out; zero or less never waits. A stop that was requested before comes first, packets or not. Failed
+    /// completions (a frame longer than its buffer) are in the list too, with their status.
     RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
     /// Up to `count` free packets to fill; fewer, or none, if the others are still in flight. Never waits.
     SendList acquire(std::size_t count) noexcept;
-    /// Waits until it has all of `count` (no more than there are), or `timeout` has passed; not for packets
-    /// that are in lists: only the caller's own thread can bring those back.
-    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout) noexcept;
+    /// Waits until it has all of `count` (no more than there are), `timeout` has passed or `stop` was requested; not
+    /// for packets that are in lists: only the caller's own thread can bring those back.
+    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
     /// Posts the whole list with one doorbell. What could not be posted comes back, first the packet that was
     /// refused, with the reason in SendList::error(): EMSGSIZE for a packet shorter than an Ethernet
-    /// header, EINVAL for packets of another queue, or what the device said.
+    /// header, EINVAL for packets of another queue, EIO for a queue in error, or what the device said.
     SendList send(SendList packets) noexcept;
-    /// Waits until no packet is in flight. False if `timeout` passed first, or if the device took only the start of
-    /// a list: then it tells about that with the next send, or never.
-    bool flush(std::chrono::nanoseconds timeout) noexcept;
+    /// Waits until no packet is in flight. False if `timeout` passed or `stop` was requested first, or if the device
+    /// took only the start of a list: then it tells about that with the next send, or never.
+    bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
     /// The queue pair is in the error state: it neither receives nor sends until recover().
     bool in_error() const noexcept;
@@ -55,11 +55,12 @@ public:
     /// early), or 0. Stays until recover(), and until then the side that it happened on does not wait.
     int error() const noexcept;
     /// Brings a queue pair in error back to work: collects what is still to complete, resets it and posts
-    /// every packet that is not held in a list. Installed flows stay. No other thread may use this queue meanwhile.
-    /// Throws std::system_error if the device refuses a step.
+    /// every packet that is not held in a list. Installed flows stay. No other thread may receive or send on this queue
+    /// meanwhile; lists may end. Throws std::system_error if the device refuses a step.
     void recover();
 
-    /// For event loops: readable when an armed completion arrived. Owned by the queue; level-triggered.
+    /// For event loops: readable when an armed receive completed; -1 without a receive side. Owned by the queue;
+    /// level-triggered.
     int fd() const noexcept;
     /// Asks for one event at the next arrival. Then call recv(0ns) until it is empty (a packet may have come
     /// before this), and only then wait for fd(). False if the device refused.
@@ -70,6 +71,8 @@ public:
     Stats stats() const noexcept;
     const Limits& limits() const noexcept;
 
+    /// The verbs objects underneath, for the data path's verbs. Control verbs must come from
+    /// Context::device().provider: libibverbs' own are only for its own objects.
     ibv_qp* raw() noexcept;
     ibv_cq* raw_recv_cq() noexcept;
     ibv_cq* raw_send_cq() noexcept;
@@ -83,6 +86,7 @@ private:
 
     explicit Queue(std::unique_ptr<State> state) noexcept;
     void start();
+    void collect();
 
     RecvList poll_recv(std::uint32_t most) noexcept;
     RecvList next_list() noexcept;
@@ -90,15 +94,23 @@ private:
     std::uint32_t poll_extended(RecvList& list, std::uint32_t most) noexcept;
     void park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
     void failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept;
+    struct Posted {
+        std::size_t posted = 0;
+        std::size_t offered = 0;
+    };
+    bool request_event() noexcept;
+    void take_events() noexcept;
+    std::size_t post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
     std::size_t give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
-    std::size_t post_parked() noexcept;
+    Posted post_parked() noexcept;
 
     void reclaim() noexcept;
     void retire(SendPkt& newest, bool ok) noexcept;
     bool completion_due() const noexcept;
     void put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept;
+    void cancel(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept;
     template <class Done>
-    bool wait_sends(std::chrono::nanoseconds timeout, Done done) noexcept;
+    bool wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& stop, Done done) noexcept;
 
     std::unique_ptr<State> state_;
 };

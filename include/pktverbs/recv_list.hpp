@@ -17,11 +17,12 @@ namespace pktverbs {
 
 /// Why a call that waits came back.
 enum class Outcome : std::uint8_t {
-    packets,       ///< there is something in the list
-    timeout,       ///< the deadline passed; also what a call that may not wait gives for "nothing yet"
-    stopped,       ///< the stop token asked for it
-    queue_error,   ///< the queue is in error and gives nothing until Queue::recover()
-    device_error,  ///< the device refused to poll, arm or wait; Queue::error() has the errno
+    packets,          ///< there is something in the list
+    timeout,          ///< the deadline passed; also what a call that may not wait gives for "nothing yet"
+    stopped,          ///< the stop token asked for it
+    queue_error,      ///< the queue is in error and gives nothing until Queue::recover()
+    device_error,     ///< the device refused to poll, arm or wait; Queue::error() has the errno
+    no_receive_side,  ///< the context was opened to send only
 };
 
 /// "packets", "timeout", ...

@@ -44,6 +44,7 @@ verbs::Device wire_device(std::string_view name, const WireOptions& options) {
     auto device =
         make_device(fmt::format("wire:{}", name), name, [wire, options] { return open_wire_link(wire, options); });
     device.mtu = options.mtu;
+    device.joins_groups = false;
     return device;
 }
 

@@ -75,8 +75,10 @@ public:
     /// first frame is wanted, and on each change. Returns 0 or an errno, and then the old ones stay.
     virtual int set_flows(std::span<const FlowMatch* const>) noexcept { return 0; }
 
-    /// Frames lost in the link since it was opened (the kernel's ring was full), and frames dropped as too long.
+    /// Frames that came since the link was opened, and were lost in it: the kernel's ring was full.
     virtual std::uint64_t lost() noexcept { return 0; }
+    /// Frames that send() took, and that could not be sent after all.
+    virtual std::uint64_t unsent() noexcept { return 0; }
 
 protected:
     std::atomic<bool> wants_receive_{false};

@@ -39,9 +39,7 @@ public:
     }
 
     /// The lkey is good for nothing more; a check that began earlier may still be under way.
-    void revoke(std::uint32_t lkey) noexcept {
-        regions_[(lkey >> 8) - 1].lkey.store(0, std::memory_order_release);
-    }
+    void revoke(std::uint32_t lkey) noexcept { regions_[(lkey >> 8) - 1].lkey.store(0, std::memory_order_release); }
     /// Gives the place of a revoked lkey to the next add(): no check of it may be under way.
     void release(std::uint32_t lkey) noexcept {
         const std::lock_guard lock{mutex_};

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <new>
 #include <system_error>
 
 #include "soft/completion_channel.hpp"
@@ -169,13 +170,15 @@ std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     return queue.async_events_given;
 }
 
-int Nic::apply_flows() noexcept {
+int Nic::apply_flows() noexcept try {
     std::vector<const FlowMatch*> matches;
     flows_.matches(matches);
     return link_->set_flows(matches);
+} catch (const std::bad_alloc&) {
+    return ENOMEM;
 }
 
-ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) noexcept {
+ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
     FlowMatch match;
     errno = read_flow_attr(attr, match);
     if (errno != 0) return nullptr;
@@ -264,7 +267,8 @@ verbs::DeviceDrops Nic::drops() const noexcept {
             .by_rule = by_rule_.value(),
             .not_ready = not_ready_.value(),
             .oversize = oversize_.value(),
-            .link = link_->lost()};
+            .link = link_->lost(),
+            .unsent = link_->unsent()};
 }
 
 }  // namespace pktverbs::soft

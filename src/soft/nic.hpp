@@ -15,7 +15,7 @@
 
 #include <pktverbs/verbs/device.hpp>
 
-#include "counter.hpp"
+#include "base/counter.hpp"
 #include "soft/flow_table.hpp"
 #include "soft/link.hpp"
 #include "soft/memory_regions.hpp"
@@ -65,7 +65,8 @@ public:
     /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
     std::uint32_t forget_events(CompletionQueue& queue) noexcept;
 
-    ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) noexcept;
+    /// Null and errno, or throws std::bad_alloc.
+    ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr);
     int destroy_flow(ibv_flow* flow) noexcept;
 
     QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr);

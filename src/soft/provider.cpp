@@ -350,7 +350,7 @@ int destroy_qp(ibv_qp* qp) {
 }
 
 ibv_flow* create_flow(ibv_qp* qp, ibv_flow_attr* attr) {
-    return Nic::of(qp->context).create_flow(QueuePair::of(qp), *attr);
+    return guarded([=] { return Nic::of(qp->context).create_flow(QueuePair::of(qp), *attr); });
 }
 
 int destroy_flow(ibv_flow* flow) { return Nic::of(flow->context).destroy_flow(flow); }

@@ -207,12 +207,20 @@ std::vector<Device> Discovery::list() const {
 
 Device Discovery::find(std::string_view interface) const {
     if (!is_interface_name(interface)) return {};
-    auto port = find_by_sysfs(interface);
-    if (!port) {
-        const auto mac = MacAddress::parse(read_line(net(interface) / "address"));
-        if (mac && !mac->is_zero()) port = find_by_gid(*mac);
-    }
-    return port ? make(*port, interface) : Device{};
+    if (const auto port = find_by_sysfs(interface)) return make(*port, interface);
+    const auto mac = MacAddress::parse(read_line(net(interface) / "address"));
+    const auto port = mac && !mac->is_zero() ? find_by_gid(*mac) : std::nullopt;
+    if (!port) return {};
+    Device device = make(*port, interface);
+    // A VLAN interface or a bridge has the MAC address of the NIC below it, but what it does to frames is not done
+    // here.
+    std::error_code ignored;
+    if (!std::filesystem::exists(net(interface) / "device", ignored))
+        device.note = fmt::format(
+            "{} has no device of its own: using the port of {}, which has its MAC address; frames "
+            "are sent and received as they are on that port, VLAN tags and all",
+            interface, device.name);
+    return device;
 }
 
 Device Discovery::device(std::string_view name) const {

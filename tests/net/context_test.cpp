@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 #include <pktverbs/pktverbs.hpp>
 
-#include "file_descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs {

@@ -347,7 +347,7 @@ TEST_F(PacketLinkTest, CountsATooLongFrameAsLostAndSendsTheNext) {
     right.set_flows({everything()});
     const Bytes frames[] = {make_frame(100, 1), make_frame(1600, 2), make_frame(100, 3)};
     EXPECT_EQ(left.send(frames), 3u);
-    EXPECT_EQ(left.link->lost(), 1u);
+    EXPECT_EQ(left.link->unsent(), 1u);
     right.receive(2);
     EXPECT_EQ(number_of(right.sink.frames[1]), 3u);
 }
@@ -492,7 +492,7 @@ TEST_F(PacketLinkTest, NeverSticksWhenTheInterfaceGoesDown) {
     EXPECT_FALSE(left.link->up());
     const std::vector<Bytes> frames(100, make_frame(100));
     EXPECT_EQ(left.send(frames), 100u);
-    EXPECT_EQ(left.link->lost(), 100u);
+    EXPECT_EQ(left.link->unsent(), 100u);
     while (left.is_readable()) left.link->receive(10);  // POLLERR, until it is told
     EXPECT_EQ(left.sink.changes, std::vector<bool>{false});
 
@@ -504,7 +504,7 @@ TEST_F(PacketLinkTest, NeverSticksWhenTheInterfaceGoesDown) {
     right.receive(1);
     left.receive(1);
     EXPECT_EQ(left.sink.changes, (std::vector<bool>{false, true}));
-    EXPECT_EQ(left.link->lost(), 100u);
+    EXPECT_EQ(left.link->unsent(), 100u);
 }
 
 TEST_F(PacketLinkTest, IsToldByAPollErrorThatTheInterfaceWentDown) {
@@ -525,7 +525,7 @@ TEST_F(PacketLinkTest, NeverSticksWithoutACarrier) {
     EXPECT_FALSE(left.link->up());
     const std::vector<Bytes> frames(100, make_frame(100));
     EXPECT_EQ(left.send(frames), 100u);
-    EXPECT_EQ(left.link->lost(), 100u);
+    EXPECT_EQ(left.link->unsent(), 100u);
 }
 
 TEST_F(PacketLinkTest, OutlivesItsInterface) {
@@ -534,7 +534,7 @@ TEST_F(PacketLinkTest, OutlivesItsInterface) {
     veth.left.name_space.ip({"link", "delete", veth.left.interface});
     EXPECT_FALSE(left.link->up());
     EXPECT_EQ(left.send(std::vector<Bytes>(3, make_frame(100))), 3u);
-    EXPECT_EQ(left.link->lost(), 3u);
+    EXPECT_EQ(left.link->unsent(), 3u);
     const FlowMatch all = everything();
     const FlowMatch* const flows[] = {&all};
     EXPECT_EQ(left.link->set_flows(flows), ENODEV);

@@ -24,6 +24,11 @@ context_layer='(pktverbs/)?(context|core|queue|(recv|send)_(list|pkt)|flow|flow_
 soft_device='(.*/)?soft/.*'
 
 refuse "the soft device knows verbs, not Context" "$context_layer" src/soft include/pktverbs/soft
+if includes src/soft include/pktverbs/soft | grep '\.hpp$' | grep -vE ':[0-9]+:(soft|base|pktverbs|.*/pktverbs)/' |
+    grep -E ':[0-9]+:[a-z_/]+\.hpp$'; then
+    echo "^ the soft device includes only soft/, base/ and public headers"
+    bad=1
+fi
 refuse "the verbs layer knows nothing above it" "$context_layer" src/verbs include/pktverbs/verbs
 mapfile -t above < <(find src include \( -path src/soft -o -path include/pktverbs/soft \) -prune -o \
     -name '*.[ch]pp' ! -path src/find_device.cpp -print)

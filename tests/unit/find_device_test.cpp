@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/find_device.hpp>
+
 #include "find_device.hpp"
 
 #include <gtest/gtest.h>

@@ -161,5 +161,13 @@ TEST(Ipv6Prefix, FormatsWithWidth) {
     EXPECT_EQ(fmt::format("{:>20}|", Ipv6Prefix{example, 32}), "      2001:db8::1/32|");
 }
 
+TEST(Ipv6Address, GivesBackTheMacOfALinkLocalAddress) {
+    constexpr MacAddress mac{MacAddress::Bytes{0x02, 0x50, 0x56, 0, 0, 1}};
+    static_assert(Ipv6Address::link_local(mac).link_local_mac() == mac);
+    EXPECT_EQ(Ipv6Address{"fe80::50:56ff:fe00:1"}.link_local_mac(), mac);
+    EXPECT_EQ(Ipv6Address{"fe80::1"}.link_local_mac(), std::nullopt);
+    EXPECT_EQ(Ipv6Address{"2001:db8::50:56ff:fe00:1"}.link_local_mac(), std::nullopt);
+}
+
 }  // namespace
 }  // namespace pktverbs

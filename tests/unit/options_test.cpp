@@ -28,7 +28,8 @@ TEST(Limits, AreWrittenInFull) {
     limits.mtu = 9000;
     limits.recv_packets = 64;
     EXPECT_EQ(fmt::format("{}", limits),
-              "mac 02:50:56:00:00:01, mtu 9000, send_packets 0, recv_packets 64, max_packet_size 0, max_batch 0, "
+              "mac 02:50:56:00:00:01, mtu 9000, send_packets 0, recv_packets 64, send_depth 0, recv_depth 0, "
+              "max_packet_size 0, max_batch 0, "
               "signal_every 0, max_inline 0, buffer_bytes 0, timestamps false");
 }
 

@@ -21,7 +21,8 @@ struct WireOptions {
 PKTVERBS_EXPORT verbs::Device wire_device(std::string_view name, const WireOptions& options = {});
 
 /// A soft device on an AF_PACKET socket of a Linux interface. Every open is a further NIC
-/// on that interface; opening needs CAP_NET_RAW. Throws std::system_error (ENODEV) for an unknown interface.
+/// on that interface; opening needs CAP_NET_RAW. A flow without an exact destination MAC address makes the interface
+/// promiscuous while it is installed. Throws std::system_error (ENODEV) for an unknown interface.
 PKTVERBS_EXPORT verbs::Device packet_device(std::string_view interface);
 
 /// The soft device's control verbs.

@@ -65,7 +65,7 @@ public:
 
     /// Puts a frame on the wire, Ethernet header first.
     void send(std::span<const std::uint8_t> frame);
-    /// What arrived since the last call, in order.
+    /// What arrived since the last call, in order. It is all kept until then, however much that is.
     std::vector<std::vector<std::uint8_t>> receive();
 
 private:

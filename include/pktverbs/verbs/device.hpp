@@ -23,8 +23,12 @@ struct DeviceDrops {
     std::uint64_t not_ready = 0;      ///< a flow matched, but its queue was not ready to receive
     std::uint64_t oversize = 0;       ///< longer than the port's MTU allows
     std::uint64_t link = 0;           ///< lost below the device: the kernel's ring was full
+    std::uint64_t unsent = 0;         ///< not received ones: frames that completed as sent, and that the link then lost
 
+    /// Frames that came and were not received, wanted or not.
     std::uint64_t total() const noexcept { return out_of_buffer + unmatched + by_rule + not_ready + oversize + link; }
+    /// Wanted frames that were lost: not those that no flow matched, or that a rule dropped, and not unsent ones.
+    std::uint64_t lost() const noexcept { return out_of_buffer + not_ready + oversize + link; }
 };
 
 /// A value, cheap to copy. What it names is opened by provider->open_device(handle.get());
@@ -38,6 +42,8 @@ struct Device {
     const Provider* provider = nullptr;
     /// The netdev behind the port ("eth4"); empty if there is none.
     std::string interface;
+    /// Multicast groups are joined through the kernel, on `interface`; false where no kernel is behind the port.
+    bool joins_groups = true;
     /// The MTU of the port in bytes, without the Ethernet header; 0 if it isn't known.
     std::uint32_t mtu = 0;
     /// What the user should be told about how this device was chosen; mostly empty.
@@ -64,22 +70,5 @@ PKTVERBS_EXPORT Device hardware_device(std::string_view name);
 namespace pktverbs {
 
 using verbs::Device;
-
-/// Finds the device that a device string names:
-///
-///   eth4              the verbs device behind that interface; if it has none, the soft
-///                     device on that interface (Device::note says so)
-///   ibv:mlx5_0/1      a verbs device and port, outright
-///   packet:eth0       the soft device on an AF_PACKET socket
-///   wire:NAME         the soft device on an in-memory wire of this process; options may
-///                     follow: wire:NAME,mac=02:00:5e:10:00:01,mtu=1500
-///
-/// Throws std::system_error (EINVAL for a string it can't read, ENODEV for a device or
-/// interface that is not there) with the string and the reason in the message.
-PKTVERBS_EXPORT Device find_device(std::string_view text);
-
-/// The Ethernet ports of verbs devices, then a packet: device for each interface that is up, loopback last. A
-/// port of a driver without raw packets (SoftRoCE) is among them: only creating a queue pair can tell.
-PKTVERBS_EXPORT std::vector<Device> list_devices();
 
 }  // namespace pktverbs

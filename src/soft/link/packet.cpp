@@ -46,6 +46,7 @@ public:
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
     std::uint64_t lost() noexcept override;
+    std::uint64_t unsent() noexcept override { return sender_.lost(); }
 
 private:
     static constexpr std::size_t batch = 64;
@@ -169,17 +170,17 @@ void PacketLink::receive(std::size_t most) noexcept {
     }
 }
 
-/// Clears the error that an interface leaves on the socket when it goes down, and tells of a change.
+/// Clears the error that an interface leaves on the socket when it goes down, and takes over and tells what changed.
 void PacketLink::look_at_interface() noexcept {
     look_wanted_.store(false, std::memory_order_relaxed);
     int error = 0;
     socklen_t bytes = sizeof error;
     ::getsockopt(receiver_.fd(), SOL_SOCKET, SO_ERROR, &error, &bytes);
-    const bool now_up = up();
-    if (now_up == reported_up_) return;
     ifreq answer;
     if (receiver_.ask(SIOCGIFMTU, answer) == 0)
         mtu_.store(static_cast<std::uint32_t>(answer.ifr_mtu), std::memory_order_relaxed);
+    const bool now_up = up();
+    if (now_up == reported_up_) return;
     reported_up_ = now_up;
     const Delivery delivery{*this};
     if (delivery.sink()) delivery.sink()->link_changed(now_up);
@@ -233,7 +234,7 @@ std::uint64_t PacketLink::lost() noexcept {
     // Reading sets the kernel's counters back to 0 (packet(7)).
     if (::getsockopt(receiver_.fd(), SOL_PACKET, PACKET_STATISTICS, &statistics, &bytes) == 0)
         kernel_lost_.fetch_add(statistics.tp_drops, std::memory_order_relaxed);
-    return kernel_lost_.load(std::memory_order_relaxed) + ring_.cut() + sender_.lost();
+    return kernel_lost_.load(std::memory_order_relaxed) + ring_.cut();
 }
 
 }  // namespace
