@@ -139,7 +139,6 @@ void Core::close() noexcept {
     if (flows) flows->close();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();
-        (*queue)->state_->closed = true;
     }
     pd.reset();
     context.reset();
@@ -152,10 +151,11 @@ std::uint32_t Core::held() const noexcept {
 }
 
 void Core::release(Core* core) noexcept {
+    for (const auto& queue : core->queues) queue->state_->stop_releases();
     const std::uint32_t held = core->held();
-    core->held_after_close_ = held;
     core->close();
-    if (held == 0) delete core;
+    // Packets may have come back already: then it has gone below zero.
+    if (core->held_after_close_.fetch_add(held) + held == 0) delete core;
 }
 
 void Core::packets_returned(std::uint32_t count) noexcept {

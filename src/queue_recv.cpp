@@ -196,13 +196,23 @@ void Queue::park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     state.parked_count.fetch_add(count, std::memory_order_relaxed);
 }
 
-/// Posts a chain, then what was refused before; what the device refuses is parked.
 std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
     State& state = *state_;
+    // Both sequentially consistent, as in stop_releases(): either it waits for us, or we see that it has come first.
+    state.releasing.fetch_add(1);
     if (state.closed) [[unlikely]] {
+        state.releasing.fetch_sub(1);
         state.core.packets_returned(count);
         return 0;
     }
+    const std::size_t posted = post(first, last, count);
+    state.releasing.fetch_sub(1, std::memory_order_release);  // the context may end from here on
+    return posted;
+}
+
+/// Posts a chain, then what was refused before; what the device refuses is parked.
+std::size_t Queue::post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept {
+    State& state = *state_;
     last->set_next(nullptr);
     // Before posting: the receiver may take them off again at once.
     state.posted.fetch_add(count, std::memory_order_relaxed);
@@ -235,7 +245,7 @@ std::size_t Queue::post_parked() noexcept {
     RecvPkt* last = first;
     std::uint32_t count = 1;
     for (; last->next(); last = last->next()) ++count;
-    return give_back(first, last, count);
+    return post(first, last, count);
 }
 
 }  // namespace pktverbs

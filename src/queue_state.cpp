@@ -11,6 +11,7 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "core.hpp"
 
@@ -198,6 +199,11 @@ void Queue::State::make_queue_pair(const Options& options) {
                                               [&] { return provider.create_qp(core.pd.get(), &attr); }),
                          {&provider}};
     limits.max_inline = options.max_inline == 0 ? 0 : attr.cap.max_inline_data;
+}
+
+void Queue::State::stop_releases() noexcept {
+    closed = true;
+    while (releasing != 0) std::this_thread::yield();
 }
 
 void Queue::State::close() noexcept {

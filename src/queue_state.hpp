@@ -25,6 +25,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     State(Core& core, const Options& options, const ibv_device_attr& device, std::uint64_t clock_khz);
     ~State() { close(); }
 
+    /// From now on packets that come back go to Core::packets_returned(); those on their way to the NIC get there first.
+    void stop_releases() noexcept;
     void close() noexcept;
     /// Packets in lists of the user.
     std::uint32_t held() const noexcept;
@@ -38,7 +40,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::atomic<bool> in_error{false};
     std::atomic<int> error{0};  ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
-    bool closed = false;
+    std::atomic<bool> closed{false};
+    std::atomic<std::uint32_t> releasing{0};  ///< threads that are giving packets back
 
     FileDescriptor wake;  ///< an eventfd, for stop requests
     verbs::CompChannelHandle recv_channel;

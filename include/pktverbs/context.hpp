@@ -35,7 +35,7 @@ public:
     Context(Context&&) noexcept;
     Context& operator=(Context&&) noexcept;
     /// Closes. Packets that are still held in lists keep their bytes until the lists end; nothing is received or sent
-    /// any more.
+    /// any more. Received lists may end in other threads meanwhile; nothing else may be going on.
     ~Context();
 
     /// Removes the flows and gives everything back to the device. Throws std::system_error (EBUSY), and stays

@@ -91,6 +91,7 @@ private:
     void park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
     void failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept;
     std::size_t give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
+    std::size_t post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
     std::size_t post_parked() noexcept;
 
     void reclaim() noexcept;
