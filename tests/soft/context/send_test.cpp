@@ -31,7 +31,7 @@ TEST_F(Send, PutsTheFramesOnTheWireInOrder) {
 }
 
 TEST_F(Send, PutsExactlyTheBytesOnTheWire) {
-    for (const std::size_t bytes : {18, 63, 64, 65, 255, 256}) {
+    for (const std::size_t bytes : {18U, 63U, 64U, 65U, 255U, 256U}) {
         SendList list = ctx.acquire(1);
         fill(list.front(), 9, bytes);
         ctx.send(std::move(list));
