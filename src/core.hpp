@@ -39,7 +39,7 @@ public:
 
     /// The deleter of a Context's core: closes it, and deletes it now or when the last held packet comes back.
     static void release(Core* core) noexcept;
-    /// After that: `count` packets of lists have come back.
+    /// After that, or meanwhile: `count` packets of lists have come back.
     void packets_returned(std::uint32_t count) noexcept;
 
     /// Takes everything down but the packets' memory, once no thread is giving back packets. Twice is harmless.
@@ -89,7 +89,7 @@ private:
     void make_event_loop_fd();
 
     verbs::DeviceDrops drops_before_;
-    std::atomic<std::uint32_t> held_after_close_{0};
+    std::atomic<std::uint32_t> held_after_close_{0};  ///< less what came back before it was set
 };
 
 }  // namespace pktverbs

@@ -54,7 +54,6 @@ void Queue::recover() {
         verbs::check_result(state.core.action("modify_qp", what),
                             [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE); });
     };
-    state.in_error = true;  // until all steps are done: a receiver must not wait for a queue pair that does not receive
     ibv_qp_attr now{};
     ibv_qp_init_attr made{};
     verbs::check_result(state.core.action("query_qp", "query a queue pair"),
@@ -62,6 +61,7 @@ void Queue::recover() {
     // From RESET, where an earlier try can have ended, there is no step to ERR, and nothing to collect.
     if (now.qp_state != IBV_QPS_RESET) {
         step(IBV_QPS_ERR, "bring a queue pair to ERR");
+        state.in_error = true;  // until all is done: a receiver must not wait for a queue pair that does not receive
         collect();
         step(IBV_QPS_RESET, "reset a queue pair");
     }
