@@ -124,6 +124,7 @@ private:
         made.query_device_ex = failing<&P::query_device_ex>("query_device_ex");
         made.query_port = failing<&P::query_port>("query_port");
         made.query_gid = failing<&P::query_gid>("query_gid");
+        made.query_qp = failing<&P::query_qp>("query_qp");
         made.alloc_pd = failing<&P::alloc_pd>("alloc_pd");
         made.reg_mr = failing<&P::reg_mr>("reg_mr");
         made.create_comp_channel = failing<&P::create_comp_channel>("create_comp_channel");
