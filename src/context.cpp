@@ -67,22 +67,24 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue
     const std::lock_guard lock{core_->slots_mutex};
     const auto at = core_->slots.find(slot);
     // The same again would be refused as a duplicate of itself.
-    if (at != core_->slots.end() && at->second.rule == rule && at->second.queue == queue) return;
+    const bool is_taken = at != core_->slots.end();
+    if (is_taken && at->second.queue == queue && core_->flows->same(rule, at->second.flow.rule())) return;
     Flow flow;
     try {
         flow = install(rule, queue);
     } catch (const std::system_error& error) {
-        if (error.code().value() != EEXIST || at == core_->slots.end()) throw;
+        if (error.code().value() != EEXIST || !is_taken) throw;
         // mlx5 takes no two rules that differ only in what they do: this one has to come after the old one has gone.
+        const FlowRule old = at->second.flow.rule();
         at->second.flow.remove();
         try {
             flow = install(rule, queue);
         } catch (...) {
-            at->second.flow = install(at->second.rule, at->second.queue);
+            at->second.flow = install(old, at->second.queue);
             throw;
         }
     }
-    core_->slots.insert_or_assign(slot, Core::Slot{rule, queue, std::move(flow)});
+    core_->slots.insert_or_assign(slot, Core::Slot{queue, std::move(flow)});
 }
 
 void Context::clear_flow(std::size_t slot) {

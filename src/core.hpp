@@ -70,7 +70,6 @@ public:
 
     std::mutex slots_mutex;
     struct Slot {
-        FlowRule rule;
         std::size_t queue;
         Flow flow;
     };

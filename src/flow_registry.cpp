@@ -87,6 +87,13 @@ Flow FlowRegistry::install(const FlowRule& rule, ibv_qp* qp) {
     return flow;
 }
 
+bool FlowRegistry::same(const FlowRule& one, const FlowRule& other) const {
+    one.check();
+    other.check();
+    return FlowSpec{completed(one, own_mac_), own_mac_, device_.port} ==
+           FlowSpec{completed(other, own_mac_), own_mac_, device_.port};
+}
+
 void FlowRegistry::remove(std::uint64_t id) noexcept {
     const std::lock_guard lock{mutex_};
     const auto at = installed_.find(id);

@@ -23,6 +23,8 @@ public:
         : device_{device}, own_mac_{own_mac}, groups_{device.interface} {}
 
     Flow install(const FlowRule& rule, ibv_qp* qp);
+    /// Whether two rules are one to the device, however they are written. Throws as install() does.
+    bool same(const FlowRule& one, const FlowRule& other) const;
     void remove(std::uint64_t id) noexcept;
     void close() noexcept;
 

@@ -32,6 +32,8 @@ public:
     /// Valid while this object lives and is not moved.
     ibv_flow_attr* attr() noexcept { return reinterpret_cast<ibv_flow_attr*>(bytes_.data()); }
 
+    friend bool operator==(const FlowSpec&, const FlowSpec&) = default;
+
 private:
     template <class Spec>
     Spec& append(ibv_flow_spec_type type) noexcept;
