@@ -134,8 +134,13 @@ private:
         }
         if (draw_one_in(10) && !list.empty()) return user.unsent.push_back(std::move(list));
         if (draw_one_in(5) && !user.unsent.empty()) user.unsent.pop_back();
-        user.posted += list.size();
-        ASSERT_TRUE(queue.send(std::move(list)).empty());
+        const std::size_t offered = list.size();
+        const SendList refused = queue.send(std::move(list));
+        if (!refused.empty()) {
+            ASSERT_TRUE(queue.in_error());
+            ASSERT_EQ(refused.error(), EIO);
+        }
+        user.posted += offered - refused.size();
     }
     void plant(std::uint32_t count, std::size_t bytes) {
         while (count-- > 0) {
