@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <ranges>
 #include <string>
 #include <system_error>
 
@@ -110,7 +109,8 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     }
     limits = queues.front()->limits();
     // With "as many as the device can", later queues may have got less.
-    for (const auto& queue : queues | std::views::drop(1)) {
+    limits.buffer_bytes = 0;
+    for (const auto& queue : queues) {
         limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);
         limits.send_packets = std::min(limits.send_packets, queue->limits().send_packets);
         limits.recv_depth = std::min(limits.recv_depth, queue->limits().recv_depth);
