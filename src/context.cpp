@@ -66,7 +66,8 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue
     const std::lock_guard lock{core_->slots_mutex};
     const auto at = core_->slots.find(slot);
     // The same again would be refused as a duplicate of itself.
-    if (at != core_->slots.end() && at->second.queue == queue && core_->flows->same(rule, at->second.flow.rule())) return;
+    if (at != core_->slots.end() && at->second.queue == queue && core_->flows->same(rule, at->second.flow.rule()))
+        return;
     Flow flow = install(rule, queue);
     core_->slots.insert_or_assign(slot, Core::Slot{queue, std::move(flow)});
 }

@@ -25,7 +25,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     State(Core& core, const Options& options, const ibv_device_attr& device, std::uint64_t clock_khz);
     ~State() { close(); }
 
-    /// From now on packets that come back go to Core::packets_returned(); those on their way to the NIC get there first.
+    /// From now on packets that come back go to Core::packets_returned(); those on their way to the NIC get there
+    /// first.
     void stop_releases() noexcept;
     void close() noexcept;
     /// Packets in lists of the user.
@@ -38,7 +39,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
     std::atomic<bool> in_error{false};
-    std::atomic<int> error{0};  ///< of the device when it was polled, armed or waited for, receiving
+    std::atomic<int> error{0};       ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
     std::atomic<bool> closed{false};
     std::atomic<std::uint32_t> releasing{0};  ///< threads that are giving packets back
