@@ -196,7 +196,8 @@ private:
         EXPECT_EQ(wire.delivered, delivered);
         for (User& user : users_) {
             EXPECT_EQ(user.ctx.stats().posted_now, 32u * user.ctx.queue_count());
-            for (std::size_t i = 0; i < user.ctx.queue_count(); ++i) EXPECT_EQ(user.ctx.queue(i).acquire(99).size(), 16u);
+            for (std::size_t i = 0; i < user.ctx.queue_count(); ++i)
+                EXPECT_EQ(user.ctx.queue(i).acquire(99).size(), 16u);
             EXPECT_GT(user.received, 100u) << "a schedule that tests nothing";
         }
     }
@@ -226,7 +227,11 @@ TEST_P(Conservation, OfASingleReceiver) {
     soft::Wire wire{name};
     soft::WireTap sender{name}, witness{name};
     User user{Context{"wire:" + name, Options{.send_packets = none, .recv_packets = 32, .max_packet_size = 256}},
-              0, 0, 0, {}, {}};
+              0,
+              0,
+              0,
+              {},
+              {}};
     user.ctx.set_flow(0, FlowRule{}.ether_type(0x88b5));
     wire.set_faults({.loss = 0.1, .duplication = 0.1, .reordering = 0.1, .corruption = 0.05, .seed = GetParam()});
     for (std::uint32_t step = 0; step < steps; ++step) {
@@ -255,7 +260,11 @@ TEST_P(Conservation, KeepsTheOrder) {
     std::mt19937 random{GetParam()};
     soft::WireTap sender{name};
     User user{Context{"wire:" + name, Options{.send_packets = none, .recv_packets = 32, .max_packet_size = 256}},
-              0, 0, 0, {}, {}};
+              0,
+              0,
+              0,
+              {},
+              {}};
     const Flow flow = user.ctx.install(FlowRule{});
     std::uint32_t sent = 0, next = 0;
     std::uint64_t missing = 0;

@@ -186,8 +186,10 @@ int members(const char* group_as_hex) {
     std::ifstream igmp{"/proc/net/igmp"};
     bool loopback = false;
     for (std::string line; std::getline(igmp, line);) {
-        if (line.find("\tlo ") != std::string::npos) loopback = true;
-        else if (!line.empty() && line[0] != '\t') loopback = false;
+        if (line.find("\tlo ") != std::string::npos)
+            loopback = true;
+        else if (!line.empty() && line[0] != '\t')
+            loopback = false;
         const auto at = line.find(group_as_hex);
         if (loopback && at != std::string::npos) return std::stoi(line.substr(at + 8));
     }
@@ -216,8 +218,8 @@ TEST_F(GroupFaults, FailingCreateFlowLeavesNoMembership) {
     const std::size_t files = open_files();
     faults.fail(1, ENOMEM);
     const std::string text = expect_error(ENOMEM, [&] { (void)ctx.install(rule); });
-    expect_words(text, {"cannot install the flow rule", "dst_ip 239.81.7.42 udp dst_port 7148", "wire:",
-                        "Cannot allocate memory", "flow table is full"});
+    expect_words(text, {"cannot install the flow rule", "dst_ip 239.81.7.42 udp dst_port 7148",
+                        "wire:", "Cannot allocate memory", "flow table is full"});
     EXPECT_EQ(members(group), 0);
     EXPECT_EQ(open_files(), files);
     EXPECT_EQ(ctx.stats().posted_now, 16u);
@@ -378,6 +380,7 @@ TEST_F(Wired, FailingExtendedPollIsReportedAfterItsPackets) {
     const auto next = cq->next_poll;
     cq->next_poll = [](ibv_cq_ex*) { return EIO; };
     EXPECT_EQ(numbers(ctx.recv(0ns)), Numbers{0});
+    EXPECT_EQ(ctx.queue(0).error(), EIO);
     cq->start_poll = [](ibv_cq_ex*, ibv_poll_cq_attr*) { return EINVAL; };
     EXPECT_EQ(ctx.recv(forever).outcome(), Outcome::device_error);
     EXPECT_EQ(ctx.queue(0).error(), EINVAL);

@@ -32,14 +32,14 @@ public:
     FaultyOps(const FaultyOps&) = delete;
     FaultyOps& operator=(const FaultyOps&) = delete;
 
-    int good_polls = always;     ///< then `bad_polls` fail
+    int good_polls = always;  ///< then `bad_polls` fail
     int bad_polls = 0;
-    int bad_notifies = 0;        ///< the next ones fail
-    int recv_takes = always;     ///< packets until post_recv refuses
-    int send_takes = always;     ///< packets until post_send refuses
+    int bad_notifies = 0;              ///< the next ones fail
+    int recv_takes = always;           ///< packets until post_recv refuses
+    int send_takes = always;           ///< packets until post_send refuses
     const ibv_cq* withheld = nullptr;  ///< completions stay in this queue
     int error = EIO;
-    int send_posts = 0;          ///< calls
+    int send_posts = 0;  ///< calls
     int recv_posts = 0;
     int polls = 0;
 

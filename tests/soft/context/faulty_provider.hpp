@@ -41,7 +41,7 @@ public:
         failed_verb.clear();
     }
 
-    int calls = 0;                 ///< of verbs that can fail, since fail()
+    int calls = 0;  ///< of verbs that can fail, since fail()
     std::string failed_verb;
     void (*opened)(ibv_context*) = nullptr;  ///< is told of every context
 

@@ -237,9 +237,7 @@ TEST_F(Flows, OfOneRuleTwiceAreRefused) {
 }
 
 TEST_F(Flows, ThatContradictThemselvesAreRefused) {
-    const auto refused = [&](const FlowRule& rule) {
-        return expect_error(EINVAL, [&] { (void)ctx.install(rule); });
-    };
+    const auto refused = [&](const FlowRule& rule) { return expect_error(EINVAL, [&] { (void)ctx.install(rule); }); };
     expect_words(refused(FlowRule{}.dst_port(1)), {"contradicts itself", "dst_port 1", ".udp() or .tcp()"});
     expect_words(refused(FlowRule{}.src_ip("10.0.0.1").dst_ip("::1")), {"IPv4", "IPv6"});
     expect_words(refused(FlowRule{}.own_mac().dst_ip("239.1.1.1")), {"own_mac", "239.1.1.1"});
@@ -255,7 +253,8 @@ TEST_F(Flows, OnAQueueThatIsNotThereAreRefused) {
 
 TEST_F(Flows, TagsComeWithTheirFrames) {
     Context tagging = open(with_timestamps(small));
-    const Flow one = tagging.install(FlowRule{}.vlan(1).tag(11)), two = tagging.install(FlowRule{}.vlan(2).tag(0xffffff));
+    const Flow one = tagging.install(FlowRule{}.vlan(1).tag(11)),
+               two = tagging.install(FlowRule{}.vlan(2).tag(0xffffff));
     world.send(tagged(2, ipv4("10.0.0.1")));
     world.send(tagged(1, ipv4("10.0.0.1")));
     const RecvList list = tagging.recv(0ns);

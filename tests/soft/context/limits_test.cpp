@@ -110,6 +110,33 @@ TEST_F(LimitsOf, GrantedValuesAreReadBack) {
     EXPECT_EQ(ctx.port().state, IBV_PORT_ACTIVE);
 }
 
+TEST_F(LimitsOf, WhatIsUnderneathIsLent) {
+    Context ctx = open();
+    EXPECT_EQ(ctx.raw_pd()->context, ctx.raw());
+    EXPECT_EQ(ctx.queue(0).raw()->pd, ctx.raw_pd());
+    EXPECT_EQ(ctx.queue(0).raw()->recv_cq, ctx.queue(0).raw_recv_cq());
+    EXPECT_EQ(ctx.queue(0).raw()->send_cq, ctx.queue(0).raw_send_cq());
+    EXPECT_EQ(ctx.queue(0).raw()->qp_type, IBV_QPT_RAW_PACKET);
+    EXPECT_EQ(ctx.device().name, "wire:" + name);
+}
+
+TEST_F(LimitsOf, HugePagesAreTakenOrMissed) {
+    Options options = small;
+    options.huge_pages = true;
+    try {
+        EXPECT_EQ(open(options).limits().buffer_bytes, std::size_t{2} * (2 << 20));
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), ENOMEM);
+        expect_words(error.what(), {"of huge pages", "vm.nr_hugepages"});
+    }
+}
+
+TEST_F(LimitsOf, NumaNodeIsAWishOfDevicesThatHaveOne) {
+    Options options = small;
+    options.local_numa_node = true;
+    EXPECT_NO_THROW(open(options));
+}
+
 TEST_F(LimitsOf, BufferBytesCountAllQueues) {
     EXPECT_EQ(open(with_queues(3)).limits().buffer_bytes, 3 * open().limits().buffer_bytes);
 }
@@ -123,8 +150,7 @@ TEST_F(LimitsOf, BuffersAreAlignedAndApart) {
         std::set<std::uintptr_t> starts;
         for (SendPkt& pkt : list) starts.insert(reinterpret_cast<std::uintptr_t>(pkt.buffer().data()));
         ASSERT_EQ(starts.size(), 64u);
-        for (auto at = starts.begin(); std::next(at) != starts.end(); ++at)
-            EXPECT_GE(*std::next(at) - *at, bytes);
+        for (auto at = starts.begin(); std::next(at) != starts.end(); ++at) EXPECT_GE(*std::next(at) - *at, bytes);
         EXPECT_TRUE(std::ranges::all_of(starts, [](std::uintptr_t start) { return start % 64 == 0; }));
     }
 }
@@ -140,7 +166,8 @@ TEST_F(LimitsOf, BuffersPast4GiBDoNotAlias) {
     const auto low = reinterpret_cast<std::uintptr_t>(list.front().buffer().data());
     std::uint32_t number = 0;
     for (SendPkt& pkt : list) {
-        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pkt.buffer().data()), low + number * Memory::stride(options.max_packet_size));
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pkt.buffer().data()),
+                  low + number * Memory::stride(options.max_packet_size));
         std::memcpy(pkt.buffer().data(), &number, sizeof number);
         std::memcpy(pkt.buffer().last(4).data(), &number, sizeof number);
         ++number;

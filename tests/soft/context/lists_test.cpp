@@ -10,10 +10,10 @@ namespace pktverbs::testing {
 namespace {
 
 template <class List>
-constexpr bool is_owner = std::is_nothrow_default_constructible_v<List> && std::is_nothrow_move_constructible_v<List> &&
-                          std::is_nothrow_move_assignable_v<List> && !std::is_copy_constructible_v<List> &&
-                          !std::is_copy_assignable_v<List> && std::ranges::forward_range<List> &&
-                          std::ranges::forward_range<const List>;
+constexpr bool is_owner = std::is_nothrow_default_constructible_v<List>&& std::is_nothrow_move_constructible_v<List>&&
+                              std::is_nothrow_move_assignable_v<List> &&
+                          !std::is_copy_constructible_v<List> && !std::is_copy_assignable_v<List> &&
+                          std::ranges::forward_range<List> && std::ranges::forward_range<const List>;
 static_assert(is_owner<RecvList> && is_owner<SendList>);
 static_assert(!std::is_copy_constructible_v<RecvPkt> && !std::is_copy_constructible_v<SendPkt>);
 static_assert(!std::is_default_constructible_v<RecvPkt> && !std::is_default_constructible_v<SendPkt>);
@@ -139,6 +139,7 @@ TYPED_TEST(Lists, SwapExchangesEverything) {
 
 #ifndef NDEBUG
 TYPED_TEST(Lists, OfDifferentQueuesDoNotJoinInADebugBuild) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
     TypeParam list = this->take(1);
     Context second = this->open();
     const Flow to_second = second.install(FlowRule{});

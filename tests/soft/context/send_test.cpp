@@ -90,9 +90,7 @@ TEST_F(Send, AcquireWithTimeoutGivesWhatThereIsInTheEnd) {
     EXPECT_EQ(ctx.acquire(8, -1s).size(), 2u);
 }
 
-TEST_F(Send, AcquireWithTimeoutTakesNoMoreThanThereAre) {
-    EXPECT_EQ(ctx.acquire(100, forever).size(), 8u);
-}
+TEST_F(Send, AcquireWithTimeoutTakesNoMoreThanThereAre) { EXPECT_EQ(ctx.acquire(100, forever).size(), 8u); }
 
 TEST_F(Send, AcquireWithTimeoutWaitsForCompletions) {
     // A queue that is drained (SQD) takes work requests and sends them when it is ready again.
@@ -286,8 +284,8 @@ TEST_P(Signalling, OneCompletionForSoManyPacketsAndOneForTheLast) {
     SendList list = filled(ctx.acquire(7), 0);
     const auto pkts = pointers(list);
     ctx.send(std::move(list));
-    const auto signalled = std::ranges::count_if(
-        pkts, [](SendPkt* pkt) { return (pkt->raw()->send_flags & IBV_SEND_SIGNALED) != 0; });
+    const auto signalled =
+        std::ranges::count_if(pkts, [](SendPkt* pkt) { return (pkt->raw()->send_flags & IBV_SEND_SIGNALED) != 0; });
     EXPECT_EQ(static_cast<std::uint32_t>(signalled), GetParam().second);
     EXPECT_EQ(pkts.back()->raw()->send_flags & IBV_SEND_SIGNALED, unsigned{IBV_SEND_SIGNALED});
     EXPECT_TRUE(ctx.flush(0ns));

@@ -13,8 +13,7 @@ using Counters = Receiving;
 
 TEST_F(Counters, StartAtZero) {
     const Stats stats = ctx.stats();
-    EXPECT_EQ(stats.to_string(),
-              "recv_packets 0 recv_bytes 0 sent_packets 0 sent_bytes 0 posted_now 16 in_flight 0");
+    EXPECT_EQ(stats.to_string(), "recv_packets 0 recv_bytes 0 sent_packets 0 sent_bytes 0 posted_now 16 in_flight 0");
 }
 
 TEST_F(Counters, CountPacketsAndBytesOfBothSides) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steady state: once set up, the data path allocates nothing and makes no system call. Not for sanitizers: they do both.
+// Steady state: once set up, the data path allocates nothing and makes no system call. Not for sanitizers: they do
+// both.
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -111,7 +112,8 @@ public:
             kept.append(arrived.pop_front());
             arrived.release();
         }
-        return sender_.flush(way_.timeout) && receiver_.queue(0).stats().recv_packets <= sent_ && bytes != 0 ? received : 0;
+        return sender_.flush(way_.timeout) && receiver_.queue(0).stats().recv_packets <= sent_ && bytes != 0 ? received
+                                                                                                             : 0;
     }
 
 private:
@@ -177,14 +179,12 @@ int status_without_system_calls(const Way& way, Sin sin = Sin::none) {
 }
 
 class SteadyState : public ::testing::TestWithParam<Way> {};
-INSTANTIATE_TEST_SUITE_P(Ways, SteadyState,
-                         ::testing::Values(Way{"no_wait", 1, WaitMode::block, 0ns},
-                                           Way{"forever", 1, WaitMode::block, forever},
-                                           Way{"busy", 1, WaitMode::busy_poll, forever},
-                                           Way{"queues", 3, WaitMode::block, 0ns},
-                                           Way{"inlined", 1, WaitMode::block, 0ns, 100},
-                                           Way{"extended", 1, WaitMode::block, 0ns, 0, true}),
-                         [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Ways, SteadyState,
+    ::testing::Values(Way{"no_wait", 1, WaitMode::block, 0ns}, Way{"forever", 1, WaitMode::block, forever},
+                      Way{"busy", 1, WaitMode::busy_poll, forever}, Way{"queues", 3, WaitMode::block, 0ns},
+                      Way{"inlined", 1, WaitMode::block, 0ns, 100}, Way{"extended", 1, WaitMode::block, 0ns, 0, true}),
+    [](const auto& param) { return param.param.name; });
 
 TEST_P(SteadyState, AllocatesNothing) { EXPECT_EQ(heap_calls_of(GetParam()), 0); }
 
