@@ -129,6 +129,26 @@ TEST_F(End, ListsMayEndInAnotherThreadMeanwhile) {
     }
 }
 
+TEST_F(End, WaitsForAListOnItsWayToTheNic) {
+    static std::atomic<bool> posting, gone;
+    static int (*post)(ibv_qp*, ibv_recv_wr*, ibv_recv_wr**);
+    posting = gone = false;
+    plant(3);
+    RecvList list = ctx->recv(0ns);
+    post = std::exchange(ctx->raw()->ops.post_recv, [](ibv_qp* qp, ibv_recv_wr* wr, ibv_recv_wr** bad) {
+        posting = true;
+        for (int i = 0; i < 10'000 && !gone; ++i) std::this_thread::yield();
+        if (!gone) return post(qp, wr, bad);
+        *bad = wr;
+        return EIO;
+    });
+    auto released = std::async(std::launch::async, [&] { return list.release(); });
+    while (!posting) std::this_thread::yield();
+    ctx.reset();
+    gone = true;
+    EXPECT_EQ(released.get(), 3u);
+}
+
 TEST_F(End, ByAssignmentLeavesHeldPackets) {
     plant(2);
     const RecvList list = ctx->recv(0ns);
