@@ -142,10 +142,9 @@ TEST_P(Wait, FramesAndStopsMayCross) {
             }
         }
         asking.join();
+        // A stop that came before its frame has left the frame for the next call.
+        received += static_cast<std::uint32_t>(ctx.recv(0ns).size());
     }
-    // A stop comes before frames: those of the last turns may still be there.
-    for (RecvList list = ctx.recv(0ns); !list.empty(); list = ctx.recv(0ns))
-        received += static_cast<std::uint32_t>(list.size());
     EXPECT_EQ(received, 300u);
 }
 
