@@ -3,26 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <stdexcept>
-#include <system_error>
 
 #include <pktverbs/ipv4_address.hpp>
 
+#include "base/parse_decimal.hpp"
+
 namespace pktverbs {
-namespace {
-
-// A leading zero is refused, because some readers take it for octal.
-std::optional<std::uint8_t> parse_decimal(std::string_view text) noexcept {
-    if (text.size() > 1 && text.front() == '0') return std::nullopt;
-    const char* const end = text.data() + text.size();
-    std::uint8_t number = 0;
-    const auto [next, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc{} || next != end) return std::nullopt;
-    return number;
-}
-
-}  // namespace
 
 Ipv4Address::Ipv4Address(std::string_view text) {
     const auto address = parse(text);

@@ -22,19 +22,19 @@ ibv_qp* Queue::raw() noexcept { return state_->qp.get(); }
 ibv_cq* Queue::raw_recv_cq() noexcept { return state_->recv_cq.get(); }
 ibv_cq* Queue::raw_send_cq() noexcept { return state_->send_cq.get(); }
 
+void Queue::State::step(ibv_qp_state to, int with, std::string_view what) {
+    ibv_qp_attr attr{};
+    attr.qp_state = to;
+    attr.port_num = core.device.port;
+    verbs::check_result(core.action("modify_qp", what),
+                        [&] { return core.device.provider->modify_qp(qp.get(), &attr, IBV_QP_STATE | with); });
+}
+
 void Queue::start() {
     State& state = *state_;
-    const verbs::Provider& provider = *state.core.device.provider;
-    const auto step = [&](ibv_qp_state to, int mask, std::string_view what) {
-        ibv_qp_attr attr{};
-        attr.qp_state = to;
-        attr.port_num = state.core.device.port;
-        verbs::check_result(state.core.action("modify_qp", what),
-                            [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE | mask); });
-    };
-    step(IBV_QPS_INIT, IBV_QP_PORT, "bring a queue pair to INIT");
-    step(IBV_QPS_RTR, 0, "bring a queue pair to RTR");
-    if (state.limits.send_packets != 0) step(IBV_QPS_RTS, 0, "bring a queue pair to RTS");
+    state.step(IBV_QPS_INIT, IBV_QP_PORT, "bring a queue pair to INIT");
+    state.step(IBV_QPS_RTR, 0, "bring a queue pair to RTR");
+    if (state.limits.send_packets != 0) state.step(IBV_QPS_RTS, 0, "bring a queue pair to RTS");
 
     const auto [posted, offered] = post_parked();
     if (posted != offered)
@@ -48,22 +48,16 @@ void Queue::recover() {
     const SideGuard receiving{state.recv_side};
     const SideGuard sending{state.send_side};
     const verbs::Provider& provider = *state.core.device.provider;
-    const auto step = [&](ibv_qp_state to, std::string_view what) {
-        ibv_qp_attr attr{};
-        attr.qp_state = to;
-        verbs::check_result(state.core.action("modify_qp", what),
-                            [&] { return provider.modify_qp(state.qp.get(), &attr, IBV_QP_STATE); });
-    };
     ibv_qp_attr now{};
     ibv_qp_init_attr made{};
     verbs::check_result(state.core.action("query_qp", "query a queue pair"),
                         [&] { return provider.query_qp(state.qp.get(), &now, IBV_QP_STATE, &made); });
     // From RESET, where an earlier try can have ended, there is no step to ERR, and nothing to collect.
     if (now.qp_state != IBV_QPS_RESET) {
-        step(IBV_QPS_ERR, "bring a queue pair to ERR");
+        state.step(IBV_QPS_ERR, 0, "bring a queue pair to ERR");
         state.in_error = true;  // until all is done: a receiver must not wait for a queue pair that does not receive
         collect();
-        step(IBV_QPS_RESET, "reset a queue pair");
+        state.step(IBV_QPS_RESET, 0, "reset a queue pair");
     }
     if (state.newest_in_flight) retire(*state.newest_in_flight, true);  // sent, but not to be told of
     start();

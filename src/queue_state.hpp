@@ -33,6 +33,9 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     ~State() { close(); }
 
     void close() noexcept;
+    /// Takes the queue pair to another state, `with` these attributes besides it (IBV_QP_PORT). Throws
+    /// std::system_error.
+    void step(ibv_qp_state to, int with, std::string_view what);
     /// Ends posting: returns when no thread is at it any more.
     void shut() noexcept;
     void take_events(ibv_comp_channel& channel, ibv_cq& cq, std::uint32_t& unacknowledged,
