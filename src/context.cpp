@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/deadline.hpp"
 #include "core.hpp"
-#include "deadline.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
 

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/deadline.hpp"
 #include "core.hpp"
-#include "deadline.hpp"
 #include "queue_state.hpp"
 
 namespace pktverbs {

@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "core.hpp"
-#include "deadline.hpp"
 #include "queue_state.hpp"
 
 namespace pktverbs {

@@ -6,8 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "core.hpp"
-#include "deadline.hpp"
 #include "queue_state.hpp"
 #include "stop_wake.hpp"
 

@@ -14,8 +14,8 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/counter.hpp"
+#include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
-#include "deadline.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {

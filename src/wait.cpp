@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <stop_token>
 
+#include "base/deadline.hpp"
 #include "core.hpp"
-#include "deadline.hpp"
 #include "queue_state.hpp"
 #include "stop_wake.hpp"
 

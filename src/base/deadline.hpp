@@ -6,8 +6,6 @@
 #include <chrono>
 #include <ctime>
 
-#include <pktverbs/options.hpp>
-
 namespace pktverbs {
 
 class Deadline {
@@ -15,7 +13,7 @@ public:
     using Clock = std::chrono::steady_clock;
 
     explicit Deadline(std::chrono::nanoseconds timeout) noexcept {
-        if (timeout == forever) return;
+        if (timeout == std::chrono::nanoseconds::max()) return;  // forever
         const auto now = Clock::now();
         // Far enough off that no sum can overflow counts as never.
         never_ = timeout > Clock::time_point::max() - now;

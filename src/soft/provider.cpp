@@ -151,6 +151,20 @@ int query_port_sized(ibv_context* context, std::uint8_t port, ibv_port_attr* att
     return 0;
 }
 
+/// RoCE ports begin their tables with the link-local address as version 1.
+int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
+                 std::uint32_t flags) {
+    if (flags != 0) return EOPNOTSUPP;
+    if (port != 1) return EINVAL;
+    if (index != 0) return ENODATA;
+    *entry = {};
+    entry->port_num = port;
+    entry->gid_type = IBV_GID_TYPE_ROCE_V1;
+    const auto bytes = Ipv6Address::link_local(Nic::of(context).link().mac()).bytes();
+    std::copy(bytes.begin(), bytes.end(), entry->gid.raw);
+    return 0;
+}
+
 int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) {
     if (port != 1 || index != 0) {
         errno = EINVAL;
@@ -216,6 +230,20 @@ ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
         return mr.release();
     });
 }
+
+// What raw packets have no use for.
+ibv_mr* reg_dmabuf_mr(ibv_pd*, std::uint64_t, std::size_t, std::uint64_t, int, int) {
+    return refuse<ibv_mr>(EOPNOTSUPP);
+}
+ibv_ah* create_ah(ibv_pd*, ibv_ah_attr*) { return refuse<ibv_ah>(EOPNOTSUPP); }
+int destroy_ah(ibv_ah*) { return EOPNOTSUPP; }
+ibv_srq* create_srq(ibv_pd*, ibv_srq_init_attr*) { return refuse<ibv_srq>(EOPNOTSUPP); }
+int modify_srq(ibv_srq*, ibv_srq_attr*, int) { return EOPNOTSUPP; }
+int query_srq(ibv_srq*, ibv_srq_attr*) { return EOPNOTSUPP; }
+int destroy_srq(ibv_srq*) { return EOPNOTSUPP; }
+int resize_cq(ibv_cq*, int) { return EOPNOTSUPP; }
+int attach_mcast(ibv_qp*, const ibv_gid*, std::uint16_t) { return EOPNOTSUPP; }
+int detach_mcast(ibv_qp*, const ibv_gid*, std::uint16_t) { return EOPNOTSUPP; }
 
 int dereg_mr(ibv_mr* mr) {
     Nic& nic = Nic::of(mr->context);
@@ -362,23 +390,34 @@ constexpr verbs::Provider table{
     .query_device_ex = query_device_ex,
     .query_port = query_port,
     .query_gid = query_gid,
+    .query_gid_ex = query_gid_ex,
     .get_async_event = get_async_event,
     .ack_async_event = ack_async_event,
     .alloc_pd = alloc_pd,
     .dealloc_pd = dealloc_pd,
     .reg_mr = reg_mr,
+    .reg_dmabuf_mr = reg_dmabuf_mr,
     .dereg_mr = dereg_mr,
+    .create_ah = create_ah,
+    .destroy_ah = destroy_ah,
+    .create_srq = create_srq,
+    .modify_srq = modify_srq,
+    .query_srq = query_srq,
+    .destroy_srq = destroy_srq,
     .create_comp_channel = create_comp_channel,
     .destroy_comp_channel = destroy_comp_channel,
     .get_cq_event = get_cq_event,
     .ack_cq_events = ack_cq_events,
     .create_cq = create_cq,
     .create_cq_ex = create_cq_ex,
+    .resize_cq = resize_cq,
     .destroy_cq = destroy_cq,
     .create_qp = create_qp,
     .query_qp = query_qp,
     .modify_qp = modify_qp,
     .destroy_qp = destroy_qp,
+    .attach_mcast = attach_mcast,
+    .detach_mcast = detach_mcast,
     .create_flow = create_flow,
     .destroy_flow = destroy_flow,
 };

@@ -17,6 +17,11 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     return ibv_query_port(context, port, attr);
 }
 
+int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
+                 std::uint32_t flags) {
+    return ibv_query_gid_ex(context, port, index, entry, flags);
+}
+
 ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
     return ibv_reg_mr(pd, addr, length, static_cast<unsigned>(access));
 }
@@ -34,23 +39,34 @@ constexpr Provider table{
     .query_device_ex = query_device_ex,
     .query_port = query_port,
     .query_gid = ibv_query_gid,
+    .query_gid_ex = query_gid_ex,
     .get_async_event = ibv_get_async_event,
     .ack_async_event = ibv_ack_async_event,
     .alloc_pd = ibv_alloc_pd,
     .dealloc_pd = ibv_dealloc_pd,
     .reg_mr = reg_mr,
+    .reg_dmabuf_mr = ibv_reg_dmabuf_mr,
     .dereg_mr = ibv_dereg_mr,
+    .create_ah = ibv_create_ah,
+    .destroy_ah = ibv_destroy_ah,
+    .create_srq = ibv_create_srq,
+    .modify_srq = ibv_modify_srq,
+    .query_srq = ibv_query_srq,
+    .destroy_srq = ibv_destroy_srq,
     .create_comp_channel = ibv_create_comp_channel,
     .destroy_comp_channel = ibv_destroy_comp_channel,
     .get_cq_event = ibv_get_cq_event,
     .ack_cq_events = ibv_ack_cq_events,
     .create_cq = ibv_create_cq,
     .create_cq_ex = create_cq_ex,
+    .resize_cq = ibv_resize_cq,
     .destroy_cq = ibv_destroy_cq,
     .create_qp = ibv_create_qp,
     .query_qp = ibv_query_qp,
     .modify_qp = ibv_modify_qp,
     .destroy_qp = ibv_destroy_qp,
+    .attach_mcast = ibv_attach_mcast,
+    .detach_mcast = ibv_detach_mcast,
     .create_flow = create_flow,
     .destroy_flow = destroy_flow,
 };

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// SharedReceiveQueue: receives that whichever of several queue pairs needs one takes.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <pktverbs/export.hpp>
+#include <pktverbs/verbs/protection_domain.hpp>
+#include <pktverbs/verbs/work_request.hpp>
+
+namespace pktverbs::verbs {
+
+/// A shared handle: copies are the same queue, which lives until the last copy and the last queue pair on it have
+/// gone. Any number of threads may post.
+class PKTVERBS_EXPORT SharedReceiveQueue {
+public:
+    /// Room for `max_wr` receives of at most `max_sge` slices. Throws std::system_error.
+    explicit SharedReceiveQueue(ProtectionDomain pd, std::uint32_t max_wr = 256, std::uint32_t max_sge = 1);
+
+    /// What the device granted.
+    std::uint32_t max_wr() const noexcept { return max_wr_; }
+    std::uint32_t max_sge() const noexcept { return max_sge_; }
+    /// With one doorbell. Doesn't throw.
+    PostResult post(std::span<RecvRequest> batch) noexcept;
+    PostResult post(RecvRequest request) noexcept { return post(std::span{&request, 1}); }
+    /// One asynchronous event, IBV_EVENT_SRQ_LIMIT_REACHED, when fewer than `receives` are left; then it is off again.
+    /// Throws std::system_error.
+    void set_limit(std::uint32_t receives);
+    ibv_srq_attr query() const;
+
+    ibv_srq* raw() const noexcept { return srq_.get(); }
+
+private:
+    ProtectionDomain pd_;
+    std::shared_ptr<ibv_srq> srq_;
+    std::uint32_t max_wr_ = 0;
+    std::uint32_t max_sge_ = 0;
+};
+
+}  // namespace pktverbs::verbs

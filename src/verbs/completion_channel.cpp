@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/verbs/completion_channel.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <pktverbs/verbs/handle.hpp>
+
+#include "base/deadline.hpp"
+#include "verbs/completion_queue_state.hpp"
+
+namespace pktverbs::verbs {
+
+CompletionChannel::CompletionChannel(OpenDevice device) : device_{std::move(device)} {
+    const Provider& provider = device_.provider();
+    channel_ = CompChannelHandle{check_pointer(device_.action("create_comp_channel", "create a completion channel"),
+                                               [&] { return provider.create_comp_channel(device_.raw()); }),
+                                 {&provider}};
+    const int flags = fcntl(fd(), F_GETFL);
+    if (flags < 0 || fcntl(fd(), F_SETFL, flags | O_NONBLOCK) < 0)
+        throw_error(errno, device_.action("fcntl", "make a completion channel non-blocking"));
+}
+
+std::optional<CompletionEvent> CompletionChannel::next_event() {
+    ibv_cq* cq = nullptr;
+    void* context = nullptr;
+    errno = 0;
+    if (device_.provider().get_cq_event(raw(), &cq, &context) == 0) {
+        auto& queue = *static_cast<CompletionQueue::State*>(context);
+        queue.count_event();
+        return CompletionEvent{cq, queue.user_context};
+    }
+    if (errno == EAGAIN || errno == EINTR) return std::nullopt;
+    throw_error(errno != 0 ? errno : EIO, device_.action("get_cq_event", "read a completion channel"));
+}
+
+std::optional<CompletionEvent> CompletionChannel::wait_event(std::chrono::nanoseconds timeout) {
+    const Deadline deadline{timeout};
+    for (;;) {
+        if (const auto event = next_event()) return event;
+        if (deadline.passed()) return std::nullopt;
+        pollfd readable{fd(), POLLIN, 0};
+        timespec left;
+        if (ppoll(&readable, 1, deadline.left(left), nullptr) < 0 && errno != EINTR)
+            throw_error(errno, device_.action("ppoll", "wait for a completion channel"));
+    }
+}
+
+}  // namespace pktverbs::verbs

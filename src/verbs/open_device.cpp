@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/verbs/open_device.hpp>
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <pktverbs/verbs/handle.hpp>
+
+#include "verbs/rdma_core.hpp"
+
+namespace pktverbs::verbs {
+
+struct OpenDevice::State {
+    ~State() {
+        if (is_lent) static_cast<void>(context.release());
+    }
+
+    Device device;
+    bool is_lent = false;
+    // Not const: verbs take it as they like.
+    ContextHandle context;
+    bool extended_polling_works = true;
+};
+
+namespace {
+
+GidType type_of(const ibv_gid_entry& entry) {
+    switch (entry.gid_type) {
+        case IBV_GID_TYPE_ROCE_V1:
+            return GidType::roce_v1;
+        case IBV_GID_TYPE_ROCE_V2:
+            return GidType::roce_v2;
+        default:
+            return GidType::infiniband;
+    }
+}
+
+}  // namespace
+
+OpenDevice::OpenDevice(std::shared_ptr<const State> state) noexcept : state_{std::move(state)} {}
+
+OpenDevice::OpenDevice(Device device) {
+    auto state = std::make_shared<State>();
+    state->device = std::move(device);
+    state_ = state;
+    const Provider& table = *state->device.provider;
+    state->context = ContextHandle{
+        check_pointer(action("open_device", "open"), [&] { return table.open_device(state->device.handle.get()); }),
+        {&table}};
+    const int fd = state->context->async_fd;
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        throw_error(errno, action("fcntl", "make the event descriptor non-blocking of"));
+    state->extended_polling_works = verbs::extended_polling_works(attributes(), rdma_core_release());
+}
+
+OpenDevice OpenDevice::lent(ibv_context* context, std::uint8_t port, const Provider& provider) {
+    auto state = std::make_shared<State>();
+    state->device.name = context->device ? context->device->name : "a device";
+    state->device.port = port;
+    state->device.provider = &provider;
+    state->is_lent = true;
+    state->context = ContextHandle{context, {&provider}};
+    const OpenDevice device{state};
+    state->extended_polling_works = verbs::extended_polling_works(device.attributes(), rdma_core_release());
+    return device;
+}
+
+const Device& OpenDevice::device() const noexcept { return state_->device; }
+
+ibv_context* OpenDevice::raw() const noexcept { return state_->context.get(); }
+
+bool OpenDevice::extended_polling_works() const noexcept { return state_->extended_polling_works; }
+
+ibv_device_attr OpenDevice::attributes() const {
+    ibv_device_attr attr{};
+    check_result(action("query_device", "query"), [&] { return provider().query_device(raw(), &attr); });
+    return attr;
+}
+
+ibv_device_attr_ex OpenDevice::extended_attributes() const {
+    ibv_device_attr_ex attr{};
+    if (provider().query_device_ex(raw(), nullptr, &attr) == 0) return attr;
+    attr = {};
+    attr.orig_attr = attributes();
+    return attr;
+}
+
+ibv_port_attr OpenDevice::port(std::uint8_t number) const {
+    ibv_port_attr attr{};
+    check_result(action("query_port", "query the port of"),
+                 [&] { return provider().query_port(raw(), number, &attr); });
+    return attr;
+}
+
+std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
+    const ibv_port_attr attr = port(port_number);
+    std::vector<GidEntry> entries;
+    for (int index = 0; index < attr.gid_tbl_len; ++index) {
+        ibv_gid_entry entry{};
+        // Of a table of hundreds most entries are empty: ENODATA (ibv_query_gid_ex(3)).
+        if (provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0) != 0) continue;
+        const Ipv6Address gid = to_address(entry.gid);
+        if (gid.is_zero()) continue;
+        entries.push_back({static_cast<std::uint32_t>(index), gid, type_of(entry), entry.ndev_ifindex});
+    }
+    return entries;
+}
+
+GidEntry OpenDevice::default_gid(std::uint8_t port_number) const {
+    const std::vector<GidEntry> entries = gids(port_number);
+    if (entries.empty())
+        throw_error(ENOENT, "choose a GID of " + device().name,
+                    "its table is empty: give the interface behind it an address, and set it up");
+    const GidEntry* best = nullptr;
+    int best_rank = -1;
+    for (const GidEntry& entry : entries) {
+        const int rank = entry.type != GidType::roce_v2 ? 0 : from_mapped(entry.gid) ? 2 : 1;
+        if (rank > best_rank) best = &entry;
+        if (rank > best_rank) best_rank = rank;
+    }
+    return *best;
+}
+
+std::optional<AsyncEvent> OpenDevice::next_event() {
+    ibv_async_event event{};
+    errno = 0;
+    if (provider().get_async_event(raw(), &event) == 0) {
+        const AsyncEvent copy = AsyncEvent::from(event);
+        provider().ack_async_event(&event);
+        return copy;
+    }
+    if (errno == EAGAIN || errno == EINTR) return std::nullopt;
+    throw_error(EIO, action("get_async_event", "read the events of"));
+}
+
+}  // namespace pktverbs::verbs
