@@ -16,7 +16,6 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-constexpr std::size_t ethernet_header = 14;
 
 }  // namespace
 
@@ -189,8 +188,12 @@ SendList Queue::send(SendList packets) noexcept {
     SendPkt* refused = packets.head_;
     for (; refused; refused = refused->next()) {
         SendPkt& pkt = *refused;
-        if (pkt.sge_.length < ethernet_header) [[unlikely]] {
+        if (pkt.sge_.length < state.least_bytes) [[unlikely]] {
             packets.error_ = EMSGSIZE;
+            break;
+        }
+        if (state.source_mask != 0 && !pkt.wr_.wr.ud.ah) [[unlikely]] {
+            packets.error_ = EDESTADDRREQ;
             break;
         }
         pkt.sequence_ = state.next_sequence + count;
