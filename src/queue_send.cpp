@@ -137,9 +137,13 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& 
         if (done()) return true;
         if (give_up()) return false;
         timespec left;
-        std::array<pollfd, 2> fds{{{state.send_channel->fd, POLLIN, 0}, {state.send_wake.get(), POLLIN, 0}}};
+        std::array<pollfd, 3> fds{{{state.send_channel->fd, POLLIN, 0},
+                                   {state.send_wake.get(), POLLIN, 0},
+                                   {state.core.context->async_fd, POLLIN, 0}}};
         const int ready = ppoll(fds.data(), fds.size(), deadline.left(left), nullptr);
         if (ready < 0 && errno != EINTR) state.send_error = errno;
+        if (ready > 0 && fds[1].revents != 0) clear_event_fd(state.send_wake.get());
+        if (ready > 0 && fds[2].revents != 0) state.core.take_device_events();
         if (ready > 0 && fds[0].revents != 0)
             state.take_events(*state.send_channel, *state.send_cq, state.send_events, state.send_error);
     }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults: every verb that fails, one at a time: what is said, and what is left behind.
 #include <net/if.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <atomic>
+#include <future>
+#include <utility>
 
 #include <algorithm>
 #include <cstring>
@@ -10,6 +14,7 @@
 #include <map>
 #include <optional>
 
+#include "base/file_descriptor.hpp"
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "faulty_provider.hpp"
@@ -370,6 +375,57 @@ TEST_P(WaitModes, QueueInErrorEndsEveryWait) {
 }
 INSTANTIATE_TEST_SUITE_P(Faults, WaitModes,
                          ::testing::Values(WaitMode::block, WaitMode::busy_poll, WaitMode::spin_then_block));
+
+/// A device whose failure is announced when the test says so.
+class FailingDevice : public Wired {
+protected:
+    FailingDevice() {
+        provider = soft::provider();
+        provider.get_async_event = [](ibv_context*, ibv_async_event* event) {
+            errno = EAGAIN;
+            if (!failed.exchange(false)) return -1;
+            event->event_type = IBV_EVENT_DEVICE_FATAL;
+            return 0;
+        };
+        provider.ack_async_event = [](ibv_async_event*) {};
+        real_fd_ = std::exchange(ctx.raw()->async_fd, announced_.get());
+        ops_.withheld = ctx.queue(0).raw_send_cq();
+        ctx.send(filled(ctx.acquire(3), 0));
+    }
+    ~FailingDevice() override { ctx.raw()->async_fd = real_fd_; }
+    void fail() {
+        failed = true;
+        ASSERT_EQ(eventfd_write(announced_.get(), 1), 0);
+    }
+    static inline std::atomic<bool> failed{false};
+    static inline verbs::Provider provider;
+    static Device device(const std::string& name) {
+        Device made = soft::wire_device(name);
+        made.provider = &(provider = soft::provider());
+        return made;
+    }
+    Context ctx{device(name), small};
+
+private:
+    FileDescriptor announced_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    int real_fd_ = -1;
+    FaultyOps ops_{ctx};
+};
+
+TEST_F(FailingDevice, EndsAWaitToSend) {
+    auto flushed = std::async(std::launch::async, [&] { return ctx.flush(forever); });
+    fail();
+    EXPECT_FALSE(flushed.get());
+    EXPECT_EQ(ctx.queue(0).error(), EIO);
+}
+
+TEST_F(FailingDevice, EndsAWaitToReceiveAndOneToSend) {
+    auto flushed = std::async(std::launch::async, [&] { return ctx.flush(forever); });
+    auto received = std::async(std::launch::async, [&] { return ctx.recv(forever); });
+    fail();  // whoever takes the event, both hear of it
+    EXPECT_FALSE(flushed.get());
+    EXPECT_EQ(received.get().outcome(), Outcome::device_error);
+}
 
 TEST_F(Wired, FailingExtendedPollIsReportedAfterItsPackets) {
     Context ctx = open(with_timestamps(small));
