@@ -10,6 +10,7 @@
 
 #include <pktverbs/verbs/handle.hpp>
 
+#include "verbs/discovery.hpp"
 #include "verbs/rdma_core.hpp"
 
 namespace pktverbs::verbs {
@@ -60,7 +61,7 @@ OpenDevice::OpenDevice(Device device) {
 
 OpenDevice OpenDevice::lent(ibv_context* context, std::uint8_t port, const Provider& provider) {
     auto state = std::make_shared<State>();
-    state->device.name = context->device ? context->device->name : "a device";
+    state->device.name = context->device ? PortName{context->device->name, port}.to_string() : "a device";
     state->device.port = port;
     state->device.provider = &provider;
     state->is_lent = true;
