@@ -94,7 +94,7 @@ QueuePair::QueuePair(ProtectionDomain pd, CompletionQueue send_cq, CompletionQue
                 .max_inline_data = options.max_inline};
     attr.qp_type = options.type;
     attr.sq_sig_all = options.signal_all ? 1 : 0;
-    const std::string what = fmt::format("create a {} queue pair on {}", name_of(options.type), device.device().name);
+    const std::string what = fmt::format("create {} queue pair on {}", name_of(options.type), device.device().name);
     if (options.psn > most_24_bits) throw_error(EINVAL, what, "psn has more than 24 bits");
     errno = 0;
     state.qp = QpHandle{device.provider().create_qp(state.pd.raw(), &attr), {&device.provider()}};
@@ -138,7 +138,7 @@ void QueuePair::connect(const Endpoint& peer) {
     const QueuePairOptions& options = state.options;
     const bool reliable = options.type == IBV_QPT_RC;
     if (!reliable && options.type != IBV_QPT_UC)
-        throw_error(EINVAL, fmt::format("connect a {} queue pair", name_of(options.type)),
+        throw_error(EINVAL, fmt::format("connect {} queue pair", name_of(options.type)),
                     "it has no peer: activate() it");
     AddressOptions address;
     address.gid = peer.gid;
@@ -174,7 +174,7 @@ void QueuePair::connect(const Endpoint& peer) {
 void QueuePair::activate() {
     const QueuePairOptions& options = state_->options;
     if (options.type != IBV_QPT_UD && options.type != IBV_QPT_RAW_PACKET)
-        throw_error(EINVAL, fmt::format("activate a {} queue pair", name_of(options.type)),
+        throw_error(EINVAL, fmt::format("activate {} queue pair", name_of(options.type)),
                     "it needs a peer: connect() it");
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RTR;
@@ -224,8 +224,8 @@ void QueuePair::modify(ibv_qp_attr attr, int mask) {
     const OpenDevice& device = state_->device();
     const ibv_qp_type type = state_->options.type;
     const bool moves = (mask & IBV_QP_STATE) != 0;
-    const std::string what = moves ? fmt::format("bring a {} queue pair to {}", name_of(type), name_of(attr.qp_state))
-                                   : fmt::format("change a {} queue pair", name_of(type));
+    const std::string what = moves ? fmt::format("bring {} queue pair to {}", name_of(type), name_of(attr.qp_state))
+                                   : fmt::format("change {} queue pair", name_of(type));
     const Action action = device.action("modify_qp", what);
     try {
         check_result(action, [&] { return device.provider().modify_qp(raw(), &attr, mask); });
