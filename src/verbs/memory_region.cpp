@@ -65,6 +65,12 @@ MemoryRegion MemoryRegion::from_dmabuf(ProtectionDomain pd, int fd, std::uint64_
     return {std::move(pd), std::move(mr)};
 }
 
+MemoryRegion& MemoryRegion::operator=(MemoryRegion&& other) noexcept {
+    mr_ = std::move(other.mr_);  // before the domain that the old one was in
+    pd_ = std::move(other.pd_);
+    return *this;
+}
+
 LocalSlice MemoryRegion::slice(std::size_t offset, std::size_t length) const {
     check_inside(offset, length, size());
     if (length > std::numeric_limits<std::uint32_t>::max())

@@ -2,12 +2,15 @@
 #include <pktverbs/verbs/open_device.hpp>
 
 #include <fcntl.h>
+#include <poll.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 #include <pktverbs/verbs/handle.hpp>
 
+#include "verbs/discovery.hpp"
 #include "verbs/rdma_core.hpp"
 
 namespace pktverbs::verbs {
@@ -58,7 +61,7 @@ OpenDevice::OpenDevice(Device device) {
 
 OpenDevice OpenDevice::lent(ibv_context* context, std::uint8_t port, const Provider& provider) {
     auto state = std::make_shared<State>();
-    state->device.name = context->device ? context->device->name : "a device";
+    state->device.name = context->device ? PortName{context->device->name, port}.to_string() : "a device";
     state->device.port = port;
     state->device.provider = &provider;
     state->is_lent = true;
@@ -100,8 +103,12 @@ std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
     std::vector<GidEntry> entries;
     for (int index = 0; index < attr.gid_tbl_len; ++index) {
         ibv_gid_entry entry{};
-        // Of a table of hundreds most entries are empty: ENODATA (ibv_query_gid_ex(3)).
-        if (provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0) != 0) continue;
+        // Of a table of hundreds most entries are empty: ENODATA (ibv_query_gid_ex(3)), or EINVAL from old kernels.
+        errno = 0;
+        const int result = provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0);
+        const int error = result == -1 ? errno : std::abs(result);
+        if (result != 0 && (error == ENODATA || error == EINVAL)) continue;
+        if (result != 0) throw_error(error != 0 ? error : EIO, action("query_gid_ex", "read the GIDs of"));
         const Ipv6Address gid = to_address(entry.gid);
         if (gid.is_zero()) continue;
         entries.push_back({static_cast<std::uint32_t>(index), gid, type_of(entry), entry.ndev_ifindex});
@@ -125,6 +132,9 @@ GidEntry OpenDevice::default_gid(std::uint8_t port_number) const {
 }
 
 std::optional<AsyncEvent> OpenDevice::next_event() {
+    // Its owner may have left it blocking.
+    pollfd readable{async_fd(), POLLIN, 0};
+    if (state_->is_lent && ::poll(&readable, 1, 0) <= 0) return std::nullopt;
     ibv_async_event event{};
     errno = 0;
     if (provider().get_async_event(raw(), &event) == 0) {
@@ -133,7 +143,7 @@ std::optional<AsyncEvent> OpenDevice::next_event() {
         return copy;
     }
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
-    throw_error(EIO, action("get_async_event", "read the events of"));
+    throw_error(errno != 0 ? errno : EIO, action("get_async_event", "read the events of"));
 }
 
 }  // namespace pktverbs::verbs

@@ -25,7 +25,8 @@ namespace pktverbs::verbs {
 class PKTVERBS_EXPORT OpenDevice {
 public:
     explicit OpenDevice(Device device);
-    /// A device that somebody else opened (rdma_cm_id::verbs) and closes, after the last object made from it.
+    /// A device that somebody else opened (rdma_cm_id::verbs) and closes, after the last object made from it. Its
+    /// events are for one taker: one thread at a time calls next_event(), and the owner doesn't read them.
     static OpenDevice lent(ibv_context* context, std::uint8_t port = 1, const Provider& provider = hardware_provider());
 
     const Device& device() const noexcept;
