@@ -24,7 +24,8 @@ protected:
     void SetUp() override {
         if (!testing::in_machine()) GTEST_SKIP() << "NOT TESTED: run this with scripts/softroce";
         int count = 0;
-        const std::unique_ptr<ibv_device*, void (*)(ibv_device**)> list{ibv_get_device_list(&count), ibv_free_device_list};
+        const std::unique_ptr<ibv_device*, void (*)(ibv_device**)> list{ibv_get_device_list(&count),
+                                                                        ibv_free_device_list};
         EXPECT_EQ(count, 2);
         for (int i = 0; i < count; ++i) {
             if (std::string{ibv_get_device_name(list.get()[i])} == GetParam())
