@@ -13,7 +13,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <exception>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -58,8 +57,8 @@ public:
             throw std::runtime_error{"the other process has ended"};
     }
 
-    void receive() { check(qp_.post_recv(std::span{&recv_, 1})); }
-    void send(bool signaled) { check(qp_.post_send(std::span{signaled ? &signaled_ : &unsignaled_, 1})); }
+    void receive() { check(qp_.post_recv(recv_)); }
+    void send(bool signaled) { check(qp_.post_send(signaled ? signaled_ : unsignaled_)); }
     /// Waits for at least one completion, of sends or of receives: by polling, or asleep.
     std::size_t wait(CompletionQueue& cq) {
         for (bool armed = false;;) {

@@ -98,7 +98,7 @@ TEST_F(StatusTest, WriteToAQueuePairThatAllowsNone) {
 
 TEST_F(StatusTest, AtomicOnAnOddAddress) {
     const auto request = SendRequest::fetch_and_add(b_.remote(3, 8), 1).with(a_.slice(0, 8));
-    const auto result = a_qp_.post_send(request);
+    const auto result = a_qp_.post_send(SendRequest{request});
     EXPECT_EQ(result.error, EINVAL);  // SoftRoCE's provider looks at it before it is posted
     EXPECT_EQ(result.posted, 0U);
 }
