@@ -18,6 +18,9 @@ CompletionQueue::CompletionQueue(const OpenDevice& device, const CompletionQueue
     ibv_comp_channel* const channel = options.channel ? options.channel->raw() : nullptr;
     const Provider& provider = device.provider();
     const Action action = device.action("create_cq", "create a completion queue");
+    if (channel && channel->context != device.raw())
+        throw_error(EINVAL, "create a completion queue on " + device.device().name,
+                    "its channel was opened with another device");
     if (options.extended && device.extended_polling_works()) {
         ibv_cq_init_attr_ex attr{};
         attr.cqe = options.entries;

@@ -45,6 +45,10 @@ GidType type_of(const ibv_gid_entry& entry) {
 OpenDevice::OpenDevice(std::shared_ptr<const State> state) noexcept : state_{std::move(state)} {}
 
 OpenDevice::OpenDevice(Device device) {
+    // What find_hardware_device() gives where nothing was found.
+    if (!device.handle || !device.provider)
+        throw_error(ENODEV, device.name.empty() ? "open a device" : "open " + device.name,
+                    "there is no verbs device behind it");
     auto state = std::make_shared<State>();
     state->device = std::move(device);
     state_ = state;

@@ -96,6 +96,10 @@ QueuePair::QueuePair(ProtectionDomain pd, CompletionQueue send_cq, CompletionQue
     attr.sq_sig_all = options.signal_all ? 1 : 0;
     const std::string what = fmt::format("create {} queue pair on {}", name_of(options.type), device.device().name);
     if (options.psn > most_24_bits) throw_error(EINVAL, what, "psn has more than 24 bits");
+    // The kernel knows them by numbers, which mean other objects, or none, with another device.
+    const ibv_context* const own = device.raw();
+    if (attr.send_cq->context != own || attr.recv_cq->context != own || (attr.srq && attr.srq->context != own))
+        throw_error(EINVAL, what, "its completion queues or shared receive queue were opened with another device");
     errno = 0;
     state.qp = QpHandle{device.provider().create_qp(state.pd.raw(), &attr), {&device.provider()}};
     if (!state.qp) {

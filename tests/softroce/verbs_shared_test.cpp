@@ -98,6 +98,13 @@ TEST_F(SharedReceiveTest, OutlivesItsHandleInAQueuePair) {
     EXPECT_EQ(b_.wait_ok().id(), 3U);
 }
 
+TEST_F(SharedReceiveTest, IsTheOnlyPlaceForReceives) {
+    auto [a_qp, b_qp] = connected();
+    const auto result = b_qp.post_recv(RecvRequest{});
+    EXPECT_EQ(result.posted, 0U);
+    EXPECT_NE(result.error, 0);
+}
+
 TEST_F(SharedReceiveTest, RefusesTooMuch) {
     expect_words(expect_error(EINVAL, [&] { verbs::SharedReceiveQueue(b_.pd, 1U << 30); }),
                  {"cannot create a shared receive queue on rxe1/1: Invalid argument (more receives"});

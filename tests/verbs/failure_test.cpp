@@ -212,6 +212,34 @@ TEST_F(FailedSetupTest, NamesTheSoftDeviceThatHasRawPackets) {
               "(this device has no raw packet queue pairs: open the soft device packet:eth7)");
 }
 
+TEST_F(FailedSetupTest, SaysThatNoDeviceWasFound) {
+    EXPECT_EQ(expect_error(ENODEV, [] { OpenDevice{Device{}}; }),
+              "cannot open a device: No such device (there is no verbs device behind it)");
+    Device named = fake_.device("eth9");
+    named.handle = nullptr;
+    expect_words(expect_error(ENODEV, [&] { OpenDevice{named}; }), {"cannot open eth9: "});
+    EXPECT_EQ(fake_.count("open_device"), 0);
+    expect_error(ENODEV, [] { OpenDevice{find_hardware_device("no-such-if")}; });
+    expect_error(ENODEV, [] { OpenDevice{hardware_device("no_such_device")}; });
+}
+
+TEST_F(FailedSetupTest, RefusesObjectsOfAnotherDevice) {
+    const World world{fake_};
+    const World other{fake_};
+    expect_words(expect_error(EINVAL, [&] { CompletionQueue(*world.device, {.channel = *other.channel}); }),
+                 {"cannot create a completion queue on fake0: ", "its channel was opened with another device"});
+    for (const auto& builder : {
+             QueuePairBuilder{*world.pd, IBV_QPT_RC}.completes_on(*other.cq),
+             QueuePairBuilder{*world.pd, IBV_QPT_RC}.completes_on(*world.cq).sends_complete_on(*other.cq),
+             QueuePairBuilder{*world.pd, IBV_QPT_RC}.completes_on(*world.cq).receives_complete_on(*other.cq),
+             QueuePairBuilder{*world.pd, IBV_QPT_RC}.completes_on(*world.cq).receives_from(*other.srq),
+         })
+        expect_words(expect_error(EINVAL, [&] { builder.create(); }),
+                     {"cannot create a reliable connected queue pair on fake0: ", "opened with another device"});
+    EXPECT_EQ(fake_.count("create_qp"), 2);
+    EXPECT_EQ(fake_.count("create_cq"), 2);
+}
+
 TEST_F(FailedSetupTest, NeedsACompletionQueue) {
     const OpenDevice device{fake_.device()};
     const ProtectionDomain pd{device};

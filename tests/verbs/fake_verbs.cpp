@@ -137,8 +137,8 @@ struct FakeCalls {
     static ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int) {
         return add_mr("reg_mr", pd, addr, length);
     }
-    static ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t, std::size_t length, std::uint64_t, int, int) {
-        return add_mr("reg_dmabuf_mr", pd, nullptr, length);
+    static ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std::uint64_t, int, int) {
+        return add_mr("reg_dmabuf_mr", pd, reinterpret_cast<void*>(offset), length);
     }
     static int dereg_mr(ibv_mr* mr) { return end<ibv_mr>("dereg_mr", mr); }
     static ibv_ah* create_ah(ibv_pd* pd, ibv_ah_attr*) { return make<ibv_ah>("create_ah", {pd, pd->context}); }
