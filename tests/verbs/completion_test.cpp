@@ -106,6 +106,15 @@ TEST_P(PollTest, KeepsTheErrorOfARefusedPoll) {
     EXPECT_NE(cq_.error(), 0);
 }
 
+TEST_P(PollTest, GivesWhatCameBeforeAnError) {
+    if (!GetParam()) return;  // a classic queue is polled at once
+    add(3);
+    fake_.next_result = EIO;
+    EXPECT_EQ(poll(10), std::vector<std::uint64_t>{0});
+    EXPECT_EQ(cq_.error(), EIO);
+    EXPECT_EQ(fake_.count("end_poll"), 1);
+}
+
 TEST_P(PollTest, TellsAllOfASuccess) {
     ibv_wc wc = numbered(7);
     wc.src_qp = 9;

@@ -102,7 +102,7 @@ struct FakeCalls {
         entry->port_num = port;
         entry->gid_index = index;
         const ibv_gid none{};
-        return result == 0 && std::memcmp(&entry->gid, &none, sizeof none) == 0 ? ENODATA : result;
+        return result == 0 && std::memcmp(&entry->gid, &none, sizeof none) == 0 ? self->empty_gid : result;
     }
     static int get_async_event(ibv_context* context, ibv_async_event* event) {
         if (self->is_due("get_async_event")) {
@@ -207,6 +207,7 @@ struct FakeCalls {
             return self->poll_result != 0 ? self->poll_result : show(of);
         };
         cq->next_poll = [](ibv_cq_ex* of) {
+            if (self->next_result != 0) return self->next_result;
             self->completions.pop_front();
             return show(of);
         };

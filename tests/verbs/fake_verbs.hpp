@@ -4,6 +4,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -52,6 +53,8 @@ public:
     int refusal = 0;                           ///< what it says instead, if not 0
     bool names_refused = true;                 ///< sets bad_wr
     int poll_result = 0;                       ///< of poll_cq and start_poll, if not 0
+    int next_result = 0;                       ///< of next_poll, if not 0
+    int empty_gid = ENODATA;                   ///< what query_gid_ex says of an empty entry
     ibv_device_attr attributes{};
     ibv_port_attr port{};
     ibv_qp_state state = IBV_QPS_RESET;                ///< of every queue pair

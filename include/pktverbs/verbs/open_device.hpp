@@ -24,6 +24,7 @@ namespace pktverbs::verbs {
 /// Everything that fails throws std::system_error with the verb's errno.
 class PKTVERBS_EXPORT OpenDevice {
 public:
+    /// Throws ENODEV for a device that find_hardware_device() did not find.
     explicit OpenDevice(Device device);
     /// A device that somebody else opened (rdma_cm_id::verbs) and closes, after the last object made from it. Its
     /// events are for one taker: one thread at a time calls next_event(), and the owner doesn't read them.
