@@ -97,7 +97,7 @@ std::vector<Address> Address::resolve(std::string_view text) {
     const int error = look_up(*where, AI_NUMERICSERV | AI_ADDRCONFIG, found);
     if (error == 0) return found;
     if (error == EAI_SYSTEM) verbs::throw_error(errno, what, {});
-    verbs::throw_error(EADDRNOTAVAIL, what, gai_strerror(error));
+    verbs::throw_error(ENXIO, what, gai_strerror(error));
 }
 
 std::uint16_t Address::port() const noexcept {

@@ -193,8 +193,8 @@ void Connection::discard_attempt() noexcept {
 }
 
 void Connection::resume_all() noexcept {
-    // Of a connection that leaves, received messages may still be waited for.
-    if (!is_leaving_ || state_ >= State::leaving || !socket_)
+    // While a connection leaves, its last messages and its end may still be waited for.
+    if (state_ == State::ended || !socket_)
         while (!receivers_.empty()) loop_->resume_soon(receivers_.front());
     while (!acquirers_.empty()) loop_->resume_soon(acquirers_.front());
     while (!senders_.empty()) {

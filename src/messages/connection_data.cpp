@@ -255,9 +255,8 @@ bool Connection::send(SendWaiter& waiter) {
 }
 
 bool Connection::receive(ReceiveWaiter& waiter) {
-    if (Buffer* const buffer = inbox_.take())
-        waiter.result_.emplace(Message{*buffer});
-    return waiter.result_.has_value() || state_ >= State::leaving;
+    if (Buffer* const buffer = inbox_.take()) waiter.result_.emplace(Message{*buffer});
+    return waiter.result_.has_value() || state_ == State::ended;
 }
 
 }  // namespace pktverbs::messages
