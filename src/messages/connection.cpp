@@ -93,6 +93,7 @@ void Connection::on_deadline() {
 void Connection::service() {
     needs_service_ = false;
     if (is_down_) return;
+    if (state_ == State::accepting && failure_) return fail(failure_);
     poll();
     if (post_error_ != 0 && state_ == State::established)
         fail(make_error(post_error_, "receive from " + peer_.to_string(), "a receive could not be posted"));

@@ -42,7 +42,7 @@ public:
     ~Connection();
     /// Throws what the last address threw.
     void connect(std::span<const Address> addresses);
-    /// Throws; the id is gone then, and its peer rejected.
+    /// If it fails, the peer is rejected, and service() tells.
     void accept(CmId id, std::span<const std::uint8_t> private_data);
 
     // For the loop.

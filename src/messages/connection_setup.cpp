@@ -146,10 +146,12 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
         rdma_conn_param param = parameters(hello);
         check_cm({"accept", connecting()}, [&] { return loop_->manager().accept(id_.get(), &param); });
         deadline_.set(loop_->timers(), options_.connect_timeout);
-    } catch (...) {
+    } catch (const std::system_error&) {
+        // Mostly a peer that has left meanwhile: nothing to stop a server for.
+        failure_ = std::current_exception();
         loop_->manager().reject(id_.get(), nullptr, 0);
         discard_attempt();
-        throw;
+        needs_service();
     }
 }
 

@@ -32,12 +32,18 @@ Address Listener::address() const { return state_->address(); }
 RequestWaiter Listener::request() const noexcept { return RequestWaiter{*state_}; }
 
 Task<std::optional<Socket>> Listener::accept() {
-    std::optional<Request> request = co_await this->request();
-    // The listener may have gone from here on.
-    if (!request) co_return std::nullopt;
-    Socket socket = request->accept();
-    co_await socket.established();
-    co_return std::move(socket);
+    const auto state = state_;  // the listener may have gone when this goes on
+    for (;;) {
+        std::optional<Request> request = co_await RequestWaiter{*state};
+        if (!request) co_return std::nullopt;
+        try {
+            Socket socket = request->accept();
+            co_await socket.established();
+            co_return std::move(socket);
+        } catch (const std::system_error& error) {
+            state->tell(error);
+        }
+    }
 }
 
 RequestWaiter::RequestWaiter(ListenerState& listener) noexcept : listener_{&listener} {}

@@ -27,11 +27,10 @@ void ListenerState::on_event(const CmEvent& event) {
     } else if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) {
         const auto failure = make_error(ENODEV, "listen at " + address_.to_string(), "the RDMA device was removed");
         end();
-        if (!handlers_.error) return;
         try {
             std::rethrow_exception(failure);
         } catch (const std::system_error& error) {
-            handlers_.error(error);
+            tell(error);
         }
     }
 }

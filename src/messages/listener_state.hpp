@@ -21,6 +21,10 @@ public:
     /// Of the listener, or of the loop.
     void end() noexcept;
 
+    /// The error handler.
+    void tell(const std::system_error& error) const {
+        if (handlers_.error) handlers_.error(error);
+    }
     const Address& address() const noexcept { return address_; }
     /// True: no need to wait.
     bool request(RequestWaiter& waiter);

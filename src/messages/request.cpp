@@ -28,8 +28,8 @@ Socket Request::accept(SocketHandlers handlers, const Options& options) {
         verbs::throw_error(EINVAL, "accept a connection from " + peer().to_string(),
                            "the request was answered, or its loop has ended");
     auto connection = std::make_shared<Connection>(*loop, options, std::move(handlers));
-    connection->accept(pending_->take_id(), pending_->private_data());
     loop->add(connection);
+    connection->accept(pending_->take_id(), pending_->private_data());
     return Socket{std::move(connection)};
 }
 

@@ -25,7 +25,7 @@ struct ListenerHandlers {
     /// To be answered now or later. Without this one, requests wait for request() and accept() once either was called,
     /// and are rejected before.
     std::function<void(Request)> request = {};
-    /// The listener has ended: its device is gone.
+    /// A connection that accept() took on didn't come about; or, with ENODEV, the listener has ended with its device.
     std::function<void(const std::system_error&)> error = {};
 };
 
@@ -61,8 +61,8 @@ public:
     /// With the port that was taken.
     Address address() const;
     [[nodiscard]] RequestWaiter request() const noexcept;
-    /// Accepts the next request and waits until it is established; nullopt when the listener ended. Throws
-    /// std::system_error if that one could not be accepted; the next may well be.
+    /// Accepts the next request and waits until it is established; nullopt when the listener ended. If one fails, the
+    /// error handler hears of it, and the next one is accepted.
     Task<std::optional<Socket>> accept();
 
 private:
