@@ -18,14 +18,18 @@ probe() {
         clang) command -v clang++ ;;
         llvm) command -v llvm-symbolizer ;;
         libclang-rt-dev) true ;;
-        iproute2) command -v ip ;;
+        iproute2) command -v ip && command -v rdma ;;
+        qemu-system-x86) command -v qemu-system-x86_64 ;;
+        busybox-static) command -v busybox && ! ldd "$(command -v busybox)" ;;
+        kmod) command -v modprobe ;;
+        ibverbs-providers) [ -e /etc/libibverbs.d/rxe.driver ] ;;
         libibverbs-dev) header=infiniband/verbs.h ;;
         libfmt-dev) header=fmt/core.h ;;
         libcli11-dev) header=CLI/CLI.hpp ;;
         libgtest-dev) header=gtest/gtest.h ;;
         libbenchmark-dev) header=benchmark/benchmark.h ;;
         *) command -v "$1" ;;
-    esac >/dev/null || return
+    esac >/dev/null 2>&1 || return
     [ -z "${header:-}" ] || [ -e "/usr/include/$header" ] || [ -e "/usr/local/include/$header" ]
 }
 

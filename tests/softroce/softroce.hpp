@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a test is: in the machine of scripts/softroce, with rxe0 and rxe1, or not.
+#pragma once
+
+#include <cstdlib>
+
+namespace pktverbs::testing {
+
+inline bool in_machine() { return std::getenv("PKTVERBS_SOFTROCE") != nullptr; }
+
+}  // namespace pktverbs::testing
