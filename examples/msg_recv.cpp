@@ -54,7 +54,8 @@ private:
         if (received_++ < args_.show) {
             std::string text{message.bytes().begin(), message.bytes().end()};
             text.resize(std::min(text.find('\0'), text.size()));
-            std::ranges::replace_if(text, [](unsigned char c) { return !std::isprint(c); }, '.');
+            std::ranges::replace_if(
+                text, [](unsigned char c) { return !std::isprint(c); }, '.');
             fmt::print("{} bytes: {}\n", message.size(), text);
         }
         if (args_.echo) static_cast<void>(socket.try_send(std::move(message)));

@@ -23,7 +23,8 @@ struct Arguments {
 messages::Task<> send(messages::EventLoop& loop, const Arguments& args) {
     messages::Options options;
     options.message_bytes = std::max(options.message_bytes, args.size);
-    options.connect_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(example::to_nanoseconds(args.timeout));
+    options.connect_timeout =
+        std::chrono::duration_cast<std::chrono::milliseconds>(example::to_nanoseconds(args.timeout));
     messages::Socket socket = co_await loop.connect(args.peer, options);
     fmt::print("{} to {}: it takes messages of up to {} bytes\n", socket.local().to_string(), socket.peer().to_string(),
                socket.peer_message_bytes());

@@ -106,7 +106,8 @@ void Connection::completion_failed(const ibv_wc& wc, bool sending) {
     const std::string what = fmt::format("{} {}", sending ? "send to" : "receive from", peer_.to_string());
     const std::string_view hint = hint_for(wc.status, sending);
     const std::string_view status = ibv_wc_status_str(wc.status);
-    fail(make_error(errno_of(wc.status), what, hint.empty() ? std::string{status} : fmt::format("{}: {}", status, hint)));
+    fail(make_error(errno_of(wc.status), what,
+                    hint.empty() ? std::string{status} : fmt::format("{}: {}", status, hint)));
 }
 
 void Connection::confused(const ibv_wc& wc) {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cctype>
+#include <cerrno>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
@@ -161,9 +161,9 @@ void Connection::make_queue_pair() {
     local_ = Address{*rdma_get_local_addr(id_.get())};
     pool_ = Pool::create(*this, *device_, options_);
     // One more: the question whether the peer lives.
-    cq_.emplace(device, verbs::CompletionQueueOptions{.entries = options_.receives + options_.sends + 1,
-                                                      .channel = device_->channel(),
-                                                      .context = this});
+    cq_.emplace(device,
+                verbs::CompletionQueueOptions{
+                    .entries = options_.receives + options_.sends + 1, .channel = device_->channel(), .context = this});
     verbs::QueuePairOptions options;
     options.max_send_wr = options_.sends + 1;
     options.max_recv_wr = options_.receives;
@@ -181,8 +181,7 @@ void Connection::step_queue_pair(ibv_qp_state to) {
     ibv_qp_attr attr{};
     attr.qp_state = to;
     int mask = 0;
-    check_cm({"init_qp_attr", connecting()},
-             [&] { return loop_->manager().init_qp_attr(id_.get(), &attr, &mask); });
+    check_cm({"init_qp_attr", connecting()}, [&] { return loop_->manager().init_qp_attr(id_.get(), &attr, &mask); });
     switch (to) {
         case IBV_QPS_INIT:
             // An empty write asks whether we live; no memory is registered for remote access.

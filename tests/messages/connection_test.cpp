@@ -206,8 +206,11 @@ TEST(Connection, RefusesAMessageThatThePeerCannotTake) {
     pair.establish();
     EXPECT_EQ(pair.client->peer_message_bytes(), 100U);
     auto message = text_message(*pair.client, std::string(101, 'x'));
-    const std::string text = expect_error(EMSGSIZE, [&] { static_cast<void>(pair.client->try_send(std::move(message))); });
-    EXPECT_EQ(text, "cannot send a message of 101 bytes to 10.0.0.2:12345: Message too long (the peer takes at most 100 bytes)");
+    const std::string text =
+        expect_error(EMSGSIZE, [&] { static_cast<void>(pair.client->try_send(std::move(message))); });
+    EXPECT_EQ(
+        text,
+        "cannot send a message of 101 bytes to 10.0.0.2:12345: Message too long (the peer takes at most 100 bytes)");
     EXPECT_TRUE(message);
     message.resize(100);
     EXPECT_FALSE(pair.client->try_send(std::move(message)));
@@ -265,9 +268,9 @@ TEST(Connection, AsksWithRcParametersThatSuitIbmsg) {
 
 TEST(Connection, IsRejectedWithAReason) {
     Pair pair;
-    pair.listener.emplace(pair.server_loop, messages::Address{}, small, messages::ListenerHandlers{.request = [](messages::Request request) {
-                              request.reject("full until noon");
-                          }});
+    pair.listener.emplace(
+        pair.server_loop, messages::Address{}, small,
+        messages::ListenerHandlers{.request = [](messages::Request request) { request.reject("full until noon"); }});
     pair.connect();
     pair.settle();
     EXPECT_EQ(pair.client_notes.errors,
@@ -308,7 +311,8 @@ TEST(Connection, GivesUpAfterItsTimeout) {
 TEST(Connection, TriesTheNextAddress) {
     Pair pair;
     pair.listen();
-    const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2:1"), *messages::Address::parse("10.0.0.3:2"),
+    const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2:1"),
+                                                   *messages::Address::parse("10.0.0.3:2"),
                                                    *messages::Address::parse("10.0.0.4")};
     pair.client.emplace(pair.client_loop, addresses, small, pair.client_notes.handlers());
     pair.settle();
@@ -337,7 +341,8 @@ TEST(Connection, NoticesAPeerThatDiesWhileItSends) {
     ASSERT_FALSE(send_text(*pair.client, "into the void"));
     pair.settle();
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
-    expect_words(pair.client_notes.errors[0], {"cannot send to 10.0.0.2:12345: Connection timed out", "retry counter", "gone"});
+    expect_words(pair.client_notes.errors[0],
+                 {"cannot send to 10.0.0.2:12345: Connection timed out", "retry counter", "gone"});
     EXPECT_EQ(pair.client_notes.order, (Texts{"established", "error", "disconnected"}));
     EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
     EXPECT_EQ(pair.client_notes.sent, 0);
@@ -359,8 +364,8 @@ TEST(Connection, NoticesADeadPeerWhenIdle) {
 }
 
 TEST(Connection, NeverTakesAFailedCompletionForAMessage) {
-    for (const auto status : {IBV_WC_LOC_LEN_ERR, IBV_WC_LOC_PROT_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_REM_ABORT_ERR,
-                              IBV_WC_GENERAL_ERR}) {
+    for (const auto status :
+         {IBV_WC_LOC_LEN_ERR, IBV_WC_LOC_PROT_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_REM_ABORT_ERR, IBV_WC_GENERAL_ERR}) {
         Pair pair;
         pair.establish();
         ibv_wc wc{};

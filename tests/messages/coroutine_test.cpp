@@ -117,8 +117,9 @@ TEST_F(Coroutines, HearThatAMessageIsTooLong) {
 
 TEST_F(Coroutines, AreResumedWhenTheirSocketEnds) {
     std::optional<messages::Socket> server;
-    messages::Listener listener{*loop, messages::Address{}, small,
-                                {.request = [&](messages::Request request) { server.emplace(request.accept()); }}};
+    messages::Listener listener{*loop, messages::Address{}, small, {.request = [&](messages::Request request) {
+                                    server.emplace(request.accept());
+                                }}};
     std::optional<messages::Socket> client{std::in_place, *loop, "10.0.0.2", small};
     const auto receive = [](messages::Socket& socket, std::vector<std::string>& notes) -> Task<> {
         notes.emplace_back(co_await socket.receive() ? "a message" : "no message");
@@ -128,7 +129,8 @@ TEST_F(Coroutines, AreResumedWhenTheirSocketEnds) {
         while (auto message = co_await socket.acquire()) all.push_back(std::move(*message));
         notes.push_back("acquired " + std::to_string(all.size()));
     };
-    const auto send = [](messages::Socket& socket, messages::Message message, std::vector<std::string>& notes) -> Task<> {
+    const auto send = [](messages::Socket& socket, messages::Message message,
+                         std::vector<std::string>& notes) -> Task<> {
         notes.push_back((co_await socket.send(std::move(message))).message());
     };
     settle();
@@ -150,7 +152,8 @@ TEST_F(Coroutines, AreResumedWhenTheirSocketEnds) {
     EXPECT_TRUE(log.empty()) << "nobody's code runs inside a destructor";
     settle();
     std::sort(log.begin(), log.end());
-    EXPECT_EQ(log, (std::vector<std::string>{std::make_error_code(std::errc::not_connected).message(), "acquired 0", "no message"}));
+    EXPECT_EQ(log, (std::vector<std::string>{std::make_error_code(std::errc::not_connected).message(), "acquired 0",
+                                             "no message"}));
 }
 
 TEST_F(Coroutines, AreResumedWhenTheirListenerEnds) {

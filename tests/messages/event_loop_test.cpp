@@ -30,7 +30,8 @@ TEST(EventLoop, RunsInAThreadOfItsOwn) {
         std::optional<messages::Listener> listener;
         std::optional<messages::Socket> accepted;
         std::optional<messages::Socket> connected;
-        listener.emplace(server, messages::Address{}, small, messages::ListenerHandlers{.request = [&](messages::Request request) {
+        listener.emplace(server, messages::Address{}, small,
+                         messages::ListenerHandlers{.request = [&](messages::Request request) {
                              accepted.emplace(request.accept({.message = [](auto& socket, messages::Message message) {
                                  EXPECT_FALSE(socket.try_send(std::move(message)));
                              }}));
@@ -38,14 +39,15 @@ TEST(EventLoop, RunsInAThreadOfItsOwn) {
         std::jthread server_thread{[&](const std::stop_token& stop) { server.run(stop); }};
         std::jthread client_thread{[&](const std::stop_token& stop) { client.run(stop); }};
         client.post([&] {
-            connected.emplace(client, "10.0.0.2", small,
-                              messages::SocketHandlers{
-                                  .established = [](auto& socket) { EXPECT_FALSE(send_text(socket, "there and back")); },
-                                  .message =
-                                      [&](auto&, messages::Message message) {
-                                          answer.set_value({message.bytes().begin(), message.bytes().end()});
-                                      },
-                              });
+            connected.emplace(
+                client, "10.0.0.2", small,
+                messages::SocketHandlers{
+                    .established = [](auto& socket) { EXPECT_FALSE(send_text(socket, "there and back")); },
+                    .message =
+                        [&](auto&, messages::Message message) {
+                            answer.set_value({message.bytes().begin(), message.bytes().end()});
+                        },
+                });
         });
         EXPECT_EQ(answer.get_future().get(), "there and back");
     }

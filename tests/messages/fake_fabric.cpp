@@ -126,7 +126,8 @@ void complete(FakeCq& cq, ibv_wc wc, std::uint32_t qp_num) {
     cq.to->bell.ring();
 }
 
-void complete(FakeQp& qp, bool sending, std::uint64_t id, ibv_wc_status status, ibv_wc_opcode opcode, std::size_t bytes) {
+void complete(FakeQp& qp, bool sending, std::uint64_t id, ibv_wc_status status, ibv_wc_opcode opcode,
+              std::size_t bytes) {
     ibv_wc wc{};
     wc.wr_id = id;
     wc.status = status;
@@ -213,8 +214,8 @@ int post_recv(ibv_qp* raw, ibv_recv_wr* wr, ibv_recv_wr** refused) {
     if (fabric().is_due("post_recv", error)) return error;
     auto& qp = *static_cast<FakeQp*>(raw);
     EXPECT_NE(qp.state, IBV_QPS_RESET);
-    qp.receives.push_back({wr->wr_id, {}, reinterpret_cast<std::uint8_t*>(wr->sg_list[0].addr), wr->sg_list[0].length,
-                           IBV_WR_SEND});
+    qp.receives.push_back(
+        {wr->wr_id, {}, reinterpret_cast<std::uint8_t*>(wr->sg_list[0].addr), wr->sg_list[0].length, IBV_WR_SEND});
     if (qp.state == IBV_QPS_ERR) flush(qp);
     carry_all();
     return 0;

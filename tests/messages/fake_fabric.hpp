@@ -52,7 +52,7 @@ public:
     bool replaces_private_data = false;
 
     // What was seen.
-    std::vector<int> rnr_timers;             ///< of every change to RTR; -1: not said
+    std::vector<int> rnr_timers;                ///< of every change to RTR; -1: not said
     std::vector<std::size_t> posted_at_accept;  ///< receives, at every accept()
     std::vector<rdma_conn_param> parameters;    ///< of every connect() and accept()
     std::vector<std::string> order;             ///< of verbs that step queue pairs

@@ -41,7 +41,8 @@ Outcome run_with(const std::function<void(FakeFabric&)>& fail) {
             }
             ADD_FAILURE() << "it never settles";
         };
-        listener.emplace(loop, messages::Address{}, small, messages::ListenerHandlers{.request = [&](messages::Request request) {
+        listener.emplace(loop, messages::Address{}, small,
+                         messages::ListenerHandlers{.request = [&](messages::Request request) {
                              server.emplace(request.accept(server_notes.handlers()));
                          }});
         client.emplace(loop, "10.0.0.2", small, client_notes.handlers());
@@ -100,25 +101,33 @@ struct Case {
 class FaultyVerb : public ::testing::TestWithParam<Case> {};
 
 TEST_P(FaultyVerb, SaysWhatCouldNotBeDone) {
-    const auto [verb, error, words] = GetParam();
-    const Outcome outcome = run_with([&](FakeFabric& fabric) { fabric.fail(1, error, verb); });
-    EXPECT_EQ(outcome.failed_verb, verb);
-    expect_words(outcome.words, {words});
+    const Case& one = GetParam();
+    const Outcome outcome = run_with([&](FakeFabric& fabric) { fabric.fail(1, one.error, one.verb); });
+    EXPECT_EQ(outcome.failed_verb, one.verb);
+    expect_words(outcome.words, {one.words});
     // Events that could not be read leave step() and are there the next time.
-    EXPECT_EQ(outcome.is_complete, std::string_view{verb}.ends_with("_event"));
+    EXPECT_EQ(outcome.is_complete, std::string_view{one.verb}.ends_with("_event"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Fault, FaultyVerb,
     ::testing::Values(
-        Case{"create_event_channel", ENODEV, "cannot use the RDMA connection manager: No such device (there is no RDMA device here"},
+        Case{"create_event_channel", ENODEV,
+             "cannot use the RDMA connection manager: No such device (there is no RDMA device here"},
         Case{"create_event_channel", ENOENT, "modprobe rdma_ucm"},
-        Case{"create_event_channel", EACCES, "cannot use the RDMA connection manager: Permission denied (no access to /dev/infiniband/rdma_cm"},
-        Case{"create_id", EMFILE, "cannot make a connection identifier: Too many open files (too many open files: raise ulimit -n)"},
-        Case{"bind_addr", EADDRNOTAVAIL, "cannot listen at [::]:12345: Cannot assign requested address (no RDMA device has that address"},
-        Case{"bind_addr", EADDRINUSE, "cannot listen at [::]:12345: Address already in use (another program listens there)"},
-        Case{"listen", EADDRINUSE, "cannot listen at [::]:12345: Address already in use (another program listens there)"},
-        Case{"resolve_addr", ENETUNREACH, "cannot connect to 10.0.0.2:12345: Network is unreachable (the way there doesn't lead over an RDMA device"},
+        Case{"create_event_channel", EACCES,
+             "cannot use the RDMA connection manager: Permission denied (no access to /dev/infiniband/rdma_cm"},
+        Case{"create_id", EMFILE,
+             "cannot make a connection identifier: Too many open files (too many open files: raise ulimit -n)"},
+        Case{"bind_addr", EADDRNOTAVAIL,
+             "cannot listen at [::]:12345: Cannot assign requested address (no RDMA device has that address"},
+        Case{"bind_addr", EADDRINUSE,
+             "cannot listen at [::]:12345: Address already in use (another program listens there)"},
+        Case{"listen", EADDRINUSE,
+             "cannot listen at [::]:12345: Address already in use (another program listens there)"},
+        Case{
+            "resolve_addr", ENETUNREACH,
+            "cannot connect to 10.0.0.2:12345: Network is unreachable (the way there doesn't lead over an RDMA device"},
         Case{"resolve_route", ENODEV, "cannot connect to 10.0.0.2:12345: No such device"},
         Case{"query_device", EIO, "cannot query fake0: Input/output error"},
         Case{"alloc_pd", ENOMEM, "cannot allocate a protection domain on fake0: Cannot allocate memory"},
@@ -126,9 +135,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"reg_mr", ENOMEM, "RLIMIT_MEMLOCK is too small"},
         Case{"create_cq", ENOMEM, "cannot create a completion queue on fake0: Cannot allocate memory"},
         Case{"create_qp", ENOMEM, "cannot create a reliable connected queue pair on fake0: Cannot allocate memory"},
-        Case{"modify_qp to INIT", EIO, "cannot bring a reliable connected queue pair to INIT on fake0: Input/output error"},
-        Case{"modify_qp to RTR", EHOSTUNREACH, "cannot bring a reliable connected queue pair to RTR on fake0: No route to host"},
-        Case{"modify_qp to RTS", EIO, "cannot bring a reliable connected queue pair to RTS on fake0: Input/output error"},
+        Case{"modify_qp to INIT", EIO,
+             "cannot bring a reliable connected queue pair to INIT on fake0: Input/output error"},
+        Case{"modify_qp to RTR", EHOSTUNREACH,
+             "cannot bring a reliable connected queue pair to RTR on fake0: No route to host"},
+        Case{"modify_qp to RTS", EIO,
+             "cannot bring a reliable connected queue pair to RTS on fake0: Input/output error"},
         Case{"init_qp_attr", EINVAL, "cannot connect to 10.0.0.2:12345: Invalid argument"},
         Case{"post_recv", ENOMEM, "cannot post receives on fake0: Cannot allocate memory"},
         Case{"req_notify_cq", EIO, "cannot arm a completion queue on fake0: Input/output error"},

@@ -33,20 +33,23 @@ struct Notes {
     messages::SocketHandlers handlers() {
         return {
             .established = [this](auto&) { ++established, order.emplace_back("established"); },
-            .message = [this](auto&, messages::Message message) {
-                received.emplace_back(message.bytes().begin(), message.bytes().end());
-                order.emplace_back("message");
-            },
+            .message =
+                [this](auto&, messages::Message message) {
+                    received.emplace_back(message.bytes().begin(), message.bytes().end());
+                    order.emplace_back("message");
+                },
             .sent = [this](auto&, messages::Message) { ++sent, order.emplace_back("sent"); },
             .writable = [this](auto&) { ++writable; },
-            .disconnected = [this](auto&, std::error_code code) {
-                ++disconnected, why = code;
-                order.emplace_back("disconnected");
-            },
-            .error = [this](auto&, const std::system_error& error) {
-                errors.emplace_back(error.what());
-                order.emplace_back("error");
-            },
+            .disconnected =
+                [this](auto&, std::error_code code) {
+                    ++disconnected, why = code;
+                    order.emplace_back("disconnected");
+                },
+            .error =
+                [this](auto&, const std::system_error& error) {
+                    errors.emplace_back(error.what());
+                    order.emplace_back("error");
+                },
         };
     }
 };

@@ -90,9 +90,10 @@ public:
             .message = [this](Socket&, Message message) { take(message); },
             .sent = [this](Socket& socket, Message message) { send(socket, std::move(message)); },
             .writable = [this](Socket& socket) { send(socket); },
-            .error = [this](Socket&, const std::system_error& error) {
-                ADD_FAILURE() << error.what() << " after " << sent_ << " sent and " << received_ << " received";
-            },
+            .error =
+                [this](Socket&, const std::system_error& error) {
+                    ADD_FAILURE() << error.what() << " after " << sent_ << " sent and " << received_ << " received";
+                },
         };
     }
     std::uint64_t received() const noexcept { return received_; }
@@ -132,10 +133,10 @@ TEST_F(Messages, ExchangesAHundredThousandEachWayAtOnce) {
         messages::EventLoop server_loop;
         messages::EventLoop client_loop;
         std::optional<Socket> server;
-        const messages::Listener listener{server_loop, *messages::Address::parse(server_address), {},
-                                          {.request = [&](messages::Request request) {
-                                              server.emplace(request.accept(at_server.handlers()));
-                                          }}};
+        const messages::Listener listener{
+            server_loop, *messages::Address::parse(server_address), {}, {.request = [&](messages::Request request) {
+                server.emplace(request.accept(at_server.handlers()));
+            }}};
         std::jthread thread{[&] {
             while (!at_server.is_done() && Clock::now() < start + 200s) server_loop.step(100ms);
             devices += server->raw()->context->device->name;
@@ -224,8 +225,7 @@ void expect_echo(const std::string& listen_at, const std::string& where) {
     messages::EventLoop loop;
     const auto serve = [](messages::Listener& from) -> messages::Task<> {
         while (auto socket = co_await from.accept())
-            while (auto message = co_await socket->receive())
-                EXPECT_FALSE(co_await socket->send(std::move(*message)));
+            while (auto message = co_await socket->receive()) EXPECT_FALSE(co_await socket->send(std::move(*message)));
     };
     const auto ask = [](messages::EventLoop& on, std::string peer) -> messages::Task<> {
         Socket socket = co_await on.connect(peer);
@@ -253,7 +253,9 @@ TEST_F(Messages, GiveUpWhereNobodyAnswers) {
         const auto start = Clock::now();
         bool is_over = false;
         std::string words;
-        const Socket socket{loop, nobody, {.connect_timeout = 500ms},
+        const Socket socket{loop,
+                            nobody,
+                            {.connect_timeout = 500ms},
                             {.disconnected = [&](auto&, std::error_code) { is_over = true; },
                              .error = [&](auto&, const std::system_error& error) { words = error.what(); }}};
         while (!is_over && Clock::now() < start + 10s) loop.step(100ms);
@@ -272,7 +274,8 @@ TEST_F(Messages, TellWhyTheyWereRejected) {
     for (const auto& [where, words] : {std::pair{"10.198.52.2", "the peer says: come back tomorrow"},
                                        std::pair{"10.198.52.2:999", "nobody listens there"}}) {
         std::string told;
-        const Socket socket{loop, where, {}, {.error = [&](auto&, const std::system_error& error) { told = error.what(); }}};
+        const Socket socket{
+            loop, where, {}, {.error = [&](auto&, const std::system_error& error) { told = error.what(); }}};
         const auto start = Clock::now();
         while (told.empty() && Clock::now() < start + 10s) loop.step(100ms);
         expect_words(told, {"Connection refused", words});
@@ -283,13 +286,16 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
     messages::EventLoop server_loop;
     messages::EventLoop client_loop;
     std::optional<Socket> server;
-    const messages::Listener listener{server_loop, messages::Address{}, {.keepalive = 0ms}, {.request = [&](messages::Request request) {
-                                          server.emplace(request.accept());
-                                      }}};
+    const messages::Listener listener{
+        server_loop, messages::Address{}, {.keepalive = 0ms}, {.request = [&](messages::Request request) {
+            server.emplace(request.accept());
+        }}};
     const messages::Options options{.keepalive = 100ms, .ack_timeout = 12, .retry_count = 3};
     std::optional<std::error_code> why;
     std::string words;
-    const Socket client{client_loop, server_address, options,
+    const Socket client{client_loop,
+                        server_address,
+                        options,
                         {.disconnected = [&](auto&, std::error_code code) { why = code; },
                          .error = [&](auto&, const std::system_error& error) { words = error.what(); }}};
     const auto run = [&](Clock::duration time) {
@@ -311,7 +317,8 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
     ASSERT_TRUE(why);
     EXPECT_EQ(*why, std::errc::timed_out);
     expect_words(words, {"retry counter", "the peer doesn't answer any more"});
-    std::printf("noticed after %.3f s: %s\n", std::chrono::duration<double>(Clock::now() - start).count(), words.c_str());
+    std::printf("noticed after %.3f s: %s\n", std::chrono::duration<double>(Clock::now() - start).count(),
+                words.c_str());
 }
 
 TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
@@ -332,7 +339,9 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
             }
         };
         const messages::Options options{.keepalive = 100ms};
-        Socket client{loop, server_address, options,
+        Socket client{loop,
+                      server_address,
+                      options,
                       {.established = send,
                        .message =
                            [&](auto&, const Message& message) {
@@ -347,7 +356,8 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
         EXPECT_EQ(client.peer_message_bytes(), 4096U);
         Message message = client.try_acquire();
         message.resize(4097);
-        expect_words(expect_error(EMSGSIZE, [&] { static_cast<void>(client.try_send(std::move(message))); }), {"4097", "4096"});
+        expect_words(expect_error(EMSGSIZE, [&] { static_cast<void>(client.try_send(std::move(message))); }),
+                     {"4097", "4096"});
         // Idle: it answers questions without knowing.
         for (const auto idle = Clock::now(); Clock::now() < idle + 1s;) loop.step(100ms);
         EXPECT_TRUE(client.is_established());
@@ -364,11 +374,12 @@ TEST(MessagesPeer, Echoes) {
     if (!role) GTEST_SKIP() << "it is the peer of another test";
     messages::EventLoop loop;
     std::list<Socket> sockets;
-    const messages::Listener listener{loop, messages::Address{}, {}, {.request = [&](messages::Request request) {
-                                          sockets.push_back(request.accept({.message = [](Socket& socket, Message message) {
-                                              static_cast<void>(socket.try_send(std::move(message)));
-                                          }}));
-                                      }}};
+    const messages::Listener listener{
+        loop, messages::Address{}, {}, {.request = [&](messages::Request request) {
+            sockets.push_back(request.accept({.message = [](Socket& socket, Message message) {
+                static_cast<void>(socket.try_send(std::move(message)));
+            }}));
+        }}};
     std::puts("ready");
     std::fflush(stdout);
     loop.run();

@@ -30,9 +30,9 @@ public:
     /// program's data. Valid until the answer.
     std::span<const std::uint8_t> private_data() const noexcept;
 
-    /// Ready to receive before the peer hears of it. Options: those of the listener, or others. What fails, also because
-    /// the peer has left meanwhile, goes to the socket's error handler. Throws std::system_error, EINVAL, for options
-    /// that make no sense and if it was answered before.
+    /// Ready to receive before the peer hears of it. Options: those of the listener, or others. What fails, also
+    /// because the peer has left meanwhile, goes to the socket's error handler. Throws std::system_error, EINVAL, for
+    /// options that make no sense and if it was answered before.
     Socket accept(SocketHandlers handlers = {});
     Socket accept(SocketHandlers handlers, const Options& options);
     /// The peer gets the reason, if it is one of ours: at most 147 bytes of text.
