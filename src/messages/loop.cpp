@@ -21,6 +21,13 @@
 
 namespace pktverbs::messages {
 
+namespace {
+
+/// Of one descriptor in one step: what a handler does may bring the next one, and others have their turn.
+constexpr int most_events = 64;
+
+}  // namespace
+
 /// While handlers and tasks may be on the stack, nothing is torn down.
 class Loop::Working {
 public:
@@ -110,7 +117,7 @@ bool Loop::step(std::chrono::nanoseconds timeout) {
 
 bool Loop::take_cm_events() {
     bool did = false;
-    for (;;) {
+    for (int i = 0; i < most_events; ++i) {
         rdma_cm_event* raw = nullptr;
         errno = 0;
         if (manager_.get_cm_event(channel_.get(), &raw) != 0) {
@@ -131,11 +138,14 @@ bool Loop::take_cm_events() {
         manager_.ack_cm_event(raw);
         owner->on_event(event);
     }
+    return did;
 }
 
 bool Loop::take_completions(LoopDevice& device) {
     bool did = false;
-    while (const auto event = device.channel().next_event()) {
+    for (int i = 0; i < most_events; ++i) {
+        const auto event = device.channel().next_event();
+        if (!event) break;
         did = true;
         static_cast<Connection*>(event->context)->on_completion_event();
     }

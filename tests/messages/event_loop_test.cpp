@@ -131,6 +131,24 @@ TEST(EventLoop, TakesMoreCompletionsThanOneTurnHas) {
     EXPECT_EQ(pair.server_notes.received.size(), 1000U);
 }
 
+TEST(EventLoop, ReturnsFromAStepThatFeedsItself) {
+    Pair pair;
+    pair.establish();
+    int sent = 0;
+    const auto again = [&](messages::Socket& socket, messages::Message message) {
+        ++sent;
+        EXPECT_FALSE(socket.try_send(std::move(message)));
+    };
+    pair.client->set_handlers({.message = [](auto&, messages::Message) {}, .sent = again});
+    pair.server->set_handlers({.message = again});
+    ASSERT_FALSE(send_text(*pair.client, "to and fro"));
+    for (int i = 0; i < 100; ++i) {
+        pair.client_loop.step(0ns);
+        pair.server_loop.step(0ns);
+    }
+    EXPECT_GT(sent, 100);
+}
+
 TEST(EventLoop, SaysWhatToDoWithoutRdma) {
     const auto open = [] { messages::EventLoop{}; };
     try {

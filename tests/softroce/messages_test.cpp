@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <list>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -23,6 +24,20 @@
 #include "expect_error.hpp"
 #include "librdmacm_peer.hpp"
 #include "softroce.hpp"
+
+namespace {
+
+std::atomic<std::uint64_t> allocations = 0;
+
+}  // namespace
+
+void* operator new(std::size_t bytes) {
+    ++allocations;
+    if (void* const memory = std::malloc(bytes)) return memory;
+    throw std::bad_alloc{};
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace pktverbs::testing {
 namespace {
@@ -151,6 +166,35 @@ TEST_F(Messages, ExchangesAHundredThousandEachWayAtOnce) {
     EXPECT_EQ(at_client.received(), count);
     EXPECT_EQ(devices, "rxe1rxe0");
     std::printf("%.0f messages/s, both ways together\n", 2 * count / time.count());
+}
+
+TEST_F(Messages, AllocateNothingWhileTheyFlow) {
+    messages::EventLoop loop;
+    const messages::Options options{.keepalive = 0ms};
+    std::optional<Socket> server;
+    std::uint64_t echoed = 0;
+    const messages::SocketHandlers echo{
+        .message = [](Socket& socket, Message message) { EXPECT_FALSE(socket.try_send(std::move(message))); }};
+    const messages::SocketHandlers count{.established =
+                                             [](Socket& socket) {
+                                                 for (int i = 0; i < 8; ++i)
+                                                     EXPECT_FALSE(socket.try_send(socket.try_acquire()));
+                                             },
+                                         .message =
+                                             [&](Socket& socket, Message message) {
+                                                 ++echoed;
+                                                 EXPECT_FALSE(socket.try_send(std::move(message)));
+                                             }};
+    const messages::Listener listener{loop, messages::Address{}, options, {.request = [&](messages::Request request) {
+                                          server.emplace(request.accept(echo));
+                                      }}};
+    const Socket client{loop, server_address, options, count};
+    const auto start = Clock::now();
+    while (echoed < 1000 && Clock::now() < start + 30s) loop.step(100ms);
+    const std::uint64_t before = allocations;
+    while (echoed < 10'000 && Clock::now() < start + 60s) loop.step(100ms);
+    EXPECT_EQ(allocations, before);
+    EXPECT_GE(echoed, 10'000U);
 }
 
 TEST_F(Messages, HasManyConnectionsAtOnce) {
