@@ -6,6 +6,12 @@ set(pktverbs_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pktverbs")
 
 install(TARGETS pktverbs EXPORT pktverbs-targets FILE_SET HEADERS)
 install(EXPORT pktverbs-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
+if(PKTVERBS_MESSAGES)
+  # An export of its own: who doesn't ask for the component doesn't need librdmacm.
+  install(TARGETS pktverbs_messages EXPORT pktverbs-messages-targets FILE_SET HEADERS)
+  install(EXPORT pktverbs-messages-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
+  install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindRdmacm.cmake" DESTINATION "${pktverbs_cmake_dir}")
+endif()
 
 configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/pktverbs-config.cmake.in" pktverbs-config.cmake
@@ -28,3 +34,7 @@ cmake_path(APPEND pktverbs_pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
 cmake_path(APPEND pktverbs_pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
 configure_file("${CMAKE_CURRENT_LIST_DIR}/pktverbs.pc.in" pktverbs.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/pktverbs.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+if(PKTVERBS_MESSAGES)
+  configure_file("${CMAKE_CURRENT_LIST_DIR}/pktverbs-messages.pc.in" pktverbs-messages.pc @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/pktverbs-messages.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()

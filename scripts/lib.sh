@@ -24,6 +24,7 @@ probe() {
         kmod) command -v modprobe ;;
         ibverbs-providers) [ -e /etc/libibverbs.d/rxe.driver ] ;;
         libibverbs-dev) header=infiniband/verbs.h ;;
+        librdmacm-dev) header=rdma/rdma_cma.h ;;
         libfmt-dev) header=fmt/core.h ;;
         libcli11-dev) header=CLI/CLI.hpp ;;
         libgtest-dev) header=gtest/gtest.h ;;

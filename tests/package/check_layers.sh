@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that no include points up: Context, then verbs, then the soft device; see docs/architecture.md.
+# Checks that no include points up: Context, then verbs, then the soft device; messages stand beside Context. See
+# docs/architecture.md.
 # check_layers.sh SOURCE_TREE
 set -euo pipefail
 cd "$1"
@@ -33,6 +34,12 @@ refuse "the verbs layer knows nothing above it" "$context_layer" src/verbs inclu
 mapfile -t above < <(find src include \( -path src/soft -o -path include/pktverbs/soft \) -prune -o \
     -name '*.[ch]pp' ! -path src/find_device.cpp -print)
 refuse "only the parser of device strings knows the soft device" "$soft_device" "${above[@]}"
+if [ -d src/messages ]; then
+    refuse "messages know verbs, not Context" "$context_layer" src/messages include/pktverbs/messages
+fi
+mapfile -t others < <(find src include \( -path src/messages -o -path include/pktverbs/messages \) -prune -o \
+    -name '*.[ch]pp' -print)
+refuse "nothing else knows messages" '(.*/)?messages/.*' "${others[@]}"
 
 # A public header includes public headers, by their full name, and other libraries'.
 while IFS=: read -r file line header; do

@@ -278,7 +278,7 @@ TEST_F(GroupFaults, GroupThatTheKernelRefusesInstallsNoFlow) {
     Context ctx{device, small};
     faults.fail(0, 0);
     expect_words(expect_error(ENODEV, [&] { (void)ctx.install(rule); }),
-                 {"cannot join multicast group @@ on not-there0"});
+                 {("cannot join multicast group " + address + " on not-there0").c_str()});
     EXPECT_EQ(faults.calls, 0);
 }
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// msg_recv: takes connections and prints what comes, with callbacks.
+#include <pktverbs/messages/messages.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <limits>
+#include <list>
+#include <string>
+
+#include "common/cli.hpp"
+#include "common/stop_on_signal.hpp"
+
+namespace messages = pktverbs::messages;
+
+namespace {
+
+struct Arguments {
+    std::string address = "[::]";
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t show = 10;
+    std::uint32_t max_size = 64 * 1024;
+    bool echo = false;
+    bool once = false;
+};
+
+class Receiver {
+public:
+    Receiver(messages::EventLoop& loop, const Arguments& args)
+        : loop_{loop},
+          args_{args},
+          listener_{loop,
+                    messages::Address::resolve(args.address).front(),
+                    {.message_bytes = args.max_size},
+                    {.request = [this](messages::Request request) { accept(std::move(request)); }}} {
+        fmt::print("listening at {}\n", listener_.address().to_string());
+        std::fflush(stdout);
+    }
+    std::uint64_t received() const noexcept { return received_; }
+
+private:
+    void accept(messages::Request request) {
+        fmt::print("{} wants to connect\n", request.peer().to_string());
+        const auto place = sockets_.emplace(sockets_.end(), request.accept());
+        place->set_handlers({
+            .message = [this](auto& socket, messages::Message message) { take(socket, std::move(message)); },
+            .disconnected = [this, place](auto& socket, std::error_code) { forget(socket, place); },
+            .error = [](auto&, const std::system_error& error) { fmt::print(stderr, "msg_recv: {}\n", error.what()); },
+        });
+    }
+
+    void take(messages::Socket& socket, messages::Message message) {
+        if (received_++ < args_.show) {
+            std::string text{message.bytes().begin(), message.bytes().end()};
+            text.resize(std::min(text.find('\0'), text.size()));
+            std::ranges::replace_if(
+                text, [](unsigned char c) { return !std::isprint(c); }, '.');
+            fmt::print("{} bytes: {}\n", message.size(), text);
+        }
+        if (args_.echo) static_cast<void>(socket.try_send(std::move(message)));
+        if (received_ >= args_.count) loop_.stop();
+    }
+
+    void forget(messages::Socket& socket, std::list<messages::Socket>::iterator place) {
+        fmt::print("{} has left; {} messages so far\n", socket.peer().to_string(), received_);
+        std::fflush(stdout);
+        sockets_.erase(place);
+        if (args_.once) loop_.stop();
+    }
+
+    messages::EventLoop& loop_;
+    const Arguments& args_;
+    std::list<messages::Socket> sockets_;
+    std::uint64_t received_ = 0;
+    messages::Listener listener_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Takes connections and prints the messages that come.", "msg_recv"};
+    Arguments args;
+    app.add_option("ADDRESS", args.address, "Where to listen: HOST, HOST:PORT or [IPV6]:PORT (default [::]:12345)");
+    app.add_option("--count", args.count, "Stop after so many messages")->check(example::between(1, 1e15));
+    app.add_option("--show", args.show, "Print the first so many (default 10)")->check(example::between(0, 1e15));
+    app.add_option("--max-size", args.max_size, "Longest message (default 65536)")->check(example::between(1, 1 << 24));
+    app.add_flag("--echo", args.echo, "Send each message back");
+    app.add_flag("--once", args.once, "Stop when the first one leaves");
+    return example::run(app, argc, argv, [&] {
+        const example::StopOnSignal signals;
+        messages::EventLoop loop;
+        const Receiver receiver{loop, args};
+        loop.run(signals.token());
+        fmt::print("received {} messages\n", receiver.received());
+        return 0;
+    });
+}

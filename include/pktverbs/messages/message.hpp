@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Message: a buffer in registered memory that was received, or will be sent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <pktverbs/export.hpp>
+
+namespace pktverbs::messages {
+
+struct Buffer;
+
+/// Move-only. When it ends, its buffer goes back to where it came from: a received message's makes room for the next
+/// one. It may outlive its socket and its loop. To be used and ended in its loop's thread.
+class PKTVERBS_EXPORT Message {
+public:
+    /// No message.
+    Message() noexcept = default;
+    Message(Message&& other) noexcept
+        : buffer_{std::exchange(other.buffer_, nullptr)},
+          data_{other.data_},
+          size_{std::exchange(other.size_, 0)},
+          capacity_{std::exchange(other.capacity_, 0)} {}
+    Message& operator=(Message&& other) noexcept {
+        Message taken{std::move(other)};  // so that what was here ends here
+        std::swap(buffer_, taken.buffer_);
+        std::swap(data_, taken.data_);
+        std::swap(size_, taken.size_);
+        std::swap(capacity_, taken.capacity_);
+        return *this;
+    }
+    ~Message() {
+        if (buffer_) release();
+    }
+
+    explicit operator bool() const noexcept { return buffer_ != nullptr; }
+    std::span<std::uint8_t> bytes() const noexcept { return {data_, size_}; }
+    std::size_t size() const noexcept { return size_; }
+    std::size_t capacity() const noexcept { return capacity_; }
+    /// What it has more of is as it was. Throws std::length_error above capacity().
+    void resize(std::size_t bytes);
+
+private:
+    friend class Connection;
+    explicit Message(Buffer& buffer) noexcept;
+    void release() noexcept;
+
+    Buffer* buffer_ = nullptr;
+    std::uint8_t* data_ = nullptr;
+    std::uint32_t size_ = 0;
+    std::uint32_t capacity_ = 0;
+};
+
+}  // namespace pktverbs::messages

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connection: how it ends, and what its socket and its waiters ask of it.
+#include "messages/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "messages/error.hpp"
+#include "messages/loop.hpp"
+
+namespace pktverbs::messages {
+
+namespace {
+
+std::error_code code_of(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::system_error& error) {
+        return error.code();
+    }
+}
+
+void check(const Options& options) {
+    const auto refuse = [](std::string_view why) { verbs::throw_error(EINVAL, "make a socket", why); };
+    if (options.message_bytes == 0) refuse("message_bytes is at least 1");
+    if (options.receives == 0 || options.sends == 0) refuse("receives and sends are at least 1");
+    if (options.ack_timeout > 31 || options.min_rnr_timer > 31) refuse("ack_timeout and min_rnr_timer are 0 to 31");
+    if (options.retry_count > 7 || options.rnr_retry > 7) refuse("retry_count and rnr_retry are 0 to 7");
+    if (options.connect_timeout.count() <= 0) refuse("connect_timeout is at least 1 ms");
+}
+
+}  // namespace
+
+Connection::Connection(Loop& loop, const Options& options, SocketHandlers handlers)
+    : loop_{&loop},
+      options_{options},
+      handlers_{std::move(handlers)},
+      peer_message_bytes_{options.assumed_peer_message_bytes},
+      ring_{options.sends},
+      deadline_{[this] { on_deadline(); }},
+      keepalive_{[this] { ask_whether_alive(); }} {
+    check(options);
+}
+
+Connection::~Connection() { tear_down(); }
+
+void Connection::on_event(const CmEvent& event) {
+    const ConnectionManager& manager = loop_->manager();
+    switch (event.type) {
+        case RDMA_CM_EVENT_ESTABLISHED:
+            if (state_ == State::accepting) become_established();
+            return;
+        case RDMA_CM_EVENT_DISCONNECTED:
+            if (state_ == State::established || state_ == State::accepting) {
+                poll();  // what the peer sent before it left
+                manager.disconnect(id_.get());
+            }
+            end({});
+            return;
+        case RDMA_CM_EVENT_TIMEWAIT_EXIT:
+            if (state_ == State::established)
+                fail(make_error(ECONNRESET, "keep the connection to " + peer_.to_string(),
+                                "the connection manager has ended it"));
+            return;
+        case RDMA_CM_EVENT_DEVICE_REMOVAL:
+            fail(make_error(ENODEV, "keep the connection to " + peer_.to_string(), "its RDMA device was removed"));
+            return;
+        default:
+            if (state_ < State::established) on_setup_event(event);
+    }
+}
+
+void Connection::on_deadline() {
+    switch (state_) {
+        case State::established:  // disconnect() has waited long enough for messages under way
+            leave();
+            return;
+        case State::leaving:
+            end({});
+            return;
+        case State::accepting:
+            fail(make_error(ETIMEDOUT, connecting(), "the peer didn't confirm the connection"));
+            return;
+        default:
+            try_next_address(make_cm_error(ETIMEDOUT, {"connect", connecting()}));
+    }
+}
+
+void Connection::service() {
+    needs_service_ = false;
+    if (is_down_) return;
+    if (state_ == State::accepting && failure_) return fail(failure_);
+    poll();
+    if (post_error_ != 0 && state_ == State::established)
+        fail(make_error(post_error_, "receive from " + peer_.to_string(), "a receive could not be posted"));
+    use_room();
+    if (!is_leaving_) return;
+    if (state_ == State::established && ring_.messages() == 0) leave();
+    if (state_ < State::established) end({});
+}
+
+void Connection::disconnect() {
+    if (is_leaving_ || state_ >= State::leaving) return;
+    is_leaving_ = true;
+    resume_all();
+    if (state_ == State::established) deadline_.set(loop_->timers(), options_.close_timeout);
+    needs_service();
+}
+
+void Connection::leave() noexcept {
+    state_ = State::leaving;
+    keepalive_.stop();
+    close_queue_pair();
+    deadline_.set(loop_->timers(), options_.close_timeout);
+}
+
+void Connection::close_queue_pair() noexcept {
+    // librdmacm moves only queue pairs that it made itself to the error state.
+    loop_->manager().disconnect(id_.get());
+    ibv_qp_attr attr{};
+    attr.qp_state = IBV_QPS_ERR;
+    if (qp_) loop_->manager().provider->modify_qp(qp_->raw(), &attr, IBV_QP_STATE);
+}
+
+void Connection::fail(std::exception_ptr failure) {
+    if (state_ == State::ended) return;
+    if (state_ == State::established) close_queue_pair();
+    failure_ = std::move(failure);
+    end(code_of(failure_));
+}
+
+void Connection::end(std::error_code why) {
+    if (state_ == State::ended) return;
+    state_ = State::ended;
+    deadline_.stop();
+    keepalive_.stop();
+    resume_all();
+    loop_->bury(*this);
+    // Either of them may end the socket.
+    if (failure_ && socket_ && handlers_.error) {
+        try {
+            std::rethrow_exception(failure_);
+        } catch (const std::system_error& error) {
+            handlers_.error(*socket_, error);
+        }
+    }
+    if (socket_ && handlers_.disconnected) handlers_.disconnected(*socket_, why);
+}
+
+void Connection::drop() noexcept {
+    socket_ = nullptr;
+    if (!loop_) return;
+    resume_all();
+    if (state_ == State::established) leave();
+    if (state_ >= State::leaving) return;  // the peer's answer is still to come
+    state_ = State::ended;
+    deadline_.stop();
+    loop_->bury(*this);
+}
+
+void Connection::lose_loop() noexcept {
+    if (state_ == State::established) close_queue_pair();
+    state_ = State::ended;
+    deadline_.stop();
+    keepalive_.stop();
+    resume_all();
+}
+
+void Connection::tear_down() noexcept {
+    if (std::exchange(is_down_, true)) return;
+    deadline_.stop();
+    keepalive_.stop();
+    discard_attempt();
+    loop_ = nullptr;
+}
+
+void Connection::discard_attempt() noexcept {
+    batch_next_ = batch_end_ = 0;
+    qp_.reset();
+    cq_.reset();
+    while (!ring_.empty())
+        if (Buffer* const buffer = ring_.take()) buffer->pool->give_back(*buffer);
+    if (Pool* const pool = std::exchange(pool_, nullptr)) {
+        for (std::size_t i = 0; i < pool->size(); ++i)
+            if (std::exchange(pool->buffer(i).is_posted, false)) pool->put_away(pool->buffer(i));
+        pool->abandon();
+    }
+    id_.reset();
+    device_ = nullptr;
+}
+
+void Connection::resume_all() noexcept {
+    // While a connection leaves, its last messages and its end may still be waited for.
+    if (state_ == State::ended || !socket_)
+        while (!receivers_.empty()) loop_->resume_soon(receivers_.front());
+    while (!acquirers_.empty()) loop_->resume_soon(acquirers_.front());
+    while (!senders_.empty()) {
+        static_cast<SendWaiter&>(senders_.front()).outcome_ = std::make_error_code(std::errc::not_connected);
+        loop_->resume_soon(senders_.front());
+    }
+    while (!establishers_.empty()) {
+        static_cast<EstablishedWaiter&>(establishers_.front()).failure_ = failure_to_establish();
+        loop_->resume_soon(establishers_.front());
+    }
+}
+
+std::exception_ptr Connection::failure_to_establish() const {
+    return failure_ ? failure_ : make_error(ECANCELED, connecting(), "the socket, or its loop, has ended before");
+}
+
+void Connection::needs_service() {
+    if (std::exchange(needs_service_, true)) return;
+    loop_->service_soon(*this);
+}
+
+bool Connection::establish(EstablishedWaiter& waiter) noexcept {
+    if (state_ >= State::leaving || is_leaving_) waiter.failure_ = failure_to_establish();
+    return state_ >= State::established || is_leaving_;
+}
+
+bool Connection::is_over() const noexcept { return is_leaving_ || state_ >= State::leaving; }
+
+}  // namespace pktverbs::messages

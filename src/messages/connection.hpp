@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connection: what is behind a Socket: its way through the connection manager's states, and its queue pair.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <pktverbs/messages/socket.hpp>
+#include <pktverbs/verbs/completion_queue.hpp>
+#include <pktverbs/verbs/queue_pair.hpp>
+
+#include "messages/cm_id.hpp"
+#include "messages/hello.hpp"
+#include "messages/inbox.hpp"
+#include "messages/pool.hpp"
+#include "messages/send_ring.hpp"
+#include "messages/timers.hpp"
+
+namespace pktverbs::messages {
+
+class Loop;
+class LoopDevice;
+
+/// Owned by its loop until it is torn down, and by its socket. No member calls a handler or resumes a coroutine, but
+/// for those that the loop calls: on_event(), on_completion_event(), service() and the timers.
+class Connection final : public CmIdOwner, public std::enable_shared_from_this<Connection> {
+public:
+    enum class State { resolving_address, resolving_route, connecting, accepting, established, leaving, ended };
+
+    Connection(Loop& loop, const Options& options, SocketHandlers handlers);
+    ~Connection();
+    /// Throws what the last address threw.
+    void connect(std::span<const Address> addresses);
+    /// If it fails, the peer is rejected, and service() tells.
+    void accept(CmId id, std::span<const std::uint8_t> private_data);
+
+    // For the loop.
+    void on_event(const CmEvent& event) override;
+    void on_completion_event();
+    void service();
+    void lose_loop() noexcept;
+    void tear_down() noexcept;
+    /// A buffer of this connection's pool is idle again.
+    void released(Buffer& buffer) noexcept;
+
+    // For the socket.
+    void set_socket(Socket* socket) noexcept { socket_ = socket; }
+    void set_handlers(SocketHandlers handlers) { handlers_ = std::move(handlers); }
+    /// The socket has ended.
+    void drop() noexcept;
+    void disconnect();
+    Message try_acquire();
+    std::error_code try_send(Message& message);
+    Message try_receive();
+
+    // For the waiters; true: no need to wait.
+    bool acquire(AcquireWaiter& waiter);
+    bool send(SendWaiter& waiter);
+    bool receive(ReceiveWaiter& waiter);
+    bool establish(EstablishedWaiter& waiter) noexcept;
+    void wait(AcquireWaiter& waiter, std::coroutine_handle<> by) noexcept { acquirers_.push(waiter, by); }
+    void wait(SendWaiter& waiter, std::coroutine_handle<> by) noexcept { senders_.push(waiter, by); }
+    void wait(ReceiveWaiter& waiter, std::coroutine_handle<> by) noexcept { receivers_.push(waiter, by); }
+    void wait(EstablishedWaiter& waiter, std::coroutine_handle<> by) noexcept { establishers_.push(waiter, by); }
+
+    State state() const noexcept { return state_; }
+    const Options& options() const noexcept { return options_; }
+    std::size_t in_flight() const noexcept { return ring_.messages(); }
+    std::size_t send_capacity() const noexcept;
+    std::size_t peer_message_bytes() const noexcept { return peer_message_bytes_; }
+    Address peer() const noexcept { return peer_; }
+    Address local() const noexcept { return local_; }
+    ibv_qp* raw() const noexcept { return qp_ ? qp_->raw() : nullptr; }
+
+private:
+    // Setup: connection_setup.cpp.
+    void begin_attempt();
+    void try_next_address(std::exception_ptr failure);
+    void on_setup_event(const CmEvent& event);
+    void take_setup_step(const CmEvent& event);
+    void request();
+    void confirm(std::span<const std::uint8_t> private_data);
+    void make_queue_pair();
+    void step_queue_pair(ibv_qp_state to);
+    void hear(std::span<const std::uint8_t> private_data) noexcept;
+    rdma_conn_param parameters(const std::array<std::uint8_t, Hello::wire_bytes>& hello) const noexcept;
+    void become_established();
+    std::string connecting() const;
+
+    // Data: connection_data.cpp.
+    struct Unfinished {
+        ~Unfinished();
+        Connection& connection;
+    };
+    void poll();
+    void take_batch();
+    void received(const ibv_wc& wc);
+    void sent(const ibv_wc& wc);
+    void completion_failed(const ibv_wc& wc, bool sending);
+    void confused(const ibv_wc& wc);
+    void deliver(Buffer& buffer);
+    void post_receive(Buffer& buffer) noexcept;
+    /// A message, or the question whether the peer lives. 0 or an errno.
+    int post(const Message* message) noexcept;
+    void ask_whether_alive();
+    void check_message(const Message& message) const;
+    std::error_code send_now(Message& message);
+    void send_for(SendWaiter& waiter) noexcept;
+    void use_room();
+
+    // End: connection.cpp.
+    void on_deadline();
+    void leave() noexcept;
+    void fail(std::exception_ptr failure);
+    void end(std::error_code why);
+    void resume_all() noexcept;
+    void close_queue_pair() noexcept;
+    void discard_attempt() noexcept;
+    std::exception_ptr failure_to_establish() const;
+    void needs_service();
+    bool is_over() const noexcept;
+
+    Loop* loop_;
+    LoopDevice* device_ = nullptr;
+    Options options_;
+    SocketHandlers handlers_;
+    Socket* socket_ = nullptr;
+    State state_ = State::resolving_address;
+    bool wants_room_ = false;
+    bool is_leaving_ = false;  ///< disconnect() was called
+    bool is_down_ = false;
+    bool is_passive_ = false;
+    bool needs_service_ = false;
+    int post_error_ = 0;  ///< of a receive
+    std::exception_ptr failure_;
+
+    std::vector<Address> addresses_;  ///< still to be tried, the last first
+    Timers::Clock::time_point connect_until_{};
+    int attempt_ms_ = 0;
+    Address peer_;
+    Address local_;
+    std::size_t peer_message_bytes_;
+    CmId id_;
+
+    Pool* pool_ = nullptr;
+    std::optional<verbs::CompletionQueue> cq_;
+    std::optional<verbs::QueuePair> qp_;
+    SendRing ring_;
+    std::array<ibv_wc, 32> batch_{};
+    std::size_t batch_next_ = 0;
+    std::size_t batch_end_ = 0;
+    std::uint64_t completions_ = 0;
+    std::uint64_t completions_at_tick_ = 0;
+    Inbox inbox_;
+
+    WaiterList acquirers_;
+    WaiterList senders_;
+    WaiterList receivers_;
+    WaiterList establishers_;
+    Timer deadline_;
+    Timer keepalive_;
+};
+
+}  // namespace pktverbs::messages

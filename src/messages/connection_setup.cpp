@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connection: from an address or a request to an established connection.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <utility>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "messages/connection.hpp"
+#include "messages/error.hpp"
+#include "messages/hello.hpp"
+#include "messages/loop.hpp"
+
+namespace pktverbs::messages {
+
+namespace {
+
+/// What the peer, or its kernel, says by a rejection: the text in its private data, or the reason's number
+/// (IB specification, vol. 1, 12.6.7.2).
+std::string reason_for(const CmEvent& event) {
+    constexpr int no_such_service = 8;
+    constexpr int consumer = 28;
+    const auto& data = event.private_data;
+    const auto end = std::find(data.begin(), data.end(), std::uint8_t{0});
+    const std::string text{data.begin(), end};
+    const bool is_text = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= ' ' && c != 0x7f; });
+    if (!text.empty() && is_text) return "the peer says: " + text;
+    if (event.status == no_such_service) return "nobody listens there";
+    if (event.status == consumer) return "the peer rejected it";
+    return fmt::format("rejected for reason {}", event.status);
+}
+
+}  // namespace
+
+std::string Connection::connecting() const {
+    return fmt::format("{} {}", is_passive_ ? "accept a connection from" : "connect to", peer_.to_string());
+}
+
+void Connection::connect(std::span<const Address> addresses) {
+    if (addresses.empty()) verbs::throw_error(EDESTADDRREQ, "connect to nowhere", "there is no address");
+    addresses_.assign(addresses.rbegin(), addresses.rend());
+    connect_until_ = Timers::Clock::now() + options_.connect_timeout;
+    for (;;) {
+        try {
+            return begin_attempt();
+        } catch (const std::system_error&) {
+            if (addresses_.empty()) throw;
+        }
+    }
+}
+
+void Connection::begin_attempt() {
+    // Each address has its share of the time that is left.
+    const auto left = std::max(connect_until_ - Timers::Clock::now(), Timers::Clock::duration::zero());
+    const auto share = left / addresses_.size();
+    attempt_ms_ = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(share).count());
+    peer_ = addresses_.back();
+    addresses_.pop_back();
+    state_ = State::resolving_address;
+    id_ = loop_->make_id(*this);
+    deadline_.set(loop_->timers(), share);
+    check_cm({"resolve_addr", connecting()},
+             [&] { return loop_->manager().resolve_addr(id_.get(), nullptr, peer_.raw(), attempt_ms_); });
+}
+
+void Connection::try_next_address(std::exception_ptr failure) {
+    while (!addresses_.empty()) {
+        try {
+            discard_attempt();
+            return begin_attempt();
+        } catch (const std::system_error&) {
+            failure = std::current_exception();
+        }
+    }
+    fail(std::move(failure));
+}
+
+void Connection::on_setup_event(const CmEvent& event) {
+    std::exception_ptr failure;
+    try {
+        take_setup_step(event);
+    } catch (const std::system_error&) {
+        failure = std::current_exception();
+    }
+    if (failure && is_passive_) return fail(std::move(failure));
+    if (failure) return try_next_address(std::move(failure));
+    if (event.type == RDMA_CM_EVENT_CONNECT_RESPONSE) become_established();
+}
+
+void Connection::take_setup_step(const CmEvent& event) {
+    switch (event.type) {
+        case RDMA_CM_EVENT_ADDR_RESOLVED:
+            state_ = State::resolving_route;
+            return check_cm({"resolve_route", connecting()},
+                            [&] { return loop_->manager().resolve_route(id_.get(), attempt_ms_); });
+        case RDMA_CM_EVENT_ROUTE_RESOLVED:
+            return request();
+        case RDMA_CM_EVENT_CONNECT_RESPONSE:
+            return confirm(event.private_data);
+        case RDMA_CM_EVENT_ADDR_ERROR:
+            throw_cm_error(errno_of_status(event.status, EHOSTUNREACH), {"resolve_addr", connecting()});
+        case RDMA_CM_EVENT_ROUTE_ERROR:
+            throw_cm_error(errno_of_status(event.status, EHOSTUNREACH), {"resolve_route", connecting()});
+        case RDMA_CM_EVENT_REJECTED:
+            verbs::throw_error(ECONNREFUSED, connecting(), reason_for(event));
+        case RDMA_CM_EVENT_UNREACHABLE:
+            throw_cm_error(errno_of_status(event.status, ETIMEDOUT), {"connect", connecting()});
+        case RDMA_CM_EVENT_CONNECT_ERROR:
+            throw_cm_error(errno_of_status(event.status, ECONNABORTED), {"connect", connecting()});
+        default:
+            return;
+    }
+}
+
+void Connection::request() {
+    state_ = State::connecting;
+    make_queue_pair();
+    const auto hello = Hello{options_.message_bytes, options_.receives}.to_bytes();
+    rdma_conn_param param = parameters(hello);
+    check_cm({"connect", connecting()}, [&] { return loop_->manager().connect(id_.get(), &param); });
+}
+
+void Connection::confirm(std::span<const std::uint8_t> private_data) {
+    hear(private_data);
+    step_queue_pair(IBV_QPS_RTR);
+    step_queue_pair(IBV_QPS_RTS);
+    check_cm({"establish", connecting()}, [&] { return loop_->manager().establish(id_.get()); });
+}
+
+void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
+    is_passive_ = true;
+    state_ = State::accepting;
+    id_ = std::move(id);
+    id_->context = static_cast<CmIdOwner*>(this);
+    peer_ = Address{*rdma_get_peer_addr(id_.get())};
+    hear(private_data);
+    try {
+        // Receives are posted before the peer hears of it: its first message must not wait for a receive.
+        make_queue_pair();
+        step_queue_pair(IBV_QPS_RTR);
+        step_queue_pair(IBV_QPS_RTS);
+        const auto hello = Hello{options_.message_bytes, options_.receives}.to_bytes();
+        rdma_conn_param param = parameters(hello);
+        check_cm({"accept", connecting()}, [&] { return loop_->manager().accept(id_.get(), &param); });
+        deadline_.set(loop_->timers(), options_.connect_timeout);
+    } catch (const std::system_error&) {
+        // Mostly a peer that has left meanwhile: nothing to stop a server for.
+        failure_ = std::current_exception();
+        loop_->manager().reject(id_.get(), nullptr, 0);
+        discard_attempt();
+        needs_service();
+    }
+}
+
+void Connection::make_queue_pair() {
+    device_ = &loop_->device(*id_);
+    const verbs::OpenDevice& device = device_->device();
+    local_ = Address{*rdma_get_local_addr(id_.get())};
+    pool_ = Pool::create(*this, *device_, options_);
+    // One more: the question whether the peer lives.
+    cq_.emplace(device,
+                verbs::CompletionQueueOptions{
+                    .entries = options_.receives + options_.sends + 1, .channel = device_->channel(), .context = this});
+    verbs::QueuePairOptions options;
+    options.max_send_wr = options_.sends + 1;
+    options.max_recv_wr = options_.receives;
+    options.port = id_->port_num;
+    options.access = IBV_ACCESS_REMOTE_WRITE;
+    qp_.emplace(device_->pd(), *cq_, *cq_, options);
+    step_queue_pair(IBV_QPS_INIT);
+    for (std::size_t i = 0; i < pool_->size(); ++i)
+        if (pool_->buffer(i).home == Buffer::Home::receives) post_receive(pool_->buffer(i));
+    if (post_error_ != 0) verbs::throw_error(post_error_, device.action("post_recv", "post receives"));
+    cq_->arm();
+}
+
+void Connection::step_queue_pair(ibv_qp_state to) {
+    ibv_qp_attr attr{};
+    attr.qp_state = to;
+    int mask = 0;
+    check_cm({"init_qp_attr", connecting()}, [&] { return loop_->manager().init_qp_attr(id_.get(), &attr, &mask); });
+    switch (to) {
+        case IBV_QPS_INIT:
+            // An empty write asks whether we live; no memory is registered for remote access.
+            attr.qp_access_flags |= IBV_ACCESS_REMOTE_WRITE;
+            break;
+        case IBV_QPS_RTR:
+            // The connection manager leaves it 0, which is 655 ms.
+            attr.min_rnr_timer = options_.min_rnr_timer;
+            mask |= IBV_QP_MIN_RNR_TIMER;
+            break;
+        default:
+            attr.timeout = options_.ack_timeout;
+            attr.retry_cnt = options_.retry_count;
+            attr.rnr_retry = options_.rnr_retry;
+            mask |= IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY;
+    }
+    qp_->modify(attr, mask);
+}
+
+void Connection::hear(std::span<const std::uint8_t> private_data) noexcept {
+    if (const auto hello = Hello::from_bytes(private_data)) peer_message_bytes_ = hello->message_bytes;
+}
+
+rdma_conn_param Connection::parameters(const std::array<std::uint8_t, Hello::wire_bytes>& hello) const noexcept {
+    rdma_conn_param param{};
+    param.private_data = hello.data();
+    param.private_data_len = static_cast<std::uint8_t>(hello.size());
+    param.responder_resources = 1;
+    param.initiator_depth = 1;
+    param.retry_count = options_.retry_count;
+    param.rnr_retry_count = options_.rnr_retry;
+    param.qp_num = qp_->number();
+    return param;
+}
+
+void Connection::become_established() {
+    state_ = State::established;
+    deadline_.stop();
+    if (options_.keepalive.count() > 0) keepalive_.set(loop_->timers(), options_.keepalive);
+    while (!establishers_.empty()) loop_->resume_soon(establishers_.front());
+    if (is_leaving_) deadline_.set(loop_->timers(), options_.close_timeout);
+    needs_service();  // there may be messages to send
+    if (socket_ && handlers_.established) handlers_.established(*socket_);
+}
+
+}  // namespace pktverbs::messages

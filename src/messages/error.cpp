@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "messages/error.hpp"
+
+#include <pktverbs/verbs/error.hpp>
+
+#include <array>
+
+namespace pktverbs::messages {
+
+namespace {
+
+struct Hint {
+    std::string_view verb;
+    int error;
+    std::string_view text;
+};
+
+constexpr std::string_view no_rdma =
+    "there is no RDMA device here, or rdma_ucm is not loaded: modprobe rdma_ucm; on a plain interface: rdma link add "
+    "rxe0 type rxe netdev eth0";
+constexpr std::string_view no_rights = "no access to /dev/infiniband/rdma_cm: a udev rule gives it";
+constexpr std::string_view not_ours =
+    "no RDMA device has that address, or its interface is down: see rdma link and ip address";
+constexpr std::string_view nobody_there = "no such host on that network, or it is down";
+
+constexpr std::array hints{
+    Hint{"create_event_channel", ENODEV, no_rdma},
+    Hint{"create_event_channel", ENOENT, no_rdma},
+    Hint{"create_event_channel", ENOSYS, no_rdma},
+    Hint{"create_event_channel", EPERM, no_rights},
+    Hint{"create_event_channel", EACCES, no_rights},
+    Hint{"create_id", ENODEV, no_rdma},
+    Hint{"bind_addr", ENODEV, not_ours},
+    Hint{"bind_addr", EADDRNOTAVAIL, not_ours},
+    Hint{"bind_addr", EADDRINUSE, "another program listens there"},
+    Hint{"bind_addr", EACCES, "ports below 1024 are for root"},
+    Hint{"listen", EADDRINUSE, "another program listens there"},
+    Hint{"listen", ENODEV, not_ours},
+    Hint{"resolve_addr", ENODEV, "the way there doesn't lead over an RDMA device: see ip route get and rdma link"},
+    Hint{"resolve_addr", ENETUNREACH, "the way there doesn't lead over an RDMA device: see ip route get and rdma link"},
+    Hint{"resolve_addr", EHOSTUNREACH, nobody_there},
+    Hint{"resolve_addr", ETIMEDOUT, nobody_there},
+    Hint{"resolve_route", ETIMEDOUT, nobody_there},
+    Hint{"connect", ETIMEDOUT, "nobody answers there: is the program running, does a firewall drop UDP port 4791?"},
+    Hint{"connect", EINVAL, "the device cannot do what the options ask for"},
+};
+
+}  // namespace
+
+std::string_view cm_error_hint(std::string_view verb, int error) noexcept {
+    for (const Hint& hint : hints)
+        if (hint.error == error && hint.verb == verb) return hint.text;
+    return verbs::error_hint(verb, error);
+}
+
+void throw_cm_error(int error, const CmAction& action) {
+    verbs::throw_error(error, action.what, cm_error_hint(action.verb, error));
+}
+
+std::exception_ptr make_error(int error, const std::string& what, std::string_view hint) noexcept {
+    try {
+        verbs::throw_error(error, what, hint);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+std::exception_ptr make_cm_error(int error, const CmAction& action) noexcept {
+    return make_error(error, action.what, cm_error_hint(action.verb, error));
+}
+
+int errno_of_status(int status, int otherwise) noexcept { return status < 0 ? -status : otherwise; }
+
+int errno_of(ibv_wc_status status) noexcept {
+    switch (status) {
+        case IBV_WC_RETRY_EXC_ERR:
+        case IBV_WC_RNR_RETRY_EXC_ERR:
+            return ETIMEDOUT;
+        case IBV_WC_LOC_LEN_ERR:
+        case IBV_WC_REM_INV_REQ_ERR:
+            return EMSGSIZE;
+        case IBV_WC_WR_FLUSH_ERR:
+        case IBV_WC_REM_OP_ERR:
+        case IBV_WC_REM_ABORT_ERR:
+            return ECONNRESET;
+        case IBV_WC_REM_ACCESS_ERR:
+        case IBV_WC_LOC_PROT_ERR:
+            return EACCES;
+        default:
+            return EIO;
+    }
+}
+
+std::string_view hint_for(ibv_wc_status status, bool sending) noexcept {
+    switch (status) {
+        case IBV_WC_RETRY_EXC_ERR:
+            return "the peer doesn't answer any more: its machine, its program or the network has gone";
+        case IBV_WC_RNR_RETRY_EXC_ERR:
+            return "the peer takes no more messages";
+        case IBV_WC_LOC_LEN_ERR:
+            return sending ? "longer than the device sends" : "the peer sent more than Options::message_bytes";
+        case IBV_WC_REM_INV_REQ_ERR:
+            return "longer than the peer's buffer: lower Options::assumed_peer_message_bytes";
+        case IBV_WC_WR_FLUSH_ERR:
+            return "the queue pair failed";
+        default:
+            return {};
+    }
+}
+
+}  // namespace pktverbs::messages

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hello: what two sockets of this library tell each other when they connect.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/big_endian.hpp"
+
+namespace pktverbs::messages {
+
+/// The private data of a request and of an answer. Other programs don't look at it, and needn't send one.
+struct Hello {
+    static constexpr std::uint32_t magic = 0x706b746d;  // "pktm"
+    static constexpr std::uint32_t version = 1;
+    static constexpr std::size_t wire_bytes = 16;
+
+    std::uint32_t message_bytes = 0;
+    std::uint32_t receives = 0;
+
+    std::array<std::uint8_t, wire_bytes> to_bytes() const noexcept {
+        std::array<std::uint8_t, wire_bytes> bytes{};
+        BigEndianWriter{bytes}.put(magic).put(version).put(message_bytes).put(receives);
+        return bytes;
+    }
+    /// There may be more behind it: the connection manager pads. A later version only adds.
+    static std::optional<Hello> from_bytes(std::span<const std::uint8_t> bytes) noexcept {
+        if (bytes.size() < wire_bytes) return std::nullopt;
+        BigEndianReader reader{bytes};
+        if (reader.get<std::uint32_t>() != magic || reader.get<std::uint32_t>() < version) return std::nullopt;
+        Hello hello;
+        hello.message_bytes = reader.get<std::uint32_t>();
+        hello.receives = reader.get<std::uint32_t>();
+        return hello;
+    }
+};
+
+}  // namespace pktverbs::messages

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/messages/listener.hpp>
+
+#include <utility>
+
+#include <pktverbs/messages/event_loop.hpp>
+
+#include "messages/listener_state.hpp"
+#include "messages/loop.hpp"
+
+namespace pktverbs::messages {
+
+Listener::Listener(EventLoop& loop, const Address& address, const Options& options, ListenerHandlers handlers)
+    : state_{std::make_shared<ListenerState>(*loop.loop_, address, options, std::move(handlers))} {
+    loop.loop_->add(state_);
+}
+
+Listener::Listener(Listener&& other) noexcept = default;
+
+Listener& Listener::operator=(Listener&& other) noexcept {
+    const Listener old{std::move(*this)};
+    state_ = std::move(other.state_);
+    return *this;
+}
+
+Listener::~Listener() {
+    if (state_) state_->end();
+}
+
+Address Listener::address() const { return state_->address(); }
+
+RequestWaiter Listener::request() const noexcept { return RequestWaiter{*state_}; }
+
+Task<std::optional<Socket>> Listener::accept() {
+    const auto state = state_;  // the listener may have gone when this goes on
+    for (;;) {
+        std::optional<Request> request = co_await RequestWaiter{*state};
+        if (!request) co_return std::nullopt;
+        try {
+            Socket socket = request->accept();
+            co_await socket.established();
+            co_return std::move(socket);
+        } catch (const std::system_error& error) {
+            state->tell(error);
+        }
+    }
+}
+
+RequestWaiter::RequestWaiter(ListenerState& listener) noexcept : listener_{&listener} {}
+bool RequestWaiter::await_ready() { return listener_->request(*this); }
+void RequestWaiter::await_suspend(std::coroutine_handle<> coroutine) noexcept { listener_->wait(*this, coroutine); }
+
+}  // namespace pktverbs::messages

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// ListenerState: what is behind a Listener: a listening id, and requests that nobody has taken yet.
+#pragma once
+
+#include <deque>
+
+#include <pktverbs/messages/listener.hpp>
+
+#include "messages/cm_id.hpp"
+
+namespace pktverbs::messages {
+
+class Loop;
+
+class ListenerState final : public CmIdOwner {
+public:
+    /// Throws std::system_error.
+    ListenerState(Loop& loop, const Address& address, const Options& options, ListenerHandlers handlers);
+
+    void on_event(const CmEvent& event) override;
+    /// Of the listener, or of the loop.
+    void end() noexcept;
+
+    /// The error handler.
+    void tell(const std::system_error& error) const {
+        if (handlers_.error) handlers_.error(error);
+    }
+    const Address& address() const noexcept { return address_; }
+    /// True: no need to wait.
+    bool request(RequestWaiter& waiter);
+    void wait(RequestWaiter& waiter, std::coroutine_handle<> by) noexcept { waiters_.push(waiter, by); }
+
+private:
+    void take(Request request);
+
+    Loop* loop_;
+    Address address_;
+    Options options_;
+    ListenerHandlers handlers_;
+    CmId id_;
+    bool keeps_requests_ = false;  ///< request() was called
+    std::deque<Request> requests_;
+    WaiterList waiters_;
+};
+
+}  // namespace pktverbs::messages

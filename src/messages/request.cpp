@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/messages/request.hpp>
+
+#include <cerrno>
+#include <utility>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "messages/connection.hpp"
+#include "messages/pending_request.hpp"
+
+namespace pktverbs::messages {
+
+Request::Request(std::unique_ptr<PendingRequest> pending) noexcept : pending_{std::move(pending)} {}
+Request::Request(Request&& other) noexcept = default;
+Request& Request::operator=(Request&& other) noexcept = default;
+Request::~Request() = default;
+
+Address Request::peer() const { return pending_->peer(); }
+Address Request::local() const { return pending_->local(); }
+std::span<const std::uint8_t> Request::private_data() const noexcept { return pending_->private_data(); }
+
+Socket Request::accept(SocketHandlers handlers) { return accept(std::move(handlers), pending_->options()); }
+
+Socket Request::accept(SocketHandlers handlers, const Options& options) {
+    Loop* const loop = pending_->loop();
+    if (!loop)
+        verbs::throw_error(EINVAL, "accept a connection from " + peer().to_string(),
+                           "the request was answered, or its loop has ended");
+    auto connection = std::make_shared<Connection>(*loop, options, std::move(handlers));
+    loop->add(connection);
+    connection->accept(pending_->take_id(), pending_->private_data());
+    return Socket{std::move(connection)};
+}
+
+void Request::reject(std::string_view reason) noexcept { pending_->reject(reason); }
+
+}  // namespace pktverbs::messages

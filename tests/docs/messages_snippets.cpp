@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The code of docs/messages.md, on a fabric in memory.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <list>
+#include <string_view>
+#include <thread>
+
+#include "../messages/fake_fabric.hpp"
+
+#include <pktverbs/messages/messages.hpp>
+
+namespace {
+
+using namespace pktverbs::messages;
+using namespace std::chrono_literals;
+
+int seen = 0;
+void consume(std::span<const std::uint8_t> bytes) {
+    EXPECT_EQ(bytes.size(), 5U);
+    ++seen;
+}
+
+class MessagesSnippets : public ::testing::Test {
+protected:
+    void settle(EventLoop& loop) {
+        while (loop.step(0ns)) continue;
+    }
+    pktverbs::testing::FakeFabric fabric;
+};
+
+// [server]
+Task<> serve(EventLoop& loop) {
+    Listener listener{loop, Address{}};  // port 12345 of every address
+    while (auto socket = co_await listener.accept())
+        while (auto message = co_await socket->receive()) {
+            consume(message->bytes());
+            if (co_await socket->send(std::move(*message))) break;  // back to where it came from, uncopied
+        }
+}
+// [/server]
+
+// [client]
+Task<> ask(EventLoop& loop, std::string peer) {
+    Socket socket = co_await loop.connect(peer, {.connect_timeout = 2s});
+    auto message = co_await socket.acquire();  // waits until there is an empty one
+    message->resize(5);
+    std::ranges::copy(std::string_view{"hello"}, message->bytes().begin());
+    if (const auto error = co_await socket.send(std::move(*message))) throw std::system_error{error};
+    if (const auto answer = co_await socket.receive()) consume(answer->bytes());
+    socket.disconnect();
+}
+// [/client]
+
+TEST_F(MessagesSnippets, Coroutines) {
+    seen = 0;
+    EventLoop loop{fabric.manager()};
+    loop.spawn(serve(loop));
+    loop.spawn(ask(loop, "10.0.0.2"));
+    settle(loop);
+    EXPECT_EQ(seen, 2);
+}
+
+TEST_F(MessagesSnippets, Callbacks) {
+    seen = 0;
+    EventLoop loop{fabric.manager()};
+    // [callbacks]
+    std::list<Socket> sockets;
+    const Listener listener{loop, Address{5000}, {.message_bytes = 9000}, {.request = [&](Request request) {
+        if (sockets.size() == 100) return request.reject("full");
+        sockets.push_back(request.accept({
+            .message = [](Socket&, Message message) { consume(message.bytes()); },
+            .error = [](Socket&, const std::system_error& error) { fmt::print(stderr, "{}\n", error.what()); },
+        }));
+    }}};
+    // [/callbacks]
+    // [fill]
+    const auto fill = [](Socket& socket) {
+        while (Message message = socket.try_acquire()) {
+            message.resize(5);
+            if (socket.try_send(std::move(message))) return;
+        }  // none left: `writable` tells when there is one
+    };
+    const Socket sender{loop, "10.0.0.2:5000", {}, {.established = fill, .writable = fill}};
+    // [/fill]
+    for (int i = 0; i < 20; ++i) loop.step(0ns);
+    EXPECT_GE(seen, 16);
+}
+
+TEST_F(MessagesSnippets, Loop) {
+    // [loop]
+    EventLoop loop{fabric.manager()};
+    std::jthread thread{[&](std::stop_token stop) { loop.run(stop); }};
+    loop.post([&] { loop.spawn(serve(loop)); });  // from any thread: runs in the loop's
+    // [/loop]
+}
+
+}  // namespace

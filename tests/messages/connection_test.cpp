@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <string>
+
+#include "expect_error.hpp"
+#include "pair.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+TEST(Connection, IsEstablishedAtBothEnds) {
+    Pair pair;
+    pair.establish();
+    EXPECT_TRUE(pair.client->is_established());
+    EXPECT_TRUE(pair.server->is_established());
+    EXPECT_EQ(pair.client->peer().to_string(), "10.0.0.2:12345");
+    EXPECT_EQ(pair.server->peer().to_string(), pair.client->local().to_string());
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+}
+
+TEST(Connection, CarriesEveryMessageBothWays) {
+    Pair pair;
+    pair.establish();
+    for (int i = 0; i < 1000; ++i) {
+        ASSERT_FALSE(send_text(*pair.client, "to " + std::to_string(i)));
+        ASSERT_FALSE(send_text(*pair.server, "fro " + std::to_string(i)));
+        pair.settle();
+    }
+    ASSERT_EQ(pair.server_notes.received.size(), 1000U);
+    ASSERT_EQ(pair.client_notes.received.size(), 1000U);
+    EXPECT_EQ(pair.server_notes.received.back(), "to 999");
+    EXPECT_EQ(pair.client_notes.received.back(), "fro 999");
+    EXPECT_EQ(pair.client_notes.sent, 1000);
+    EXPECT_EQ(pair.server_notes.sent, 1000);
+}
+
+TEST(Connection, CarriesEmptyAndFullMessages) {
+    Pair pair;
+    pair.establish();
+    ASSERT_FALSE(send_text(*pair.client, ""));
+    ASSERT_FALSE(send_text(*pair.client, std::string(100, 'x')));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, (Texts{"", std::string(100, 'x')}));
+}
+
+TEST(Connection, PostsReceivesBeforeItAccepts) {
+    Pair pair;
+    pair.establish();
+    EXPECT_EQ(pair.fabric.posted_at_accept, std::vector<std::size_t>{4});
+}
+
+TEST(Connection, LetsNoPeerWaitLongForAReceive) {
+    Pair pair;
+    pair.establish();
+    // 0 would be 655 ms, and is what the connection manager suggests.
+    EXPECT_EQ(pair.fabric.rnr_timers, (std::vector<int>{12, 12}));
+}
+
+TEST(Connection, TakesAMessageThatOvertakesTheConfirmation) {
+    Pair pair;
+    pair.fabric.holds_established = true;
+    pair.listen();
+    pair.connect();
+    pair.settle();
+    ASSERT_TRUE(pair.client->is_established());
+    ASSERT_FALSE(pair.server->is_established());
+    ASSERT_FALSE(send_text(*pair.client, "first"));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message"}));
+    EXPECT_EQ(pair.fabric.calls_of["notify"], 1);
+    pair.fabric.let_established_pass();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.established, 1);
+}
+
+TEST(Connection, DeliversWhatCameBeforeThePeerLeft) {
+    Pair pair;
+    pair.establish();
+    ASSERT_FALSE(send_text(*pair.client, "last words"));
+    pair.client.reset();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "disconnected"}));
+    EXPECT_FALSE(pair.server_notes.why);
+    EXPECT_TRUE(pair.server_notes.errors.empty());
+}
+
+TEST(Connection, WaitsForMessagesUnderWayBeforeItLeaves) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.holds_data = true;
+    ASSERT_FALSE(send_text(*pair.client, "one"));
+    ASSERT_FALSE(send_text(*pair.client, "two"));
+    pair.client->disconnect();
+    EXPECT_EQ(send_text(*pair.client, "three"), std::errc::resource_unavailable_try_again);
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.disconnected, 0);
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "message", "disconnected"}));
+    EXPECT_EQ(pair.client_notes.order, (Texts{"established", "sent", "sent", "disconnected"}));
+    EXPECT_FALSE(pair.client_notes.why);
+}
+
+TEST(Connection, LeavesWithMessagesUnderWayWhenTheyTakeTooLong) {
+    Pair pair;
+    pair.client_options.close_timeout = 1ms;
+    pair.establish();
+    pair.fabric.holds_data = true;
+    ASSERT_FALSE(send_text(*pair.client, "never"));
+    pair.client->disconnect();
+    pair.wait_for_end(pair.client_notes);
+    // A flush at the end is no error.
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+    EXPECT_FALSE(pair.client_notes.why);
+    EXPECT_EQ(pair.client_notes.sent, 0);
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+    EXPECT_TRUE(pair.server_notes.received.empty());
+}
+
+TEST(Connection, EndsWithMessagesUnderWay) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.holds_data = true;
+    ASSERT_FALSE(send_text(*pair.client, "never"));
+    ASSERT_FALSE(send_text(*pair.server, "never"));
+    pair.client.reset();
+    pair.settle();
+    EXPECT_TRUE(pair.server_notes.errors.empty());
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+    EXPECT_EQ(pair.server->try_send({}), std::errc::not_connected);
+}
+
+TEST(Connection, SendsNoMoreThanItHasRoomForAndTellsWhenThereIs) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.holds_data = true;
+    auto kept = text_message(*pair.client, "kept");
+    for (int i = 0; i < 3; ++i) ASSERT_FALSE(send_text(*pair.client, "full"));
+    EXPECT_EQ(pair.client->in_flight(), 3U);
+    EXPECT_EQ(pair.client->send_capacity(), 1U);
+    EXPECT_FALSE(pair.client->try_acquire());
+    ASSERT_FALSE(pair.client->try_send(std::move(kept)));
+    EXPECT_EQ(pair.client->send_capacity(), 0U);
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.writable, 0);
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.writable, 1);
+    EXPECT_EQ(pair.client->send_capacity(), 4U);
+    EXPECT_EQ(pair.server_notes.received.size(), 4U);
+}
+
+TEST(Connection, LeavesAMessageThatItCannotSendNow) {
+    Pair pair;
+    pair.establish();
+    std::vector<messages::Message> held;
+    auto keep = pair.server_notes.handlers();
+    keep.message = [&](auto&, messages::Message message) { held.push_back(std::move(message)); };
+    pair.server->set_handlers(std::move(keep));
+    ASSERT_FALSE(send_text(*pair.client, "forwarded"));
+    pair.settle();
+    ASSERT_EQ(held.size(), 1U);
+    pair.fabric.holds_data = true;
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.server, "full"));
+    EXPECT_EQ(pair.server->try_send(std::move(held[0])), std::errc::resource_unavailable_try_again);
+    ASSERT_TRUE(held[0]);
+    EXPECT_EQ(held[0].size(), 9U);
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.writable, 1);
+    // A received message goes out as it is.
+    ASSERT_FALSE(pair.server->try_send(std::move(held[0])));
+    EXPECT_FALSE(held[0]);
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.received.back(), "forwarded");
+}
+
+TEST(Connection, LetsThePeerWaitWhileItsMessagesAreHeld) {
+    Pair pair;
+    pair.establish();
+    std::vector<messages::Message> held;
+    auto keep = pair.server_notes.handlers();
+    keep.message = [&](auto&, messages::Message message) { held.push_back(std::move(message)); };
+    pair.server->set_handlers(std::move(keep));
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.client, "held"));
+    pair.settle();
+    ASSERT_EQ(held.size(), 4U);
+    ASSERT_FALSE(send_text(*pair.client, "waits"));
+    pair.settle();
+    EXPECT_EQ(held.size(), 4U);
+    EXPECT_EQ(pair.client->in_flight(), 1U);
+    held.pop_back();
+    pair.settle();
+    EXPECT_EQ(held.size(), 4U);
+    EXPECT_EQ(pair.client->in_flight(), 0U);
+}
+
+TEST(Connection, RefusesAMessageThatThePeerCannotTake) {
+    Pair pair;
+    pair.client_options.message_bytes = 1000;
+    pair.establish();
+    EXPECT_EQ(pair.client->peer_message_bytes(), 100U);
+    auto message = text_message(*pair.client, std::string(101, 'x'));
+    const std::string text =
+        expect_error(EMSGSIZE, [&] { static_cast<void>(pair.client->try_send(std::move(message))); });
+    EXPECT_EQ(
+        text,
+        "cannot send a message of 101 bytes to 10.0.0.2:12345: Message too long (the peer takes at most 100 bytes)");
+    EXPECT_TRUE(message);
+    message.resize(100);
+    EXPECT_FALSE(pair.client->try_send(std::move(message)));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received.size(), 1U);
+}
+
+TEST(Connection, RefusesNoMessageAndForeignOnes) {
+    Pair pair;
+    pair.establish();
+    expect_words(expect_error(EINVAL, [&] { static_cast<void>(pair.client->try_send({})); }), {"no buffer"});
+    auto foreign = text_message(*pair.server, "of another loop");
+    expect_words(expect_error(EINVAL, [&] { static_cast<void>(pair.client->try_send(std::move(foreign))); }),
+                 {"another device or loop"});
+}
+
+TEST(Connection, AssumesWhatAPeerTakesThatDoesNotSay) {
+    Pair pair;
+    pair.fabric.replaces_private_data = true;
+    pair.server_options.message_bytes = 9000;
+    pair.client_options.message_bytes = 9000;
+    pair.establish();
+    EXPECT_EQ(pair.server->peer_message_bytes(), 4096U);
+    EXPECT_EQ(pair.client->peer_message_bytes(), 9000U);
+}
+
+TEST(Connection, LendsForeignPrivateDataToTheHandler) {
+    Pair pair;
+    pair.fabric.replaces_private_data = true;
+    pair.fabric.replaced_private_data = {'h', 'i'};
+    std::string seen;
+    pair.listener.emplace(pair.server_loop, messages::Address{}, small,
+                          messages::ListenerHandlers{.request = [&](messages::Request request) {
+                              const auto data = request.private_data();
+                              seen.assign(data.begin(), data.end());
+                              pair.server.emplace(request.accept(pair.server_notes.handlers()));
+                          }});
+    pair.connect();
+    pair.settle();
+    EXPECT_EQ(seen, "hi");
+    EXPECT_EQ(pair.client_notes.established, 1);
+}
+
+TEST(Connection, AsksWithRcParametersThatSuitIbmsg) {
+    Pair pair;
+    pair.establish();
+    ASSERT_EQ(pair.fabric.parameters.size(), 2U);
+    for (const rdma_conn_param& param : pair.fabric.parameters) {
+        EXPECT_EQ(param.retry_count, 7);
+        EXPECT_EQ(param.rnr_retry_count, 7);
+        EXPECT_EQ(param.responder_resources, 1);
+        EXPECT_NE(param.qp_num, 0U);
+    }
+}
+
+TEST(Connection, IsRejectedWithAReason) {
+    Pair pair;
+    pair.listener.emplace(
+        pair.server_loop, messages::Address{}, small,
+        messages::ListenerHandlers{.request = [](messages::Request request) { request.reject("full until noon"); }});
+    pair.connect();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.errors,
+              Texts{"cannot connect to 10.0.0.2:12345: Connection refused (the peer says: full until noon)"});
+    EXPECT_EQ(pair.client_notes.order, (Texts{"error", "disconnected"}));
+    EXPECT_EQ(pair.client_notes.why, std::errc::connection_refused);
+    EXPECT_EQ(pair.client->try_send({}), std::errc::not_connected);
+}
+
+TEST(Connection, IsRejectedWithoutARequestHandler) {
+    Pair pair;
+    pair.listener.emplace(pair.server_loop, messages::Address{}, small);
+    pair.connect();
+    pair.settle();
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0], {"Connection refused", "the peer rejected it"});
+}
+
+TEST(Connection, IsRefusedWhereNobodyListens) {
+    Pair pair;
+    pair.connect();
+    pair.settle();
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0], {"Connection refused", "nobody listens there"});
+}
+
+TEST(Connection, GivesUpAfterItsTimeout) {
+    Pair pair;
+    pair.fabric.is_silent = true;
+    pair.client_options.connect_timeout = 5ms;
+    pair.connect();
+    pair.wait_for_end(pair.client_notes);
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0], {"cannot connect to 10.0.0.2:12345", "timed out", "nobody answers"});
+    EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
+}
+
+TEST(Connection, TriesTheNextAddress) {
+    Pair pair;
+    pair.listen();
+    const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2:1"),
+                                                   *messages::Address::parse("10.0.0.3:2"),
+                                                   *messages::Address::parse("10.0.0.4")};
+    pair.client.emplace(pair.client_loop, addresses, small, pair.client_notes.handlers());
+    pair.settle();
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+    EXPECT_EQ(pair.client->peer().to_string(), "10.0.0.4:12345");
+    ASSERT_FALSE(send_text(*pair.client, "hello"));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, Texts{"hello"});
+}
+
+TEST(Connection, GivesUpOnAPeerThatNeverConfirms) {
+    Pair pair;
+    pair.fabric.holds_established = true;
+    pair.server_options.connect_timeout = 5ms;
+    pair.listen();
+    pair.connect();
+    pair.wait_for_end(pair.server_notes);
+    ASSERT_EQ(pair.server_notes.errors.size(), 1U);
+    expect_words(pair.server_notes.errors[0], {"cannot accept a connection from", "timed out", "confirm"});
+}
+
+TEST(Connection, NoticesAPeerThatDiesWhileItSends) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.cut();
+    ASSERT_FALSE(send_text(*pair.client, "into the void"));
+    pair.settle();
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0],
+                 {"cannot send to 10.0.0.2:12345: Connection timed out", "retry counter", "gone"});
+    EXPECT_EQ(pair.client_notes.order, (Texts{"established", "error", "disconnected"}));
+    EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
+    EXPECT_EQ(pair.client_notes.sent, 0);
+}
+
+TEST(Connection, NoticesADeadPeerWhenIdle) {
+    Pair pair;
+    pair.client_options.keepalive = 1ms;
+    pair.establish();
+    while (pair.fabric.questions < 3) {
+        pair.client_loop.step(1ms);
+        pair.server_loop.step(0ns);
+    }
+    EXPECT_TRUE(pair.server_notes.received.empty()) << "a question is no message";
+    EXPECT_EQ(pair.client_notes.disconnected, 0);
+    pair.fabric.cut();
+    pair.wait_for_end(pair.client_notes);
+    EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
+}
+
+TEST(Connection, NeverTakesAFailedCompletionForAMessage) {
+    for (const auto status :
+         {IBV_WC_LOC_LEN_ERR, IBV_WC_LOC_PROT_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_REM_ABORT_ERR, IBV_WC_GENERAL_ERR}) {
+        Pair pair;
+        pair.establish();
+        ibv_wc wc{};
+        wc.wr_id = pair.server_options.sends;  // the first receive
+        wc.status = status;
+        wc.opcode = IBV_WC_RECV;
+        wc.byte_len = 5;
+        pair.fabric.forge_completion(pair.server->raw()->qp_num, wc);
+        pair.settle();
+        EXPECT_TRUE(pair.server_notes.received.empty());
+        ASSERT_EQ(pair.server_notes.errors.size(), 1U);
+        expect_words(pair.server_notes.errors[0], {"cannot receive from 10.0.0.1", ibv_wc_status_str(status)});
+        EXPECT_EQ(pair.server_notes.disconnected, 1);
+        EXPECT_EQ(pair.client_notes.disconnected, 1);
+    }
+}
+
+TEST(Connection, FailsOnACompletionThatIsNotItsOwn) {
+    for (const std::uint64_t id : {std::uint64_t{0}, std::uint64_t{8}, ~std::uint64_t{0}, std::uint64_t{1} << 63}) {
+        Pair pair;
+        pair.establish();
+        ibv_wc wc{};
+        wc.wr_id = id;
+        wc.opcode = IBV_WC_RECV;
+        pair.fabric.forge_completion(pair.server->raw()->qp_num, wc);
+        pair.settle();
+        ASSERT_EQ(pair.server_notes.errors.size(), 1U) << id;
+        expect_words(pair.server_notes.errors[0], {"unknown wr_id"});
+        EXPECT_TRUE(pair.server_notes.received.empty());
+    }
+}
+
+TEST(Connection, TakesAWriteWithImmediateForNoMessage) {
+    Pair pair;
+    pair.establish();
+    ibv_wc wc{};
+    wc.wr_id = pair.server_options.sends;
+    wc.opcode = IBV_WC_RECV_RDMA_WITH_IMM;
+    pair.fabric.forge_completion(pair.server->raw()->qp_num, wc);
+    pair.settle();
+    EXPECT_TRUE(pair.server_notes.received.empty());
+    EXPECT_TRUE(pair.server_notes.errors.empty());
+}
+
+TEST(Connection, SaysWhatAPeerSentTooMuch) {
+    Pair pair;
+    pair.fabric.replaces_private_data = true;  // so the server believes in 4096
+    pair.server_options.message_bytes = 200;
+    pair.establish();
+    ASSERT_FALSE(send_text(*pair.server, std::string(150, 'x')));
+    pair.settle();
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0], {"cannot receive", "Message too long", "Options::message_bytes"});
+    ASSERT_EQ(pair.server_notes.errors.size(), 1U);
+    expect_words(pair.server_notes.errors[0], {"cannot send", "Message too long", "assumed_peer_message_bytes"});
+}
+
+TEST(Connection, EndsWithItsDevice) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.forge_event(pair.client->raw()->qp_num, RDMA_CM_EVENT_DEVICE_REMOVAL, 0);
+    pair.settle();
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0], {"device was removed"});
+    EXPECT_EQ(pair.client_notes.why, std::errc::no_such_device);
+}
+
+TEST(Connection, FailsWhenTheConnectionManagerEndsIt) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.forge_event(pair.client->raw()->qp_num, RDMA_CM_EVENT_TIMEWAIT_EXIT, 0);
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.why, std::errc::connection_reset);
+}
+
+TEST(Connection, RefusesOptionsThatMakeNoSense) {
+    Pair pair;
+    const auto refuses = [&](messages::Options options, const char* words) {
+        expect_words(expect_error(EINVAL, [&] { messages::Socket{pair.client_loop, "10.0.0.2", options}; }), {words});
+    };
+    refuses({.message_bytes = 0}, "message_bytes");
+    refuses({.receives = 0}, "receives");
+    refuses({.sends = 0}, "sends");
+    refuses({.connect_timeout = 0ms}, "connect_timeout");
+    refuses({.ack_timeout = 32}, "ack_timeout");
+    refuses({.retry_count = 8}, "retry_count");
+    refuses({.min_rnr_timer = 32}, "min_rnr_timer");
+    expect_error(EDESTADDRREQ, [&] { messages::Socket{pair.client_loop, std::vector<messages::Address>{}}; });
+}
+
+TEST(Connection, ToleratesAHandlerThatThrows) {
+    Pair pair;
+    pair.establish();
+    int calls = 0;
+    pair.server->set_handlers({.message = [&](auto&, messages::Message) {
+        if (++calls == 2) throw std::runtime_error{"mine"};
+    }});
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.client, "x"));
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    EXPECT_EQ(calls, 2);
+    pair.settle();  // nothing is lost
+    EXPECT_EQ(calls, 4);
+}
+
+}  // namespace
+}  // namespace pktverbs::testing
