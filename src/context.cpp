@@ -128,7 +128,7 @@ Peer Context::peer(const RecvPkt& packet) {
     const ibv_grh* const grh = packet.grh();
     if (!grh || !packet.ok())
         verbs::throw_error(EINVAL, fmt::format("answer a packet on {}", core_->device.name), "it is no datagram");
-    return {datagrams.way_to(Datagrams::source_of(*grh)), packet.source_queue_pair(), core_->queues[0]->state_->qkey};
+    return {datagrams.way_to(verbs::source_of(*grh)), packet.source_queue_pair(), core_->queues[0]->state_->qkey};
 }
 
 Peer Context::peer(const Ipv4Address& group) { return peer(verbs::to_mapped(group)); }

@@ -3,15 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 #include <pktverbs/verbs/address_handle.hpp>
 #include <pktverbs/verbs/error.hpp>
-#include <pktverbs/verbs/open_device.hpp>
 
 namespace pktverbs {
 
@@ -19,7 +15,7 @@ Datagrams::Datagrams(const Device& device, ibv_context* context, ibv_pd* pd, con
     : device_{device},
       pd_{pd},
       port_{port},
-      gid_{verbs::OpenDevice::lent(context, device.port, *device.provider).default_gid()},
+      open_{verbs::OpenDevice::lent(context, device.port, *device.provider)},
       groups_{device.interface} {}
 
 verbs::Endpoint Datagrams::endpoint(const ibv_qp& qp, std::uint32_t qkey) const {
@@ -32,7 +28,7 @@ ibv_ah* Datagrams::way_to(const Ipv6Address& gid) {
     if (const auto known = ways_.find(gid); known != ways_.end()) return known->second.get();
     verbs::AddressOptions options;
     options.gid = gid;
-    options.gid_index = gid_.index;
+    options.gid_index = open_.gid_towards(gid).index;
     options.port = device_.port;
     ibv_ah_attr attr = options.to_attr();
     const std::string what = fmt::format("create an address handle to {}", gid.to_string());
@@ -76,20 +72,6 @@ void Datagrams::leave_all() noexcept {
         leave_by_kernel(membership.second);
     }
     memberships_.clear();
-}
-
-Ipv6Address Datagrams::source_of(const ibv_grh& grh) noexcept {
-    constexpr std::size_t ipv4_at = sizeof(ibv_grh) - 20;
-    constexpr std::size_t ipv4_source_at = ipv4_at + 12;
-    std::array<std::uint8_t, sizeof(ibv_grh)> bytes;
-    std::memcpy(bytes.data(), &grh, bytes.size());
-    // A real GRH has version 6 in its first byte; for IPv4 nothing is written there.
-    if (bytes[0] >> 4 != 6 && bytes[ipv4_at] >> 4 == 4) {
-        Ipv4Address::Bytes source;
-        std::copy_n(bytes.begin() + ipv4_source_at, source.size(), source.begin());
-        return verbs::to_mapped(Ipv4Address{source});
-    }
-    return verbs::to_address(grh.sgid);
 }
 
 void Datagrams::join_by_kernel(const Ipv6Address& group) {

@@ -13,8 +13,8 @@
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
-#include <pktverbs/verbs/gid.hpp>
 #include <pktverbs/verbs/handle.hpp>
+#include <pktverbs/verbs/open_device.hpp>
 
 #include "multicast_groups.hpp"
 
@@ -36,9 +36,6 @@ public:
 
     /// The longest payload.
     std::uint32_t mtu_bytes() const noexcept { return 128U << port_.active_mtu; }
-    /// Where a datagram came from, by its GRH: on RoCE v2 with IPv4 the IP header is in its last 20 bytes
-    /// (InfiniBand Annex A17, A17.4.5.2).
-    static Ipv6Address source_of(const ibv_grh& grh) noexcept;
 
 private:
     using Membership = std::pair<ibv_qp*, Ipv6Address>;
@@ -49,7 +46,7 @@ private:
     const Device device_;
     ibv_pd* const pd_;
     const ibv_port_attr port_;
-    const verbs::GidEntry gid_;
+    const verbs::OpenDevice open_;
     std::mutex mutex_;
     MulticastGroups groups_;
     std::set<Membership> memberships_;

@@ -18,7 +18,7 @@ namespace {
 AddressOptions options_for(const OpenDevice& device, const Endpoint& peer) {
     AddressOptions options;
     options.gid = peer.gid;
-    options.gid_index = device.default_gid().index;
+    options.gid_index = device.gid_towards(peer.gid).index;
     options.port = device.device().port;
     options.lid = peer.lid;
     return options;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
@@ -38,6 +39,13 @@ GidType type_of(const ibv_gid_entry& entry) {
         default:
             return GidType::infiniband;
     }
+}
+
+/// Reached without a router: fe80::/64 and the multicast groups of the same scope (RFC 4291, 2.5.6 and 2.7).
+bool is_link_local(const Ipv6Address& address) {
+    const auto& bytes = address.bytes();
+    if (address.is_multicast()) return (bytes[1] & 0xf) <= 2;
+    return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
 }  // namespace
@@ -121,18 +129,22 @@ std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
 }
 
 GidEntry OpenDevice::default_gid(std::uint8_t port_number) const {
+    return gid_towards(to_mapped(Ipv4Address{}), port_number);
+}
+
+GidEntry OpenDevice::gid_towards(const Ipv6Address& peer, std::uint8_t port_number) const {
     const std::vector<GidEntry> entries = gids(port_number);
     if (entries.empty())
         throw_error(ENOENT, "choose a GID of " + device().name,
                     "its table is empty: give the interface behind it an address, and set it up");
-    const GidEntry* best = nullptr;
-    int best_rank = -1;
-    for (const GidEntry& entry : entries) {
-        const int rank = entry.type != GidType::roce_v2 ? 0 : from_mapped(entry.gid) ? 2 : 1;
-        if (rank > best_rank) best = &entry;
-        if (rank > best_rank) best_rank = rank;
-    }
-    return *best;
+    const auto rank = [&](const GidEntry& entry) {
+        if (entry.type != GidType::roce_v2) return 0;
+        const bool is_ipv4 = from_mapped(entry.gid).has_value();
+        if (is_ipv4 == from_mapped(peer).has_value()) return is_link_local(entry.gid) == is_link_local(peer) ? 4 : 3;
+        return is_ipv4 ? 2 : 1;
+    };
+    // Of equals the first.
+    return *std::ranges::max_element(entries, {}, rank);
 }
 
 std::optional<AsyncEvent> OpenDevice::next_event() {

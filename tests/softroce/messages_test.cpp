@@ -21,23 +21,10 @@
 
 #include <pktverbs/messages/messages.hpp>
 
+#include "allocations.hpp"
 #include "expect_error.hpp"
 #include "librdmacm_peer.hpp"
 #include "softroce.hpp"
-
-namespace {
-
-std::atomic<std::uint64_t> allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-    ++allocations;
-    if (void* const memory = std::malloc(bytes)) return memory;
-    throw std::bad_alloc{};
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace pktverbs::testing {
 namespace {

@@ -255,6 +255,35 @@ TEST_F(GidTableTest, PrefersRoceVersion2WithIpv4) {
     EXPECT_EQ(chosen(), "4: ::ffff:10.0.0.1, RoCE v2");
 }
 
+TEST_F(GidTableTest, GivesOneOfThePeersKind) {
+    const auto towards = [&](const char* peer) { return device_.gid_towards(Ipv6Address{peer}).index; };
+    add("fe80::1", IBV_GID_TYPE_ROCE_V1);
+    add("fe80::1", IBV_GID_TYPE_ROCE_V2);
+    EXPECT_EQ(towards("2001:db8::2"), 1U);  // the nearest to it
+    add("::ffff:10.0.0.1", IBV_GID_TYPE_ROCE_V2);
+    add("2001:db8::1", IBV_GID_TYPE_ROCE_V2);
+    EXPECT_EQ(towards("::ffff:10.0.0.2"), 2U);
+    EXPECT_EQ(towards("::ffff:239.1.2.3"), 2U);
+    EXPECT_EQ(towards("2001:db8::2"), 3U);
+    EXPECT_EQ(towards("ff15::1"), 3U);
+    EXPECT_EQ(towards("fe80::2"), 1U);
+    EXPECT_EQ(towards("ff02::1"), 1U);
+    EXPECT_EQ(device_.default_gid().index, 2U);
+}
+
+TEST(Gid, OfASenderIsInTheHeaderBeforeItsDatagram) {
+    ibv_grh grh{};
+    auto* const bytes = reinterpret_cast<std::uint8_t*>(&grh);
+    bytes[0] = 0x60;
+    grh.sgid = to_gid(Ipv6Address{"2001:db8::1"});
+    EXPECT_EQ(source_of(grh), Ipv6Address{"2001:db8::1"});
+    grh = {};
+    bytes[20] = 0x45;  // the IPv4 header at the end; what is before it is not written
+    bytes[32] = 10;
+    bytes[35] = 7;
+    EXPECT_EQ(source_of(grh), Ipv6Address{"::ffff:10.0.0.7"});
+}
+
 TEST_F(GidTableTest, TakesTheFirstOnInfiniband) {
     add("fe80::1", IBV_GID_TYPE_IB);
     add("fe80::2", IBV_GID_TYPE_IB);

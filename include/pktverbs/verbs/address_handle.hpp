@@ -34,7 +34,7 @@ public:
     /// On RoCE the driver finds the peer's MAC address now, through the kernel's neighbour table. Throws
     /// std::system_error: EINVAL or ETIMEDOUT if there is no way there.
     AddressHandle(ProtectionDomain pd, const AddressOptions& options);
-    /// From the port's default GID.
+    /// From the port's GID of that kind: OpenDevice::gid_towards.
     AddressHandle(const ProtectionDomain& pd, const Endpoint& peer);
     AddressHandle(AddressHandle&&) noexcept = default;
     AddressHandle& operator=(AddressHandle&&) noexcept;

@@ -46,6 +46,10 @@ public:
     /// that the first of version 2, failing that index 0. Throws ENOENT if the table is empty.
     GidEntry default_gid() const { return default_gid(device().port); }
     GidEntry default_gid(std::uint8_t port) const;
+    /// The entry to send to `peer` from: of its kind, where there is one (IPv4, link-local or other IPv6), or else the
+    /// default one.
+    GidEntry gid_towards(const Ipv6Address& peer) const { return gid_towards(peer, device().port); }
+    GidEntry gid_towards(const Ipv6Address& peer, std::uint8_t port) const;
 
     /// Whether extended completion queues can be polled: false for SoftRoCE below rdma-core 55, whose provider reports
     /// completions that are none after an empty ibv_next_poll. Those take classic ones.

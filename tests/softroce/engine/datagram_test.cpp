@@ -98,6 +98,18 @@ TEST_F(Pair, ReachesAGroupOnceJoined) {
         right.join(group);  // and the end of the context leaves it
     };
     joins_and_leaves(Ipv4Address{"239.18.2.1"});
+    joins_and_leaves(Ipv6Address{"ff15::18:1"});
+}
+
+TEST_F(Pair, FindsTheWayToAnIpv6AddressToo) {
+    verbs::Endpoint to_right = right.endpoint();
+    to_right.gid = Ipv6Address{"fd52::2"};
+    left.send(to(left.peer(to_right), left.acquire(1), 5));
+    const RecvList list = right.recv(5s);
+    ASSERT_EQ(numbers(list), Numbers{5});
+    EXPECT_EQ(verbs::source_of(*list.front().grh()), Ipv6Address{"fd52::1"});
+    right.send(to(right.peer(list.front()), right.acquire(1), 6));
+    EXPECT_EQ(numbers(left.recv(5s)), Numbers{6});
 }
 
 TEST_F(Pair, IsNoGroupUnlessItIsOne) {
