@@ -5,8 +5,9 @@ find_package(Rdmacm REQUIRED)
 add_library(pktverbs_messages
   src/messages/address.cpp
   src/messages/connection.cpp
-  src/messages/connection_data.cpp
   src/messages/connection_manager.cpp
+  src/messages/connection_receive.cpp
+  src/messages/connection_send.cpp
   src/messages/connection_setup.cpp
   src/messages/error.cpp
   src/messages/event_loop.cpp
