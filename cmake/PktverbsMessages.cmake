@@ -5,8 +5,9 @@ find_package(Rdmacm REQUIRED)
 add_library(pktverbs_messages
   src/messages/address.cpp
   src/messages/connection.cpp
-  src/messages/connection_data.cpp
   src/messages/connection_manager.cpp
+  src/messages/connection_receive.cpp
+  src/messages/connection_send.cpp
   src/messages/connection_setup.cpp
   src/messages/error.cpp
   src/messages/event_loop.cpp
@@ -26,7 +27,9 @@ target_include_directories(pktverbs_messages PRIVATE src)
 target_compile_features(pktverbs_messages PUBLIC cxx_std_20)
 target_link_libraries(pktverbs_messages PUBLIC pktverbs Rdmacm::Rdmacm)
 target_link_options(pktverbs_messages PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/pktverbs.map")
+# Installed beside libpktverbs, which a program that links only this one must find.
 set_target_properties(pktverbs_messages PROPERTIES
+  INSTALL_RPATH "$ORIGIN"
   EXPORT_NAME messages
   VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}

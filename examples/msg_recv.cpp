@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/cli.hpp"
+#include "common/resolve.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace messages = pktverbs::messages;
@@ -27,13 +28,12 @@ struct Arguments {
 
 class Receiver {
 public:
-    Receiver(messages::EventLoop& loop, const Arguments& args)
+    Receiver(messages::EventLoop& loop, const messages::Address& address, const Arguments& args)
         : loop_{loop},
           args_{args},
-          listener_{loop,
-                    messages::Address::resolve(args.address).front(),
-                    {.message_bytes = args.max_size},
-                    {.request = [this](messages::Request request) { accept(std::move(request)); }}} {
+          listener_{loop, address, {.message_bytes = args.max_size}, {.request = [this](messages::Request request) {
+                        accept(std::move(request));
+                    }}} {
         fmt::print("listening at {}\n", listener_.address().to_string());
         std::fflush(stdout);
     }
@@ -89,8 +89,9 @@ int main(int argc, char** argv) {
     app.add_flag("--once", args.once, "Stop when the first one leaves");
     return example::run(app, argc, argv, [&] {
         const example::StopOnSignal signals;
+        const auto address = example::resolve(args.address).front();
         messages::EventLoop loop;
-        const Receiver receiver{loop, args};
+        const Receiver receiver{loop, address, args};
         loop.run(signals.token());
         fmt::print("received {} messages\n", receiver.received());
         return 0;

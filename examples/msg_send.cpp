@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/cli.hpp"
+#include "common/resolve.hpp"
 
 namespace messages = pktverbs::messages;
 
@@ -20,12 +22,13 @@ struct Arguments {
     double timeout = 5;
 };
 
-messages::Task<> send(messages::EventLoop& loop, const Arguments& args) {
+messages::Task<> send(messages::EventLoop& loop, const std::vector<messages::Address>& peer, const Arguments& args) {
     messages::Options options;
     options.message_bytes = std::max(options.message_bytes, args.size);
     options.connect_timeout =
         std::chrono::duration_cast<std::chrono::milliseconds>(example::to_nanoseconds(args.timeout));
-    messages::Socket socket = co_await loop.connect(args.peer, options);
+    messages::Socket socket{loop, peer, options};
+    co_await socket.established();
     fmt::print("{} to {}: it takes messages of up to {} bytes\n", socket.local().to_string(), socket.peer().to_string(),
                socket.peer_message_bytes());
 
@@ -59,8 +62,9 @@ int main(int argc, char** argv) {
     app.add_option("--size", args.size, "Bytes of each (default 64)")->check(example::between(0, 1 << 24));
     app.add_option("--timeout", args.timeout, "Seconds to connect (default 5)")->check(example::between(0.001, 1e6));
     return example::run(app, argc, argv, [&] {
+        const auto peer = example::resolve(args.peer);
         messages::EventLoop loop;
-        loop.spawn(send(loop, args));
+        loop.spawn(send(loop, peer, args));
         loop.run();
         return 0;
     });

@@ -98,7 +98,10 @@ private:
     void become_established();
     std::string connecting() const;
 
-    // Data: connection_data.cpp.
+    /// Of a send's wr_id; the rest is its number in the ring. A receive's is the index of its buffer.
+    static constexpr std::uint64_t send_bit = std::uint64_t{1} << 63;
+
+    // Data: connection_receive.cpp and connection_send.cpp.
     struct Unfinished {
         ~Unfinished();
         Connection& connection;

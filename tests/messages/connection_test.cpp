@@ -398,6 +398,21 @@ TEST(Connection, FailsOnACompletionThatIsNotItsOwn) {
     }
 }
 
+TEST(Connection, FailsOnASendThatCompletesOutOfTurn) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.holds_data = true;
+    ASSERT_FALSE(send_text(*pair.client, "first"));
+    ASSERT_FALSE(send_text(*pair.client, "second"));
+    ibv_wc wc{};
+    wc.wr_id = std::uint64_t{1} << 63 | 1;
+    pair.fabric.forge_completion(pair.client->raw()->qp_num, wc);
+    pair.settle();
+    ASSERT_EQ(pair.client_notes.errors.size(), 1U);
+    expect_words(pair.client_notes.errors[0], {"unknown wr_id 0x8000000000000001"});
+    EXPECT_EQ(pair.client_notes.sent, 0);
+}
+
 TEST(Connection, TakesAWriteWithImmediateForNoMessage) {
     Pair pair;
     pair.establish();

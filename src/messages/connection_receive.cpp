@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connection: messages and completions.
+// Connection: completions, and messages that come.
 #include <fmt/format.h>
 
 #include <cerrno>
 #include <utility>
-
-#include <pktverbs/verbs/error.hpp>
 
 #include "messages/connection.hpp"
 #include "messages/error.hpp"
 #include "messages/loop.hpp"
 
 namespace pktverbs::messages {
-
-namespace {
-
-/// Of a send's wr_id; the rest is its number in the ring. A receive's is the index of its buffer.
-constexpr std::uint64_t send_bit = std::uint64_t{1} << 63;
-
-}  // namespace
 
 void Connection::on_completion_event() {
     if (!cq_) return;
@@ -140,119 +131,9 @@ void Connection::post_receive(Buffer& buffer) noexcept {
     }
 }
 
-int Connection::post(const Message* message) noexcept {
-    ibv_sge slice{};
-    ibv_send_wr wr{};
-    wr.wr_id = send_bit | ring_.next();
-    wr.send_flags = IBV_SEND_SIGNALED;
-    if (message) {
-        wr.opcode = IBV_WR_SEND;
-        slice = {reinterpret_cast<std::uint64_t>(message->data_), message->size_, message->buffer_->pool->lkey()};
-        wr.sg_list = &slice;
-        wr.num_sge = message->size_ != 0 ? 1 : 0;
-    } else {
-        // An empty write needs no receive and no right to any memory, and is answered (IB specification, C9-88).
-        wr.opcode = IBV_WR_RDMA_WRITE;
-    }
-    ibv_send_wr* refused = nullptr;
-    const int error = ibv_post_send(qp_->raw(), &wr, &refused);
-    return error >= 0 ? error : EIO;
-}
-
-void Connection::ask_whether_alive() {
-    if (state_ != State::established) return;
-    keepalive_.set(loop_->timers(), options_.keepalive);
-    // What is under way asks by itself.
-    if (std::exchange(completions_at_tick_, completions_) != completions_ || !ring_.empty()) return;
-    if (const int error = post(nullptr); error != 0)
-        return fail(make_error(error, "ask whether the peer lives: " + peer_.to_string(), {}));
-    ring_.add_question();
-}
-
-void Connection::check_message(const Message& message) const {
-    if (message && message.buffer_->pool->device() == device_ && message.size_ <= peer_message_bytes_) return;
-    const std::string what = fmt::format("send a message of {} bytes to {}", message.size_, peer_.to_string());
-    if (!message) verbs::throw_error(EINVAL, what, "it has no buffer: it was sent or moved from");
-    if (message.buffer_->pool->device() != device_)
-        verbs::throw_error(EINVAL, what, "its memory belongs to another device or loop");
-    verbs::throw_error(EMSGSIZE, what, fmt::format("the peer takes at most {} bytes", peer_message_bytes_));
-}
-
-std::error_code Connection::send_now(Message& message) {
-    check_message(message);
-    if (const int error = post(&message); error != 0) return {error, std::generic_category()};
-    Message taken = std::move(message);
-    taken.buffer_->length = taken.size_;
-    ring_.add(*std::exchange(taken.buffer_, nullptr));
-    return {};
-}
-
-std::error_code Connection::try_send(Message& message) {
-    if (is_over()) return std::make_error_code(std::errc::not_connected);
-    if (state_ == State::established && senders_.empty() && ring_.has_room()) return send_now(message);
-    wants_room_ = true;
-    return std::make_error_code(std::errc::resource_unavailable_try_again);
-}
-
-Message Connection::try_acquire() {
-    if (is_over()) return {};
-    if (state_ == State::established && acquirers_.empty())
-        if (Buffer* const buffer = pool_->take()) return Message{*buffer};
-    wants_room_ = true;
-    return {};
-}
-
 Message Connection::try_receive() {
     Buffer* const buffer = inbox_.take();
     return buffer ? Message{*buffer} : Message{};
-}
-
-std::size_t Connection::send_capacity() const noexcept {
-    return state_ == State::established && !is_leaving_ ? options_.sends - ring_.messages() : 0;
-}
-
-void Connection::use_room() {
-    if (state_ != State::established || is_leaving_) return;
-    while (!acquirers_.empty()) {
-        Buffer* const buffer = pool_->take();
-        if (!buffer) break;
-        auto& waiter = static_cast<AcquireWaiter&>(acquirers_.front());
-        waiter.result_.emplace(Message{*buffer});
-        loop_->resume_soon(waiter);
-    }
-    while (!senders_.empty() && ring_.has_room()) {
-        auto& waiter = static_cast<SendWaiter&>(senders_.front());
-        send_for(waiter);
-        loop_->resume_soon(waiter);
-    }
-    if (!wants_room_ || !ring_.has_room() || !pool_->has_free()) return;
-    wants_room_ = false;
-    if (socket_ && handlers_.writable) handlers_.writable(*socket_);
-}
-
-void Connection::send_for(SendWaiter& waiter) noexcept {
-    try {
-        waiter.outcome_ = send_now(waiter.message_);
-    } catch (...) {
-        waiter.refusal_ = std::current_exception();
-    }
-}
-
-bool Connection::acquire(AcquireWaiter& waiter) {
-    if (is_over()) return true;
-    if (state_ == State::established && acquirers_.empty())
-        if (Buffer* const buffer = pool_->take()) waiter.result_.emplace(Message{*buffer});
-    return waiter.result_.has_value();
-}
-
-bool Connection::send(SendWaiter& waiter) {
-    if (is_over()) {
-        waiter.outcome_ = std::make_error_code(std::errc::not_connected);
-        return true;
-    }
-    if (state_ != State::established || !senders_.empty() || !ring_.has_room()) return false;
-    send_for(waiter);
-    return true;
 }
 
 bool Connection::receive(ReceiveWaiter& waiter) {

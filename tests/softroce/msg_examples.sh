@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The examples msg_send and msg_recv, from one RDMA device of the machine to the other.
+# msg_examples.sh FOLDER_OF_PROGRAMS
+set -eu
+cd "$1"
+said=$(mktemp)
+
+# receive ARGUMENT...: in the background, once it listens.
+receive() {
+    ./msg_recv --once "$@" >"$said" &
+    receiver=$!
+    until grep -q '^listening' "$said"; do kill -0 $receiver && sleep 0.1; done
+}
+# expect PATTERN...: the receiver ends, and has said each of them.
+expect() {
+    wait $receiver
+    cat "$said"
+    for pattern in "$@"; do grep -Eq -e "$pattern" "$said" || { echo "it didn't say $pattern"; exit 1; }; done
+}
+
+receive
+./msg_send 10.198.52.2 --count 3
+expect '^listening at \[::\]:12345$' '^64 bytes: message 2$' '^received 3 messages$'
+
+receive fd52::2 --show 1 --max-size 9000
+./msg_send '[fd52::2]:12345' --count 5000 --size 9000
+expect '^9000 bytes: message 0$' '^received 5000 messages$'
+
+receive 10.198.52.2:777 --max-size 100
+if ./msg_send 10.198.52.2:777 --size 101 2>"$said.error"; then exit 1; fi
+cat "$said.error"
+grep -q 'Message too long (the peer takes at most 100 bytes)' "$said.error"
+expect '^received 0 messages$'
