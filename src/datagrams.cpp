@@ -19,8 +19,12 @@ Datagrams::Datagrams(const Device& device, ibv_context* context, ibv_pd* pd, con
       groups_{device.interface} {}
 
 verbs::Endpoint Datagrams::endpoint(const ibv_qp& qp, std::uint32_t qkey) const {
-    return {
-        .gid = gid_.gid, .queue_pair = qp.qp_num, .psn = 0, .qkey = qkey, .lid = port_.lid, .mtu = port_.active_mtu};
+    return {.gid = open_.default_gid().gid,
+            .queue_pair = qp.qp_num,
+            .psn = 0,
+            .qkey = qkey,
+            .lid = port_.lid,
+            .mtu = port_.active_mtu};
 }
 
 ibv_ah* Datagrams::way_to(const Ipv6Address& gid) {

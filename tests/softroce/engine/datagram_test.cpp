@@ -3,6 +3,8 @@
 #include <array>
 #include <thread>
 
+#include <pktverbs/verbs/gid.hpp>
+
 #include "expect_error.hpp"
 #include "wired.hpp"
 
