@@ -2,6 +2,7 @@
 // The code in docs/api.md: what stands between "// [NAME]" and "// [/NAME]" stands there word for word.
 #include <gtest/gtest.h>
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/queue_pair.hpp>
 
 namespace {
 
@@ -329,6 +331,41 @@ TEST_F(ApiSnippets, RawVerbs) {
     fmt::print("state {}\n", static_cast<int>(attr.qp_state));
     // [/raw]
     EXPECT_EQ(attr.qp_state, IBV_QPS_RTS);
+}
+
+TEST_F(ApiSnippets, VerbsFrames) {
+    const verbs::OpenDevice device{find_device("wire:verbs_frames")};
+    const verbs::ProtectionDomain pd{device};
+    verbs::CompletionQueue cq{device};
+    std::vector<std::uint8_t> memory(4096);
+    const verbs::MemoryRegion region{pd, memory};
+    soft::WireTap world{"verbs_frames"};
+    std::ranges::copy(broadcast_frame(), memory.begin());
+    // [verbs-frames]
+    const verbs::LocalSlice headers = region.slice(0, 42);
+    const verbs::LocalSlice payload = region.slice(2048, 1000);
+    verbs::QueuePair qp = verbs::QueuePairBuilder{pd, IBV_QPT_RAW_PACKET}.completes_on(cq).slices(2, 1).create();
+    qp.activate();
+    qp.post_send(verbs::SendRequest::send().with(headers).with(payload).id(1));
+    // [/verbs-frames]
+    const auto frames = world.receive();
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames.front().size(), 1042u);
+    const auto sent = cq.poll_one();
+    ASSERT_TRUE(sent);
+    EXPECT_TRUE(sent->ok());
+}
+
+TEST_F(ApiSnippets, VerbsEvents) {
+    verbs::OpenDevice device{find_device("wire:verbs_events")};
+    soft::Wire{"verbs_events"}.set_link(false);
+    pollfd readable{device.async_fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&readable, 1, 0), 1);
+    // [verbs-events]
+    while (const auto event = device.next_event())
+        fmt::print(stderr, "{}: {}\n", device.device().name, event->to_string());
+    // [/verbs-events]
+    EXPECT_EQ(poll(&readable, 1, 0), 0);
 }
 
 TEST_F(ApiSnippets, FaultyProvider) {
