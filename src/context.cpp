@@ -120,7 +120,7 @@ verbs::Endpoint Context::endpoint(std::size_t queue) const {
 }
 
 Peer Context::peer(const verbs::Endpoint& endpoint) {
-    return {datagrams_of(*core_).way_to(endpoint.gid), endpoint.queue_pair, endpoint.qkey};
+    return {datagrams_of(*core_).way_to(endpoint.gid, endpoint.lid), endpoint.queue_pair, endpoint.qkey};
 }
 
 Peer Context::peer(const RecvPkt& packet) {

@@ -27,19 +27,20 @@ verbs::Endpoint Datagrams::endpoint(const ibv_qp& qp, std::uint32_t qkey) const 
             .mtu = port_.active_mtu};
 }
 
-ibv_ah* Datagrams::way_to(const Ipv6Address& gid) {
+ibv_ah* Datagrams::way_to(const Ipv6Address& gid, std::uint16_t lid) {
     const std::lock_guard lock{mutex_};
-    if (const auto known = ways_.find(gid); known != ways_.end()) return known->second.get();
+    if (const auto known = ways_.find({gid, lid}); known != ways_.end()) return known->second.get();
     verbs::AddressOptions options;
     options.gid = gid;
     options.gid_index = open_.gid_towards(gid).index;
     options.port = device_.port;
+    options.lid = lid;
     ibv_ah_attr attr = options.to_attr();
     const std::string what = fmt::format("create an address handle to {}", gid.to_string());
     verbs::AhHandle way{verbs::check_pointer({"create_ah", what, device_.name},
                                              [&] { return device_.provider->create_ah(pd_, &attr); }),
                         {device_.provider}};
-    return ways_.emplace(gid, std::move(way)).first->second.get();
+    return ways_.emplace(std::pair{gid, lid}, std::move(way)).first->second.get();
 }
 
 void Datagrams::join(ibv_qp& qp, const Ipv6Address& group) {

@@ -26,8 +26,8 @@ public:
     Datagrams(const Device& device, ibv_context* context, ibv_pd* pd, const ibv_port_attr& port);
 
     verbs::Endpoint endpoint(const ibv_qp& qp, std::uint32_t qkey) const;
-    /// An address handle, made once for each GID and kept.
-    ibv_ah* way_to(const Ipv6Address& gid);
+    /// An address handle, made once for each GID and LID and kept. A LID is InfiniBand's; Ethernet has none.
+    ibv_ah* way_to(const Ipv6Address& gid, std::uint16_t lid = 0);
     /// `group` is an IPv6 address or a mapped IPv4 one.
     void join(ibv_qp& qp, const Ipv6Address& group);
     void leave(ibv_qp& qp, const Ipv6Address& group);
@@ -50,7 +50,7 @@ private:
     std::mutex mutex_;
     MulticastGroups groups_;
     std::set<Membership> memberships_;
-    std::map<Ipv6Address, verbs::AhHandle> ways_;
+    std::map<std::pair<Ipv6Address, std::uint16_t>, verbs::AhHandle> ways_;
 };
 
 }  // namespace pktverbs

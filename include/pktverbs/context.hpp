@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Context: a device opened for raw packet I/O, with its queues, packets and flows.
+// Context: a device opened for raw packets or datagrams, with its queues, packets, flows and peers.
 #pragma once
 
 #include <infiniband/verbs.h>

@@ -115,7 +115,7 @@ TEST_F(End, ListsMayEndInAnotherThreadAfterwards) {
 
 /// Nothing orders the end of the context and that of the lists.
 TEST_F(End, ListsMayEndInAnotherThreadMeanwhile) {
-    for (int turn = 0; turn < 200; ++turn) {
+    for (std::uint32_t turn = 0; turn < repeated(200); ++turn) {
         ctx.emplace(open(with_queues(2)));
         flow = hear(*ctx, 1);
         plant(8);

@@ -55,7 +55,7 @@ TEST_F(Queues, OneRecvTakesTheirTurns) {
 }
 
 TEST_F(Queues, BusyOneDoesNotStarveTheOthers) {
-    for (std::uint32_t turn = 0; turn < 100; ++turn) {
+    for (std::uint32_t turn = 0; turn < repeated(100); ++turn) {
         for (int i = 0; i < 12; ++i) plant_for(0, 1000);
         plant_for(2, turn);
         bool heard = false;
@@ -142,7 +142,7 @@ TEST_F(Queues, CloseCountsHeldPacketsOfAll) {
 }
 
 TEST_F(Queues, HaveAThreadEach) {
-    constexpr std::uint32_t count = 300;
+    constexpr std::uint32_t count = repeated(300);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < 3; ++i)
         threads.emplace_back([&, i] {

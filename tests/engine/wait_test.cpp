@@ -56,14 +56,15 @@ TEST_P(Wait, ForeverEndsWithTheFirstFrame) {
 }
 
 TEST_P(Wait, ForeverNeverGivesNothing) {
+    constexpr std::uint32_t count = repeated(2000);
     std::thread world_thread{[this] {
-        for (std::uint32_t i = 0; i < 2000; ++i) {
+        for (std::uint32_t i = 0; i < count; ++i) {
             plant(1, i);
             // The receiver has 16 packets at most: no faster than it takes them.
             while (ctx.stats().recv_packets + 4 < i) std::this_thread::yield();
         }
     }};
-    for (std::uint32_t next = 0; next < 2000;) {
+    for (std::uint32_t next = 0; next < count;) {
         const RecvList list = ctx.recv(forever);
         EXPECT_FALSE(list.empty());
         for (const RecvPkt& pkt : list) EXPECT_EQ(number_of(pkt.bytes()), next++);
@@ -129,7 +130,7 @@ TEST_P(Wait, StopOfOneWaitDoesNotEndTheNext) {
 
 TEST_P(Wait, FramesAndStopsMayCross) {
     std::uint32_t received = 0;
-    for (std::uint32_t turn = 0; turn < 300; ++turn) {
+    for (std::uint32_t turn = 0; turn < repeated(300); ++turn) {
         std::stop_source stop;
         std::thread asking{[&] { stop.request_stop(); }};
         plant();
@@ -145,7 +146,7 @@ TEST_P(Wait, FramesAndStopsMayCross) {
         // A stop that came before its frame has left the frame for the next call.
         received += static_cast<std::uint32_t>(ctx.recv(0ns).size());
     }
-    EXPECT_EQ(received, 300u);
+    EXPECT_EQ(received, repeated(300));
 }
 
 using Blocking = Receiving;
@@ -270,7 +271,7 @@ TEST_P(EventLoop, ArmingTwiceMakesOneEvent) {
 }
 
 TEST_P(EventLoop, WorksWithPoll) {
-    constexpr std::uint32_t count = 500;
+    constexpr std::uint32_t count = repeated(500);
     std::thread world_thread{[this] {
         for (std::uint32_t i = 0; i < count; ++i) {
             plant(1, i);

@@ -43,7 +43,7 @@ public:
     std::vector<GidEntry> gids() const { return gids(device().port); }
     std::vector<GidEntry> gids(std::uint8_t port) const;
     /// The entry to send from if nobody chose one: on RoCE the first of version 2 with an IPv4 address in it, failing
-    /// that the first of version 2, failing that index 0. Throws ENOENT if the table is empty.
+    /// that the first of version 2, failing that the first in use. Throws ENOENT if the table is empty.
     GidEntry default_gid() const { return default_gid(device().port); }
     GidEntry default_gid(std::uint8_t port) const;
     /// The entry to send to `peer` from: of its kind, where there is one (IPv4, link-local or other IPv6), or else the

@@ -72,8 +72,9 @@ public:
 
     /// What the peer needs for its connect(), or for datagrams to this one. Throws std::system_error.
     Endpoint endpoint() const;
-    /// RC and UC: to RTR and RTS, talking to that peer, whose end does the same with endpoint(). Throws
-    /// std::system_error; for a refused step the message tells which attributes were missing or not allowed.
+    /// RC and UC: to RTR and RTS, talking to that peer, whose end does the same with endpoint(). Both ends' GIDs must
+    /// be of one kind, IPv4 or IPv6: QueuePairOptions::gid_index chooses. Throws std::system_error; for a refused step
+    /// the message tells which attributes were missing or not allowed.
     void connect(const Endpoint& peer);
     /// UD and raw packet, which have no peer: to RTR and RTS.
     void activate();
@@ -96,7 +97,9 @@ public:
     PostResult post_recv(RecvRequest& request) noexcept { return post_recv(std::span{&request, 1}); }
     PostResult post_recv(RecvRequest&& request) noexcept { return post_recv(request); }
 
-    /// UD: takes datagrams to a multicast group as well, until leave() or the end. Throws std::system_error.
+    /// UD: takes datagrams to a multicast group as well, until leave() or the end. On RoCE the interface has to be in
+    /// the group, too, which a socket of the program's sees to (IP_ADD_MEMBERSHIP); Context::join() does. Throws
+    /// std::system_error.
     void join(const Ipv6Address& group, std::uint16_t lid = 0);
     void leave(const Ipv6Address& group, std::uint16_t lid = 0);
 

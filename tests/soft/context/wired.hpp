@@ -17,6 +17,8 @@ namespace pktverbs::testing {
 
 /// Whether packets are datagrams: some of what frames do, they don't.
 inline constexpr bool datagrams = false;
+/// How often something is repeated.
+constexpr std::uint32_t repeated(std::uint32_t turns) { return turns; }
 
 class Wired : public ::testing::Test {
 protected:

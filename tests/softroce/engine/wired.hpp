@@ -18,6 +18,8 @@ namespace pktverbs::testing {
 
 /// Whether packets are datagrams: some of what frames do, they don't.
 inline constexpr bool datagrams = true;
+/// How often something is repeated that the wire suite repeats so often: the machine is slow.
+constexpr std::uint32_t repeated(std::uint32_t turns) { return turns / 10; }
 
 inline Options as_datagrams(Options options) {
     options.transport = Transport::datagram;
