@@ -222,7 +222,6 @@ void Connection::become_established() {
     deadline_.stop();
     if (options_.keepalive.count() > 0) keepalive_.set(loop_->timers(), options_.keepalive);
     while (!establishers_.empty()) loop_->resume_soon(establishers_.front());
-    if (is_leaving_) deadline_.set(loop_->timers(), options_.close_timeout);
     needs_service();  // there may be messages to send
     if (socket_ && handlers_.established) handlers_.established(*socket_);
 }
