@@ -166,6 +166,18 @@ TEST(EventLoop, IsReadableWhenACallLeftItSomethingToDo) {
     pair.settle();
 }
 
+TEST(EventLoop, IsReadableWhenAListenerThatWasWaitedForEnds) {
+    FakeFabric fabric;
+    messages::EventLoop loop{fabric.manager()};
+    std::optional<messages::Listener> listener{std::in_place, loop, messages::Address{}, small};
+    const auto wait = [](messages::Listener& from) -> messages::Task<> { EXPECT_FALSE(co_await from.request()); };
+    loop.spawn(wait(*listener));
+    EXPECT_FALSE(is_readable(loop.fd()));
+    listener.reset();
+    EXPECT_TRUE(is_readable(loop.fd()));
+    EXPECT_TRUE(loop.step(0ns));
+}
+
 TEST(EventLoop, SaysWhatToDoWithoutRdma) {
     const auto open = [] { messages::EventLoop{}; };
     try {
