@@ -9,6 +9,7 @@
 
 #include "base/deadline.hpp"
 #include "core.hpp"
+#include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
 
@@ -60,6 +61,9 @@ Flow Context::install(const FlowRule& rule, std::size_t queue) {
         throw std::system_error{
             EINVAL, std::generic_category(),
             fmt::format("cannot install a flow on queue {}: there are {}", queue, core_->queues.size())};
+    if (core_->datagrams)
+        verbs::throw_error(EOPNOTSUPP, fmt::format("install a flow on {}", core_->device.name),
+                           "datagrams come by endpoint(), or by join() to a group");
     return core_->flows->install(rule, core_->queues[queue]->raw());
 }
 
@@ -90,6 +94,59 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue
 void Context::clear_flow(std::size_t slot) {
     const std::lock_guard lock{core_->slots_mutex};
     core_->slots.erase(slot);
+}
+
+namespace {
+
+Datagrams& datagrams_of(const Core& core) {
+    if (core.datagrams) return *core.datagrams;
+    verbs::throw_error(EOPNOTSUPP, fmt::format("address datagrams on {}", core.device.name),
+                       "it was opened for raw packets: open it with transport = Transport::datagram");
+}
+
+Queue& queue_at(const Core& core, std::size_t index) {
+    if (index < core.queues.size()) return *core.queues[index];
+    verbs::throw_error(EINVAL, fmt::format("use queue {} of {}", index, core.device.name),
+                       fmt::format("there are {}, counted from 0", core.queues.size()));
+}
+
+constexpr std::uint32_t everybody = 0xffffff;  ///< the queue pair number of multicast datagrams
+
+}  // namespace
+
+verbs::Endpoint Context::endpoint(std::size_t queue) const {
+    const Queue::State& state = *queue_at(*core_, queue).state_;
+    return datagrams_of(*core_).endpoint(*state.qp, state.qkey);
+}
+
+Peer Context::peer(const verbs::Endpoint& endpoint) {
+    return {datagrams_of(*core_).way_to(endpoint.gid), endpoint.queue_pair, endpoint.qkey};
+}
+
+Peer Context::peer(const RecvPkt& packet) {
+    Datagrams& datagrams = datagrams_of(*core_);
+    const ibv_grh* const grh = packet.grh();
+    if (!grh || !packet.ok())
+        verbs::throw_error(EINVAL, fmt::format("answer a packet on {}", core_->device.name), "it is no datagram");
+    return {datagrams.way_to(verbs::source_of(*grh)), packet.source_queue_pair(), core_->queues[0]->state_->qkey};
+}
+
+Peer Context::peer(const Ipv4Address& group) { return peer(verbs::to_mapped(group)); }
+
+Peer Context::peer(const Ipv6Address& group) {
+    return {datagrams_of(*core_).way_to(group), everybody, core_->queues[0]->state_->qkey};
+}
+
+void Context::join(const Ipv4Address& group, std::size_t queue) { join(verbs::to_mapped(group), queue); }
+
+void Context::join(const Ipv6Address& group, std::size_t queue) {
+    datagrams_of(*core_).join(*queue_at(*core_, queue).raw(), group);
+}
+
+void Context::leave(const Ipv4Address& group, std::size_t queue) { leave(verbs::to_mapped(group), queue); }
+
+void Context::leave(const Ipv6Address& group, std::size_t queue) {
+    datagrams_of(*core_).leave(*queue_at(*core_, queue).raw(), group);
 }
 
 std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }

@@ -14,8 +14,10 @@
 
 #include <pktverbs/ipv6_address.hpp>
 
+#include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "verbs/rdma_core.hpp"
 
 namespace pktverbs {
 
@@ -77,14 +79,15 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
     if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
-        extended.completion_timestamp_mask != 0)
+        extended.completion_timestamp_mask != 0 && verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
     limits.timestamps = clock_khz != 0;
 
     ibv_port_attr port{};
     verbs::check_result(action("query_port", "query the port of"),
                         [&] { return provider.query_port(context.get(), device.port, &port); });
-    if (port.link_layer != IBV_LINK_LAYER_ETHERNET)
+    const bool datagram = options.transport == Transport::datagram;
+    if (!datagram && port.link_layer != IBV_LINK_LAYER_ETHERNET)
         verbs::throw_message(EOPNOTSUPP,
                              fmt::format("cannot open {}: port {} is not Ethernet (raw packets need a port whose link "
                                          "layer is Ethernet; on ConnectX, mlxconfig LINK_TYPE_P{}=2)",
@@ -96,11 +99,16 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
     limits.mtu = device.mtu;
+    limits.max_packet_size = options.max_packet_size;
 
     pd = verbs::PdHandle{verbs::check_pointer(action("alloc_pd", "allocate a protection domain"),
                                               [&] { return provider.alloc_pd(context.get()); }),
                          {&provider}};
     flows = std::make_shared<FlowRegistry>(device, limits.mac);
+    if (datagram) {
+        datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
+        limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
+    }
     for (std::uint32_t i = 0; i < options.queues; ++i) {
         queues.push_back(
             std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
@@ -152,9 +160,11 @@ void Core::close() noexcept {
     for (const auto& queue : queues) queue->state_->shut();
     slots.clear();
     if (flows) flows->close();
+    if (datagrams) datagrams->leave_all();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();
     }
+    datagrams.reset();
     pd.reset();
     context.reset();
 }

@@ -25,6 +25,7 @@
 
 namespace pktverbs {
 
+class Datagrams;
 class FlowRegistry;
 
 /// Reading events from `fd` gives EAGAIN when there are none. Throws std::system_error.
@@ -65,6 +66,7 @@ public:
     verbs::ContextHandle context;
     verbs::PdHandle pd;
     std::shared_ptr<FlowRegistry> flows;
+    std::unique_ptr<Datagrams> datagrams;  ///< none for raw packets
     std::vector<std::unique_ptr<Queue>> queues;
     std::vector<Queue*> queue_pointers;
 

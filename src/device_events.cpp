@@ -20,6 +20,7 @@ void Core::take_device_events() noexcept {
             if (whole_device || (its_cq && event.element.cq == state.recv_cq.get())) state.error = EIO;
             if (whole_device || (its_cq && event.element.cq == state.send_cq.get())) state.send_error = EIO;
             set_event_fd(state.wake.get());
+            set_event_fd(state.send_wake.get());
         }
         set_event_fd(wake_fd.get());
         provider.ack_async_event(&event);

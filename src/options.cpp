@@ -14,6 +14,16 @@ std::string or_chosen(std::uint32_t count) { return count == 0 ? "chosen" : fmt:
 
 }  // namespace
 
+std::string_view to_string(Transport transport) noexcept {
+    switch (transport) {
+        case Transport::raw_packet:
+            return "raw packet";
+        case Transport::datagram:
+            return "datagram";
+    }
+    return "unknown";
+}
+
 std::string_view to_string(WaitMode mode) noexcept {
     switch (mode) {
         case WaitMode::block:
@@ -28,11 +38,12 @@ std::string_view to_string(WaitMode mode) noexcept {
 
 std::string Options::to_string() const {
     return fmt::format(
-        "send_packets {}, recv_packets {}, max_packet_size {}, queues {}, max_batch {}, signal_every {}, max_inline "
-        "{}, "
-        "huge_pages {}, local_numa_node {}, require_link {}, timestamps {}, wait {}, spin {} ns",
-        packets(send_packets), packets(recv_packets), max_packet_size, queues, or_chosen(max_batch),
-        or_chosen(signal_every), max_inline, huge_pages, local_numa_node, require_link, timestamps, wait, spin.count());
+        "transport {}, send_packets {}, recv_packets {}, max_packet_size {}, queues {}, max_batch {}, signal_every {}, "
+        "max_inline {}, huge_pages {}, local_numa_node {}, require_link {}, timestamps {}, qkey {:#x}, wait {}, spin "
+        "{} ns",
+        transport, packets(send_packets), packets(recv_packets), max_packet_size, queues, or_chosen(max_batch),
+        or_chosen(signal_every), max_inline, huge_pages, local_numa_node, require_link, timestamps, qkey, wait,
+        spin.count());
 }
 
 std::string Limits::to_string() const {

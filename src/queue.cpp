@@ -26,15 +26,19 @@ void Queue::State::step(ibv_qp_state to, int with, std::string_view what) {
     ibv_qp_attr attr{};
     attr.qp_state = to;
     attr.port_num = core.device.port;
+    attr.qkey = qkey;
     verbs::check_result(core.action("modify_qp", what),
                         [&] { return core.device.provider->modify_qp(qp.get(), &attr, IBV_QP_STATE | with); });
 }
 
 void Queue::start() {
     State& state = *state_;
-    state.step(IBV_QPS_INIT, IBV_QP_PORT, "bring a queue pair to INIT");
+    const bool datagram = state.is_datagram();
+    state.step(IBV_QPS_INIT, datagram ? IBV_QP_PORT | IBV_QP_PKEY_INDEX | IBV_QP_QKEY : IBV_QP_PORT,
+               "bring a queue pair to INIT");
     state.step(IBV_QPS_RTR, 0, "bring a queue pair to RTR");
-    if (state.limits.send_packets != 0) state.step(IBV_QPS_RTS, 0, "bring a queue pair to RTS");
+    if (state.limits.send_packets != 0)
+        state.step(IBV_QPS_RTS, datagram ? IBV_QP_SQ_PSN : 0, "bring a queue pair to RTS");
 
     const auto [posted, offered] = post_parked();
     if (posted != offered)

@@ -43,9 +43,10 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
             failed(list, pkt, wc.status);
             continue;
         }
-        pkt.set_result(wc.byte_len, IBV_WC_SUCCESS, 0, wc.wc_flags);
+        const std::uint32_t length = wc.byte_len - state.header_bytes;
+        pkt.set_result(length, IBV_WC_SUCCESS, wc.src_qp & state.source_mask, wc.wc_flags);
         ++packets;
-        bytes += wc.byte_len;
+        bytes += length;
         list.link(&pkt, &pkt, 1);
     }
     state.packets_received.add(packets);
@@ -73,9 +74,11 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
             failed(list, pkt, cq->status);
             continue;
         }
-        const std::uint32_t length = ibv_wc_read_byte_len(cq);
-        pkt.set_result(length, IBV_WC_SUCCESS, state.flow_tags ? ibv_wc_read_flow_tag(cq) : 0,
-                       ibv_wc_read_wc_flags(cq));
+        const std::uint32_t length = ibv_wc_read_byte_len(cq) - state.header_bytes;
+        const std::uint32_t tag = state.flow_tags          ? ibv_wc_read_flow_tag(cq)
+                                  : state.source_mask != 0 ? ibv_wc_read_src_qp(cq)
+                                                           : 0;
+        pkt.set_result(length, IBV_WC_SUCCESS, tag, ibv_wc_read_wc_flags(cq));
         pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
         ++packets;
         bytes += length;

@@ -16,7 +16,6 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-constexpr std::size_t ethernet_header = 14;
 
 }  // namespace
 
@@ -138,9 +137,13 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& 
         if (done()) return true;
         if (give_up()) return false;
         timespec left;
-        std::array<pollfd, 2> fds{{{state.send_channel->fd, POLLIN, 0}, {state.send_wake.get(), POLLIN, 0}}};
+        std::array<pollfd, 3> fds{{{state.send_channel->fd, POLLIN, 0},
+                                   {state.send_wake.get(), POLLIN, 0},
+                                   {state.core.context->async_fd, POLLIN, 0}}};
         const int ready = ppoll(fds.data(), fds.size(), deadline.left(left), nullptr);
         if (ready < 0 && errno != EINTR) state.send_error = errno;
+        if (ready > 0 && fds[1].revents != 0) clear_event_fd(state.send_wake.get());
+        if (ready > 0 && fds[2].revents != 0) state.core.take_device_events();
         if (ready > 0 && fds[0].revents != 0)
             state.take_events(*state.send_channel, *state.send_cq, state.send_events, state.send_error);
     }
@@ -189,8 +192,12 @@ SendList Queue::send(SendList packets) noexcept {
     SendPkt* refused = packets.head_;
     for (; refused; refused = refused->next()) {
         SendPkt& pkt = *refused;
-        if (pkt.sge_.length < ethernet_header) [[unlikely]] {
+        if (pkt.sge_.length < state.least_bytes) [[unlikely]] {
             packets.error_ = EMSGSIZE;
+            break;
+        }
+        if (state.source_mask != 0 && !pkt.wr_.wr.ud.ah) [[unlikely]] {
+            packets.error_ = EDESTADDRREQ;
             break;
         }
         pkt.sequence_ = state.next_sequence + count;

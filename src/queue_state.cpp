@@ -18,6 +18,8 @@ namespace pktverbs {
 
 namespace {
 
+constexpr std::uint32_t grh_bytes = sizeof(ibv_grh);
+constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t least_packets = 16;  ///< below this, "as many as the device can" gives up
 
 /// The number of packets that is asked for: none, a number, or the most that there can be.
@@ -43,19 +45,23 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
                     std::uint32_t index)
     : core{owner},
       limits{owner.limits},
+      transport{options.transport},
+      qkey{options.qkey},
       wait_mode{options.wait},
       spin{options.spin},
       clock_khz{khz},
       default_batch{options.max_batch == 0},
       comp_vector{static_cast<int>(index) % std::max(owner.context->num_comp_vectors, 1)},
       wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
-      send_wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+      send_wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
+      header_bytes{is_datagram() ? grh_bytes : 0},
+      source_mask{is_datagram() ? 0xffffffU : 0},
+      least_bytes{is_datagram() ? 0 : ethernet_header} {
     if (!wake || !send_wake) verbs::throw_error(errno, owner.action("eventfd", "make an eventfd for"));
     const std::string& name = owner.device.name;
     const int most = std::min(device.max_qp_wr, device.max_cqe);
     limits.recv_packets = asked(options.recv_packets, most, "receive", name);
     limits.send_packets = asked(options.send_packets, most, "send", name);
-    limits.max_packet_size = options.max_packet_size;
     // For "as many as the device can" the attributes are only an upper bound (ibv_query_device(3)): come down to what
     // it takes.
     for (;;) {
@@ -85,8 +91,7 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     limits.buffer_bytes = recv_buffers.size() + send_buffers.size();
 }
 
-Memory Queue::State::make_buffers(const Options& options, std::uint32_t count) const {
-    const std::size_t stride = Memory::stride(limits.max_packet_size);
+Memory Queue::State::make_buffers(const Options& options, std::uint32_t count, std::size_t stride) const {
     if (stride > std::numeric_limits<std::size_t>::max() / count) throw std::bad_alloc{};
     return Memory{stride * count,
                   {.huge_pages = options.huge_pages,
@@ -112,7 +117,8 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                                        }),
                                   {&provider}};
 
-    recv_buffers = make_buffers(options, count);
+    const std::size_t stride = Memory::stride(limits.max_packet_size);
+    recv_buffers = make_buffers(options, count, stride + header_bytes);
     recv_mr =
         verbs::MrHandle{verbs::check_pointer(core.action("reg_mr", "register receive buffers"),
                                              [&] {
@@ -121,7 +127,7 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                              }),
                         {&provider}};
     recv_packets = Memory{sizeof(RecvPkt) * count};
-    const std::size_t stride = Memory::stride(limits.max_packet_size);
+    if (is_datagram()) recv_slices = Memory{2 * sizeof(ibv_sge) * count};
     parked = nullptr;
     // Last to first, so that they are posted in the order of their addresses.
     for (std::uint32_t i = count; i-- > 0;) {
@@ -131,6 +137,14 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
         pkt->wr_.wr_id = reinterpret_cast<std::uint64_t>(pkt);
         pkt->wr_.sg_list = &pkt->sge_;
         pkt->wr_.num_sge = 1;
+        if (is_datagram()) {
+            // The headers stand behind all the buffers, so that those stay aligned and where they are for frames.
+            const auto header = reinterpret_cast<std::uint64_t>(recv_buffers.data() + stride * count + grh_bytes * i);
+            auto* slices = new (recv_slices.data() + 2 * sizeof(ibv_sge) * i)
+                ibv_sge[2]{{header, grh_bytes, recv_mr->lkey}, pkt->sge_};
+            pkt->wr_.sg_list = slices;
+            pkt->wr_.num_sge = 2;
+        }
         pkt->set_next(parked);
         parked = pkt;
     }
@@ -145,9 +159,10 @@ bool Queue::State::make_extended_cq(std::uint32_t count) {
     attr.cqe = count;
     attr.channel = recv_channel.get();
     attr.comp_vector = static_cast<std::uint32_t>(comp_vector);
-    attr.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_FLOW_TAG;
+    constexpr std::uint64_t always = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
     for (const bool with_tags : {true, false}) {
-        if (!with_tags) attr.wc_flags &= ~std::uint64_t{IBV_WC_EX_WITH_FLOW_TAG};
+        if (with_tags && is_datagram()) continue;
+        attr.wc_flags = always | (with_tags ? IBV_WC_EX_WITH_FLOW_TAG : is_datagram() ? IBV_WC_EX_WITH_SRC_QP : 0);
         errno = 0;
         recv_cq_ex = provider.create_cq_ex(core.context.get(), &attr);
         flow_tags = recv_cq_ex && with_tags;
@@ -175,14 +190,14 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
                                                                            nullptr, send_channel.get(), 0);
                                              }),
                         {&provider}};
-    send_buffers = make_buffers(options, count);
+    const std::size_t stride = Memory::stride(limits.max_packet_size);
+    send_buffers = make_buffers(options, count, stride);
     send_mr = verbs::MrHandle{
         verbs::check_pointer(
             core.action("reg_mr", "register send buffers"),
             [&] { return provider.reg_mr(core.pd.get(), send_buffers.data(), send_buffers.size(), 0); }),
         {&provider}};
     send_packets = Memory{sizeof(SendPkt) * count};
-    const std::size_t stride = Memory::stride(limits.max_packet_size);
     free = nullptr;
     SendPkt* last = nullptr;
     for (std::uint32_t i = count; i-- > 0;) {
@@ -211,21 +226,34 @@ void Queue::State::make_queue_pair(const Options& options) {
     attr.cap.max_send_wr = limits.send_packets;
     attr.cap.max_recv_wr = limits.recv_packets;
     attr.cap.max_send_sge = limits.send_packets != 0 ? 1 : 0;
-    attr.cap.max_recv_sge = limits.recv_packets != 0 ? 1 : 0;
+    attr.cap.max_recv_sge = limits.recv_packets == 0 ? 0 : is_datagram() ? 2 : 1;
     attr.cap.max_inline_data = options.max_inline;
-    attr.qp_type = IBV_QPT_RAW_PACKET;
-    qp = verbs::QpHandle{verbs::check_pointer(core.action("create_qp", "create a raw packet queue pair"),
-                                              [&] { return provider.create_qp(core.pd.get(), &attr); }),
-                         {&provider}};
+    attr.qp_type = is_datagram() ? IBV_QPT_UD : IBV_QPT_RAW_PACKET;
+    errno = 0;
+    qp = verbs::QpHandle{provider.create_qp(core.pd.get(), &attr), {&provider}};
+    if (!qp) refuse_queue_pair(errno != 0 ? errno : EIO);
     limits.max_inline = options.max_inline == 0 ? 0 : attr.cap.max_inline_data;
     limits.recv_depth = limits.recv_packets == 0 ? 0 : attr.cap.max_recv_wr;
     limits.send_depth = limits.send_packets == 0 ? 0 : attr.cap.max_send_wr;
     if (limits.recv_depth < limits.recv_packets || limits.send_depth < limits.send_packets)
-        verbs::throw_message(ENOMEM,
-                             fmt::format("cannot create a raw packet queue pair on {}: it grants {} receive and "
-                                         "{} send work requests, not {} and {} (ask for fewer packets)",
-                                         core.device.name, limits.recv_depth, limits.send_depth, limits.recv_packets,
-                                         limits.send_packets));
+        verbs::throw_message(ENOMEM, fmt::format("cannot create a {} queue pair on {}: it grants {} receive and "
+                                                 "{} send work requests, not {} and {} (ask for fewer packets)",
+                                                 transport, core.device.name, limits.recv_depth, limits.send_depth,
+                                                 limits.recv_packets, limits.send_packets));
+}
+
+void Queue::State::refuse_queue_pair(int reason) const {
+    const std::string what = fmt::format("create a {} queue pair", transport);
+    const std::string& instead = core.device.alternative;
+    if (reason == EOPNOTSUPP || reason == ENOSYS) {
+        if (is_datagram())
+            verbs::throw_error(reason, fmt::format("{} on {}", what, core.device.name),
+                               "it has none: use raw packets, or an RDMA device");
+        if (!instead.empty())
+            verbs::throw_error(reason, fmt::format("{} on {}", what, core.device.name),
+                               fmt::format("it has none, as SoftRoCE has none: use the soft device {}", instead));
+    }
+    verbs::throw_error(reason, core.action("create_qp", what));
 }
 
 void Queue::State::close() noexcept {

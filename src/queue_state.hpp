@@ -33,6 +33,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     ~State() { close(); }
 
     void close() noexcept;
+    bool is_datagram() const noexcept { return transport == Transport::datagram; }
     /// Takes the queue pair to another state, `with` these attributes besides it (IBV_QP_PORT). Throws
     /// std::system_error.
     void step(ibv_qp_state to, int with, std::string_view what);
@@ -47,6 +48,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
 
     Core& core;
     Limits limits;
+    const Transport transport;
+    const std::uint32_t qkey;
     WaitMode wait_mode;
     std::chrono::nanoseconds spin;
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
@@ -67,12 +70,18 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     Memory recv_buffers;
     verbs::MrHandle recv_mr;
     Memory recv_packets;
+    Memory recv_slices;  ///< of datagrams: two scatter elements each, GRH and payload
     verbs::CompChannelHandle send_channel;
     verbs::CqHandle send_cq;
     Memory send_buffers;
     verbs::MrHandle send_mr;
     Memory send_packets;
     verbs::QpHandle qp;
+
+    // What differs between frames and datagrams, per packet.
+    std::uint32_t header_bytes;  ///< that count in a completion's length, and the user doesn't see: the GRH
+    std::uint32_t source_mask;   ///< what of a completion's source queue pair means something
+    std::uint32_t least_bytes;   ///< that can be sent
 
     // Receiving: one thread, but for what is atomic or under the mutex.
     Side recv_side{"receive"};
@@ -137,7 +146,8 @@ private:
     void make_send_side(const Options& options, std::uint32_t count);
     void make_queue_pair(const Options& options);
     bool make_extended_cq(std::uint32_t count);
-    Memory make_buffers(const Options& options, std::uint32_t count) const;
+    [[noreturn]] void refuse_queue_pair(int reason) const;
+    Memory make_buffers(const Options& options, std::uint32_t count, std::size_t stride) const;
 };
 
 }  // namespace pktverbs

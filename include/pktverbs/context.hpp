@@ -14,12 +14,16 @@
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
+#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/options.hpp>
+#include <pktverbs/peer.hpp>
 #include <pktverbs/queue.hpp>
 #include <pktverbs/recv_list.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/stats.hpp>
 #include <pktverbs/verbs/device.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
 
 namespace pktverbs {
 
@@ -66,6 +70,24 @@ public:
     void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue = 0);
     /// Empties a slot; an empty one is no error.
     void clear_flow(std::size_t slot);
+
+    /// With Transport::datagram: what others must know to send here; else EOPNOTSUPP. These throw std::system_error,
+    /// and may be called from any thread.
+    verbs::Endpoint endpoint(std::size_t queue = 0) const;
+    /// The way to an endpoint of somebody else's, for SendPkt::set_peer. The device looks up the route now, once for
+    /// each GID.
+    Peer peer(const verbs::Endpoint& endpoint);
+    /// The way back to the sender of a datagram, who must use this context's key.
+    Peer peer(const RecvPkt& packet);
+    /// The way to everybody who joined a multicast group.
+    Peer peer(const Ipv4Address& group);
+    Peer peer(const Ipv6Address& group);
+    /// Receives datagrams to a group as well, until leave() or the end, and joins it on the device's interface.
+    void join(const Ipv4Address& group, std::size_t queue = 0);
+    void join(const Ipv6Address& group, std::size_t queue = 0);
+    /// A group that was not joined is no error.
+    void leave(const Ipv4Address& group, std::size_t queue = 0);
+    void leave(const Ipv6Address& group, std::size_t queue = 0);
 
     std::size_t queue_count() const noexcept;
     /// `index` below queue_count().

@@ -21,6 +21,15 @@ inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 /// A timeout that never passes.
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
 
+/// What packets are.
+enum class Transport : std::uint8_t {
+    raw_packet,  ///< whole Ethernet frames, steered by flows
+    datagram,    ///< the payloads of unreliable datagrams, to and from queue pairs; on devices without raw packets, too
+};
+
+/// "raw packet", "datagram".
+PKTVERBS_EXPORT std::string_view to_string(Transport transport) noexcept;
+
 /// How a call that waits does it.
 enum class WaitMode : std::uint8_t {
     block,            ///< sleep until the device reports a completion: no CPU, some latency
@@ -32,11 +41,13 @@ enum class WaitMode : std::uint8_t {
 PKTVERBS_EXPORT std::string_view to_string(WaitMode mode) noexcept;
 
 struct Options {
+    Transport transport = Transport::raw_packet;
     /// Packets to send with, per queue. 0: as many as the device can. `none`: receive only.
     std::uint32_t send_packets = 256;
     /// Packets to receive into, per queue. 0: as many as the device can. `none`: send only.
     std::uint32_t recv_packets = 4096;
-    /// Bytes in each packet's buffer: the longest frame, Ethernet header first, no FCS. 14 to 2^24 - 1.
+    /// Bytes in each packet's buffer: the longest frame, Ethernet header first, no FCS, or the longest payload of a
+    /// datagram. 14 to 2^24 - 1; datagrams get no more than the port's MTU.
     std::uint32_t max_packet_size = 9216;
     /// Queue pairs, each with its own packets, completion queues and thread if you like. At least 1.
     std::uint32_t queues = 1;
@@ -54,8 +65,12 @@ struct Options {
     bool local_numa_node = false;
     /// Refuse to open a port whose link is down, instead of waiting silently for it to come up.
     bool require_link = true;
-    /// Ask for receive timestamps and flow tags, where the device has them.
+    /// Ask for receive timestamps and flow tags, where the device has them. SoftRoCE before rdma-core 55 has none: its
+    /// extended completion queues can't be polled.
     bool timestamps = false;
+    /// Datagrams that come with another key are dropped, and a Peer has it in its endpoint. 31 bits: the others are the
+    /// kernel's.
+    std::uint32_t qkey = 0x11111111;
     WaitMode wait = WaitMode::block;
     /// For WaitMode::spin_then_block.
     std::chrono::nanoseconds spin = std::chrono::microseconds{20};
@@ -84,6 +99,14 @@ struct Limits {
 };
 
 }  // namespace pktverbs
+
+template <>
+struct fmt::formatter<pktverbs::Transport> : fmt::formatter<std::string_view> {
+    template <class FormatContext>
+    auto format(pktverbs::Transport transport, FormatContext& ctx) const {
+        return fmt::formatter<std::string_view>::format(to_string(transport), ctx);
+    }
+};
 
 template <>
 struct fmt::formatter<pktverbs::WaitMode> : fmt::formatter<std::string_view> {

@@ -10,6 +10,7 @@
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/options.hpp>
+#include <pktverbs/peer.hpp>
 #include <pktverbs/queue.hpp>
 #include <pktverbs/recv_list.hpp>
 #include <pktverbs/recv_pkt.hpp>
@@ -17,3 +18,4 @@
 #include <pktverbs/send_pkt.hpp>
 #include <pktverbs/stats.hpp>
 #include <pktverbs/verbs/device.hpp>
+#include <pktverbs/verbs/endpoint.hpp>

@@ -42,8 +42,9 @@ public:
     /// for packets that are in lists: only the caller's own thread can bring those back.
     SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
     /// Posts the whole list with one doorbell. What could not be posted comes back, first the packet that was
-    /// refused, with the reason in SendList::error(): EMSGSIZE for a packet shorter than an Ethernet
-    /// header, EINVAL for packets of another queue, EIO for a queue in error, or what the device said.
+    /// refused, with the reason in SendList::error(): EMSGSIZE for a frame shorter than an Ethernet
+    /// header, EDESTADDRREQ for a datagram without a peer, EINVAL for packets of another queue, EIO for a queue in
+    /// error, or what the device said.
     SendList send(SendList packets) noexcept;
     /// Waits until no packet is in flight. False if `timeout` passed or `stop` was requested first, or if the device
     /// took only the start of a list: then it tells about that with the next send, or never.

@@ -20,7 +20,7 @@ public:
     RecvPkt(const RecvPkt&) = delete;
     RecvPkt& operator=(const RecvPkt&) = delete;
 
-    /// Exactly the bytes received, Ethernet header first, no FCS. Empty if !ok().
+    /// Exactly the bytes received: of a frame Ethernet header first, no FCS; of a datagram the payload. Empty if !ok().
     std::span<std::uint8_t> bytes() noexcept { return {data(), length()}; }
     std::span<const std::uint8_t> bytes() const noexcept { return {data(), length()}; }
     std::size_t length() const noexcept { return length_and_status_ & 0xffffff; }
@@ -36,8 +36,16 @@ public:
     }
     /// The device checked the IPv4 and TCP or UDP checksums and found them right. False also means "not checked".
     bool checksum_ok() const noexcept { return (tag_and_flags_ >> 24 & IBV_WC_IP_CSUM_OK) != 0; }
-    /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0.
+    /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0. Not of a datagram.
     std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
+
+    /// Of a datagram: the number of the queue pair that sent it; Context::peer(packet) is the way back. Of a frame it
+    /// means nothing.
+    std::uint32_t source_queue_pair() const noexcept { return tag_and_flags_ & 0xffffff; }
+    /// Of a datagram: the header that came before it; null for a frame.
+    const ibv_grh* grh() const noexcept {
+        return wr_.num_sge > 1 ? reinterpret_cast<const ibv_grh*>(wr_.sg_list[0].addr) : nullptr;
+    }
 
     /// The work request underneath. Its wr_id is the library's.
     ibv_recv_wr* raw() noexcept { return &wr_; }
@@ -62,7 +70,7 @@ private:
     ibv_sge sge_{};
     // By hand, not as bit fields: each word is written whole, per packet, without being read first.
     std::uint32_t length_and_status_ = 0;  ///< length below, status in the high 8 bits
-    std::uint32_t tag_and_flags_ = 0;      ///< flow tag below, wc_flags in the high 8 bits
+    std::uint32_t tag_and_flags_ = 0;      ///< flow tag or source queue pair below, wc_flags in the high 8 bits
     std::uint64_t timestamp_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include <pktverbs/export.hpp>
+#include <pktverbs/peer.hpp>
 
 namespace pktverbs {
 
@@ -28,13 +29,16 @@ public:
     std::span<const std::uint8_t> bytes() const noexcept { return {data(), sge_.length}; }
     std::size_t length() const noexcept { return sge_.length; }
 
-    /// How many bytes of the buffer to send, Ethernet header first, no FCS; kept from use to
+    /// How many bytes of the buffer to send, of a frame Ethernet header first, no FCS; kept from use to
     /// use. Throws std::length_error if the buffer is shorter: the one throw on the data path.
     void set_length(std::size_t bytes) {
         if (bytes > capacity_) [[unlikely]]
             throw_too_long(bytes);
         sge_.length = static_cast<std::uint32_t>(bytes);
     }
+
+    /// Where to, if it is a datagram; kept from use to use. The peer must be of the same Context.
+    void set_peer(const Peer& peer) noexcept { wr_.wr.ud = {peer.raw(), peer.queue_pair(), peer.qkey()}; }
 
     /// The work request underneath. Its wr_id and send_flags are the library's.
     ibv_send_wr* raw() noexcept { return &wr_; }

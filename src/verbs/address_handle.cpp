@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -15,7 +18,7 @@ namespace {
 AddressOptions options_for(const OpenDevice& device, const Endpoint& peer) {
     AddressOptions options;
     options.gid = peer.gid;
-    options.gid_index = device.default_gid().index;
+    options.gid_index = device.gid_towards(peer.gid).index;
     options.port = device.device().port;
     options.lid = peer.lid;
     return options;
@@ -23,7 +26,10 @@ AddressOptions options_for(const OpenDevice& device, const Endpoint& peer) {
 
 }  // namespace
 
-ibv_ah_attr AddressOptions::to_attr() const noexcept {
+ibv_ah_attr AddressOptions::to_attr() const {
+    if (gid_index > std::numeric_limits<std::uint8_t>::max())
+        throw_error(EINVAL, fmt::format("send from GID index {}", gid_index),
+                    "an address has 8 bits for it: choose one up to 255");
     ibv_ah_attr attr{};
     attr.is_global = gid.is_zero() ? 0 : 1;
     attr.grh.dgid = to_gid(gid);
@@ -47,5 +53,11 @@ AddressHandle::AddressHandle(ProtectionDomain pd, const AddressOptions& options)
 
 AddressHandle::AddressHandle(const ProtectionDomain& pd, const Endpoint& peer)
     : AddressHandle{pd, options_for(pd.device(), peer)} {}
+
+AddressHandle& AddressHandle::operator=(AddressHandle&& other) noexcept {
+    ah_ = std::move(other.ah_);  // before the domain that the old one was in
+    pd_ = std::move(other.pd_);
+    return *this;
+}
 
 }  // namespace pktverbs::verbs

@@ -6,9 +6,7 @@
 namespace pktverbs::verbs {
 
 AsyncEvent AsyncEvent::from(const ibv_async_event& event) noexcept {
-    const auto about = [&](Subject subject, const void* object) {
-        return AsyncEvent{event.event_type, subject, object, 0};
-    };
+    const auto about = [&](Subject what, const void* which) { return AsyncEvent{event.event_type, what, which, 0}; };
     switch (event.event_type) {
         case IBV_EVENT_QP_FATAL:
         case IBV_EVENT_QP_REQ_ERR:

@@ -11,14 +11,16 @@
 
 #include "base/deadline.hpp"
 #include "verbs/completion_queue_state.hpp"
+#include "verbs/share.hpp"
 
 namespace pktverbs::verbs {
 
 CompletionChannel::CompletionChannel(OpenDevice device) : device_{std::move(device)} {
     const Provider& provider = device_.provider();
-    channel_ = CompChannelHandle{check_pointer(device_.action("create_comp_channel", "create a completion channel"),
-                                               [&] { return provider.create_comp_channel(device_.raw()); }),
-                                 {&provider}};
+    CompChannelHandle channel{check_pointer(device_.action("create_comp_channel", "create a completion channel"),
+                                            [&] { return provider.create_comp_channel(device_.raw()); }),
+                              {&provider}};
+    channel_ = share(std::move(channel), device_);
     const int flags = fcntl(fd(), F_GETFL);
     if (flags < 0 || fcntl(fd(), F_SETFL, flags | O_NONBLOCK) < 0)
         throw_error(errno, device_.action("fcntl", "make a completion channel non-blocking"));

@@ -18,6 +18,9 @@ CompletionQueue::CompletionQueue(const OpenDevice& device, const CompletionQueue
     ibv_comp_channel* const channel = options.channel ? options.channel->raw() : nullptr;
     const Provider& provider = device.provider();
     const Action action = device.action("create_cq", "create a completion queue");
+    if (channel && channel->context != device.raw())
+        throw_error(EINVAL, "create a completion queue on " + device.device().name,
+                    "its channel was opened with another device");
     if (options.extended && device.extended_polling_works()) {
         ibv_cq_init_attr_ex attr{};
         attr.cqe = options.entries;
@@ -56,18 +59,12 @@ void CompletionQueue::arm(bool only_solicited) {
                  [&] { return ibv_req_notify_cq(raw(), only_solicited ? 1 : 0); });
 }
 
-std::size_t CompletionQueue::take(std::span<Completion> completions) noexcept {
+std::size_t CompletionQueue::take(ibv_wc* wcs, std::uint64_t* ticks, std::size_t most) noexcept {
     State& state = *state_;
     if (!state.extended) {
-        std::array<ibv_wc, 32> wcs;
-        const int got =
-            ibv_poll_cq(state.cq.get(), static_cast<int>(std::min(completions.size(), wcs.size())), wcs.data());
+        const int got = ibv_poll_cq(state.cq.get(), static_cast<int>(most), wcs);
         if (got < 0) state.error = EIO;  // not every negative number is an errno
-        for (int i = 0; i < got; ++i) {
-            const auto at = static_cast<std::size_t>(i);
-            completions[at].wc_ = wcs[at];
-            completions[at].ticks_ = 0;
-        }
+        for (int i = 0; i < got; ++i) ticks[i] = 0;
         return got > 0 ? static_cast<std::size_t>(got) : 0;
     }
 
@@ -80,14 +77,13 @@ std::size_t CompletionQueue::take(std::span<Completion> completions) noexcept {
     }
     std::size_t got = 0;
     while (result == 0) {
-        Completion& completion = completions[got];
-        ibv_wc& wc = completion.wc_;
+        ibv_wc& wc = wcs[got];
         wc = {};
         wc.wr_id = cq->wr_id;
         wc.status = cq->status;
         wc.qp_num = ibv_wc_read_qp_num(cq);
         wc.opcode = ibv_wc_read_opcode(cq);
-        completion.ticks_ = 0;
+        ticks[got] = 0;
         if (wc.status == IBV_WC_SUCCESS) {
             wc.byte_len = ibv_wc_read_byte_len(cq);
             wc.wc_flags = ibv_wc_read_wc_flags(cq);
@@ -96,11 +92,11 @@ std::size_t CompletionQueue::take(std::span<Completion> completions) noexcept {
             wc.slid = static_cast<std::uint16_t>(ibv_wc_read_slid(cq));
             wc.sl = ibv_wc_read_sl(cq);
             wc.dlid_path_bits = ibv_wc_read_dlid_path_bits(cq);
-            completion.ticks_ = ibv_wc_read_completion_ts(cq);
+            ticks[got] = ibv_wc_read_completion_ts(cq);
         } else {
             wc.vendor_err = ibv_wc_read_vendor_err(cq);
         }
-        result = ++got < completions.size() ? ibv_next_poll(cq) : ENOENT;
+        result = ++got < most ? ibv_next_poll(cq) : ENOENT;
     }
     ibv_end_poll(cq);
     if (result != ENOENT) state.error = result > 0 ? result : EIO;

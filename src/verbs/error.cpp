@@ -35,11 +35,21 @@ constexpr std::string_view no_raw_packets =
     "this device has no raw packet queue pairs (SoftRoCE has none): use the soft device packet:INTERFACE";
 constexpr std::string_view too_much_work =
     "more work requests or bytes inline than the device grants: ask for fewer packets";
-constexpr std::string_view too_many_completions = "more completions than the device grants: ask for fewer packets";
+constexpr std::string_view too_many_completions =
+    "more completions than the device grants: ask for fewer packets, or entries";
 constexpr std::string_view locked_memory =
     "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program";
 constexpr std::string_view no_steering =
     "no flow steering on this device: for a ConnectX-3, load mlx4_core with log_num_mgm_entry_size=-1";
+
+constexpr std::string_view no_way =
+    "no way leads there: look at ip route get and ip neighbour, and at the GID index that it is sent from";
+constexpr std::string_view no_shared_receives =
+    "this device has no shared receive queues: post receives to each queue pair";
+constexpr std::string_view too_many_receives = "more receives or slices than the device grants: ask for fewer";
+constexpr std::string_view no_dmabuf =
+    "the driver or the kernel can't register dmabufs: map the memory and register that";
+constexpr std::string_view no_datagrams = "this device has no datagram queue pairs (soft devices have none)";
 
 constexpr std::array hints{
     Hint{"open_device", EPERM, no_raw_rights},
@@ -55,6 +65,36 @@ constexpr std::array hints{
     Hint{"reg_mr", ENOMEM, locked_memory},
     Hint{"reg_mr", EAGAIN, locked_memory},
     Hint{"reg_mr", EFAULT, "some of that memory is not mapped, or not writable"},
+    Hint{"reg_mr", EINVAL, "empty, or open to remote writes or atomics without IBV_ACCESS_LOCAL_WRITE"},
+    Hint{"reg_mr", EOPNOTSUPP, "the device doesn't have one of these access flags"},
+    Hint{"reg_dmabuf_mr", EOPNOTSUPP, no_dmabuf},
+    Hint{"reg_dmabuf_mr", ENOSYS, no_dmabuf},
+    Hint{"reg_dmabuf_mr", EBADF, "the descriptor is not a dmabuf's"},
+    Hint{"reg_dmabuf_mr", EINVAL, "the descriptor is not a dmabuf's, or it has fewer bytes"},
+    Hint{"resize_cq", EINVAL, "more completions are waiting, or fewer are granted, than that"},
+    Hint{"resize_cq", EOPNOTSUPP, "this device can't: make the queue as large as it will ever need to be"},
+    Hint{"resize_cq", ENOSYS, "this device can't: make the queue as large as it will ever need to be"},
+    Hint{"create_ah", EINVAL, no_way},
+    Hint{"create_ah", ETIMEDOUT, no_way},
+    Hint{"create_ah", EHOSTUNREACH, no_way},
+    Hint{"create_ah", ENETUNREACH, no_way},
+    Hint{"create_ah", ENODATA, "nothing is at that GID index"},
+    Hint{"create_ah", EOPNOTSUPP, no_datagrams},
+    Hint{"create_srq", EINVAL, too_many_receives},
+    Hint{"create_srq", ENOMEM, too_many_receives},
+    Hint{"create_srq", EOPNOTSUPP, no_shared_receives},
+    Hint{"create_srq", ENOSYS, no_shared_receives},
+    Hint{"modify_srq", EINVAL, "the limit must be below what the queue has room for"},
+    Hint{"attach_mcast", EINVAL, "not a multicast address, or not a datagram queue pair"},
+    Hint{"attach_mcast", ENOMEM, "the device's groups are full: leave some"},
+    Hint{"attach_mcast", EOPNOTSUPP, no_datagrams},
+    Hint{"detach_mcast", EINVAL, "it has not joined that group"},
+    Hint{"get_async_event", EIO, "the device is gone: its driver was unloaded"},
+    Hint{"get_cq_event", EIO, "the device is gone: its driver was unloaded"},
+    Hint{"modify_qp", ENODATA, "nothing is at that GID index"},
+    Hint{"modify_qp", ETIMEDOUT, no_way},
+    Hint{"modify_qp", EHOSTUNREACH, no_way},
+    Hint{"modify_qp", ENETUNREACH, no_way},
     Hint{"modify_qp", EINVAL, "the port is down or not Ethernet"},
     Hint{"create_flow", EINVAL, "the device can't match on these fields together, or its port is not Ethernet"},
     Hint{"create_flow", ENOMEM, "the device's flow table is full: install fewer rules"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace pktverbs::verbs {
 
@@ -51,6 +52,20 @@ std::optional<Ipv4Address> from_mapped(const Ipv6Address& address) noexcept {
     Ipv4Address::Bytes low;
     std::copy_n(bytes.begin() + mapped_prefix.size(), low.size(), low.begin());
     return Ipv4Address{low};
+}
+
+Ipv6Address source_of(const ibv_grh& grh) noexcept {
+    constexpr std::size_t ipv4_at = sizeof(ibv_grh) - 20;
+    constexpr std::size_t ipv4_source_at = ipv4_at + 12;
+    std::array<std::uint8_t, sizeof(ibv_grh)> bytes;
+    std::memcpy(bytes.data(), &grh, bytes.size());
+    // A real GRH has version 6 in its first byte; for IPv4 nothing is written there.
+    if (bytes[0] >> 4 != 6 && bytes[ipv4_at] >> 4 == 4) {
+        Ipv4Address::Bytes source;
+        std::copy_n(bytes.begin() + ipv4_source_at, source.size(), source.begin());
+        return to_mapped(Ipv4Address{source});
+    }
+    return to_address(grh.sgid);
 }
 
 std::string GidEntry::to_string() const { return fmt::format("{}: {}, {}", index, gid.to_string(), name_of(type)); }

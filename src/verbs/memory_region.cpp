@@ -61,8 +61,14 @@ MemoryRegion MemoryRegion::from_dmabuf(ProtectionDomain pd, int fd, std::uint64_
     MrHandle mr{check_pointer(pd.device().action("reg_dmabuf_mr", "register a dmabuf"),
                               [&] { return provider.reg_dmabuf_mr(pd.raw(), offset, length, iova, fd, access); }),
                 {&provider}};
-    mr->addr = reinterpret_cast<void*>(iova);  // libibverbs leaves it null: addresses in requests are counted from iova
+    mr->addr = reinterpret_cast<void*>(iova);  // libibverbs puts the offset there; requests count from iova
     return {std::move(pd), std::move(mr)};
+}
+
+MemoryRegion& MemoryRegion::operator=(MemoryRegion&& other) noexcept {
+    mr_ = std::move(other.mr_);  // before the domain that the old one was in
+    pd_ = std::move(other.pd_);
+    return *this;
 }
 
 LocalSlice MemoryRegion::slice(std::size_t offset, std::size_t length) const {

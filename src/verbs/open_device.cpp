@@ -2,12 +2,16 @@
 #include <pktverbs/verbs/open_device.hpp>
 
 #include <fcntl.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 #include <pktverbs/verbs/handle.hpp>
 
+#include "verbs/discovery.hpp"
 #include "verbs/rdma_core.hpp"
 
 namespace pktverbs::verbs {
@@ -37,11 +41,22 @@ GidType type_of(const ibv_gid_entry& entry) {
     }
 }
 
+/// Reached without a router: fe80::/64 and the multicast groups of the same scope (RFC 4291, 2.5.6 and 2.7).
+bool is_link_local(const Ipv6Address& address) {
+    const auto& bytes = address.bytes();
+    if (address.is_multicast()) return (bytes[1] & 0xf) <= 2;
+    return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
 }  // namespace
 
 OpenDevice::OpenDevice(std::shared_ptr<const State> state) noexcept : state_{std::move(state)} {}
 
 OpenDevice::OpenDevice(Device device) {
+    // What find_hardware_device() gives where nothing was found.
+    if (!device.handle || !device.provider)
+        throw_error(ENODEV, device.name.empty() ? "open a device" : "open " + device.name,
+                    "there is no verbs device behind it");
     auto state = std::make_shared<State>();
     state->device = std::move(device);
     state_ = state;
@@ -58,7 +73,7 @@ OpenDevice::OpenDevice(Device device) {
 
 OpenDevice OpenDevice::lent(ibv_context* context, std::uint8_t port, const Provider& provider) {
     auto state = std::make_shared<State>();
-    state->device.name = context->device ? context->device->name : "a device";
+    state->device.name = context->device ? PortName{context->device->name, port}.to_string() : "a device";
     state->device.port = port;
     state->device.provider = &provider;
     state->is_lent = true;
@@ -100,8 +115,12 @@ std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
     std::vector<GidEntry> entries;
     for (int index = 0; index < attr.gid_tbl_len; ++index) {
         ibv_gid_entry entry{};
-        // Of a table of hundreds most entries are empty: ENODATA (ibv_query_gid_ex(3)).
-        if (provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0) != 0) continue;
+        // Of a table of hundreds most entries are empty: ENODATA (ibv_query_gid_ex(3)), or EINVAL from old kernels.
+        errno = 0;
+        const int result = provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0);
+        const int error = result == -1 ? errno : std::abs(result);
+        if (result != 0 && (error == ENODATA || error == EINVAL)) continue;
+        if (result != 0) throw_error(error != 0 ? error : EIO, action("query_gid_ex", "read the GIDs of"));
         const Ipv6Address gid = to_address(entry.gid);
         if (gid.is_zero()) continue;
         entries.push_back({static_cast<std::uint32_t>(index), gid, type_of(entry), entry.ndev_ifindex});
@@ -110,21 +129,28 @@ std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
 }
 
 GidEntry OpenDevice::default_gid(std::uint8_t port_number) const {
+    return gid_towards(to_mapped(Ipv4Address{}), port_number);
+}
+
+GidEntry OpenDevice::gid_towards(const Ipv6Address& peer, std::uint8_t port_number) const {
     const std::vector<GidEntry> entries = gids(port_number);
     if (entries.empty())
         throw_error(ENOENT, "choose a GID of " + device().name,
                     "its table is empty: give the interface behind it an address, and set it up");
-    const GidEntry* best = nullptr;
-    int best_rank = -1;
-    for (const GidEntry& entry : entries) {
-        const int rank = entry.type != GidType::roce_v2 ? 0 : from_mapped(entry.gid) ? 2 : 1;
-        if (rank > best_rank) best = &entry;
-        if (rank > best_rank) best_rank = rank;
-    }
-    return *best;
+    const auto rank = [&](const GidEntry& entry) {
+        if (entry.type != GidType::roce_v2) return 0;
+        const bool is_ipv4 = from_mapped(entry.gid).has_value();
+        if (is_ipv4 == from_mapped(peer).has_value()) return is_link_local(entry.gid) == is_link_local(peer) ? 4 : 3;
+        return is_ipv4 ? 2 : 1;
+    };
+    // Of equals the first.
+    return *std::ranges::max_element(entries, {}, rank);
 }
 
 std::optional<AsyncEvent> OpenDevice::next_event() {
+    // Its owner may have left it blocking.
+    pollfd readable{async_fd(), POLLIN, 0};
+    if (state_->is_lent && ::poll(&readable, 1, 0) <= 0) return std::nullopt;
     ibv_async_event event{};
     errno = 0;
     if (provider().get_async_event(raw(), &event) == 0) {
@@ -133,7 +159,7 @@ std::optional<AsyncEvent> OpenDevice::next_event() {
         return copy;
     }
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
-    throw_error(EIO, action("get_async_event", "read the events of"));
+    throw_error(errno != 0 ? errno : EIO, action("get_async_event", "read the events of"));
 }
 
 }  // namespace pktverbs::verbs

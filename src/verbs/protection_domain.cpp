@@ -5,13 +5,16 @@
 
 #include <utility>
 
+#include "verbs/share.hpp"
+
 namespace pktverbs::verbs {
 
 ProtectionDomain::ProtectionDomain(OpenDevice device) : device_{std::move(device)} {
     const Provider& provider = device_.provider();
-    pd_ = PdHandle{check_pointer(device_.action("alloc_pd", "allocate a protection domain"),
-                                 [&] { return provider.alloc_pd(device_.raw()); }),
-                   {&provider}};
+    PdHandle pd{check_pointer(device_.action("alloc_pd", "allocate a protection domain"),
+                              [&] { return provider.alloc_pd(device_.raw()); }),
+                {&provider}};
+    pd_ = share(std::move(pd), device_);
 }
 
 }  // namespace pktverbs::verbs

@@ -130,30 +130,32 @@ std::string_view name_of(ibv_qp_state state) noexcept {
 std::string_view name_of(ibv_qp_type type) noexcept {
     switch (type) {
         case IBV_QPT_RC:
-            return "reliable connected";
+            return "a reliable connected";
         case IBV_QPT_UC:
-            return "unreliable connected";
+            return "an unreliable connected";
         case IBV_QPT_UD:
-            return "datagram";
+            return "a datagram";
         case IBV_QPT_RAW_PACKET:
-            return "raw packet";
+            return "a raw packet";
         default:
-            return "special";
+            return "a special";
     }
 }
 
 std::string explain_transition(ibv_qp_type type, ibv_qp_state from, ibv_qp_state to, int mask) {
     if (type != IBV_QPT_RC && type != IBV_QPT_UC && type != IBV_QPT_UD && type != IBV_QPT_RAW_PACKET) return {};
     const auto change = find(type, from, to);
-    if (!change)
-        return fmt::format("a {} queue pair can't go from {} to {}", name_of(type), name_of(from), name_of(to));
+    if (!change && from == to) return fmt::format("{} queue pair takes no changes in {}", name_of(type), name_of(from));
+    if (!change) return fmt::format("{} queue pair can't go from {} to {}", name_of(type), name_of(from), name_of(to));
     const int state_flag = from == to ? 0 : IBV_QP_STATE;
     const int missing = (change->needed | state_flag) & ~mask;
     const int refused = mask & ~(change->needed | change->optional | IBV_QP_STATE);
     if (missing == 0 && refused == 0) return {};
     const std::string needs = missing != 0 ? "needs " + names_in(missing) : "";
     const std::string takes = refused != 0 ? "doesn't take " + names_in(refused) : "";
-    return fmt::format("going from {} to {}, a {} queue pair {}{}{}", name_of(from), name_of(to), name_of(type), needs,
+    const std::string step = from == to ? fmt::format("in {}", name_of(from))
+                                        : fmt::format("going from {} to {}", name_of(from), name_of(to));
+    return fmt::format("{}, {} queue pair {}{}{}", step, name_of(type), needs,
                        missing != 0 && refused != 0 ? " and " : "", takes);
 }
 

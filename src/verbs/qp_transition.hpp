@@ -9,13 +9,14 @@
 
 namespace pktverbs::verbs {
 
-/// The attributes by which a change differs from what it should be, for an error message: "RTR needs rq_psn and
-/// path_mtu, and doesn't take qkey". Empty if nothing is wrong with them, or if the type isn't known.
+/// The attributes by which a change differs from what it should be, for an error message: "going from
+/// INIT to RTR, a datagram queue pair doesn't take path_mtu". Empty if nothing is wrong with them, or if the type isn't
+/// known.
 std::string explain_transition(ibv_qp_type type, ibv_qp_state from, ibv_qp_state to, int mask);
 
 /// "RESET", "INIT", ...
 std::string_view name_of(ibv_qp_state state) noexcept;
-/// "reliable connected", "raw packet", ...
+/// "a reliable connected", "an unreliable connected", ...
 std::string_view name_of(ibv_qp_type type) noexcept;
 
 }  // namespace pktverbs::verbs

@@ -13,6 +13,7 @@
 #include <pktverbs/verbs/gid.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
+#include "verbs/post_result.hpp"
 #include "verbs/qp_transition.hpp"
 
 namespace pktverbs::verbs {
@@ -24,6 +25,20 @@ struct Group {
     std::uint16_t lid;
     friend bool operator==(const Group&, const Group&) = default;
 };
+
+constexpr std::uint32_t most_24_bits = 0xffffff;
+
+/// error_hint() speaks of raw packets.
+std::string create_hint(const Device& device, ibv_qp_type type, int error) {
+    const bool unsupported = error == EOPNOTSUPP || error == ENOSYS;
+    if (type == IBV_QPT_RAW_PACKET && unsupported && !device.alternative.empty())
+        return fmt::format("this device has no raw packet queue pairs: open the soft device {}", device.alternative);
+    if (type == IBV_QPT_RAW_PACKET) return std::string{error_hint("create_qp", error)};
+    if (unsupported) return "this device has none of that type: soft devices have raw packet ones only";
+    if (error == EINVAL || error == ENOMEM)
+        return "more work requests, slices or bytes inline than the device grants: ask for less, or make fewer";
+    return {};
+}
 
 }  // namespace
 
@@ -79,10 +94,18 @@ QueuePair::QueuePair(ProtectionDomain pd, CompletionQueue send_cq, CompletionQue
                 .max_inline_data = options.max_inline};
     attr.qp_type = options.type;
     attr.sq_sig_all = options.signal_all ? 1 : 0;
-    const std::string what = fmt::format("create a {} queue pair", name_of(options.type));
-    state.qp = QpHandle{check_pointer(device.action("create_qp", what),
-                                      [&] { return device.provider().create_qp(state.pd.raw(), &attr); }),
-                        {&device.provider()}};
+    const std::string what = fmt::format("create {} queue pair on {}", name_of(options.type), device.device().name);
+    if (options.psn > most_24_bits) throw_error(EINVAL, what, "psn has more than 24 bits");
+    // The kernel knows them by numbers, which mean other objects, or none, with another device.
+    const ibv_context* const own = device.raw();
+    if (attr.send_cq->context != own || attr.recv_cq->context != own || (attr.srq && attr.srq->context != own))
+        throw_error(EINVAL, what, "its completion queues or shared receive queue were opened with another device");
+    errno = 0;
+    state.qp = QpHandle{device.provider().create_qp(state.pd.raw(), &attr), {&device.provider()}};
+    if (!state.qp) {
+        const int error = errno != 0 ? errno : EIO;
+        throw_error(error, what, create_hint(device.device(), options.type, error));
+    }
     state.limits = attr.cap;
     reset();
 }
@@ -119,7 +142,7 @@ void QueuePair::connect(const Endpoint& peer) {
     const QueuePairOptions& options = state.options;
     const bool reliable = options.type == IBV_QPT_RC;
     if (!reliable && options.type != IBV_QPT_UC)
-        throw_error(EINVAL, fmt::format("connect a {} queue pair", name_of(options.type)),
+        throw_error(EINVAL, fmt::format("connect {} queue pair", name_of(options.type)),
                     "it has no peer: activate() it");
     AddressOptions address;
     address.gid = peer.gid;
@@ -155,7 +178,7 @@ void QueuePair::connect(const Endpoint& peer) {
 void QueuePair::activate() {
     const QueuePairOptions& options = state_->options;
     if (options.type != IBV_QPT_UD && options.type != IBV_QPT_RAW_PACKET)
-        throw_error(EINVAL, fmt::format("activate a {} queue pair", name_of(options.type)),
+        throw_error(EINVAL, fmt::format("activate {} queue pair", name_of(options.type)),
                     "it needs a peer: connect() it");
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RTR;
@@ -205,8 +228,8 @@ void QueuePair::modify(ibv_qp_attr attr, int mask) {
     const OpenDevice& device = state_->device();
     const ibv_qp_type type = state_->options.type;
     const bool moves = (mask & IBV_QP_STATE) != 0;
-    const std::string what = moves ? fmt::format("bring a {} queue pair to {}", name_of(type), name_of(attr.qp_state))
-                                   : fmt::format("change a {} queue pair", name_of(type));
+    const std::string what = moves ? fmt::format("bring {} queue pair to {}", name_of(type), name_of(attr.qp_state))
+                                   : fmt::format("change {} queue pair", name_of(type));
     const Action action = device.action("modify_qp", what);
     try {
         check_result(action, [&] { return device.provider().modify_qp(raw(), &attr, mask); });
@@ -217,8 +240,10 @@ void QueuePair::modify(ibv_qp_attr attr, int mask) {
         ibv_qp_init_attr made{};
         if (device.provider().query_qp(raw(), &now, IBV_QP_STATE, &made) != 0) throw;
         const std::string why = explain_transition(type, now.qp_state, moves ? attr.qp_state : now.qp_state, mask);
-        if (why.empty()) throw;
-        throw_error(EINVAL, fmt::format("{} on {}", what, device.device().name), why);
+        if (why.empty() && type == IBV_QPT_RAW_PACKET) throw;
+        throw_error(
+            EINVAL, fmt::format("{} on {}", what, device.device().name),
+            why.empty() ? "a value is out of the device's range, or no way leads from that GID to the peer" : why);
     }
 }
 
@@ -232,17 +257,14 @@ PostResult QueuePair::post_send(std::span<SendRequest> batch) noexcept {
     }
     ibv_send_wr* refused = nullptr;
     const int error = ibv_post_send(raw(), &batch.front().wr_, &refused);
-    if (error == 0) return {batch.size(), 0};
-    std::size_t posted = 0;
-    while (posted < batch.size() && &batch[posted].wr_ != refused) ++posted;
-    return {posted == batch.size() ? 0 : posted, error > 0 ? error : EIO};
+    return post_result(batch, error, refused);
 }
 
 PostResult QueuePair::post_recv(std::span<RecvRequest> batch) noexcept {
     if (batch.empty()) return {};
     ibv_recv_wr* refused = nullptr;
     const int error = ibv_post_recv(raw(), RecvRequest::chain(batch), &refused);
-    return RecvRequest::result(batch, error, refused);
+    return post_result(batch, error, refused);
 }
 
 void QueuePair::join(const Ipv6Address& group, std::uint16_t lid) {

@@ -5,6 +5,9 @@
 
 #include <utility>
 
+#include "verbs/post_result.hpp"
+#include "verbs/share.hpp"
+
 namespace pktverbs::verbs {
 
 SharedReceiveQueue::SharedReceiveQueue(ProtectionDomain pd, std::uint32_t max_wr, std::uint32_t max_sge)
@@ -13,9 +16,10 @@ SharedReceiveQueue::SharedReceiveQueue(ProtectionDomain pd, std::uint32_t max_wr
     ibv_srq_init_attr attr{};
     attr.attr.max_wr = max_wr;
     attr.attr.max_sge = max_sge;
-    srq_ = SrqHandle{check_pointer(device.action("create_srq", "create a shared receive queue"),
-                                   [&] { return device.provider().create_srq(pd_.raw(), &attr); }),
-                     {&device.provider()}};
+    SrqHandle srq{check_pointer(device.action("create_srq", "create a shared receive queue"),
+                                [&] { return device.provider().create_srq(pd_.raw(), &attr); }),
+                  {&device.provider()}};
+    srq_ = share(std::move(srq), pd_);
     max_wr_ = attr.attr.max_wr;
     max_sge_ = attr.attr.max_sge;
 }
@@ -24,7 +28,7 @@ PostResult SharedReceiveQueue::post(std::span<RecvRequest> batch) noexcept {
     if (batch.empty()) return {};
     ibv_recv_wr* refused = nullptr;
     const int error = ibv_post_srq_recv(raw(), RecvRequest::chain(batch), &refused);
-    return RecvRequest::result(batch, error, refused);
+    return post_result(batch, error, refused);
 }
 
 void SharedReceiveQueue::set_limit(std::uint32_t receives) {

@@ -69,11 +69,4 @@ ibv_recv_wr* RecvRequest::chain(std::span<RecvRequest> batch) noexcept {
     return next;
 }
 
-PostResult RecvRequest::result(std::span<RecvRequest> batch, int error, const ibv_recv_wr* refused) noexcept {
-    if (error == 0) return {batch.size(), 0};
-    std::size_t posted = 0;
-    while (posted < batch.size() && &batch[posted].wr_ != refused) ++posted;
-    return {posted == batch.size() ? 0 : posted, error > 0 ? error : EIO};
-}
-
 }  // namespace pktverbs::verbs

@@ -49,11 +49,11 @@ TEST(Error, PutsTheObjectRightBehindAPreposition) {
 }
 
 TEST(Error, NeedsNoObject) {
-    EXPECT_EQ(expect_error(EIO,
+    EXPECT_EQ(expect_error(EDOM,
                            [] {
-                               throw_error(EIO, {"get_cq_event", "wait for packets", ""});
+                               throw_error(EDOM, {"get_cq_event", "wait for packets", ""});
                            }),
-              "cannot wait for packets: Input/output error");
+              "cannot wait for packets: Numerical argument out of domain");
 }
 
 TEST(Error, TakesAHintOfTheCallers) {
@@ -111,6 +111,36 @@ TEST(ErrorHint, KnowsTheLikelyCauses) {
              Case{"reg_mr", EAGAIN, "CAP_IPC_LOCK"},
              Case{"reg_mr", EFAULT, "not mapped"},
              Case{"modify_qp", EINVAL, "down or not Ethernet"},
+             Case{"modify_qp", ETIMEDOUT, "no way leads there"},
+             Case{"modify_qp", EHOSTUNREACH, "no way leads there"},
+             Case{"modify_qp", ENETUNREACH, "no way leads there"},
+             Case{"modify_qp", ENODATA, "nothing is at that GID index"},
+             Case{"reg_mr", EINVAL, "IBV_ACCESS_LOCAL_WRITE"},
+             Case{"reg_mr", EOPNOTSUPP, "access flags"},
+             Case{"reg_dmabuf_mr", EOPNOTSUPP, "map the memory"},
+             Case{"reg_dmabuf_mr", ENOSYS, "map the memory"},
+             Case{"reg_dmabuf_mr", EBADF, "not a dmabuf's"},
+             Case{"reg_dmabuf_mr", EINVAL, "fewer bytes"},
+             Case{"resize_cq", EINVAL, "are waiting"},
+             Case{"resize_cq", EOPNOTSUPP, "ever need to be"},
+             Case{"resize_cq", ENOSYS, "ever need to be"},
+             Case{"create_ah", EINVAL, "no way leads there"},
+             Case{"create_ah", ETIMEDOUT, "ip neighbour"},
+             Case{"create_ah", EHOSTUNREACH, "ip route"},
+             Case{"create_ah", ENETUNREACH, "GID index"},
+             Case{"create_ah", ENODATA, "nothing is at that GID index"},
+             Case{"create_ah", EOPNOTSUPP, "no datagram queue pairs"},
+             Case{"create_srq", EINVAL, "more receives"},
+             Case{"create_srq", ENOMEM, "more receives"},
+             Case{"create_srq", EOPNOTSUPP, "to each queue pair"},
+             Case{"create_srq", ENOSYS, "to each queue pair"},
+             Case{"modify_srq", EINVAL, "below"},
+             Case{"attach_mcast", EINVAL, "not a multicast address"},
+             Case{"attach_mcast", ENOMEM, "leave some"},
+             Case{"attach_mcast", EOPNOTSUPP, "no datagram queue pairs"},
+             Case{"detach_mcast", EINVAL, "has not joined"},
+             Case{"get_async_event", EIO, "the device is gone"},
+             Case{"get_cq_event", EIO, "the device is gone"},
              Case{"create_flow", EINVAL, "match on these fields"},
              Case{"create_flow", ENOMEM, "table is full"},
              Case{"create_flow", EEXIST, "already there"},

@@ -33,6 +33,12 @@ TEST(HardwareProvider, UsesLibibverbsOwnFunctions) {
     EXPECT_EQ(hardware_provider().open_device, &ibv_open_device);
     EXPECT_EQ(hardware_provider().create_qp, &ibv_create_qp);
     EXPECT_EQ(hardware_provider().get_cq_event, &ibv_get_cq_event);
+    EXPECT_EQ(hardware_provider().reg_dmabuf_mr, &ibv_reg_dmabuf_mr);
+    EXPECT_EQ(hardware_provider().create_ah, &ibv_create_ah);
+    EXPECT_EQ(hardware_provider().create_srq, &ibv_create_srq);
+    EXPECT_EQ(hardware_provider().resize_cq, &ibv_resize_cq);
+    EXPECT_EQ(hardware_provider().attach_mcast, &ibv_attach_mcast);
+    EXPECT_EQ(hardware_provider().detach_mcast, &ibv_detach_mcast);
 }
 
 /// A driver with no more than the verbs of 2005: its context is not a verbs_context.

@@ -24,8 +24,8 @@ struct AddressOptions {
     std::uint8_t traffic_class = 0;
     std::uint8_t service_level = 0;
 
-    /// As a queue pair attribute, too.
-    PKTVERBS_EXPORT ibv_ah_attr to_attr() const noexcept;
+    /// As a queue pair attribute, too. Throws EINVAL for a GID index above 255, for which verbs has no room.
+    PKTVERBS_EXPORT ibv_ah_attr to_attr() const;
 };
 
 /// Move-only; must outlive the datagrams that go through it. Keeps its protection domain alive.
@@ -34,8 +34,10 @@ public:
     /// On RoCE the driver finds the peer's MAC address now, through the kernel's neighbour table. Throws
     /// std::system_error: EINVAL or ETIMEDOUT if there is no way there.
     AddressHandle(ProtectionDomain pd, const AddressOptions& options);
-    /// From the port's default GID.
+    /// From the port's GID of that kind: OpenDevice::gid_towards.
     AddressHandle(const ProtectionDomain& pd, const Endpoint& peer);
+    AddressHandle(AddressHandle&&) noexcept = default;
+    AddressHandle& operator=(AddressHandle&&) noexcept;
 
     ibv_ah* raw() const noexcept { return ah_.get(); }
 

@@ -18,8 +18,6 @@ namespace pktverbs::verbs {
 /// (ibv_poll_cq(3)).
 class Completion {
 public:
-    /// Not filled in: what poll() fills in.
-    Completion() noexcept {}  // NOLINT(modernize-use-equals-default): an array of these is not cleared per poll
     explicit Completion(const ibv_wc& wc, std::uint64_t ticks = 0) noexcept : wc_{wc}, ticks_{ticks} {}
 
     std::uint64_t id() const noexcept { return wc_.wr_id; }
@@ -49,7 +47,6 @@ public:
     PKTVERBS_EXPORT std::string to_string() const;
 
 private:
-    friend class CompletionQueue;
     ibv_wc wc_;
     std::uint64_t ticks_;
 };

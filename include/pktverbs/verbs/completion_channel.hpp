@@ -22,7 +22,8 @@ struct CompletionEvent {
 };
 
 /// A shared handle: copies are the same channel. Any number of completion queues of one device may share it. One
-/// thread at a time takes events. Throws std::system_error.
+/// thread at a time takes events, and meanwhile none of these queues may end: an event that is taken but not counted
+/// yet would lead to a queue that is gone. Throws std::system_error.
 class PKTVERBS_EXPORT CompletionChannel {
 public:
     /// Non-blocking from the start.

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 
 #include <pktverbs/export.hpp>
 #include <pktverbs/verbs/completion.hpp>
@@ -50,12 +49,16 @@ public:
     /// are off the queue before the first visit, so a visit may poll. Doesn't throw by itself.
     template <class Visit>
     std::size_t poll(std::size_t most, Visit&& visit) {
-        std::array<Completion, 32> batch;
+        std::array<ibv_wc, batch_size> wcs;
+        std::array<std::uint64_t, batch_size> ticks;
         std::size_t total = 0;
         while (total < most) {
-            const std::size_t want = std::min(most - total, batch.size());
-            const std::size_t got = take(std::span{batch}.first(want));
-            for (std::size_t i = 0; i < got; ++i) visit(static_cast<const Completion&>(batch[i]));
+            const std::size_t want = std::min(most - total, batch_size);
+            const std::size_t got = take(wcs.data(), ticks.data(), want);
+            for (std::size_t i = 0; i < got; ++i) {
+                const Completion completion{wcs[i], ticks[i]};
+                visit(completion);
+            }
             total += got;
             if (got < want) break;
         }
@@ -78,7 +81,8 @@ public:
 private:
     friend class CompletionChannel;
     struct State;
-    std::size_t take(std::span<Completion> completions) noexcept;
+    static constexpr std::size_t batch_size = 32;
+    std::size_t take(ibv_wc* wcs, std::uint64_t* ticks, std::size_t most) noexcept;
 
     std::shared_ptr<State> state_;
 };

@@ -22,6 +22,10 @@ PKTVERBS_EXPORT Ipv6Address to_mapped(const Ipv4Address& address) noexcept;
 /// The IPv4 address inside such a one; nullopt for others.
 PKTVERBS_EXPORT std::optional<Ipv4Address> from_mapped(const Ipv6Address& address) noexcept;
 
+/// Where a datagram came from, by the 40 bytes before it. On RoCE v2 with IPv4 these end with the IPv4 header
+/// (InfiniBand Annex A17, A17.4.5.2).
+PKTVERBS_EXPORT Ipv6Address source_of(const ibv_grh& grh) noexcept;
+
 enum class GidType : std::uint8_t { infiniband, roce_v1, roce_v2 };
 
 struct GidEntry {

@@ -69,6 +69,9 @@ public:
     static MemoryRegion from_dmabuf(ProtectionDomain pd, int fd, std::uint64_t offset, std::size_t length,
                                     std::uint64_t iova, int access = IBV_ACCESS_LOCAL_WRITE);
 
+    MemoryRegion(MemoryRegion&&) noexcept = default;
+    MemoryRegion& operator=(MemoryRegion&&) noexcept;
+
     std::size_t size() const noexcept { return mr_->length; }
     /// Throws std::out_of_range unless it lies inside the region, or if it is longer than a scatter element can say,
     /// 2^32 - 1 bytes.

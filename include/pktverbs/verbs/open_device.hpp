@@ -24,8 +24,10 @@ namespace pktverbs::verbs {
 /// Everything that fails throws std::system_error with the verb's errno.
 class PKTVERBS_EXPORT OpenDevice {
 public:
+    /// Throws ENODEV for a device that find_hardware_device() did not find.
     explicit OpenDevice(Device device);
-    /// A device that somebody else opened (rdma_cm_id::verbs) and closes, after the last object made from it.
+    /// A device that somebody else opened (rdma_cm_id::verbs) and closes, after the last object made from it. Its
+    /// events are for one taker: one thread at a time calls next_event(), and the owner doesn't read them.
     static OpenDevice lent(ibv_context* context, std::uint8_t port = 1, const Provider& provider = hardware_provider());
 
     const Device& device() const noexcept;
@@ -44,6 +46,10 @@ public:
     /// that the first of version 2, failing that index 0. Throws ENOENT if the table is empty.
     GidEntry default_gid() const { return default_gid(device().port); }
     GidEntry default_gid(std::uint8_t port) const;
+    /// The entry to send to `peer` from: of its kind, where there is one (IPv4, link-local or other IPv6), or else the
+    /// default one.
+    GidEntry gid_towards(const Ipv6Address& peer) const { return gid_towards(peer, device().port); }
+    GidEntry gid_towards(const Ipv6Address& peer, std::uint8_t port) const;
 
     /// Whether extended completion queues can be polled: false for SoftRoCE below rdma-core 55, whose provider reports
     /// completions that are none after an empty ibv_next_poll. Those take classic ones.

@@ -90,9 +90,11 @@ public:
 
     /// With one doorbell; what comes after a refused request is not posted. Don't throw.
     PostResult post_send(std::span<SendRequest> batch) noexcept;
-    PostResult post_send(SendRequest request) noexcept { return post_send(std::span{&request, 1}); }
+    PostResult post_send(SendRequest& request) noexcept { return post_send(std::span{&request, 1}); }
+    PostResult post_send(SendRequest&& request) noexcept { return post_send(request); }
     PostResult post_recv(std::span<RecvRequest> batch) noexcept;
-    PostResult post_recv(RecvRequest request) noexcept { return post_recv(std::span{&request, 1}); }
+    PostResult post_recv(RecvRequest& request) noexcept { return post_recv(std::span{&request, 1}); }
+    PostResult post_recv(RecvRequest&& request) noexcept { return post_recv(request); }
 
     /// UD: takes datagrams to a multicast group as well, until leave() or the end. Throws std::system_error.
     void join(const Ipv6Address& group, std::uint16_t lid = 0);

@@ -26,7 +26,8 @@ public:
     std::uint32_t max_sge() const noexcept { return max_sge_; }
     /// With one doorbell. Doesn't throw.
     PostResult post(std::span<RecvRequest> batch) noexcept;
-    PostResult post(RecvRequest request) noexcept { return post(std::span{&request, 1}); }
+    PostResult post(RecvRequest& request) noexcept { return post(std::span{&request, 1}); }
+    PostResult post(RecvRequest&& request) noexcept { return post(request); }
     /// One asynchronous event, IBV_EVENT_SRQ_LIMIT_REACHED, when fewer than `receives` are left; then it is off again.
     /// Throws std::system_error.
     void set_limit(std::uint32_t receives);

@@ -67,7 +67,7 @@ public:
     }
     /// No completion, unless it fails: a later signalled request's stands for it.
     SendRequest& unsignaled() noexcept { return clear(IBV_SEND_SIGNALED); }
-    /// The bytes are copied when it is posted: up to QueuePair::max_inline of them, sends and writes only.
+    /// The bytes are copied when it is posted: up to QueuePairOptions::max_inline of them, sends and writes only.
     SendRequest& inlined() noexcept { return set(IBV_SEND_INLINE); }
     /// The peer's completion makes an event also where only solicited ones do.
     SendRequest& solicited() noexcept { return set(IBV_SEND_SOLICITED); }
@@ -121,8 +121,6 @@ private:
     friend class SharedReceiveQueue;
     /// Makes a chain of a batch; its first work request, or null.
     static ibv_recv_wr* chain(std::span<RecvRequest> batch) noexcept;
-    /// What a post verb said about the chain.
-    static PostResult result(std::span<RecvRequest> batch, int error, const ibv_recv_wr* refused) noexcept;
 
     ibv_recv_wr wr_{};
     SliceList slices_;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults: every verb that fails, one at a time: what is said, and what is left behind.
 #include <net/if.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
+#include <atomic>
+#include <future>
+#include <utility>
 
 #include <algorithm>
 #include <cstring>
@@ -10,6 +15,7 @@
 #include <map>
 #include <optional>
 
+#include "base/file_descriptor.hpp"
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "faulty_provider.hpp"
@@ -182,7 +188,7 @@ TEST_F(Faults, NoMoreDescriptorsLeaveNothing) {
 }
 
 /// Users of a multicast group on loopback, from /proc/net/igmp: groups stand there as the host's u32.
-int members(const char* group_as_hex) {
+int members(const std::string& group_as_hex) {
     std::ifstream igmp{"/proc/net/igmp"};
     bool loopback = false;
     for (std::string line; std::getline(igmp, line);) {
@@ -208,8 +214,11 @@ protected:
         if (if_nametoindex("lo") == 0 || !std::filesystem::exists("/proc/net/igmp"))
             GTEST_SKIP() << "no loopback interface to join groups on";
     }
-    const FlowRule rule = FlowRule{}.dst_ip("239.81.7.42").udp().dst_port(7148);
-    static constexpr const char* group = "2A0751EF";
+    /// A group of this process's: the kernel counts the members of all.
+    const unsigned high = static_cast<unsigned>(getpid()) >> 8 & 0xff, low = static_cast<unsigned>(getpid()) & 0xff;
+    const std::string address = fmt::format("239.81.{}.{}", high, low);
+    const std::string group = fmt::format("{:02X}{:02X}51EF", low, high);
+    const FlowRule rule = FlowRule{}.dst_ip(address).udp().dst_port(7148);
     FaultyProvider faults;
 };
 
@@ -218,7 +227,7 @@ TEST_F(GroupFaults, FailingCreateFlowLeavesNoMembership) {
     const std::size_t files = open_files();
     faults.fail(1, ENOMEM);
     const std::string text = expect_error(ENOMEM, [&] { (void)ctx.install(rule); });
-    expect_words(text, {"cannot install the flow rule", "dst_ip 239.81.7.42 udp dst_port 7148",
+    expect_words(text, {"cannot install the flow rule", ("dst_ip " + address + " udp dst_port 7148").c_str(),
                         "wire:", "Cannot allocate memory", "flow table is full"});
     EXPECT_EQ(members(group), 0);
     EXPECT_EQ(open_files(), files);
@@ -269,7 +278,7 @@ TEST_F(GroupFaults, GroupThatTheKernelRefusesInstallsNoFlow) {
     Context ctx{device, small};
     faults.fail(0, 0);
     expect_words(expect_error(ENODEV, [&] { (void)ctx.install(rule); }),
-                 {"cannot join multicast group 239.81.7.42 on not-there0"});
+                 {("cannot join multicast group " + address + " on not-there0").c_str()});
     EXPECT_EQ(faults.calls, 0);
 }
 
@@ -370,6 +379,57 @@ TEST_P(WaitModes, QueueInErrorEndsEveryWait) {
 }
 INSTANTIATE_TEST_SUITE_P(Faults, WaitModes,
                          ::testing::Values(WaitMode::block, WaitMode::busy_poll, WaitMode::spin_then_block));
+
+/// A device whose failure is announced when the test says so.
+class FailingDevice : public Wired {
+protected:
+    FailingDevice() {
+        provider = soft::provider();
+        provider.get_async_event = [](ibv_context*, ibv_async_event* event) {
+            errno = EAGAIN;
+            if (!failed.exchange(false)) return -1;
+            event->event_type = IBV_EVENT_DEVICE_FATAL;
+            return 0;
+        };
+        provider.ack_async_event = [](ibv_async_event*) {};
+        real_fd_ = std::exchange(ctx.raw()->async_fd, announced_.get());
+        ops_.withheld = ctx.queue(0).raw_send_cq();
+        ctx.send(filled(ctx.acquire(3), 0));
+    }
+    ~FailingDevice() override { ctx.raw()->async_fd = real_fd_; }
+    void fail() {
+        failed = true;
+        ASSERT_EQ(eventfd_write(announced_.get(), 1), 0);
+    }
+    static inline std::atomic<bool> failed{false};
+    static inline verbs::Provider provider;
+    static Device device(const std::string& name) {
+        Device made = soft::wire_device(name);
+        made.provider = &(provider = soft::provider());
+        return made;
+    }
+    Context ctx{device(name), small};
+
+private:
+    FileDescriptor announced_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    int real_fd_ = -1;
+    FaultyOps ops_{ctx};
+};
+
+TEST_F(FailingDevice, EndsAWaitToSend) {
+    auto flushed = std::async(std::launch::async, [&] { return ctx.flush(forever); });
+    fail();
+    EXPECT_FALSE(flushed.get());
+    EXPECT_EQ(ctx.queue(0).error(), EIO);
+}
+
+TEST_F(FailingDevice, EndsAWaitToReceiveAndOneToSend) {
+    auto flushed = std::async(std::launch::async, [&] { return ctx.flush(forever); });
+    auto received = std::async(std::launch::async, [&] { return ctx.recv(forever); });
+    fail();  // whoever takes the event, both hear of it
+    EXPECT_FALSE(flushed.get());
+    EXPECT_EQ(received.get().outcome(), Outcome::device_error);
+}
 
 TEST_F(Wired, FailingExtendedPollIsReportedAfterItsPackets) {
     Context ctx = open(with_timestamps(small));

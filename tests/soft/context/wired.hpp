@@ -4,86 +4,28 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/soft/wire.hpp>
 
+#include "frames.hpp"
+
 namespace pktverbs::testing {
 
-using namespace std::chrono_literals;
-
-using Bytes = std::vector<std::uint8_t>;
-
-inline constexpr std::size_t least_frame = 18;
-
-/// A broadcast frame with a number behind its Ethernet header.
-inline Bytes frame(std::uint32_t number, std::size_t bytes = 64) {
-    Bytes made(bytes, 0xee);
-    std::fill_n(made.begin(), 6, std::uint8_t{0xff});
-    std::copy_n("\x02\x00\x00\x00\x00\x01\x88\xb5", 8, made.begin() + 6);
-    std::memcpy(made.data() + 14, &number, sizeof number);
-    return made;
-}
-
-template <class Range>
-std::uint32_t number_of(const Range& bytes) {
-    std::uint32_t number = 0;
-    if (bytes.size() >= least_frame) std::memcpy(&number, bytes.data() + 14, sizeof number);
-    return number;
-}
-
-inline std::vector<std::uint32_t> numbers(const RecvList& list) {
-    std::vector<std::uint32_t> all;
-    for (const RecvPkt& pkt : list) all.push_back(number_of(pkt.bytes()));
-    return all;
-}
-
-/// Like numbers(), for what a tap received.
-inline std::vector<std::uint32_t> numbers(const std::vector<Bytes>& frames) {
-    std::vector<std::uint32_t> all;
-    for (const Bytes& bytes : frames) all.push_back(number_of(bytes));
-    return all;
-}
-
-using Numbers = std::vector<std::uint32_t>;
-
-inline void fill(SendPkt& pkt, std::uint32_t number, std::size_t bytes = 64) {
-    const Bytes made = frame(number, bytes);
-    std::copy(made.begin(), made.end(), pkt.buffer().begin());
-    pkt.set_length(bytes);
-}
-
-/// Fills a list with frames `first`, `first` + 1, ...
-inline SendList filled(SendList list, std::uint32_t first) {
-    for (SendPkt& pkt : list) fill(pkt, first++);
-    return list;
-}
-
-inline constexpr Options small{.send_packets = 8, .recv_packets = 16, .max_packet_size = 256};
-
-inline Options with_timestamps(Options options) {
-    options.timestamps = true;
-    return options;
-}
-inline Options with_wait(WaitMode mode) {
-    Options options = small;
-    options.wait = mode;
-    return options;
-}
-inline Options with_queues(std::uint32_t queues) {
-    Options options = small;
-    options.queues = queues;
-    return options;
-}
+/// Whether packets are datagrams: some of what frames do, they don't.
+inline constexpr bool datagrams = false;
 
 class Wired : public ::testing::Test {
 protected:
     Context open(const Options& options = small) { return Context{"wire:" + name, options}; }
+    /// Has frames of the world steered to a queue: all, or those of one EtherType.
+    static Flow hear(Context& ctx, std::size_t queue = 0) { return ctx.install(FlowRule{}, queue); }
+    static Flow hear(Context& ctx, std::size_t queue, std::uint16_t ether_type) {
+        return ctx.install(FlowRule{}.ether_type(ether_type), queue);
+    }
     /// The world sends `count` frames, numbered from `first`.
     void plant(std::uint32_t count = 1, std::uint32_t first = 0) {
         for (std::uint32_t i = 0; i < count; ++i) world.send(frame(first + i));
@@ -103,7 +45,7 @@ protected:
 class Receiving : public Wired {
 protected:
     Context ctx = open();
-    Flow flow = ctx.install(FlowRule{});
+    Flow flow = hear(ctx);
 };
 
 }  // namespace pktverbs::testing

@@ -35,7 +35,7 @@ protected:
         return std::async(std::launch::async, [this, timeout, stop] { return ctx.recv(timeout, stop); });
     }
     Context ctx = open(options());
-    Flow flow = ctx.install(FlowRule{}, GetParam().queues - 1);
+    Flow flow = hear(ctx, GetParam().queues - 1);
 };
 INSTANTIATE_TEST_SUITE_P(Ways, Wait,
                          ::testing::Values(How{"block", WaitMode::block, 1}, How{"busy", WaitMode::busy_poll, 1},
@@ -162,7 +162,7 @@ TEST_F(Blocking, StaleEventIsNoReasonToReturn) {
 }
 
 TEST_F(Blocking, FrameBetweenPollingAndArmingIsNotMissed) {
-    static soft::WireTap* end = nullptr;
+    static decltype(&world) end = nullptr;
     static int (*arm)(ibv_cq*, int) = nullptr;
     end = &world;
     arm = std::exchange(ctx.raw()->ops.req_notify_cq, [](ibv_cq* cq, int solicited) {
@@ -173,6 +173,7 @@ TEST_F(Blocking, FrameBetweenPollingAndArmingIsNotMissed) {
 }
 
 TEST_F(Wired, EventsAreAcknowledgedInBatches) {
+    if (datagrams) GTEST_SKIP() << "made with the soft device";
     static unsigned calls, events;
     calls = events = 0;
     verbs::Provider provider = soft::provider();
@@ -184,7 +185,7 @@ TEST_F(Wired, EventsAreAcknowledgedInBatches) {
     Device device = soft::wire_device(name);
     device.provider = &provider;
     Context ctx{device, small};
-    const Flow flow = ctx.install(FlowRule{});
+    const Flow flow = hear(ctx);
     for (int turn = 0; turn < 200; ++turn) {
         ASSERT_TRUE(ctx.arm());
         plant();
@@ -220,7 +221,7 @@ TEST_F(Blocking, SignalIsNoReasonToReturn) {
 class EventLoop : public Wired, public ::testing::WithParamInterface<std::uint32_t> {
 protected:
     Context ctx = open(with_queues(GetParam()));
-    Flow flow = ctx.install(FlowRule{}, GetParam() - 1);
+    Flow flow = hear(ctx, GetParam() - 1);
 
     bool readable() const {
         pollfd waited{ctx.fd(), POLLIN, 0};

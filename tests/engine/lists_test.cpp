@@ -139,10 +139,11 @@ TYPED_TEST(Lists, SwapExchangesEverything) {
 
 #ifndef NDEBUG
 TYPED_TEST(Lists, OfDifferentQueuesDoNotJoinInADebugBuild) {
+    if (datagrams) GTEST_SKIP() << "has nothing to do with the device";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     TypeParam list = this->take(1);
     Context second = this->open();
-    const Flow to_second = second.install(FlowRule{});
+    const Flow to_second = this->hear(second);
     this->plant();
     TypeParam other;
     if constexpr (std::is_same_v<TypeParam, SendList>)

@@ -129,6 +129,7 @@ TEST_F(Release, RefusedPacketsAreNotHeld) {
 }
 
 TEST_F(Release, InAnErrorStateComesBackWithRecover) {
+    if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     plant(2);
     RecvList held = ctx.recv(0ns);
     world.send(frame(0, 300));

@@ -14,7 +14,7 @@ protected:
         if (!GetParam()) return;
         flow.remove();
         ctx = open(with_timestamps(small));
-        flow = ctx.install(FlowRule{});
+        flow = hear(ctx);
     }
     Queue& queue() { return ctx.queue(0); }
     /// A frame longer than its buffer.
@@ -36,6 +36,7 @@ INSTANTIATE_TEST_SUITE_P(Queues, Recover, ::testing::Bool(),
                          [](const auto& param) { return param.param ? "extended" : "classic"; });
 
 TEST_P(Recover, RestoresFullFunctionWithFlowsIntact) {
+    if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     break_queue();
     ASSERT_EQ(ctx.recv(0ns).front().status(), IBV_WC_LOC_LEN_ERR);
     plant(2);  // nobody hears these
@@ -54,6 +55,7 @@ TEST_P(Recover, OfAHealthyQueueDoesNoHarm) {
 }
 
 TEST_P(Recover, WorksAgainAndAgain) {
+    if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     for (int i = 0; i < 20; ++i) {
         break_queue();
         queue().recover();
@@ -64,6 +66,7 @@ TEST_P(Recover, WorksAgainAndAgain) {
 }
 
 TEST_P(Recover, GivesFramesThatHadComeToTheNextRecv) {
+    if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     plant(3);
     break_queue();
     queue().recover();
@@ -99,6 +102,7 @@ TEST_P(Recover, KeepsSavedFramesThroughAnotherRecover) {
 }
 
 TEST_P(Recover, LeavesHeldListsAlone) {
+    if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     plant(4);
     RecvList held = ctx.recv(0ns);
     SendList to_send = ctx.acquire(3);
@@ -139,6 +143,7 @@ TEST_P(Recover, SavedFramesCountAsHeldOnceTheyAreTaken) {
 }
 
 TEST_P(Recover, FromASendError) {
+    if (datagrams) GTEST_SKIP() << "made with the soft device";
     Context sender{"wire:" + name + ",mtu=128", small};
     SendList list = filled(sender.acquire(8), 0);
     fill(list.front(), 0, 200);
@@ -154,6 +159,7 @@ TEST_P(Recover, FromASendError) {
 }
 
 TEST_P(Recover, SendErrorReachesTheReceiver) {
+    if (datagrams) GTEST_SKIP() << "made with the soft device";
     Context both{"wire:" + name + ",mtu=128", small};
     SendList list = both.acquire(1);
     fill(list.front(), 0, 200);
@@ -191,7 +197,7 @@ TEST_P(Recover, ReportsReceivePacketsThatAreRefused) {
     ops.recv_takes = 6;
     ops.error = ENOMEM;
     const std::string text = expect_error(ENOMEM, [&] { queue().recover(); });
-    expect_words(text, {"cannot post 10 of 16 receive packets", "wire:", "Cannot allocate memory"});
+    expect_words(text, {"cannot post 10 of 16 receive packets", ctx.device().name.c_str(), "Cannot allocate memory"});
     ops.recv_takes = FaultyOps::always;
     queue().recover();
     expect_works();
@@ -199,9 +205,10 @@ TEST_P(Recover, ReportsReceivePacketsThatAreRefused) {
 
 /// Every step that a device may refuse, one by one.
 TEST_F(Wired, RecoverThatFailsLeavesTheQueueInErrorAndCanBeRepeated) {
+    if (datagrams) GTEST_SKIP() << "made with the soft device";
     FaultyProvider faults;
     Context ctx{faults.device(name), small};
-    const Flow flow = ctx.install(FlowRule{});
+    const Flow flow = hear(ctx);
     plant(2);
     // Query, ERR, RESET, INIT; then, as the queue pair is in RESET, query, INIT, RTR; then all of them up to RTS.
     for (const int call : {1, 2, 3, 4, 3, 6}) {

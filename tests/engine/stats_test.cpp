@@ -49,6 +49,7 @@ TEST_F(Counters, TellHowOftenNothingWasLeftPosted) {
 }
 
 TEST_F(Counters, TellErrorsByStatus) {
+    if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     plant(2);
     world.send(frame(0, 300));
     std::vector<RecvList> held;
@@ -62,6 +63,7 @@ TEST_F(Counters, TellErrorsByStatus) {
 }
 
 TEST_F(Counters, TellDropsByReason) {
+    if (datagrams) GTEST_SKIP() << "datagrams are not steered by flows";
     flow.remove();
     plant(2);
     const Flow drop = ctx.install(FlowRule{}.drop());
@@ -77,7 +79,7 @@ TEST_F(Counters, TellDropsByReason) {
 
 TEST_F(Counters, AreSumsOverTheQueues) {
     Context two = open(with_queues(2));
-    const Flow one = two.install(FlowRule{}, 0), other = two.install(FlowRule{}, 1);
+    const Flow one = hear(two, 0), other = hear(two, 1);
     plant(4);
     EXPECT_EQ(two.recv(0ns).size() + two.recv(0ns).size(), 8u);
     EXPECT_EQ(two.queue(0).stats().recv_packets, 4u);
@@ -96,6 +98,7 @@ TEST_F(Counters, StayThroughRecover) {
 }
 
 TEST_F(Counters, OfDropsStartWithTheContext) {
+    if (datagrams) GTEST_SKIP() << "datagrams are not steered by flows";
     flow.remove();
     plant(5);
     EXPECT_EQ(ctx.stats().drops.unmatched, 5u);
