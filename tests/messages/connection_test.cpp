@@ -341,7 +341,7 @@ TEST(Connection, GivesUpAfterItsTimeout) {
 TEST(Connection, GivesEachAddressItsShareOfTheTime) {
     Pair pair;
     pair.fabric.is_silent = true;
-    pair.client_options.connect_timeout = 30ms;
+    pair.client_options.connect_timeout = 300ms;
     const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2"),
                                                    *messages::Address::parse("10.0.0.3"),
                                                    *messages::Address::parse("10.0.0.4")};
