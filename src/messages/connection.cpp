@@ -114,21 +114,16 @@ void Connection::disconnect() {
 void Connection::leave() noexcept {
     state_ = State::leaving;
     keepalive_.stop();
-    close_queue_pair();
-    deadline_.set(loop_->timers(), options_.close_timeout);
-}
-
-void Connection::close_queue_pair() noexcept {
-    // librdmacm moves only queue pairs that it made itself to the error state.
     loop_->manager().disconnect(id_.get());
+    // librdmacm moves only queue pairs that it made itself to the error state.
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_ERR;
-    if (qp_) loop_->manager().provider->modify_qp(qp_->raw(), &attr, IBV_QP_STATE);
+    loop_->manager().provider->modify_qp(qp_->raw(), &attr, IBV_QP_STATE);
+    deadline_.set(loop_->timers(), options_.close_timeout);
 }
 
 void Connection::fail(std::exception_ptr failure) {
     if (state_ == State::ended) return;
-    if (state_ == State::established) close_queue_pair();
     failure_ = std::move(failure);
     end(code_of(failure_));
 }
@@ -163,7 +158,6 @@ void Connection::drop() noexcept {
 }
 
 void Connection::lose_loop() noexcept {
-    if (state_ == State::established) close_queue_pair();
     state_ = State::ended;
     deadline_.stop();
     keepalive_.stop();

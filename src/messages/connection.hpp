@@ -128,7 +128,6 @@ private:
     void fail(std::exception_ptr failure);
     void end(std::error_code why);
     void resume_all() noexcept;
-    void close_queue_pair() noexcept;
     void discard_attempt() noexcept;
     std::exception_ptr failure_to_establish() const;
     void needs_service();

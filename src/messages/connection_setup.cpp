@@ -54,7 +54,8 @@ void Connection::connect(std::span<const Address> addresses) {
 
 void Connection::begin_attempt() {
     // Each address has its share of the time that is left.
-    const auto left = std::max(connect_until_ - Timers::Clock::now(), Timers::Clock::duration::zero());
+    const auto left =
+        std::max<Timers::Clock::duration>(connect_until_ - Timers::Clock::now(), std::chrono::milliseconds{1});
     const auto share = left / addresses_.size();
     attempt_ms_ = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(share).count());
     peer_ = addresses_.back();
@@ -67,7 +68,7 @@ void Connection::begin_attempt() {
 }
 
 void Connection::try_next_address(std::exception_ptr failure) {
-    while (!addresses_.empty()) {
+    while (!addresses_.empty() && Timers::Clock::now() < connect_until_) {
         try {
             discard_attempt();
             return begin_attempt();
@@ -222,7 +223,6 @@ void Connection::become_established() {
     deadline_.stop();
     if (options_.keepalive.count() > 0) keepalive_.set(loop_->timers(), options_.keepalive);
     while (!establishers_.empty()) loop_->resume_soon(establishers_.front());
-    if (is_leaving_) deadline_.set(loop_->timers(), options_.close_timeout);
     needs_service();  // there may be messages to send
     if (socket_ && handlers_.established) handlers_.established(*socket_);
 }

@@ -88,6 +88,36 @@ TEST(Connection, DeliversWhatCameBeforeThePeerLeft) {
     EXPECT_TRUE(pair.server_notes.errors.empty());
 }
 
+TEST(Connection, DeliversWhatCameWithTheGoodbye) {
+    Pair pair;
+    pair.establish();
+    pair.fabric.holds_completion_events = true;
+    ASSERT_FALSE(send_text(*pair.client, "last words"));
+    pair.client.reset();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "disconnected"}));
+}
+
+TEST(Connection, StopsItsQueuePairWhenItLeaves) {
+    Pair pair;
+    pair.establish();
+    pair.client->disconnect();
+    pair.client_loop.step(0ns);
+    EXPECT_EQ(pair.fabric.order.back(), "ERR");
+    EXPECT_EQ(pair.client_notes.disconnected, 0) << "the peer hasn't answered";
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.disconnected, 1);
+}
+
+TEST(Connection, TellsWhenThereIsRoomForTheFirstMessage) {
+    Pair pair;
+    pair.listen();
+    pair.connect();
+    EXPECT_EQ(send_text(*pair.client, "too early"), std::errc::resource_unavailable_try_again);
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.writable, 1);
+}
+
 TEST(Connection, WaitsForMessagesUnderWayBeforeItLeaves) {
     Pair pair;
     pair.establish();
@@ -306,6 +336,19 @@ TEST(Connection, GivesUpAfterItsTimeout) {
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
     expect_words(pair.client_notes.errors[0], {"cannot connect to 10.0.0.2:12345", "timed out", "nobody answers"});
     EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
+}
+
+TEST(Connection, GivesEachAddressItsShareOfTheTime) {
+    Pair pair;
+    pair.fabric.is_silent = true;
+    pair.client_options.connect_timeout = 300ms;
+    const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2"),
+                                                   *messages::Address::parse("10.0.0.3"),
+                                                   *messages::Address::parse("10.0.0.4")};
+    pair.client.emplace(pair.client_loop, addresses, pair.client_options, pair.client_notes.handlers());
+    pair.wait_for_end(pair.client_notes);
+    EXPECT_EQ(pair.fabric.calls_of["resolve_addr"], 3);
+    expect_words(pair.client_notes.errors[0], {"cannot connect to 10.0.0.4:12345"});
 }
 
 TEST(Connection, TriesTheNextAddress) {

@@ -92,6 +92,20 @@ TEST_F(Coroutines, WaitForRoom) {
     EXPECT_EQ(log, std::vector<std::string>{"received 1000"});
 }
 
+TEST_F(Coroutines, NeedNotWaitForTheConnection) {
+    messages::Listener listener{*loop, messages::Address{}, small};
+    const auto talk_at_once = [](messages::EventLoop& on, std::vector<std::string>& notes) -> Task<> {
+        messages::Socket socket{on, "10.0.0.2", small};
+        auto message = co_await socket.acquire();
+        EXPECT_FALSE(co_await socket.send(std::move(*message)));
+        notes.emplace_back(co_await socket.receive() ? "answered" : "not answered");
+    };
+    loop->spawn(echo(listener));
+    loop->spawn(talk_at_once(*loop, log));
+    settle();
+    EXPECT_EQ(log.front(), "answered");
+}
+
 TEST_F(Coroutines, HearThatNobodyListens) {
     const auto connect = [](messages::EventLoop& on) -> Task<> {
         const messages::Socket socket = co_await on.connect("10.0.0.2");
@@ -154,6 +168,22 @@ TEST_F(Coroutines, AreResumedWhenTheirSocketEnds) {
     std::sort(log.begin(), log.end());
     EXPECT_EQ(log, (std::vector<std::string>{std::make_error_code(std::errc::not_connected).message(), "acquired 0",
                                              "no message"}));
+}
+
+TEST(Coroutine, IsResumedBeforeThePeerAnswers) {
+    Pair pair;
+    pair.establish();
+    pair.client->set_handlers({});
+    bool is_resumed = false;
+    const auto receive = [](messages::Socket& socket, bool& done) -> Task<> {
+        EXPECT_FALSE(co_await socket.receive());
+        done = true;
+    };
+    pair.client_loop.spawn(receive(*pair.client, is_resumed));
+    pair.client.reset();
+    pair.client_loop.step(0ns);
+    EXPECT_TRUE(is_resumed);
+    pair.settle();
 }
 
 TEST_F(Coroutines, AreResumedWhenTheirListenerEnds) {

@@ -132,21 +132,50 @@ TEST(EventLoop, TakesMoreCompletionsThanOneTurnHas) {
 }
 
 TEST(EventLoop, ReturnsFromAStepThatFeedsItself) {
+    FakeFabric fabric;
+    messages::EventLoop loop{fabric.manager()};
+    int received = 0;
+    const messages::SocketHandlers echo{.message = [&](messages::Socket& socket, messages::Message message) {
+        ++received;
+        EXPECT_FALSE(socket.try_send(std::move(message)));
+    }};
+    std::optional<messages::Socket> server;
+    const messages::Listener listener{loop, messages::Address{}, small, {.request = [&](messages::Request request) {
+                                          server.emplace(request.accept(echo));
+                                      }}};
+    messages::Socket client{loop, "10.0.0.2", small, echo};
+    while (loop.step(0ns)) continue;
+    ASSERT_FALSE(send_text(client, "to and fro"));
+    for (int i = 0; i < 10; ++i) loop.step(0ns);
+    EXPECT_GT(received, 10);
+}
+
+TEST(EventLoop, IsReadableWhenACallLeftItSomethingToDo) {
     Pair pair;
     pair.establish();
-    int sent = 0;
-    const auto again = [&](messages::Socket& socket, messages::Message message) {
-        ++sent;
-        EXPECT_FALSE(socket.try_send(std::move(message)));
-    };
-    pair.client->set_handlers({.message = [](auto&, messages::Message) {}, .sent = again});
-    pair.server->set_handlers({.message = again});
-    ASSERT_FALSE(send_text(*pair.client, "to and fro"));
-    for (int i = 0; i < 100; ++i) {
-        pair.client_loop.step(0ns);
-        pair.server_loop.step(0ns);
-    }
-    EXPECT_GT(sent, 100);
+    EXPECT_FALSE(is_readable(pair.client_loop.fd()));
+    const auto receive = [](messages::Socket& socket) -> messages::Task<> { EXPECT_FALSE(co_await socket.receive()); };
+    pair.client->set_handlers({});
+    pair.client_loop.spawn(receive(*pair.client));
+    EXPECT_FALSE(is_readable(pair.client_loop.fd()));
+    pair.server->disconnect();
+    EXPECT_TRUE(is_readable(pair.server_loop.fd()));
+    pair.client.reset();
+    EXPECT_TRUE(is_readable(pair.client_loop.fd())) << "somebody is to be resumed";
+    EXPECT_TRUE(pair.client_loop.step(0ns));  // without the peer's answer
+    pair.settle();
+}
+
+TEST(EventLoop, IsReadableWhenAListenerThatWasWaitedForEnds) {
+    FakeFabric fabric;
+    messages::EventLoop loop{fabric.manager()};
+    std::optional<messages::Listener> listener{std::in_place, loop, messages::Address{}, small};
+    const auto wait = [](messages::Listener& from) -> messages::Task<> { EXPECT_FALSE(co_await from.request()); };
+    loop.spawn(wait(*listener));
+    EXPECT_FALSE(is_readable(loop.fd()));
+    listener.reset();
+    EXPECT_TRUE(is_readable(loop.fd()));
+    EXPECT_TRUE(loop.step(0ns));
 }
 
 TEST(EventLoop, SaysWhatToDoWithoutRdma) {

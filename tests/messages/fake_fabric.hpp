@@ -36,8 +36,9 @@ public:
     int calls = 0;            ///< since fail()
     std::map<std::string, int> calls_of;
 
-    bool is_silent = false;          ///< nobody answers: no events of resolve_addr and connect
-    bool holds_data = false;         ///< sends stay under way until let_data_pass()
+    bool is_silent = false;                ///< nobody answers: no events of resolve_addr and connect
+    bool holds_data = false;               ///< sends stay under way until let_data_pass()
+    bool holds_completion_events = false;  ///< completions are there, and nobody is told
     bool holds_established = false;  ///< the passive side doesn't hear of the confirmation until let_established_pass()
     void let_data_pass();
     void let_established_pass();

@@ -1,14 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The examples msg_send and msg_recv, from one RDMA device of the machine to the other.
+# The examples msg_send and msg_recv, from one RDMA device of the machine to the other, and from one network namespace to
+# the other.
 # msg_examples.sh FOLDER_OF_PROGRAMS
 set -eu
 cd "$1"
 said=$(mktemp)
+at_receiver=
 
 # receive ARGUMENT...: in the background, once it listens.
 receive() {
-    ./msg_recv --once "$@" >"$said" &
+    : >"$said"
+    $at_receiver ./msg_recv --once "$@" >"$said" &
     receiver=$!
     until grep -q '^listening' "$said"; do kill -0 $receiver && sleep 0.1; done
 }
@@ -32,3 +35,10 @@ if ./msg_send 10.198.52.2:777 --size 101 2>"$said.error"; then exit 1; fi
 cat "$said.error"
 grep -q 'Message too long (the peer takes at most 100 bytes)' "$said.error"
 expect '^received 0 messages$'
+
+at_receiver=$PKTVERBS_SOFTROCE_SIDE1
+for peer in 10.198.53.2 '[fd53::2]:12345'; do
+    receive
+    $PKTVERBS_SOFTROCE_SIDE0 ./msg_send "$peer" --count 1000
+    expect '^64 bytes: message 9$' '^received 1000 messages$'
+done
