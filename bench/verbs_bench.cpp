@@ -2,13 +2,8 @@
 // verbs_bench: messages over a reliable connection between two processes, by the verbs layer; measured as perftest's
 // ib_send_bw and ib_send_lat do it, to be compared with them.
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -20,10 +15,11 @@
 
 #include <pktverbs/verbs/queue_pair.hpp>
 
+#include "measure.hpp"
+
 namespace {
 
 using namespace pktverbs::verbs;
-using Clock = std::chrono::steady_clock;
 
 struct Plan {
     std::string mode = "bandwidth";
@@ -44,17 +40,9 @@ public:
         for (std::uint32_t i = 0; i < plan.recv_depth; ++i) receive();
     }
 
-    /// Through a socket to the other process: who is where.
     void connect(int fd) {
-        const auto own = qp_.endpoint().to_bytes();
-        std::array<std::uint8_t, Endpoint::wire_bytes> theirs{};
-        if (write(fd, own.data(), own.size()) != static_cast<ssize_t>(own.size()) ||
-            recv(fd, theirs.data(), theirs.size(), MSG_WAITALL) != static_cast<ssize_t>(theirs.size()))
-            throw std::runtime_error{"the other process has ended"};
-        qp_.connect(Endpoint::from_bytes(theirs).value());
-        char ready = 0;
-        if (write(fd, &ready, 1) != 1 || recv(fd, &ready, 1, MSG_WAITALL) != 1)
-            throw std::runtime_error{"the other process has ended"};
+        qp_.connect(Endpoint::from_bytes(measure::exchange(fd, qp_.endpoint().to_bytes())).value());
+        measure::meet(fd);
     }
 
     void receive() { check(qp_.post_recv(recv_)); }
@@ -100,27 +88,8 @@ private:
     RecvRequest recv_ = RecvRequest{}.into(region_.slice());
 };
 
-/// The processor's counter, as perftest reads it: the system's clock is slow to read in an emulated machine.
-std::uint64_t ticks() {
-#ifdef __x86_64__
-    return __builtin_ia32_rdtsc();
-#else
-    return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
-#endif
-}
-
-double cpu_seconds() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 void stream(End& end, const Plan& plan) {
-    const auto start = Clock::now();
-    const double cpu = cpu_seconds();
+    const measure::Stopwatch watch;
     for (std::uint64_t sent = 0, done = 0; done < plan.messages;) {
         while (sent < plan.messages && sent - done < plan.send_depth) {
             ++sent;
@@ -129,10 +98,7 @@ void stream(End& end, const Plan& plan) {
         for (auto completions = end.wait_sent(); completions > 0; --completions)
             done = std::min(done + plan.signal_every, plan.messages);
     }
-    const std::chrono::duration<double> seconds = Clock::now() - start;
-    const double rate = static_cast<double>(plan.messages) / seconds.count();
-    fmt::print("bandwidth {} bytes: {:.0f} messages/s, {:.2f} MiB/s, cpu_share {:.2f}\n", plan.bytes, rate,
-               rate * plan.bytes / (1 << 20), (cpu_seconds() - cpu) / seconds.count());
+    measure::print_rate("bandwidth", plan.bytes, plan.messages, watch);
 }
 
 void sink(End& end, const Plan& plan) {
@@ -144,29 +110,15 @@ void sink(End& end, const Plan& plan) {
 }
 
 void ping(End& end, const Plan& plan) {
-    std::vector<std::uint64_t> turns;
-    turns.reserve(plan.messages);
-    const double cpu = cpu_seconds();
-    const auto start = Clock::now();
-    const std::uint64_t first = ticks();
-    std::uint64_t last = first;
+    measure::Turns turns{plan.messages};
     for (std::uint64_t i = 0; i < plan.messages; ++i) {
         end.send(true);
         end.wait_received();
         end.receive();
         end.wait_sent();
-        const std::uint64_t now = ticks();
-        turns.push_back(now - last);
-        last = now;
+        turns.add();
     }
-    const double seconds = std::chrono::duration<double>{Clock::now() - start}.count();
-    const double half_us = seconds * 1e6 / static_cast<double>(last - first) / 2;
-    std::ranges::sort(turns);
-    const auto at = [&](std::size_t percent) {
-        return static_cast<double>(turns[turns.size() * percent / 100]) * half_us;
-    };
-    fmt::print("latency {} bytes: median {:.2f} us, mean {:.2f} us, 99% {:.2f} us, cpu_share {:.2f}\n", plan.bytes,
-               at(50), seconds * 1e6 / 2 / static_cast<double>(plan.messages), at(99), (cpu_seconds() - cpu) / seconds);
+    turns.print(plan.bytes);
 }
 
 void pong(End& end, const Plan& plan) {
@@ -186,8 +138,8 @@ int run(const Plan& plan, int side, int fd) try {
         (first ? stream : sink)(end, plan);
     else
         (first ? ping : pong)(end, plan);
-    char done = 0;  // neither takes its queue pair away before the other is done
-    return write(fd, &done, 1) == 1 && recv(fd, &done, 1, MSG_WAITALL) == 1 ? 0 : 1;
+    measure::meet(fd);  // neither takes its queue pair away before the other is done
+    return 0;
 } catch (const std::exception& error) {
     fmt::print(stderr, "verbs_bench: {}\n", error.what());
     return 1;
@@ -212,15 +164,5 @@ int main(int argc, char** argv) {
     app.add_flag("--events", plan.events, "sleep until there are completions, instead of polling");
     CLI11_PARSE(app, argc, argv);
 
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) return perror("socketpair"), 1;
-    const pid_t child = fork();
-    if (child < 0) return perror("fork"), 1;
-    close(fds[child == 0 ? 0 : 1]);
-    const int result = run(plan, child == 0 ? 1 : 0, fds[child == 0 ? 1 : 0]);
-    if (child == 0) return result;
-    close(fds[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    return result != 0 || !WIFEXITED(status) ? 1 : WEXITSTATUS(status);
+    return measure::run_two([&](int side, int fd) { return run(plan, side, fd); });
 }

@@ -107,6 +107,7 @@ private:
         Connection& connection;
     };
     void poll();
+    void arm();
     void take_batch();
     void received(const ibv_wc& wc);
     void sent(const ibv_wc& wc);
@@ -144,7 +145,8 @@ private:
     bool is_down_ = false;
     bool is_passive_ = false;
     bool needs_service_ = false;
-    int post_error_ = 0;  ///< of a receive
+    bool is_armed_ = false;  ///< the next completion makes an event
+    int post_error_ = 0;     ///< of a receive
     std::exception_ptr failure_;
 
     std::vector<Address> addresses_;  ///< still to be tried, the last first

@@ -13,8 +13,7 @@ namespace pktverbs::messages {
 
 void Connection::on_completion_event() {
     if (!cq_) return;
-    // Armed first: what comes while we poll makes an event.
-    cq_->arm();
+    is_armed_ = false;
     service();
 }
 
@@ -27,16 +26,23 @@ void Connection::poll() {
         if (batches == most_batches) return needs_service();
         const int got = ibv_poll_cq(cq_->raw(), static_cast<int>(batch_.size()), batch_.data());
         if (got < 0) return fail(make_error(EIO, "poll the completions of " + peer_.to_string(), {}));
-        if (got == 0) return;
+        if (got == 0 && is_armed_) return;
+        if (got == 0) arm();  // what came before that makes no event, so look once more
         completions_ += static_cast<std::uint64_t>(got);
         batch_next_ = 0;
         batch_end_ = static_cast<std::size_t>(got);
     }
 }
 
+void Connection::arm() {
+    cq_->arm();
+    is_armed_ = true;
+}
+
 Connection::Unfinished::~Unfinished() {
     // A handler threw: what is left is for later.
-    if (connection.batch_next_ != connection.batch_end_ && connection.loop_) connection.needs_service();
+    const bool has_more = connection.batch_next_ != connection.batch_end_ || !connection.is_armed_;
+    if (has_more && connection.state_ != State::ended && connection.loop_) connection.needs_service();
 }
 
 void Connection::take_batch() {

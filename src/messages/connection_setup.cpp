@@ -175,7 +175,7 @@ void Connection::make_queue_pair() {
     for (std::size_t i = 0; i < pool_->size(); ++i)
         if (pool_->buffer(i).home == Buffer::Home::receives) post_receive(pool_->buffer(i));
     if (post_error_ != 0) verbs::throw_error(post_error_, device.action("post_recv", "post receives"));
-    cq_->arm();
+    arm();
 }
 
 void Connection::step_queue_pair(ibv_qp_state to) {
