@@ -142,8 +142,10 @@ bool Loop::take_cm_events() {
 }
 
 bool Loop::take_completions(LoopDevice& device) {
+    // A queue has one event at most until it is armed again: to look for a second one is a system call for nothing.
+    const int most = connections_.size() > 1 ? most_events : 1;
     bool did = false;
-    for (int i = 0; i < most_events; ++i) {
+    for (int i = 0; i < most; ++i) {
         const auto event = device.channel().next_event();
         if (!event) break;
         did = true;
