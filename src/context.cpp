@@ -125,6 +125,7 @@ Peer Context::peer(const verbs::Endpoint& endpoint) {
 
 Peer Context::peer(const RecvPkt& packet) {
     Datagrams& datagrams = datagrams_of(*core_);
+    datagrams.need_ethernet();
     const ibv_grh* const grh = packet.grh();
     if (!grh || !packet.ok())
         verbs::throw_error(EINVAL, fmt::format("answer a packet on {}", core_->device.name), "it is no datagram");
@@ -134,7 +135,9 @@ Peer Context::peer(const RecvPkt& packet) {
 Peer Context::peer(const Ipv4Address& group) { return peer(verbs::to_mapped(group)); }
 
 Peer Context::peer(const Ipv6Address& group) {
-    return {datagrams_of(*core_).way_to(group), everybody, core_->queues[0]->state_->qkey};
+    Datagrams& datagrams = datagrams_of(*core_);
+    datagrams.need_ethernet();
+    return {datagrams.way_to(group), everybody, core_->queues[0]->state_->qkey};
 }
 
 void Context::join(const Ipv4Address& group, std::size_t queue) { join(verbs::to_mapped(group), queue); }

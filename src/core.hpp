@@ -47,6 +47,8 @@ public:
     void close() noexcept;
     /// Takes the device's asynchronous events, marks the queues that they are about, and wakes whoever waits.
     void take_device_events() noexcept;
+    /// The same, if there are any: for those who poll and never wait for the descriptor.
+    void look_for_device_events() noexcept;
     std::uint32_t held() const noexcept;
 
     /// Waits until one of `queues` has packets or news, looking at them in turn from number `next`, which moves on.

@@ -28,8 +28,10 @@ verbs::Endpoint Datagrams::endpoint(const ibv_qp& qp, std::uint32_t qkey) const 
 }
 
 ibv_ah* Datagrams::way_to(const Ipv6Address& gid, std::uint16_t lid) {
-    const std::lock_guard lock{mutex_};
-    if (const auto known = ways_.find({gid, lid}); known != ways_.end()) return known->second.get();
+    {
+        const std::lock_guard lock{mutex_};
+        if (const auto known = ways_.find({gid, lid}); known != ways_.end()) return known->second.get();
+    }
     verbs::AddressOptions options;
     options.gid = gid;
     options.gid_index = open_.gid_towards(gid).index;
@@ -40,10 +42,13 @@ ibv_ah* Datagrams::way_to(const Ipv6Address& gid, std::uint16_t lid) {
     verbs::AhHandle way{verbs::check_pointer({"create_ah", what, device_.name},
                                              [&] { return device_.provider->create_ah(pd_, &attr); }),
                         {device_.provider}};
+    // Without the lock until here: the kernel may have to ask for the way.
+    const std::lock_guard lock{mutex_};
     return ways_.emplace(std::pair{gid, lid}, std::move(way)).first->second.get();
 }
 
 void Datagrams::join(ibv_qp& qp, const Ipv6Address& group) {
+    need_ethernet();
     const std::lock_guard lock{mutex_};
     const Membership membership{&qp, group};
     if (memberships_.contains(membership)) return;
@@ -68,6 +73,12 @@ void Datagrams::leave(ibv_qp& qp, const Ipv6Address& group) {
     verbs::check_result({"detach_mcast", what, device_.name}, [&] { return detach(*at); });
     memberships_.erase(at);
     leave_by_kernel(group);
+}
+
+void Datagrams::need_ethernet() const {
+    if (port_.link_layer == IBV_LINK_LAYER_ETHERNET) return;
+    verbs::throw_error(EOPNOTSUPP, "use groups or answer datagrams on " + device_.name,
+                       "its port is InfiniBand: only endpoint() and peer(endpoint) work there");
 }
 
 void Datagrams::leave_all() noexcept {

@@ -34,6 +34,9 @@ public:
     /// Before queue pairs end: those in a group can't.
     void leave_all() noexcept;
 
+    /// Groups and the way back need LIDs on InfiniBand, which nobody here knows: EOPNOTSUPP.
+    void need_ethernet() const;
+
     /// The longest payload.
     std::uint32_t mtu_bytes() const noexcept { return 128U << port_.active_mtu; }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Core, asynchronous events: what goes wrong without any completion to tell of it.
+#include <poll.h>
+
 #include <cerrno>
 
 #include "core.hpp"
@@ -7,6 +9,11 @@
 #include "stop_wake.hpp"
 
 namespace pktverbs {
+
+void Core::look_for_device_events() noexcept {
+    pollfd readable{context->async_fd, POLLIN, 0};
+    if (poll(&readable, 1, 0) > 0) take_device_events();
+}
 
 void Core::take_device_events() noexcept {
     const verbs::Provider& provider = *device.provider;

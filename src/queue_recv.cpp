@@ -236,7 +236,7 @@ std::size_t Queue::post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noex
     const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
     if (result == 0) [[likely]]
         return count;
-    auto* const refused = reinterpret_cast<RecvPkt*>(bad);
+    auto* const refused = bad ? reinterpret_cast<RecvPkt*>(bad) : first;  // some drivers don't say which
     std::uint32_t left = 0;
     for (const RecvPkt* pkt = refused; pkt; pkt = pkt->next()) ++left;
     state.posted.fetch_sub(left, std::memory_order_relaxed);

@@ -16,6 +16,7 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
+constexpr unsigned polls_per_look = 1U << 16;  ///< for asynchronous events: a system call, about once in a millisecond
 
 }  // namespace
 
@@ -126,9 +127,11 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& 
     const auto give_up = [&] {
         return state.send_error != 0 || !completion_due() || stop.stop_requested() || deadline.passed();
     };
-    for (const Deadline spin_end = state.spin_end(); state.wait_mode != WaitMode::block && !spin_end.passed();) {
+    const Deadline spin_end = state.spin_end();
+    for (unsigned polls = 1; state.wait_mode != WaitMode::block && !spin_end.passed(); ++polls) {
         if (done()) return true;
         if (give_up()) return false;
+        if (polls % polls_per_look == 0) state.core.look_for_device_events();
     }
     const StopWake stop_wake{stop, state.send_wake.get()};
     for (;;) {
@@ -223,7 +226,7 @@ SendList Queue::send(SendList packets) noexcept {
         const std::uint32_t offered = count;
         // The rest, if there is one, goes behind what the device refused.
         last->set_next(refused);
-        refused = reinterpret_cast<SendPkt*>(bad);
+        refused = bad ? reinterpret_cast<SendPkt*>(bad) : first;  // some drivers don't say which: then none was taken
         packets.error_ = device_errno(result);
         count = refused->sequence_ - first->sequence_;
         state.refused_sends.add(offered - count);

@@ -14,7 +14,8 @@ namespace pktverbs {
 
 namespace {
 
-constexpr int polls_per_clock_read = 32;
+constexpr unsigned polls_per_clock_read = 32;
+constexpr unsigned polls_per_look = 1U << 16;  ///< for asynchronous events: a system call, about once in a millisecond
 
 /// Polls every queue once, beginning with `next`; the first list that is not an empty one of no news.
 RecvList poll_all(std::span<Queue* const> queues, std::size_t& next, auto&& poll) {
@@ -37,12 +38,13 @@ RecvList Core::wait(std::span<Queue* const> queues, std::size_t& next, std::span
     const Queue::State& first = *queues[0]->state_;
 
     const Deadline spin_end = first.spin_end();
-    for (int polls = 1; first.wait_mode != WaitMode::block; ++polls) {
+    for (unsigned polls = 1; first.wait_mode != WaitMode::block; ++polls) {
         if (RecvList list = poll_queues(); list.outcome_ != Outcome::timeout) return list;
         if (polls % polls_per_clock_read != 0) continue;
         if (stop.stop_requested()) return RecvList{Outcome::stopped};
         if (deadline.passed()) return {};
         if (spin_end.passed()) break;
+        if (polls % polls_per_look == 0) first.core.look_for_device_events();
     }
 
     for (std::size_t i = 0; i < queues.size(); ++i) fds[i] = {queues[i]->fd(), POLLIN, 0};

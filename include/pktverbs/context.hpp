@@ -75,7 +75,7 @@ public:
     /// and may be called from any thread.
     verbs::Endpoint endpoint(std::size_t queue = 0) const;
     /// The way to an endpoint of somebody else's, for SendPkt::set_peer. The device looks up the route now, once for
-    /// each GID.
+    /// each GID, and keeps it until the Context closes: one address handle for each.
     Peer peer(const verbs::Endpoint& endpoint);
     /// The way back to the sender of a datagram, who must use this context's key.
     Peer peer(const RecvPkt& packet);

@@ -5,6 +5,7 @@
 #include <infiniband/verbs.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include <pktverbs/context.hpp>
@@ -41,7 +42,7 @@ public:
     int error = EIO;
     int send_posts = 0;  ///< calls
     int recv_posts = 0;
-    int polls = 0;
+    std::atomic<int> polls{0};
 
 private:
     static inline FaultyOps* self = nullptr;

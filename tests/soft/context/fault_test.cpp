@@ -381,7 +381,7 @@ INSTANTIATE_TEST_SUITE_P(Faults, WaitModes,
                          ::testing::Values(WaitMode::block, WaitMode::busy_poll, WaitMode::spin_then_block));
 
 /// A device whose failure is announced when the test says so.
-class FailingDevice : public Wired {
+class FailingDevice : public Wired, public ::testing::WithParamInterface<WaitMode> {
 protected:
     FailingDevice() {
         provider = soft::provider();
@@ -408,7 +408,7 @@ protected:
         made.provider = &(provider = soft::provider());
         return made;
     }
-    Context ctx{device(name), small};
+    Context ctx{device(name), with_wait(GetParam())};
 
 private:
     FileDescriptor announced_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -416,19 +416,39 @@ private:
     FaultyOps ops_{ctx};
 };
 
-TEST_F(FailingDevice, EndsAWaitToSend) {
+INSTANTIATE_TEST_SUITE_P(Faults, FailingDevice,
+                         ::testing::Values(WaitMode::block, WaitMode::busy_poll, WaitMode::spin_then_block));
+
+TEST_P(FailingDevice, EndsAWaitToSend) {
     auto flushed = std::async(std::launch::async, [&] { return ctx.flush(forever); });
     fail();
     EXPECT_FALSE(flushed.get());
     EXPECT_EQ(ctx.queue(0).error(), EIO);
 }
 
-TEST_F(FailingDevice, EndsAWaitToReceiveAndOneToSend) {
+TEST_P(FailingDevice, EndsAWaitToReceiveAndOneToSend) {
     auto flushed = std::async(std::launch::async, [&] { return ctx.flush(forever); });
     auto received = std::async(std::launch::async, [&] { return ctx.recv(forever); });
     fail();  // whoever takes the event, both hear of it
     EXPECT_FALSE(flushed.get());
     EXPECT_EQ(received.get().outcome(), Outcome::device_error);
+}
+
+TEST_F(Wired, DriverThatDoesNotSayWhatItRefusedTookNothing) {
+    Context ctx = open();
+    const Flow flow = hear(ctx);
+    plant(3);
+    RecvList received = ctx.recv(0ns);
+    const ibv_context_ops real = ctx.raw()->ops;
+    ctx.raw()->ops.post_send = [](ibv_qp*, ibv_send_wr*, ibv_send_wr**) { return ENOMEM; };
+    ctx.raw()->ops.post_recv = [](ibv_qp*, ibv_recv_wr*, ibv_recv_wr**) { return ENOMEM; };
+    const SendList refused = ctx.send(filled(ctx.acquire(3), 0));
+    EXPECT_EQ(refused.size(), 3u);
+    EXPECT_EQ(refused.error(), ENOMEM);
+    EXPECT_EQ(received.release(), 0u);
+    ctx.raw()->ops = real;
+    EXPECT_TRUE(ctx.recv(0ns).empty());
+    EXPECT_EQ(ctx.stats().posted_now, 16u);
 }
 
 TEST_F(Wired, FailingExtendedPollIsReportedAfterItsPackets) {
