@@ -55,14 +55,12 @@ void Connection::on_event(const CmEvent& event) {
             if (state_ == State::accepting) become_established();
             return;
         case RDMA_CM_EVENT_DISCONNECTED:
-            if (state_ == State::established || state_ == State::accepting) {
-                poll();  // what the peer sent before it left
-                manager.disconnect(id_.get());
-            }
-            end({});
+            if (state_ != State::established && state_ != State::accepting) return end({});
+            if (!std::exchange(peer_has_left_, true)) manager.disconnect(id_.get());
+            service();  // what the peer sent before it left is still to be taken
             return;
         case RDMA_CM_EVENT_TIMEWAIT_EXIT:
-            if (state_ == State::established)
+            if (state_ == State::established && !peer_has_left_)
                 fail(make_error(ECONNRESET, "keep the connection to " + peer_.to_string(),
                                 "the connection manager has ended it"));
             return;
@@ -77,6 +75,7 @@ void Connection::on_event(const CmEvent& event) {
 void Connection::on_deadline() {
     switch (state_) {
         case State::established:  // disconnect() has waited long enough for messages under way
+            if (peer_has_left_) return end({});
             leave();
             return;
         case State::leaving:
@@ -94,12 +93,17 @@ void Connection::service() {
     needs_service_ = false;
     if (is_down_) return;
     if (state_ == State::accepting && failure_) return fail(failure_);
-    poll();
+    const bool is_drained = poll();
+    if (peer_has_left_) {
+        // A socket that has ended meanwhile waits for nothing.
+        if (is_drained || state_ >= State::leaving) end({});
+        return;
+    }
     if (post_error_ != 0 && state_ == State::established)
         fail(make_error(post_error_, "receive from " + peer_.to_string(), "a receive could not be posted"));
     use_room();
     if (!is_leaving_) return;
-    if (state_ == State::established && ring_.messages() == 0) leave();
+    if (state_ == State::established && ring_.messages() == 0 && is_drained) leave();
     if (state_ < State::established) end({});
 }
 
@@ -216,6 +220,6 @@ bool Connection::establish(EstablishedWaiter& waiter) noexcept {
     return state_ >= State::established || is_leaving_;
 }
 
-bool Connection::is_over() const noexcept { return is_leaving_ || state_ >= State::leaving; }
+bool Connection::is_over() const noexcept { return is_leaving_ || peer_has_left_ || state_ >= State::leaving; }
 
 }  // namespace pktverbs::messages

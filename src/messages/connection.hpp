@@ -106,7 +106,8 @@ private:
         ~Unfinished();
         Connection& connection;
     };
-    void poll();
+    /// Whether nothing is left; otherwise service() is called again.
+    bool poll();
     void arm();
     void take_batch();
     void received(const ibv_wc& wc);
@@ -141,7 +142,8 @@ private:
     Socket* socket_ = nullptr;
     State state_ = State::resolving_address;
     bool wants_room_ = false;
-    bool is_leaving_ = false;  ///< disconnect() was called
+    bool is_leaving_ = false;     ///< disconnect() was called
+    bool peer_has_left_ = false;  ///< what it sent before is still to be taken
     bool is_down_ = false;
     bool is_passive_ = false;
     bool needs_service_ = false;

@@ -17,21 +17,28 @@ void Connection::on_completion_event() {
     service();
 }
 
-void Connection::poll() {
+bool Connection::poll() {
     constexpr int most_batches = 8;  // then others have their turn
     const Unfinished unfinished{*this};
     for (int batches = 0; cq_ && state_ != State::ended; ++batches) {
         take_batch();
         if (!cq_ || state_ == State::ended) break;
-        if (batches == most_batches) return needs_service();
+        if (batches == most_batches) {
+            needs_service();
+            return false;
+        }
         const int got = ibv_poll_cq(cq_->raw(), static_cast<int>(batch_.size()), batch_.data());
-        if (got < 0) return fail(make_error(EIO, "poll the completions of " + peer_.to_string(), {}));
-        if (got == 0 && is_armed_) return;
+        if (got < 0) {
+            fail(make_error(EIO, "poll the completions of " + peer_.to_string(), {}));
+            break;
+        }
+        if (got == 0 && is_armed_) break;
         if (got == 0) arm();  // what came before that makes no event, so look once more
         completions_ += static_cast<std::uint64_t>(got);
         batch_next_ = 0;
         batch_end_ = static_cast<std::size_t>(got);
     }
+    return true;
 }
 
 void Connection::arm() {
@@ -41,7 +48,8 @@ void Connection::arm() {
 
 Connection::Unfinished::~Unfinished() {
     // A handler threw: what is left is for later.
-    const bool has_more = connection.batch_next_ != connection.batch_end_ || !connection.is_armed_;
+    const bool has_more =
+        connection.batch_next_ != connection.batch_end_ || !connection.is_armed_ || connection.peer_has_left_;
     if (has_more && connection.state_ != State::ended && connection.loop_) connection.needs_service();
 }
 
@@ -99,7 +107,7 @@ void Connection::deliver(Buffer& buffer) {
 }
 
 void Connection::completion_failed(const ibv_wc& wc, bool sending) {
-    if (state_ >= State::leaving) return;  // flushed
+    if (state_ >= State::leaving || peer_has_left_) return;  // flushed
     const std::string what = fmt::format("{} {}", sending ? "send to" : "receive from", peer_.to_string());
     const std::string_view hint = hint_for(wc.status, sending);
     const std::string_view status = ibv_wc_status_str(wc.status);
@@ -113,7 +121,8 @@ void Connection::confused(const ibv_wc& wc) {
 }
 
 void Connection::released(Buffer& buffer) noexcept {
-    if (state_ >= State::leaving) return;
+    // Nothing more is to come from a peer that has left: so the queue runs dry.
+    if (state_ >= State::leaving || peer_has_left_) return;
     if (buffer.home == Buffer::Home::receives)
         post_receive(buffer);
     else if (wants_room_ || !acquirers_.empty())

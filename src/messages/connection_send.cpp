@@ -33,7 +33,7 @@ int Connection::post(const Message* message) noexcept {
 }
 
 void Connection::ask_whether_alive() {
-    if (state_ != State::established) return;
+    if (state_ != State::established || peer_has_left_) return;
     keepalive_.set(loop_->timers(), options_.keepalive);
     // What is under way asks by itself.
     if (std::exchange(completions_at_tick_, completions_) != completions_ || !ring_.empty()) return;
@@ -76,7 +76,7 @@ Message Connection::try_acquire() {
 }
 
 std::size_t Connection::send_capacity() const noexcept {
-    return state_ == State::established && !is_leaving_ ? options_.sends - ring_.messages() : 0;
+    return state_ == State::established && !is_over() ? options_.sends - ring_.messages() : 0;
 }
 
 void Connection::use_room() {

@@ -98,6 +98,53 @@ TEST(Connection, DeliversWhatCameWithTheGoodbye) {
     EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "disconnected"}));
 }
 
+/// More than one turn has.
+constexpr messages::Options many{.message_bytes = 100, .receives = 400, .sends = 400, .keepalive = 0ms};
+
+TEST(Connection, DeliversHoweverMuchCameBeforeThePeerLeft) {
+    Pair pair;
+    pair.server_options = pair.client_options = many;
+    pair.establish();
+    pair.fabric.holds_completion_events = true;
+    for (int i = 0; i < 400; ++i) ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.client.reset();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received.size(), 400U);
+    EXPECT_EQ(pair.server_notes.order.back(), "disconnected");
+    EXPECT_TRUE(pair.server_notes.errors.empty());
+}
+
+TEST(Connection, DeliversHoweverMuchCameBeforeItLeaves) {
+    Pair pair;
+    pair.server_options = pair.client_options = many;
+    pair.establish();
+    for (int i = 0; i < 400; ++i) ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.server->disconnect();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received.size(), 400U);
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+}
+
+TEST(Connection, EndsAfterAHandlerThatThrewAtTheGoodbye) {
+    Pair pair;
+    pair.establish();
+    int calls = 0;
+    auto handlers = pair.server_notes.handlers();
+    handlers.message = [&](auto&, messages::Message) {
+        if (++calls == 1) throw std::runtime_error{"mine"};
+    };
+    pair.server->set_handlers(std::move(handlers));
+    pair.fabric.holds_completion_events = true;
+    ASSERT_FALSE(send_text(*pair.client, "one"));
+    ASSERT_FALSE(send_text(*pair.client, "two"));
+    pair.client.reset();
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    pair.settle();
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+    EXPECT_FALSE(pair.server_notes.why);
+}
+
 TEST(Connection, StopsItsQueuePairWhenItLeaves) {
     Pair pair;
     pair.establish();
