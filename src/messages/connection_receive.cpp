@@ -125,7 +125,7 @@ void Connection::released(Buffer& buffer) noexcept {
     if (state_ >= State::leaving || peer_has_left_) return;
     if (buffer.home == Buffer::Home::receives)
         post_receive(buffer);
-    else if (wants_room_ || !acquirers_.empty())
+    else if (wants_buffer_ || !acquirers_.empty())
         needs_service();
 }
 

@@ -257,6 +257,23 @@ TEST(Connection, LeavesAMessageThatItCannotSendNow) {
     EXPECT_EQ(pair.client_notes.received.back(), "forwarded");
 }
 
+TEST(Connection, TellsOfRoomToSendThoughAllBuffersAreTaken) {
+    Pair pair;
+    pair.establish();
+    pair.client->set_handlers({.writable = [&](auto&) { ++pair.client_notes.writable; }});
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.server, "forwarded"));
+    pair.settle();
+    pair.fabric.holds_data = true;
+    std::vector<messages::Message> own;
+    for (int i = 0; i < 4; ++i) own.push_back(text_message(*pair.client, "own"));
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(pair.client->try_send(pair.client->try_receive()));
+    EXPECT_EQ(pair.client->try_send(std::move(own[0])), std::errc::resource_unavailable_try_again);
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.writable, 1);
+    EXPECT_FALSE(pair.client->try_send(std::move(own[0])));
+}
+
 TEST(Connection, LetsThePeerWaitWhileItsMessagesAreHeld) {
     Pair pair;
     pair.establish();
