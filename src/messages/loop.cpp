@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
@@ -162,7 +163,18 @@ void Loop::take_calls() {
         const std::lock_guard lock{calls_mutex_};
         calls.swap(calls_);
     }
-    for (const auto& call : calls) call();
+    std::size_t called = 0;
+    try {
+        while (called != calls.size()) calls[called++]();
+    } catch (...) {
+        const auto rest = calls.begin() + static_cast<std::ptrdiff_t>(called);
+        {
+            const std::lock_guard lock{calls_mutex_};
+            calls_.insert(calls_.begin(), std::move_iterator{rest}, std::move_iterator{calls.end()});
+        }
+        wake();
+        throw;
+    }
 }
 
 bool Loop::run_pending() {
