@@ -55,7 +55,14 @@ Connection::Unfinished::~Unfinished() {
 
 void Connection::take_batch() {
     while (batch_next_ != batch_end_ && state_ != State::ended) {
-        const ibv_wc& wc = batch_[batch_next_++];
+        const ibv_wc& wc = batch_[batch_next_];
+        if (state_ == State::accepting && wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV) {
+            // The message has overtaken the peer's confirmation. It is taken after that: the handler may throw.
+            loop_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
+            become_established();
+            continue;
+        }
+        ++batch_next_;
         if ((wc.wr_id & send_bit) != 0)
             sent(wc);
         else
@@ -83,11 +90,6 @@ void Connection::received(const ibv_wc& wc) {
     // A write with immediate data takes a receive, but is no message.
     if (wc.opcode != IBV_WC_RECV) return pool_->give_back(buffer);
     buffer.length = wc.byte_len;
-    if (state_ == State::accepting) {
-        // The message has overtaken the peer's confirmation.
-        loop_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
-        become_established();
-    }
     if (state_ == State::established)
         deliver(buffer);
     else

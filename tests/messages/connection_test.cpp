@@ -77,6 +77,22 @@ TEST(Connection, TakesAMessageThatOvertakesTheConfirmation) {
     EXPECT_EQ(pair.server_notes.established, 1);
 }
 
+TEST(Connection, KeepsAMessageThatOvertookTheConfirmationIfItsHandlerThrows) {
+    Pair pair;
+    pair.fabric.holds_established = true;
+    pair.listen();
+    pair.connect();
+    pair.settle();
+    auto handlers = pair.server_notes.handlers();
+    handlers.established = [](auto&) { throw std::runtime_error{"mine"}; };
+    pair.server->set_handlers(std::move(handlers));
+    ASSERT_FALSE(send_text(*pair.client, "first"));
+    ASSERT_FALSE(send_text(*pair.client, "second"));
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, (Texts{"first", "second"}));
+}
+
 TEST(Connection, DeliversWhatCameBeforeThePeerLeft) {
     Pair pair;
     pair.establish();
