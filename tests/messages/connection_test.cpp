@@ -446,6 +446,19 @@ TEST(Connection, TriesTheNextAddress) {
     EXPECT_EQ(pair.server_notes.received, Texts{"hello"});
 }
 
+TEST(Connection, TriesTheNextAddressWithAFreshState) {
+    Pair pair;
+    pair.listen();
+    const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2"),
+                                                   *messages::Address::parse("10.0.0.3")};
+    pair.fabric.fail(1, ENOMEM, "post_recv");
+    pair.client.emplace(pair.client_loop, addresses, small, pair.client_notes.handlers());
+    pair.settle();
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+    EXPECT_EQ(pair.client->peer().to_string(), "10.0.0.3:12345");
+    EXPECT_TRUE(pair.client->is_established());
+}
+
 TEST(Connection, GivesUpOnAPeerThatNeverConfirms) {
     Pair pair;
     pair.fabric.holds_established = true;
