@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
@@ -24,6 +26,14 @@ std::error_code code_of(const std::exception_ptr& failure) {
     }
 }
 
+/// Longer times count as 20 days: that many milliseconds fit into librdmacm's int, and their nanoseconds into 64 bits.
+Options with_times_that_fit(Options options) {
+    constexpr std::chrono::milliseconds longest = std::chrono::hours{20 * 24};
+    for (auto* time : {&options.connect_timeout, &options.close_timeout, &options.keepalive})
+        *time = std::clamp(*time, std::chrono::milliseconds{0}, longest);
+    return options;
+}
+
 void check(const Options& options) {
     const auto refuse = [](std::string_view why) { verbs::throw_error(EINVAL, "make a socket", why); };
     if (options.message_bytes == 0) refuse("message_bytes is at least 1");
@@ -37,7 +47,7 @@ void check(const Options& options) {
 
 Connection::Connection(Loop& loop, const Options& options, SocketHandlers handlers)
     : loop_{&loop},
-      options_{options},
+      options_{with_times_that_fit(options)},
       handlers_{std::move(handlers)},
       peer_message_bytes_{options.assumed_peer_message_bytes},
       ring_{options.sends},

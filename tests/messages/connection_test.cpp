@@ -607,6 +607,26 @@ TEST(Connection, RefusesOptionsThatMakeNoSense) {
     expect_error(EDESTADDRREQ, [&] { messages::Socket{pair.client_loop, std::vector<messages::Address>{}}; });
 }
 
+TEST(Connection, WaitsAsLongAsATypeCanSay) {
+    Pair pair;
+    for (auto* options : {&pair.client_options, &pair.server_options})
+        options->connect_timeout = options->close_timeout = options->keepalive = std::chrono::milliseconds::max();
+    pair.establish();
+    ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, Texts{"x"});
+    EXPECT_EQ(pair.fabric.questions, 0);
+    pair.fabric.holds_data = true;
+    ASSERT_FALSE(send_text(*pair.client, "y"));
+    pair.client->disconnect();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.disconnected, 0) << "it waits";
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.disconnected, 1);
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+}
+
 TEST(Connection, ToleratesAHandlerThatThrows) {
     Pair pair;
     pair.establish();
