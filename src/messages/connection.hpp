@@ -109,6 +109,8 @@ private:
     /// Whether nothing is left; otherwise service() is called again.
     bool poll();
     void arm();
+    /// Fails the connection if it can't.
+    void try_to_arm();
     void take_batch();
     void received(const ibv_wc& wc);
     void sent(const ibv_wc& wc);

@@ -33,7 +33,7 @@ bool Connection::poll() {
             break;
         }
         if (got == 0 && is_armed_) break;
-        if (got == 0) arm();  // what came before that makes no event, so look once more
+        if (got == 0) try_to_arm();  // what came before that makes no event, so look once more
         completions_ += static_cast<std::uint64_t>(got);
         batch_next_ = 0;
         batch_end_ = static_cast<std::size_t>(got);
@@ -44,6 +44,16 @@ bool Connection::poll() {
 void Connection::arm() {
     cq_->arm();
     is_armed_ = true;
+}
+
+void Connection::try_to_arm() {
+    std::exception_ptr failure;
+    try {
+        arm();
+    } catch (const std::system_error&) {
+        failure = std::current_exception();
+    }
+    if (failure) fail(std::move(failure));
 }
 
 Connection::Unfinished::~Unfinished() {
