@@ -39,7 +39,7 @@ public:
         if (--loop_.depth_ != 0) return;
         loop_.bury_the_dead();
         // Also for an epoll instance that ours is part of.
-        if (loop_.has_pending()) loop_.wake();
+        if (loop_.has_pending() || loop_.ended_tasks_ != 0) loop_.wake();
     }
 
 private:
@@ -232,7 +232,6 @@ void Loop::spawn(Task<> task) {
     tasks_.pop_back();
     started.start(ended_tasks_);
     tasks_.push_back(std::move(started));
-    if (ended_tasks_ != 0) wake();
 }
 
 CmId Loop::make_id(CmIdOwner& owner) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <optional>
@@ -260,6 +261,20 @@ TEST_F(Coroutines, ReturnAndThrowThroughEachOther) {
     };
     loop->spawn(outer(log));
     EXPECT_EQ(log, (std::vector<std::string>{"value", "inner"}));
+}
+
+TEST_F(Coroutines, ThrowOneAfterTheOther) {
+    const auto fail = []() -> Task<> {
+        throw std::runtime_error{"mine"};
+        co_return;
+    };
+    loop->spawn(fail());
+    loop->spawn(fail());
+    EXPECT_THROW(settle(), std::runtime_error);
+    pollfd readable{loop->fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&readable, 1, 0), 1);
+    EXPECT_THROW(settle(), std::runtime_error);
+    settle();
 }
 
 TEST_F(Coroutines, ThatAreNotStartedCostNothing) {
