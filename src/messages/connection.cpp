@@ -149,15 +149,24 @@ void Connection::end(std::error_code why) {
     keepalive_.stop();
     resume_all();
     loop_->bury(*this);
-    // Either of them may end the socket.
-    if (failure_ && socket_ && handlers_.error) {
-        try {
-            std::rethrow_exception(failure_);
-        } catch (const std::system_error& error) {
-            handlers_.error(*socket_, error);
-        }
+    // Either of them may end the socket, and throw.
+    std::exception_ptr thrown;
+    try {
+        tell_failure();
+    } catch (...) {
+        thrown = std::current_exception();
     }
     if (socket_ && handlers_.disconnected) handlers_.disconnected(*socket_, why);
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+void Connection::tell_failure() {
+    if (!failure_ || !socket_ || !handlers_.error) return;
+    try {
+        std::rethrow_exception(failure_);
+    } catch (const std::system_error& error) {
+        handlers_.error(*socket_, error);
+    }
 }
 
 void Connection::drop() noexcept {

@@ -131,6 +131,8 @@ private:
     void leave() noexcept;
     void fail(std::exception_ptr failure);
     void end(std::error_code why);
+    /// The error handler.
+    void tell_failure();
     void resume_all() noexcept;
     void discard_attempt() noexcept;
     std::exception_ptr failure_to_establish() const;

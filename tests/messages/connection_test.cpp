@@ -627,6 +627,16 @@ TEST(Connection, WaitsAsLongAsATypeCanSay) {
     EXPECT_TRUE(pair.client_notes.errors.empty());
 }
 
+TEST(Connection, IsDisconnectedThoughItsErrorHandlerThrows) {
+    Pair pair;
+    auto handlers = pair.client_notes.handlers();
+    handlers.error = [](auto&, const std::system_error&) { throw std::runtime_error{"mine"}; };
+    pair.client.emplace(pair.client_loop, "10.0.0.2", small, std::move(handlers));
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    EXPECT_EQ(pair.client_notes.disconnected, 1);
+    EXPECT_EQ(pair.client_notes.why, std::errc::connection_refused);
+}
+
 TEST(Connection, ToleratesAHandlerThatThrows) {
     Pair pair;
     pair.establish();
