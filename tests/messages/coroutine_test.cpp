@@ -214,6 +214,21 @@ TEST_F(Coroutines, FindRequestsThatCameMeanwhile) {
     for (const auto& client : clients) EXPECT_TRUE(client.is_established());
 }
 
+TEST_F(Coroutines, AcceptThoughTheirListenerHasMoved) {
+    std::optional<messages::Listener> first{std::in_place, *loop, messages::Address{}, small};
+    auto accepting = first->accept();
+    const messages::Listener second{std::move(*first)};
+    first.reset();
+    const auto accept = [](Task<std::optional<messages::Socket>> from, std::vector<std::string>& notes) -> Task<> {
+        const auto socket = co_await from;
+        notes.emplace_back(socket ? "accepted" : "no request");
+    };
+    loop->spawn(accept(std::move(accepting), log));
+    const messages::Socket client{*loop, "10.0.0.2", small};
+    settle();
+    EXPECT_EQ(log, std::vector<std::string>{"accepted"});
+}
+
 TEST_F(Coroutines, AcceptTheNextWhenOneHasLeft) {
     std::vector<std::string> errors;
     messages::Listener listener{*loop, messages::Address{}, small, {.error = [&](const std::system_error& error) {
