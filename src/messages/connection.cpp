@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
@@ -24,6 +26,14 @@ std::error_code code_of(const std::exception_ptr& failure) {
     }
 }
 
+/// Longer times count as 20 days: that many milliseconds fit into librdmacm's int, and their nanoseconds into 64 bits.
+Options with_times_that_fit(Options options) {
+    constexpr std::chrono::milliseconds longest = std::chrono::hours{20 * 24};
+    for (auto* time : {&options.connect_timeout, &options.close_timeout, &options.keepalive})
+        *time = std::clamp(*time, std::chrono::milliseconds{0}, longest);
+    return options;
+}
+
 void check(const Options& options) {
     const auto refuse = [](std::string_view why) { verbs::throw_error(EINVAL, "make a socket", why); };
     if (options.message_bytes == 0) refuse("message_bytes is at least 1");
@@ -37,7 +47,7 @@ void check(const Options& options) {
 
 Connection::Connection(Loop& loop, const Options& options, SocketHandlers handlers)
     : loop_{&loop},
-      options_{options},
+      options_{with_times_that_fit(options)},
       handlers_{std::move(handlers)},
       peer_message_bytes_{options.assumed_peer_message_bytes},
       ring_{options.sends},
@@ -55,14 +65,12 @@ void Connection::on_event(const CmEvent& event) {
             if (state_ == State::accepting) become_established();
             return;
         case RDMA_CM_EVENT_DISCONNECTED:
-            if (state_ == State::established || state_ == State::accepting) {
-                poll();  // what the peer sent before it left
-                manager.disconnect(id_.get());
-            }
-            end({});
+            if (state_ != State::established && state_ != State::accepting) return end({});
+            if (!std::exchange(peer_has_left_, true)) manager.disconnect(id_.get());
+            service();  // what the peer sent before it left is still to be taken
             return;
         case RDMA_CM_EVENT_TIMEWAIT_EXIT:
-            if (state_ == State::established)
+            if (state_ == State::established && !peer_has_left_)
                 fail(make_error(ECONNRESET, "keep the connection to " + peer_.to_string(),
                                 "the connection manager has ended it"));
             return;
@@ -77,6 +85,7 @@ void Connection::on_event(const CmEvent& event) {
 void Connection::on_deadline() {
     switch (state_) {
         case State::established:  // disconnect() has waited long enough for messages under way
+            if (peer_has_left_) return end({});
             leave();
             return;
         case State::leaving:
@@ -94,12 +103,17 @@ void Connection::service() {
     needs_service_ = false;
     if (is_down_) return;
     if (state_ == State::accepting && failure_) return fail(failure_);
-    poll();
+    const bool is_drained = poll();
+    if (peer_has_left_) {
+        // A socket that has ended meanwhile waits for nothing.
+        if (is_drained || state_ >= State::leaving) end({});
+        return;
+    }
     if (post_error_ != 0 && state_ == State::established)
         fail(make_error(post_error_, "receive from " + peer_.to_string(), "a receive could not be posted"));
     use_room();
     if (!is_leaving_) return;
-    if (state_ == State::established && ring_.messages() == 0) leave();
+    if (state_ == State::established && ring_.messages() == 0 && is_drained) leave();
     if (state_ < State::established) end({});
 }
 
@@ -135,15 +149,24 @@ void Connection::end(std::error_code why) {
     keepalive_.stop();
     resume_all();
     loop_->bury(*this);
-    // Either of them may end the socket.
-    if (failure_ && socket_ && handlers_.error) {
-        try {
-            std::rethrow_exception(failure_);
-        } catch (const std::system_error& error) {
-            handlers_.error(*socket_, error);
-        }
+    // Either of them may end the socket, and throw.
+    std::exception_ptr thrown;
+    try {
+        tell_failure();
+    } catch (...) {
+        thrown = std::current_exception();
     }
     if (socket_ && handlers_.disconnected) handlers_.disconnected(*socket_, why);
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+void Connection::tell_failure() {
+    if (!failure_ || !socket_ || !handlers_.error) return;
+    try {
+        std::rethrow_exception(failure_);
+    } catch (const std::system_error& error) {
+        handlers_.error(*socket_, error);
+    }
 }
 
 void Connection::drop() noexcept {
@@ -216,6 +239,6 @@ bool Connection::establish(EstablishedWaiter& waiter) noexcept {
     return state_ >= State::established || is_leaving_;
 }
 
-bool Connection::is_over() const noexcept { return is_leaving_ || state_ >= State::leaving; }
+bool Connection::is_over() const noexcept { return is_leaving_ || peer_has_left_ || state_ >= State::leaving; }
 
 }  // namespace pktverbs::messages

@@ -106,8 +106,11 @@ private:
         ~Unfinished();
         Connection& connection;
     };
-    void poll();
+    /// Whether nothing is left; otherwise service() is called again.
+    bool poll();
     void arm();
+    /// Fails the connection if it can't.
+    void try_to_arm();
     void take_batch();
     void received(const ibv_wc& wc);
     void sent(const ibv_wc& wc);
@@ -128,6 +131,8 @@ private:
     void leave() noexcept;
     void fail(std::exception_ptr failure);
     void end(std::error_code why);
+    /// The error handler.
+    void tell_failure();
     void resume_all() noexcept;
     void discard_attempt() noexcept;
     std::exception_ptr failure_to_establish() const;
@@ -140,8 +145,10 @@ private:
     SocketHandlers handlers_;
     Socket* socket_ = nullptr;
     State state_ = State::resolving_address;
-    bool wants_room_ = false;
-    bool is_leaving_ = false;  ///< disconnect() was called
+    bool wants_buffer_ = false;  ///< try_acquire() found none
+    bool wants_slot_ = false;    ///< try_send() found none
+    bool is_leaving_ = false;     ///< disconnect() was called
+    bool peer_has_left_ = false;  ///< what it sent before is still to be taken
     bool is_down_ = false;
     bool is_passive_ = false;
     bool needs_service_ = false;

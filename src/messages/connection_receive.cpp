@@ -17,21 +17,28 @@ void Connection::on_completion_event() {
     service();
 }
 
-void Connection::poll() {
+bool Connection::poll() {
     constexpr int most_batches = 8;  // then others have their turn
     const Unfinished unfinished{*this};
     for (int batches = 0; cq_ && state_ != State::ended; ++batches) {
         take_batch();
         if (!cq_ || state_ == State::ended) break;
-        if (batches == most_batches) return needs_service();
+        if (batches == most_batches) {
+            needs_service();
+            return false;
+        }
         const int got = ibv_poll_cq(cq_->raw(), static_cast<int>(batch_.size()), batch_.data());
-        if (got < 0) return fail(make_error(EIO, "poll the completions of " + peer_.to_string(), {}));
-        if (got == 0 && is_armed_) return;
-        if (got == 0) arm();  // what came before that makes no event, so look once more
+        if (got < 0) {
+            fail(make_error(EIO, "poll the completions of " + peer_.to_string(), {}));
+            break;
+        }
+        if (got == 0 && is_armed_) break;
+        if (got == 0) try_to_arm();  // what came before that makes no event, so look once more
         completions_ += static_cast<std::uint64_t>(got);
         batch_next_ = 0;
         batch_end_ = static_cast<std::size_t>(got);
     }
+    return true;
 }
 
 void Connection::arm() {
@@ -39,15 +46,33 @@ void Connection::arm() {
     is_armed_ = true;
 }
 
+void Connection::try_to_arm() {
+    std::exception_ptr failure;
+    try {
+        arm();
+    } catch (const std::system_error&) {
+        failure = std::current_exception();
+    }
+    if (failure) fail(std::move(failure));
+}
+
 Connection::Unfinished::~Unfinished() {
     // A handler threw: what is left is for later.
-    const bool has_more = connection.batch_next_ != connection.batch_end_ || !connection.is_armed_;
+    const bool has_more =
+        connection.batch_next_ != connection.batch_end_ || !connection.is_armed_ || connection.peer_has_left_;
     if (has_more && connection.state_ != State::ended && connection.loop_) connection.needs_service();
 }
 
 void Connection::take_batch() {
     while (batch_next_ != batch_end_ && state_ != State::ended) {
-        const ibv_wc& wc = batch_[batch_next_++];
+        const ibv_wc& wc = batch_[batch_next_];
+        if (state_ == State::accepting && wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV) {
+            // The message has overtaken the peer's confirmation. It is taken after that: the handler may throw.
+            loop_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
+            become_established();
+            continue;
+        }
+        ++batch_next_;
         if ((wc.wr_id & send_bit) != 0)
             sent(wc);
         else
@@ -75,11 +100,6 @@ void Connection::received(const ibv_wc& wc) {
     // A write with immediate data takes a receive, but is no message.
     if (wc.opcode != IBV_WC_RECV) return pool_->give_back(buffer);
     buffer.length = wc.byte_len;
-    if (state_ == State::accepting) {
-        // The message has overtaken the peer's confirmation.
-        loop_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
-        become_established();
-    }
     if (state_ == State::established)
         deliver(buffer);
     else
@@ -99,7 +119,7 @@ void Connection::deliver(Buffer& buffer) {
 }
 
 void Connection::completion_failed(const ibv_wc& wc, bool sending) {
-    if (state_ >= State::leaving) return;  // flushed
+    if (state_ >= State::leaving || peer_has_left_) return;  // flushed
     const std::string what = fmt::format("{} {}", sending ? "send to" : "receive from", peer_.to_string());
     const std::string_view hint = hint_for(wc.status, sending);
     const std::string_view status = ibv_wc_status_str(wc.status);
@@ -113,10 +133,11 @@ void Connection::confused(const ibv_wc& wc) {
 }
 
 void Connection::released(Buffer& buffer) noexcept {
-    if (state_ >= State::leaving) return;
+    // Nothing more is to come from a peer that has left: so the queue runs dry.
+    if (state_ >= State::leaving || peer_has_left_) return;
     if (buffer.home == Buffer::Home::receives)
         post_receive(buffer);
-    else if (wants_room_ || !acquirers_.empty())
+    else if (wants_buffer_ || !acquirers_.empty())
         needs_service();
 }
 

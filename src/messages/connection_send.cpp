@@ -33,7 +33,7 @@ int Connection::post(const Message* message) noexcept {
 }
 
 void Connection::ask_whether_alive() {
-    if (state_ != State::established) return;
+    if (state_ != State::established || peer_has_left_) return;
     keepalive_.set(loop_->timers(), options_.keepalive);
     // What is under way asks by itself.
     if (std::exchange(completions_at_tick_, completions_) != completions_ || !ring_.empty()) return;
@@ -63,7 +63,7 @@ std::error_code Connection::send_now(Message& message) {
 std::error_code Connection::try_send(Message& message) {
     if (is_over()) return std::make_error_code(std::errc::not_connected);
     if (state_ == State::established && senders_.empty() && ring_.has_room()) return send_now(message);
-    wants_room_ = true;
+    wants_slot_ = true;
     return std::make_error_code(std::errc::resource_unavailable_try_again);
 }
 
@@ -71,12 +71,12 @@ Message Connection::try_acquire() {
     if (is_over()) return {};
     if (state_ == State::established && acquirers_.empty())
         if (Buffer* const buffer = pool_->take()) return Message{*buffer};
-    wants_room_ = true;
+    wants_buffer_ = true;
     return {};
 }
 
 std::size_t Connection::send_capacity() const noexcept {
-    return state_ == State::established && !is_leaving_ ? options_.sends - ring_.messages() : 0;
+    return state_ == State::established && !is_over() ? options_.sends - ring_.messages() : 0;
 }
 
 void Connection::use_room() {
@@ -93,8 +93,11 @@ void Connection::use_room() {
         send_for(waiter);
         loop_->resume_soon(waiter);
     }
-    if (!wants_room_ || !ring_.has_room() || !pool_->has_free()) return;
-    wants_room_ = false;
+    const bool has_buffer = wants_buffer_ && pool_->has_free();
+    const bool has_slot = wants_slot_ && ring_.has_room();
+    if (!has_buffer && !has_slot) return;
+    if (has_buffer) wants_buffer_ = false;
+    if (has_slot) wants_slot_ = false;
     if (socket_ && handlers_.writable) handlers_.writable(*socket_);
 }
 

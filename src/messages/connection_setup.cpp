@@ -61,6 +61,10 @@ void Connection::begin_attempt() {
     peer_ = addresses_.back();
     addresses_.pop_back();
     state_ = State::resolving_address;
+    // What an earlier attempt has left.
+    post_error_ = 0;
+    is_armed_ = false;
+    peer_message_bytes_ = options_.assumed_peer_message_bytes;
     id_ = loop_->make_id(*this);
     deadline_.set(loop_->timers(), share);
     check_cm({"resolve_addr", connecting()},

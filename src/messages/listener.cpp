@@ -31,8 +31,9 @@ Address Listener::address() const { return state_->address(); }
 
 RequestWaiter Listener::request() const noexcept { return RequestWaiter{*state_}; }
 
-Task<std::optional<Socket>> Listener::accept() {
-    const auto state = state_;  // the listener may have gone when this goes on
+Task<std::optional<Socket>> Listener::accept() { return accept_from(state_); }
+
+Task<std::optional<Socket>> Listener::accept_from(std::shared_ptr<ListenerState> state) {
     for (;;) {
         std::optional<Request> request = co_await RequestWaiter{*state};
         if (!request) co_return std::nullopt;

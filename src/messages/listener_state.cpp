@@ -21,6 +21,7 @@ ListenerState::ListenerState(Loop& loop, const Address& address, const Options& 
 }
 
 void ListenerState::on_event(const CmEvent& event) {
+    const auto self = shared_from_this();  // a handler may end the listener, and is part of it
     if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) {
         CmId id{event.id, {&loop_->manager()}};
         take(Request{std::make_unique<PendingRequest>(*loop_, std::move(id), event.private_data, options_)});

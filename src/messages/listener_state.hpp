@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 
 #include <pktverbs/messages/listener.hpp>
 
@@ -12,7 +13,7 @@ namespace pktverbs::messages {
 
 class Loop;
 
-class ListenerState final : public CmIdOwner {
+class ListenerState final : public CmIdOwner, public std::enable_shared_from_this<ListenerState> {
 public:
     /// Throws std::system_error.
     ListenerState(Loop& loop, const Address& address, const Options& options, ListenerHandlers handlers);

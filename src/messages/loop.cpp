@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
@@ -38,7 +39,7 @@ public:
         if (--loop_.depth_ != 0) return;
         loop_.bury_the_dead();
         // Also for an epoll instance that ours is part of.
-        if (loop_.has_pending()) loop_.wake();
+        if (loop_.has_pending() || loop_.ended_tasks_ != 0) loop_.wake();
     }
 
 private:
@@ -162,7 +163,18 @@ void Loop::take_calls() {
         const std::lock_guard lock{calls_mutex_};
         calls.swap(calls_);
     }
-    for (const auto& call : calls) call();
+    std::size_t called = 0;
+    try {
+        while (called != calls.size()) calls[called++]();
+    } catch (...) {
+        const auto rest = calls.begin() + static_cast<std::ptrdiff_t>(called);
+        {
+            const std::lock_guard lock{calls_mutex_};
+            calls_.insert(calls_.begin(), std::move_iterator{rest}, std::move_iterator{calls.end()});
+        }
+        wake();
+        throw;
+    }
 }
 
 bool Loop::run_pending() {
@@ -220,7 +232,6 @@ void Loop::spawn(Task<> task) {
     tasks_.pop_back();
     started.start(ended_tasks_);
     tasks_.push_back(std::move(started));
-    if (ended_tasks_ != 0) wake();
 }
 
 CmId Loop::make_id(CmIdOwner& owner) {

@@ -77,6 +77,22 @@ TEST(Connection, TakesAMessageThatOvertakesTheConfirmation) {
     EXPECT_EQ(pair.server_notes.established, 1);
 }
 
+TEST(Connection, KeepsAMessageThatOvertookTheConfirmationIfItsHandlerThrows) {
+    Pair pair;
+    pair.fabric.holds_established = true;
+    pair.listen();
+    pair.connect();
+    pair.settle();
+    auto handlers = pair.server_notes.handlers();
+    handlers.established = [](auto&) { throw std::runtime_error{"mine"}; };
+    pair.server->set_handlers(std::move(handlers));
+    ASSERT_FALSE(send_text(*pair.client, "first"));
+    ASSERT_FALSE(send_text(*pair.client, "second"));
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, (Texts{"first", "second"}));
+}
+
 TEST(Connection, DeliversWhatCameBeforeThePeerLeft) {
     Pair pair;
     pair.establish();
@@ -96,6 +112,53 @@ TEST(Connection, DeliversWhatCameWithTheGoodbye) {
     pair.client.reset();
     pair.settle();
     EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "disconnected"}));
+}
+
+/// More than one turn has.
+constexpr messages::Options many{.message_bytes = 100, .receives = 400, .sends = 400, .keepalive = 0ms};
+
+TEST(Connection, DeliversHoweverMuchCameBeforeThePeerLeft) {
+    Pair pair;
+    pair.server_options = pair.client_options = many;
+    pair.establish();
+    pair.fabric.holds_completion_events = true;
+    for (int i = 0; i < 400; ++i) ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.client.reset();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received.size(), 400U);
+    EXPECT_EQ(pair.server_notes.order.back(), "disconnected");
+    EXPECT_TRUE(pair.server_notes.errors.empty());
+}
+
+TEST(Connection, DeliversHoweverMuchCameBeforeItLeaves) {
+    Pair pair;
+    pair.server_options = pair.client_options = many;
+    pair.establish();
+    for (int i = 0; i < 400; ++i) ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.server->disconnect();
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received.size(), 400U);
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+}
+
+TEST(Connection, EndsAfterAHandlerThatThrewAtTheGoodbye) {
+    Pair pair;
+    pair.establish();
+    int calls = 0;
+    auto handlers = pair.server_notes.handlers();
+    handlers.message = [&](auto&, messages::Message) {
+        if (++calls == 1) throw std::runtime_error{"mine"};
+    };
+    pair.server->set_handlers(std::move(handlers));
+    pair.fabric.holds_completion_events = true;
+    ASSERT_FALSE(send_text(*pair.client, "one"));
+    ASSERT_FALSE(send_text(*pair.client, "two"));
+    pair.client.reset();
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    pair.settle();
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+    EXPECT_FALSE(pair.server_notes.why);
 }
 
 TEST(Connection, StopsItsQueuePairWhenItLeaves) {
@@ -208,6 +271,23 @@ TEST(Connection, LeavesAMessageThatItCannotSendNow) {
     EXPECT_FALSE(held[0]);
     pair.settle();
     EXPECT_EQ(pair.client_notes.received.back(), "forwarded");
+}
+
+TEST(Connection, TellsOfRoomToSendThoughAllBuffersAreTaken) {
+    Pair pair;
+    pair.establish();
+    pair.client->set_handlers({.writable = [&](auto&) { ++pair.client_notes.writable; }});
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.server, "forwarded"));
+    pair.settle();
+    pair.fabric.holds_data = true;
+    std::vector<messages::Message> own;
+    for (int i = 0; i < 4; ++i) own.push_back(text_message(*pair.client, "own"));
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(pair.client->try_send(pair.client->try_receive()));
+    EXPECT_EQ(pair.client->try_send(std::move(own[0])), std::errc::resource_unavailable_try_again);
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.writable, 1);
+    EXPECT_FALSE(pair.client->try_send(std::move(own[0])));
 }
 
 TEST(Connection, LetsThePeerWaitWhileItsMessagesAreHeld) {
@@ -366,6 +446,19 @@ TEST(Connection, TriesTheNextAddress) {
     EXPECT_EQ(pair.server_notes.received, Texts{"hello"});
 }
 
+TEST(Connection, TriesTheNextAddressWithAFreshState) {
+    Pair pair;
+    pair.listen();
+    const std::vector<messages::Address> addresses{*messages::Address::parse("10.0.0.2"),
+                                                   *messages::Address::parse("10.0.0.3")};
+    pair.fabric.fail(1, ENOMEM, "post_recv");
+    pair.client.emplace(pair.client_loop, addresses, small, pair.client_notes.handlers());
+    pair.settle();
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+    EXPECT_EQ(pair.client->peer().to_string(), "10.0.0.3:12345");
+    EXPECT_TRUE(pair.client->is_established());
+}
+
 TEST(Connection, GivesUpOnAPeerThatNeverConfirms) {
     Pair pair;
     pair.fabric.holds_established = true;
@@ -512,6 +605,36 @@ TEST(Connection, RefusesOptionsThatMakeNoSense) {
     refuses({.retry_count = 8}, "retry_count");
     refuses({.min_rnr_timer = 32}, "min_rnr_timer");
     expect_error(EDESTADDRREQ, [&] { messages::Socket{pair.client_loop, std::vector<messages::Address>{}}; });
+}
+
+TEST(Connection, WaitsAsLongAsATypeCanSay) {
+    Pair pair;
+    for (auto* options : {&pair.client_options, &pair.server_options})
+        options->connect_timeout = options->close_timeout = options->keepalive = std::chrono::milliseconds::max();
+    pair.establish();
+    ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, Texts{"x"});
+    EXPECT_EQ(pair.fabric.questions, 0);
+    pair.fabric.holds_data = true;
+    ASSERT_FALSE(send_text(*pair.client, "y"));
+    pair.client->disconnect();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.disconnected, 0) << "it waits";
+    pair.fabric.let_data_pass();
+    pair.settle();
+    EXPECT_EQ(pair.client_notes.disconnected, 1);
+    EXPECT_TRUE(pair.client_notes.errors.empty());
+}
+
+TEST(Connection, IsDisconnectedThoughItsErrorHandlerThrows) {
+    Pair pair;
+    auto handlers = pair.client_notes.handlers();
+    handlers.error = [](auto&, const std::system_error&) { throw std::runtime_error{"mine"}; };
+    pair.client.emplace(pair.client_loop, "10.0.0.2", small, std::move(handlers));
+    EXPECT_THROW(pair.settle(), std::runtime_error);
+    EXPECT_EQ(pair.client_notes.disconnected, 1);
+    EXPECT_EQ(pair.client_notes.why, std::errc::connection_refused);
 }
 
 TEST(Connection, ToleratesAHandlerThatThrows) {

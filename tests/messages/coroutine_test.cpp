@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <optional>
@@ -213,6 +214,21 @@ TEST_F(Coroutines, FindRequestsThatCameMeanwhile) {
     for (const auto& client : clients) EXPECT_TRUE(client.is_established());
 }
 
+TEST_F(Coroutines, AcceptThoughTheirListenerHasMoved) {
+    std::optional<messages::Listener> first{std::in_place, *loop, messages::Address{}, small};
+    auto accepting = first->accept();
+    const messages::Listener second{std::move(*first)};
+    first.reset();
+    const auto accept = [](Task<std::optional<messages::Socket>> from, std::vector<std::string>& notes) -> Task<> {
+        const auto socket = co_await from;
+        notes.emplace_back(socket ? "accepted" : "no request");
+    };
+    loop->spawn(accept(std::move(accepting), log));
+    const messages::Socket client{*loop, "10.0.0.2", small};
+    settle();
+    EXPECT_EQ(log, std::vector<std::string>{"accepted"});
+}
+
 TEST_F(Coroutines, AcceptTheNextWhenOneHasLeft) {
     std::vector<std::string> errors;
     messages::Listener listener{*loop, messages::Address{}, small, {.error = [&](const std::system_error& error) {
@@ -260,6 +276,20 @@ TEST_F(Coroutines, ReturnAndThrowThroughEachOther) {
     };
     loop->spawn(outer(log));
     EXPECT_EQ(log, (std::vector<std::string>{"value", "inner"}));
+}
+
+TEST_F(Coroutines, ThrowOneAfterTheOther) {
+    const auto fail = []() -> Task<> {
+        throw std::runtime_error{"mine"};
+        co_return;
+    };
+    loop->spawn(fail());
+    loop->spawn(fail());
+    EXPECT_THROW(settle(), std::runtime_error);
+    pollfd readable{loop->fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&readable, 1, 0), 1);
+    EXPECT_THROW(settle(), std::runtime_error);
+    settle();
 }
 
 TEST_F(Coroutines, ThatAreNotStartedCostNothing) {

@@ -80,6 +80,22 @@ TEST(EventLoop, CallsWhatIsPostedInItsThread) {
     EXPECT_EQ(in, thread.get_id());
 }
 
+TEST(EventLoop, KeepsTheCallsBehindOneThatThrows) {
+    FakeFabric fabric;
+    messages::EventLoop loop{fabric.manager()};
+    std::string order;
+    loop.post([&] {
+        loop.post([&] { order += '3'; });
+        throw std::runtime_error{"mine"};
+    });
+    loop.post([&] { order += '1'; });
+    loop.post([&] { order += '2'; });
+    EXPECT_THROW(loop.step(0ns), std::runtime_error);
+    EXPECT_TRUE(is_readable(loop.fd()));
+    loop.step(0ns);
+    EXPECT_EQ(order, "123");
+}
+
 TEST(EventLoop, StepsOnlyAsLongAsItWasTold) {
     FakeFabric fabric;
     messages::EventLoop loop{fabric.manager()};

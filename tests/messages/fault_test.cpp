@@ -179,6 +179,19 @@ TEST(Fault, OfARepostedReceiveEndsTheConnection) {
     EXPECT_EQ(pair.server_notes.received.size(), 1U);
 }
 
+TEST(Fault, OfAQueueThatIsArmedAgainEndsTheConnection) {
+    Pair pair;
+    pair.establish();
+    ASSERT_FALSE(send_text(*pair.client, "x"));
+    pair.fabric.fail(1, EIO, "req_notify_cq");
+    pair.server_loop.step(0ns);
+    ASSERT_EQ(pair.server_notes.errors.size(), 1U);
+    expect_words(pair.server_notes.errors[0], {"cannot arm a completion queue on fake0/1"});
+    EXPECT_EQ(pair.server_notes.received.size(), 1U);
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.disconnected, 1);
+}
+
 TEST(Fault, OfAQuestionEndsTheConnection) {
     Pair pair;
     pair.client_options.keepalive = 1ms;

@@ -198,6 +198,32 @@ TEST(Lifetime, ASocketEndsInEachOfItsHandlers) {
     }
 }
 
+TEST(Lifetime, AListenerEndsInEachOfItsHandlers) {
+    for (const bool removed : {false, true}) {
+        Pair pair;
+        auto held = std::make_shared<int>();
+        const std::weak_ptr<int> seen = held;
+        int calls = 0;
+        auto end = [&pair, &calls, seen, held = std::move(held)](const auto&) {
+            pair.listener.reset();
+            // What is being called must still exist.
+            calls += seen.expired() ? 100 : 1;
+        };
+        messages::ListenerHandlers handlers;
+        if (removed)
+            handlers.error = std::move(end);
+        else
+            handlers.request = std::move(end);
+        pair.listener.emplace(pair.server_loop, messages::Address{}, small, std::move(handlers));
+        if (removed)
+            pair.fabric.forge_event(0, RDMA_CM_EVENT_DEVICE_REMOVAL, 0);
+        else
+            pair.connect();
+        pair.settle();
+        EXPECT_EQ(calls, 1);
+    }
+}
+
 TEST(Lifetime, SocketsAreMoved) {
     Pair pair;
     pair.establish();

@@ -66,6 +66,9 @@ public:
     Task<std::optional<Socket>> accept();
 
 private:
+    /// A task begins late: the listener may have moved or gone by then.
+    static Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
+
     std::shared_ptr<ListenerState> state_;
 };
 

@@ -19,6 +19,7 @@ struct Options {
     /// What a peer takes that doesn't say what it takes: ibmsg's is 4096.
     std::uint32_t assumed_peer_message_bytes = 4096;
 
+    // Of these three, more than 20 days count as 20 days.
     /// For everything from looking for the peer to its answer, and for a peer's word after an accept.
     std::chrono::milliseconds connect_timeout{5000};
     /// How long disconnect() waits for messages under way, and then for the peer's answer.
