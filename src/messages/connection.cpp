@@ -75,6 +75,7 @@ void Connection::on_event(const CmEvent& event) {
                                 "the connection manager has ended it"));
             return;
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
+            if (device_) device_->set_removed();
             fail(make_error(ENODEV, "keep the connection to " + peer_.to_string(), "its RDMA device was removed"));
             return;
         default:
@@ -206,8 +207,9 @@ void Connection::discard_attempt() noexcept {
             if (std::exchange(pool->buffer(i).is_posted, false)) pool->put_away(pool->buffer(i));
         pool->abandon();
     }
+    // Before the identifier: without one, the connection manager may close the device.
+    if (LoopDevice* const device = std::exchange(device_, nullptr)) loop_->leave(*device);
     id_.reset();
-    device_ = nullptr;
 }
 
 void Connection::resume_all() noexcept {

@@ -145,8 +145,8 @@ private:
     SocketHandlers handlers_;
     Socket* socket_ = nullptr;
     State state_ = State::resolving_address;
-    bool wants_buffer_ = false;  ///< try_acquire() found none
-    bool wants_slot_ = false;    ///< try_send() found none
+    bool wants_buffer_ = false;   ///< try_acquire() found none
+    bool wants_slot_ = false;     ///< try_send() found none
     bool is_leaving_ = false;     ///< disconnect() was called
     bool peer_has_left_ = false;  ///< what it sent before is still to be taken
     bool is_down_ = false;

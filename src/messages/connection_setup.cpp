@@ -162,6 +162,7 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
 
 void Connection::make_queue_pair() {
     device_ = &loop_->device(*id_);
+    device_->add_connection();
     const verbs::OpenDevice& device = device_->device();
     local_ = Address{*rdma_get_local_addr(id_.get())};
     pool_ = Pool::create(*this, *device_, options_);

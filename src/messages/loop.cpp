@@ -108,8 +108,8 @@ bool Loop::step(std::chrono::nanoseconds timeout) {
             did |= timers_.fire();
         else if (what == &wake_)
             take_calls(), did = true;
-        else
-            did |= take_completions(*static_cast<LoopDevice*>(what));
+        else if (std::ranges::any_of(devices_, [what](const auto& device) { return device.get() == what; }))
+            did |= take_completions(*static_cast<LoopDevice*>(what));  // it is still there
     }
     did |= run_pending();
     sweep_tasks();
@@ -248,6 +248,10 @@ LoopDevice& Loop::device(rdma_cm_id& id) {
     watch(made->channel().fd(), made.get());
     devices_.push_back(std::move(made));
     return *devices_.back();
+}
+
+void Loop::leave(LoopDevice& device) noexcept {
+    if (device.remove_connection()) std::erase_if(devices_, [&](const auto& one) { return one.get() == &device; });
 }
 
 void Loop::resume_soon(Waiter& waiter) noexcept {

@@ -48,6 +48,8 @@ public:
     CmId make_id(CmIdOwner& owner);
     /// Makes it at the first connection on that device. Throws std::system_error.
     LoopDevice& device(rdma_cm_id& id);
+    /// A connection of its has ended, but for its identifier.
+    void leave(LoopDevice& device) noexcept;
 
     /// Soon resumed by the loop: nobody's code runs inside somebody else's call.
     void resume_soon(Waiter& waiter) noexcept;

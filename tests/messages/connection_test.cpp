@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -582,6 +583,27 @@ TEST(Connection, EndsWithItsDevice) {
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
     expect_words(pair.client_notes.errors[0], {"device was removed"});
     EXPECT_EQ(pair.client_notes.why, std::errc::no_such_device);
+}
+
+TEST(Connection, LeavesNothingOnADeviceThatWasRemoved) {
+    Pair pair;
+    pair.establish();
+    const auto domains = [&] { return std::ranges::count(pair.fabric.living, "alloc_pd", &FakeFabric::Living::verb); };
+    auto kept = text_message(*pair.client, "kept");
+    const messages::Socket kept_server{std::move(*pair.server)};
+    messages::Socket other{pair.client_loop, "10.0.0.2", small};
+    pair.settle();
+    EXPECT_EQ(domains(), 2);
+    pair.fabric.forge_event(pair.client->raw()->qp_num, RDMA_CM_EVENT_DEVICE_REMOVAL, 0);
+    pair.settle();
+    EXPECT_EQ(domains(), 2) << "the other one still uses it";
+    other.disconnect();
+    pair.settle();
+    EXPECT_EQ(domains(), 1) << "the server's";
+    EXPECT_EQ(kept.bytes()[3], 't');
+    pair.client.emplace(pair.client_loop, "10.0.0.2", small);
+    pair.settle();
+    EXPECT_TRUE(pair.client->is_established());
 }
 
 TEST(Connection, FailsWhenTheConnectionManagerEndsIt) {
