@@ -9,6 +9,7 @@
 #include <new>
 
 #include "dropin/devices.hpp"
+#include "dropin/private.hpp"
 #include "dropin/system_verbs.hpp"
 
 #undef ibv_query_port
@@ -212,4 +213,9 @@ PKTVERBS_EXPORTED void ibv_ack_async_event(ibv_async_event* event) {
 
 PKTVERBS_EXPORTED ibv_device* pktverbs_find_device(const sockaddr* address) {
     return Devices::of_process().find(*address);
+}
+
+PKTVERBS_EXPORTED ibv_device* pktverbs_device(unsigned index) {
+    const auto devices = Devices::of_process().list();
+    return index < devices.size() ? devices[index] : nullptr;
 }
