@@ -215,7 +215,4 @@ PKTVERBS_EXPORTED ibv_device* pktverbs_find_device(const sockaddr* address) {
     return Devices::of_process().find(*address);
 }
 
-PKTVERBS_EXPORTED ibv_device* pktverbs_device(unsigned index) {
-    const auto devices = Devices::of_process().list();
-    return index < devices.size() ? devices[index] : nullptr;
-}
+PKTVERBS_EXPORTED bool pktverbs_has_devices() { return !Devices::of_process().list().empty(); }

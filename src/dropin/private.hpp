@@ -7,5 +7,4 @@
 
 /// The soft device whose interface has this address; null if there is none.
 extern "C" ibv_device* pktverbs_find_device(const sockaddr* address);
-/// The soft devices in turn; null after the last.
-extern "C" ibv_device* pktverbs_device(unsigned index);
+extern "C" bool pktverbs_has_devices();

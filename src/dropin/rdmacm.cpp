@@ -8,9 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -111,7 +109,7 @@ bool is_wildcard(const sockaddr& address) noexcept {
 PKTVERBS_EXPORTED rdma_event_channel* rdma_create_event_channel() {
     errno = 0;
     rdma_event_channel* const channel = PKTVERBS_SYSTEM_RDMACM(rdma_create_event_channel, "RDMACM_1.0")();
-    return channel || !pktverbs_device(0) ? channel : make_channel();
+    return channel || !pktverbs_has_devices() ? channel : make_channel();
 }
 
 PKTVERBS_EXPORTED void rdma_destroy_event_channel(rdma_event_channel* channel) {
@@ -123,7 +121,7 @@ PKTVERBS_EXPORTED int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** i
     if (channel && is_own(channel)) return make_id(channel, id, context, ps);
     errno = 0;
     const int result = PKTVERBS_SYSTEM_RDMACM(rdma_create_id, "RDMACM_1.0")(channel, id, context, ps);
-    return result == 0 || channel || !pktverbs_device(0) ? result : make_id(nullptr, id, context, ps);
+    return result == 0 || channel || !pktverbs_has_devices() ? result : make_id(nullptr, id, context, ps);
 }
 
 PKTVERBS_EXPORTED int rdma_destroy_id(rdma_cm_id* id) {
@@ -158,30 +156,6 @@ PKTVERBS_EXPORTED int rdma_get_cm_event(rdma_event_channel* channel, rdma_cm_eve
     pollfd waiting{channel->fd, POLLIN, 0};
     return poll(&waiting, 1, -1) < 0 ? -1 : fail(EIO);
 }
-
-PKTVERBS_EXPORTED ibv_context** rdma_get_devices(int* count) {
-    int of_system_count = 0;
-    ibv_context** const of_system = PKTVERBS_SYSTEM_RDMACM(rdma_get_devices, "RDMACM_1.0")(&of_system_count);
-    unsigned soft_count = 0;
-    while (pktverbs_device(soft_count)) ++soft_count;
-    if (count) *count = 0;
-    if (!of_system && soft_count == 0) return nullptr;
-    auto** const contexts =
-        new (std::nothrow) ibv_context* [static_cast<std::size_t>(of_system_count) + soft_count + 1] {};
-    if (!contexts) errno = ENOMEM;
-    if (contexts) {
-        ibv_context** end = std::copy_n(of_system, of_system ? of_system_count : 0, contexts);
-        for (unsigned i = 0; i < soft_count; ++i) {
-            if (ibv_context* const context = RdmacmDevices::of_process().keep_open(pktverbs_device(i)))
-                *end++ = context;
-        }
-        if (count) *count = static_cast<int>(end - contexts);
-    }
-    if (of_system) PKTVERBS_SYSTEM_RDMACM(rdma_free_devices, "RDMACM_1.0")(of_system);
-    return contexts;
-}
-
-PKTVERBS_EXPORTED void rdma_free_devices(ibv_context** contexts) { delete[] contexts; }
 
 PKTVERBS_EXPORTED __be16 rdma_get_src_port(rdma_cm_id* id) {
     return is_soft(id) ? id->route.addr.src_sin.sin_port  // where IPv6 has it, too

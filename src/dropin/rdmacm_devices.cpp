@@ -71,16 +71,4 @@ bool RdmacmDevices::is_bound(const rdma_cm_id* id) noexcept {
     return bound_.contains(id);
 }
 
-ibv_context* RdmacmDevices::keep_open(ibv_device* device) noexcept try {
-    const std::lock_guard lock{mutex_};
-    Opened* opened = nullptr;
-    errno = open(device, opened);
-    if (errno != 0) return nullptr;
-    ++opened->users;
-    return opened->context;
-} catch (const std::bad_alloc&) {
-    errno = ENOMEM;
-    return nullptr;
-}
-
 }  // namespace pktverbs::dropin

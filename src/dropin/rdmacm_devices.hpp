@@ -20,8 +20,6 @@ public:
     /// Takes that back; nothing happens to an id that wasn't bound here. What the program has left of it stays open.
     void unbind(rdma_cm_id* id) noexcept;
     bool is_bound(const rdma_cm_id* id) noexcept;
-    /// The device stays open from now on. Null and errno if it can't be opened.
-    ibv_context* keep_open(ibv_device* device) noexcept;
 
 private:
     struct Opened {
