@@ -3,6 +3,7 @@
 // of a soft device's interface is served here, others by the system's library.
 #include <rdma/rdma_cma.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -57,6 +58,15 @@ private:
 bool is_own(const void* object) noexcept { return Own::of_process().has(object); }
 bool is_soft(rdma_cm_id* id) noexcept { return is_own(id) || RdmacmDevices::of_process().is_bound(id); }
 
+/// The system's library calls its own functions as a program does, by way of ours. What it makes for itself must be its
+/// own.
+bool is_of_system(const void* caller) noexcept {
+    Dl_info theirs{}, callers{};
+    const auto function = PKTVERBS_SYSTEM_RDMACM(rdma_create_id, "RDMACM_1.0");
+    return dladdr(reinterpret_cast<const void*>(function), &theirs) != 0 && dladdr(caller, &callers) != 0 &&
+           theirs.dli_fbase == callers.dli_fbase;
+}
+
 int fail(int error) noexcept {
     errno = error;
     return -1;
@@ -109,7 +119,8 @@ bool is_wildcard(const sockaddr& address) noexcept {
 PKTVERBS_EXPORTED rdma_event_channel* rdma_create_event_channel() {
     errno = 0;
     rdma_event_channel* const channel = PKTVERBS_SYSTEM_RDMACM(rdma_create_event_channel, "RDMACM_1.0")();
-    return channel || !pktverbs_has_devices() ? channel : make_channel();
+    if (channel || !pktverbs_has_devices() || is_of_system(__builtin_return_address(0))) return channel;
+    return make_channel();
 }
 
 PKTVERBS_EXPORTED void rdma_destroy_event_channel(rdma_event_channel* channel) {
@@ -121,7 +132,8 @@ PKTVERBS_EXPORTED int rdma_create_id(rdma_event_channel* channel, rdma_cm_id** i
     if (channel && is_own(channel)) return make_id(channel, id, context, ps);
     errno = 0;
     const int result = PKTVERBS_SYSTEM_RDMACM(rdma_create_id, "RDMACM_1.0")(channel, id, context, ps);
-    return result == 0 || channel || !pktverbs_has_devices() ? result : make_id(nullptr, id, context, ps);
+    if (result == 0 || channel || !pktverbs_has_devices() || is_of_system(__builtin_return_address(0))) return result;
+    return make_id(nullptr, id, context, ps);
 }
 
 PKTVERBS_EXPORTED int rdma_destroy_id(rdma_cm_id* id) {
