@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The port of a soft device, and its tables.
+#include "soft/control_verbs.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <pktverbs/ipv6_address.hpp>
+
+namespace pktverbs::soft::control {
+
+namespace {
+
+ibv_mtu mtu_class(std::uint32_t mtu) noexcept {
+    if (mtu >= 4096) return IBV_MTU_4096;
+    if (mtu >= 2048) return IBV_MTU_2048;
+    if (mtu >= 1024) return IBV_MTU_1024;
+    return mtu >= 512 ? IBV_MTU_512 : IBV_MTU_256;
+}
+
+}  // namespace
+
+int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
+    if (port != 1) return EINVAL;
+    Link& link = Nic::of(context).link();
+    const bool up = link.up();
+    *attr = {};
+    attr->state = up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;
+    attr->max_mtu = IBV_MTU_4096;
+    attr->active_mtu = mtu_class(link.mtu());
+    attr->gid_tbl_len = 1;
+    attr->max_msg_sz = link.mtu();
+    attr->pkey_tbl_len = 1;
+    attr->active_width = 2;         // 4X
+    attr->active_speed = 32;        // EDR: 25 Gb/s a lane
+    attr->phys_state = up ? 5 : 3;  // LinkUp, Disabled
+    attr->link_layer = IBV_LINK_LAYER_ETHERNET;
+    return 0;
+}
+
+int query_port_sized(ibv_context* context, std::uint8_t port, ibv_port_attr* attr, std::size_t size) {
+    ibv_port_attr whole;
+    if (const int error = query_port(context, port, &whole)) return error;
+    std::memcpy(attr, &whole, std::min(size, sizeof whole));
+    return 0;
+}
+
+/// RoCE ports begin their tables with the link-local address as version 1.
+int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
+                 std::uint32_t flags) {
+    if (flags != 0) return EOPNOTSUPP;
+    if (port != 1) return EINVAL;
+    if (index != 0) return ENODATA;
+    *entry = {};
+    entry->port_num = port;
+    entry->gid_type = IBV_GID_TYPE_ROCE_V1;
+    const auto bytes = Ipv6Address::link_local(Nic::of(context).link().mac()).bytes();
+    std::copy(bytes.begin(), bytes.end(), entry->gid.raw);
+    return 0;
+}
+
+int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) {
+    if (port != 1 || index != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    const auto bytes = Ipv6Address::link_local(Nic::of(context).link().mac()).bytes();
+    std::copy(bytes.begin(), bytes.end(), gid->raw);
+    return 0;
+}
+
+}  // namespace pktverbs::soft::control
