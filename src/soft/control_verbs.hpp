@@ -27,6 +27,7 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr);
 int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid);
 int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
                  std::uint32_t flags);
+int query_pkey(ibv_context* context, std::uint8_t port, int index, __be16* pkey);
 
 // As the inline functions of infiniband/verbs.h reach them through the context: with the size of the caller's
 // structure.

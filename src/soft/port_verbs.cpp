@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
-#include <pktverbs/ipv6_address.hpp>
+#include "soft/gid_table.hpp"
 
 namespace pktverbs::soft::control {
 
@@ -29,7 +30,7 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     attr->state = up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;
     attr->max_mtu = IBV_MTU_4096;
     attr->active_mtu = mtu_class(link.mtu());
-    attr->gid_tbl_len = 1;
+    attr->gid_tbl_len = static_cast<int>(gid_table_size);
     attr->max_msg_sz = link.mtu();
     attr->pkey_tbl_len = 1;
     attr->active_width = 2;         // 4X
@@ -46,27 +47,38 @@ int query_port_sized(ibv_context* context, std::uint8_t port, ibv_port_attr* att
     return 0;
 }
 
-/// RoCE ports begin their tables with the link-local address as version 1.
 int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
                  std::uint32_t flags) {
     if (flags != 0) return EOPNOTSUPP;
-    if (port != 1) return EINVAL;
-    if (index != 0) return ENODATA;
-    *entry = {};
-    entry->port_num = port;
-    entry->gid_type = IBV_GID_TYPE_ROCE_V1;
-    const auto bytes = Ipv6Address::link_local(Nic::of(context).link().mac()).bytes();
-    std::copy(bytes.begin(), bytes.end(), entry->gid.raw);
-    return 0;
+    if (port != 1 || index >= gid_table_size) return EINVAL;
+    try {
+        const auto entries = list_gids(context);
+        if (index >= entries.size()) return ENODATA;
+        *entry = entries[index];
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return ENOMEM;
+    }
 }
 
 int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) {
+    ibv_gid_entry entry{};
+    const int error = query_gid_ex(context, port, static_cast<std::uint32_t>(index), &entry, 0);
+    // A NIC answers with zeros where there is no GID.
+    if (error != 0 && error != ENODATA) {
+        errno = error;
+        return -1;
+    }
+    *gid = entry.gid;
+    return 0;
+}
+
+int query_pkey(ibv_context*, std::uint8_t port, int index, __be16* pkey) {
     if (port != 1 || index != 0) {
         errno = EINVAL;
         return -1;
     }
-    const auto bytes = Ipv6Address::link_local(Nic::of(context).link().mac()).bytes();
-    std::copy(bytes.begin(), bytes.end(), gid->raw);
+    *pkey = 0xffff;  // the default partition, and a full member of it: all that Ethernet has
     return 0;
 }
 
