@@ -4,9 +4,11 @@
 
 #include <infiniband/verbs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -34,6 +36,7 @@ int query_pkey(ibv_context* context, std::uint8_t port, int index, __be16* pkey)
 int query_device_ex_sized(ibv_context* context, const ibv_query_device_ex_input* input, ibv_device_attr_ex* attr,
                           std::size_t size);
 int query_port_sized(ibv_context* context, std::uint8_t port, ibv_port_attr* attr, std::size_t size);
+int query_rt_values(ibv_context* context, ibv_values_ex* values);
 
 ibv_pd* alloc_pd(ibv_context* context);
 int dealloc_pd(ibv_pd* pd);
@@ -78,6 +81,13 @@ template <class Object>
 Object* refuse(int error) noexcept {
     errno = error;
     return nullptr;
+}
+
+/// To a caller's structure of `size` bytes: an older header's is shorter, and what a newer one's has more is zero.
+template <class Structure>
+void copy_sized(Structure* to, std::size_t size, const Structure& from) noexcept {
+    std::memset(static_cast<void*>(to), 0, size);
+    std::memcpy(static_cast<void*>(to), &from, std::min(size, sizeof from));
 }
 
 /// An object was made (1) or destroyed (-1): counts it as the NIC's, and as a user of what it was made from.

@@ -2,7 +2,6 @@
 // Opening, closing and asking a soft device, and its asynchronous events.
 #include "soft/control_verbs.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -38,12 +37,14 @@ int query_device(ibv_context* context, ibv_device_attr* attr) {
     attr->page_size_cap = 4096;
     attr->max_qp = static_cast<int>(Nic::max_queue_pairs);
     attr->max_qp_wr = static_cast<int>(QueuePair::max_wr);
-    attr->device_cap_flags = IBV_DEVICE_MANAGED_FLOW_STEERING;
+    attr->device_cap_flags =
+        IBV_DEVICE_PORT_ACTIVE_EVENT | IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_MANAGED_FLOW_STEERING;
     attr->max_sge = static_cast<int>(QueuePair::max_sge);
     attr->max_cq = INT16_MAX;
     attr->max_cqe = static_cast<int>(CompletionQueue::max_entries);
     attr->max_mr = static_cast<int>(MemoryRegions::capacity);
     attr->max_pd = INT16_MAX;
+    attr->atomic_cap = IBV_ATOMIC_NONE;
     attr->max_raw_ethy_qp = attr->max_qp;
     attr->max_pkeys = 1;
     attr->phys_port_cnt = 1;
@@ -57,8 +58,8 @@ int query_device_ex(ibv_context* context, const ibv_query_device_ex_input* input
     attr->completion_timestamp_mask = UINT64_MAX;
     attr->hca_core_clock = 1'000'000;  // kHz: timestamps are nanoseconds
     attr->device_cap_flags_ex = attr->orig_attr.device_cap_flags;
-    // No offloads: cvlan stripping, FCS scatter, checksums and delayed drop are all absent.
-    attr->raw_packet_caps = 0;
+    // What is left 0 is absent: raw_packet_caps (VLAN stripping, FCS scatter, checksums, delayed drop), segmentation,
+    // pacing, moderation of completions, device memory.
     attr->phys_port_cnt_ex = 1;
     return 0;
 }
@@ -67,7 +68,14 @@ int query_device_ex_sized(ibv_context* context, const ibv_query_device_ex_input*
                           std::size_t size) {
     ibv_device_attr_ex whole;
     if (const int error = query_device_ex(context, input, &whole)) return error;
-    std::memcpy(attr, &whole, std::min(size, sizeof whole));
+    copy_sized(attr, size, whole);
+    return 0;
+}
+
+// As mlx5 has it: the clock is a count of its ticks, all of it in tv_nsec.
+int query_rt_values(ibv_context*, ibv_values_ex* values) {
+    if ((values->comp_mask & ~std::uint32_t{IBV_VALUES_MASK_RAW_CLOCK}) != 0) return EINVAL;
+    if (values->comp_mask != 0) values->raw_clock = {.tv_sec = 0, .tv_nsec = static_cast<long>(Nic::now())};
     return 0;
 }
 

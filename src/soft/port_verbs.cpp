@@ -2,9 +2,7 @@
 // The port of a soft device, and its tables.
 #include "soft/control_verbs.hpp"
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <new>
 
 #include "soft/gid_table.hpp"
@@ -24,14 +22,18 @@ ibv_mtu mtu_class(std::uint32_t mtu) noexcept {
 
 int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     if (port != 1) return EINVAL;
-    Link& link = Nic::of(context).link();
+    Nic& nic = Nic::of(context);
+    Link& link = nic.link();
     const bool up = link.up();
     *attr = {};
     attr->state = up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;
     attr->max_mtu = IBV_MTU_4096;
     attr->active_mtu = mtu_class(link.mtu());
     attr->gid_tbl_len = static_cast<int>(gid_table_size);
-    attr->max_msg_sz = link.mtu();
+    // What the kernel says of a RoCE port of mlx5: its GIDs are IP addresses, and its packets have a GRH.
+    attr->port_cap_flags = IBV_PORT_CM_SUP | IBV_PORT_IP_BASED_GIDS;
+    attr->flags = IBV_QPF_GRH_REQUIRED;
+    attr->max_msg_sz = nic.max_frame();
     attr->pkey_tbl_len = 1;
     attr->active_width = 2;         // 4X
     attr->active_speed = 32;        // EDR: 25 Gb/s a lane
@@ -43,7 +45,7 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
 int query_port_sized(ibv_context* context, std::uint8_t port, ibv_port_attr* attr, std::size_t size) {
     ibv_port_attr whole;
     if (const int error = query_port(context, port, &whole)) return error;
-    std::memcpy(attr, &whole, std::min(size, sizeof whole));
+    copy_sized(attr, size, whole);
     return 0;
 }
 

@@ -83,6 +83,7 @@ void install_verbs(Nic& nic) noexcept {
     ops.dealloc_mw = [](ibv_mw*) { return EOPNOTSUPP; };
     nic.query_port = control::query_port_sized;
     nic.query_device_ex = control::query_device_ex_sized;
+    nic.query_rt_values = control::query_rt_values;
     nic.create_cq_ex = control::create_cq_ex;
     nic.ibv_create_flow = control::create_flow;
     nic.ibv_destroy_flow = control::destroy_flow;
