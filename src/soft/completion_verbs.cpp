@@ -86,6 +86,8 @@ ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) {
                    CompletionQueue::Extended{attr->wc_flags});
 }
 
+int resize_cq(ibv_cq* base, int entries) { return CompletionQueue::of(base).resize(entries); }
+
 int destroy_cq(ibv_cq* base) {
     CompletionQueue& cq = CompletionQueue::of(base);
     Nic& nic = Nic::of(base->context);

@@ -49,6 +49,7 @@ int get_cq_event(ibv_comp_channel* channel, ibv_cq** cq, void** cq_context);
 void ack_cq_events(ibv_cq* cq, unsigned events);
 ibv_cq* create_cq(ibv_context* context, int entries, void* cq_context, ibv_comp_channel* channel, int comp_vector);
 ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr);
+int resize_cq(ibv_cq* base, int entries);
 int destroy_cq(ibv_cq* base);
 
 ibv_qp* create_qp(ibv_pd* pd, ibv_qp_init_attr* attr);

@@ -24,7 +24,6 @@ ibv_srq* create_srq(ibv_pd*, ibv_srq_init_attr*) { return refuse<ibv_srq>(EOPNOT
 int modify_srq(ibv_srq*, ibv_srq_attr*, int) { return EOPNOTSUPP; }
 int query_srq(ibv_srq*, ibv_srq_attr*) { return EOPNOTSUPP; }
 int destroy_srq(ibv_srq*) { return EOPNOTSUPP; }
-int resize_cq(ibv_cq*, int) { return EOPNOTSUPP; }
 int attach_mcast(ibv_qp*, const ibv_gid*, std::uint16_t) { return EOPNOTSUPP; }
 int detach_mcast(ibv_qp*, const ibv_gid*, std::uint16_t) { return EOPNOTSUPP; }
 
