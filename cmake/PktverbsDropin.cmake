@@ -73,9 +73,11 @@ endfunction()
 
 add_library(pktverbs_verbs SHARED
   ${pktverbs_soft_sources}
+  src/ipv4_address.cpp
   src/ipv6_address.cpp
   src/mac_address.cpp
   src/verbs/error.cpp
+  src/verbs/gid.cpp
   src/dropin/device_verbs.cpp
   src/dropin/devices.cpp
   src/dropin/object_verbs.cpp

@@ -11,6 +11,7 @@
 #include "dropin/devices.hpp"
 #include "dropin/private.hpp"
 #include "dropin/system_verbs.hpp"
+#include "soft/nic.hpp"
 
 #undef ibv_query_port
 
@@ -119,8 +120,13 @@ PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
 }
 
 PKTVERBS_EXPORTED int ibv_close_device(ibv_context* context) {
-    return is_soft(context) ? control().close_device(context)
-                            : PKTVERBS_SYSTEM_VERB(ibv_close_device, "IBVERBS_1.1")(context);
+    if (!is_soft(context)) return PKTVERBS_SYSTEM_VERB(ibv_close_device, "IBVERBS_1.1")(context);
+    const int error = control().close_device(context);
+    if (error != EBUSY) return error;
+    // Many programs leave objects to the end of the process. ibv_close_device(3) takes no offence at that, and the
+    // kernel ends what they do.
+    pktverbs::soft::Nic::of(context).abandon();
+    return 0;
 }
 
 PKTVERBS_EXPORTED int ibv_query_device(ibv_context* context, ibv_device_attr* attr) {

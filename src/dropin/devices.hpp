@@ -33,7 +33,7 @@ public:
     /// For a device that it owns.
     __be64 guid(const ibv_device* device) const noexcept;
     /// The device whose interface has this address; null if there is none.
-    ibv_device* find(const sockaddr& address) const noexcept;
+    ibv_device* find(const sockaddr& address) const;
 
 private:
     struct Entry {
