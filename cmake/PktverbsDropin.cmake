@@ -80,7 +80,10 @@ add_library(pktverbs_verbs SHARED
   src/verbs/gid.cpp
   src/dropin/device_verbs.cpp
   src/dropin/devices.cpp
+  src/dropin/fault_plan.cpp
+  src/dropin/faulty_verbs.cpp
   src/dropin/object_verbs.cpp
+  src/dropin/process.cpp
   src/dropin/system_library.cpp
   src/dropin/system_verbs.cpp)
 pktverbs_dropin_library(pktverbs_verbs "${Ibverbs_LIBRARY}" libibverbs.so.1

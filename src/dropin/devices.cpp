@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <system_error>
@@ -20,9 +18,11 @@
 
 #include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/gid.hpp>
+
+#include "soft/link/faulty.hpp"
+#include "soft/soft_device.hpp"
 
 namespace pktverbs::dropin {
 
@@ -98,7 +98,9 @@ std::vector<std::string> interfaces_with(const Ipv6Address& address) {
 
 }  // namespace
 
-Devices::Devices(std::string_view text, void (*complain)(std::string_view)) {
+Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults,
+                 void (*complain)(std::string_view))
+    : faults_{faults} {
     while (!text.empty()) {
         const auto part = take_part(text, ';');
         if (part.empty()) continue;
@@ -129,6 +131,10 @@ void Devices::add(std::string_view text) {
     const auto number = static_cast<std::uint8_t>(entries_.size());
     if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', 0, number}};
     entry.device = entry.string.find().handle;
+    if (faults_) {
+        auto& open_link = static_cast<soft::SoftDevice&>(*entry.device).open_link;
+        open_link = [open = std::move(open_link), faults = *faults_] { return soft::make_faulty(open(), faults); };
+    }
     put(entry.device->name, name);
     put(entry.device->dev_name, fmt::format("uverbs_{}", name));
     put(entry.device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));
@@ -144,18 +150,6 @@ std::string Devices::free_name(std::string_view wanted) const {
     std::string name{wanted};
     for (int number = 2; taken(name); ++number) name = fmt::format("{}_{}", wanted, number);
     return name;
-}
-
-const Devices& Devices::of_process() {
-    static const Devices* const devices = [] {
-        const char* const text = std::getenv("PKTVERBS_DEVICES");
-        // Never destroyed: a program's own destructors may still close what it opened.
-        return new Devices{text ? text : "", [](std::string_view complaint) {
-                               std::fprintf(stderr, "pktverbs: PKTVERBS_DEVICES: %.*s\n",
-                                            static_cast<int>(complaint.size()), complaint.data());
-                           }};
-    }();
-    return *devices;
 }
 
 const Devices::Entry* Devices::entry(const ibv_device* device) const noexcept {
@@ -187,7 +181,5 @@ ibv_device* Devices::find(const sockaddr& address) const {
     const auto found = std::ranges::find_if(entries_, has_it);
     return found == entries_.end() ? nullptr : found->device.get();
 }
-
-const verbs::Provider& control() noexcept { return soft::provider(); }
 
 }  // namespace pktverbs::dropin

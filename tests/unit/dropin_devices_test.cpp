@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/verbs/gid.hpp>
+#include <pktverbs/soft/device.hpp>
 
 #include "expect_error.hpp"
 
@@ -22,7 +22,7 @@ std::vector<std::string> complaints;
 
 Devices read(std::string_view text) {
     complaints.clear();
-    return Devices{text, [](std::string_view complaint) { complaints.emplace_back(complaint); }};
+    return Devices{text, std::nullopt, [](std::string_view complaint) { complaints.emplace_back(complaint); }};
 }
 
 std::vector<std::string> names(const Devices& devices) {
@@ -92,12 +92,12 @@ TEST(DropinDevices, KeepOneMacAddressForEveryOpen) {
     const auto first = devices.guid(devices.list()[0]);
     EXPECT_NE(first, devices.guid(devices.list()[1]));
     for (int i = 0; i < 2; ++i) {
-        ibv_context* const context = control().open_device(devices.list()[0]);
+        ibv_context* const context = soft::provider().open_device(devices.list()[0]);
         ASSERT_TRUE(context);
         ibv_gid gid{};
-        EXPECT_EQ(control().query_gid(context, 1, 0, &gid), 0);
+        EXPECT_EQ(soft::provider().query_gid(context, 1, 0, &gid), 0);
         EXPECT_EQ(gid.global.interface_id, first);
-        EXPECT_EQ(control().close_device(context), 0);
+        EXPECT_EQ(soft::provider().close_device(context), 0);
     }
 }
 
