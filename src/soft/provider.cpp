@@ -84,6 +84,9 @@ void install_verbs(Nic& nic) noexcept {
     nic.query_device_ex = control::query_device_ex_sized;
     nic.query_rt_values = control::query_rt_values;
     nic.create_cq_ex = control::create_cq_ex;
+    nic.alloc_td = control::alloc_td;
+    nic.dealloc_td = control::dealloc_td;
+    nic.alloc_parent_domain = control::alloc_parent_domain;
     nic.ibv_create_flow = control::create_flow;
     nic.ibv_destroy_flow = control::destroy_flow;
 }

@@ -260,8 +260,6 @@ TEST(NotModelled, CanBeCalledAllTheSame) {
     VerbsEnd end;
     ibv_context* const context = end.context.get();
     EXPECT_UNSUPPORTED(ibv_alloc_mw(end.pd.get(), IBV_MW_TYPE_1));
-    ibv_td_init_attr td{};
-    EXPECT_UNSUPPORTED(ibv_alloc_td(context, &td));
     ibv_wq_init_attr wq{};
     EXPECT_UNSUPPORTED(ibv_create_wq(context, &wq));
     ibv_rwq_ind_table_init_attr table{};
@@ -272,8 +270,6 @@ TEST(NotModelled, CanBeCalledAllTheSame) {
     EXPECT_UNSUPPORTED(ibv_create_counters(context, &counters));
     ibv_alloc_dm_attr dm{};
     EXPECT_UNSUPPORTED(ibv_alloc_dm(context, &dm));
-    ibv_parent_domain_init_attr parent{};
-    EXPECT_UNSUPPORTED(ibv_alloc_parent_domain(context, &parent));
 }
 
 TEST(NotModelled, GivesTheErrnoWhereNumbersAreReturned) {
