@@ -87,6 +87,10 @@ void install_verbs(Nic& nic) noexcept {
     nic.alloc_td = control::alloc_td;
     nic.dealloc_td = control::dealloc_td;
     nic.alloc_parent_domain = control::alloc_parent_domain;
+    nic.create_counters = control::create_counters;
+    nic.destroy_counters = control::destroy_counters;
+    nic.attach_counters_point_flow = control::attach_counters_point_flow;
+    nic.read_counters = control::read_counters;
     nic.ibv_create_flow = control::create_flow;
     nic.ibv_destroy_flow = control::destroy_flow;
 }

@@ -266,8 +266,6 @@ TEST(NotModelled, CanBeCalledAllTheSame) {
     EXPECT_UNSUPPORTED(ibv_create_rwq_ind_table(context, &table));
     ibv_xrcd_init_attr xrcd{};
     EXPECT_UNSUPPORTED(ibv_open_xrcd(context, &xrcd));
-    ibv_counters_init_attr counters{};
-    EXPECT_UNSUPPORTED(ibv_create_counters(context, &counters));
     ibv_alloc_dm_attr dm{};
     EXPECT_UNSUPPORTED(ibv_alloc_dm(context, &dm));
 }
