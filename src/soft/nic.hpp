@@ -87,7 +87,8 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
     std::mutex& objects_mutex() noexcept { return objects_mutex_; }
-    int objects = 0;  ///< made of this context and not destroyed yet; under objects_mutex()
+    std::uint32_t last_domain = 0;  ///< handle of a protection domain, under objects_mutex()
+    int objects = 0;                ///< made of this context and not destroyed yet; under objects_mutex()
 
 private:
     int apply_flows() noexcept;
