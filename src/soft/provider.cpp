@@ -15,9 +15,11 @@
 
 #include "soft/completion_channel.hpp"
 #include "soft/completion_queue.hpp"
+#include "soft/control_verbs.hpp"
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
 #include "soft/soft_device.hpp"
+#include "soft/work_queue_verbs.hpp"
 
 namespace pktverbs::soft {
 
@@ -27,39 +29,11 @@ constexpr std::uint64_t wc_flags_supported = std::uint64_t{IBV_WC_STANDARD_FLAGS
                                              IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
                                              IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK | IBV_WC_EX_WITH_FLOW_TAG;
 
-struct Domain : ibv_pd {
-    int users;
-};
-
-/// Runs something that makes an object: what it throws becomes null and errno.
-template <class Make>
-auto guarded(Make&& make) noexcept -> decltype(make()) {
-    try {
-        return make();
-    } catch (const std::system_error& error) {
-        errno = error.code().value();
-    } catch (const std::bad_alloc&) {
-        errno = ENOMEM;
-    }
-    return nullptr;
-}
-
-template <class Object>
-Object* refuse(int error) noexcept {
-    errno = error;
-    return nullptr;
-}
-
-void count(Nic& nic, int& users, int change) noexcept {
-    const std::lock_guard lock{nic.objects_mutex()};
-    users += change;
-    nic.objects += change;
-}
-
-bool in_use(Nic& nic, const int& users) noexcept {
-    const std::lock_guard lock{nic.objects_mutex()};
-    return users > 0;
-}
+using control::count;
+using control::Domain;
+using control::guarded;
+using control::in_use;
+using control::refuse;
 
 ibv_context* open_device(ibv_device* device) {
     return guarded([device] {
@@ -107,6 +81,7 @@ int query_device_ex(ibv_context* context, const ibv_query_device_ex_input* input
     // No offloads: cvlan stripping, FCS scatter, checksums and delayed drop are all absent.
     attr->raw_packet_caps = 0;
     attr->phys_port_cnt_ex = 1;
+    report_work_queues(*attr);
     return 0;
 }
 
@@ -358,7 +333,7 @@ ibv_qp* create_qp(ibv_pd* pd, ibv_qp_init_attr* attr) {
         if (!queue_pair) return nullptr;
         const std::lock_guard lock{nic.objects_mutex()};
         ++static_cast<Domain*>(pd)->users;
-        return queue_pair;
+        return queue_pair->base();
     });
 }
 
@@ -440,6 +415,8 @@ void install_verbs(Nic& nic) noexcept {
     nic.create_cq_ex = create_cq_ex;
     nic.ibv_create_flow = create_flow;
     nic.ibv_destroy_flow = destroy_flow;
+    install_work_queue_verbs(nic);
+    install_extended_queue_pair_verbs(nic);
 }
 
 const verbs::Provider& provider() noexcept { return table; }
