@@ -7,6 +7,7 @@
 
 #include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
+#include "soft/queue_pair.hpp"
 
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova
@@ -152,7 +153,8 @@ PKTVERBS_EXPORTED int ibv_destroy_qp(ibv_qp* qp) {
 }
 
 PKTVERBS_EXPORTED ibv_qp_ex* ibv_qp_to_qp_ex(ibv_qp* qp) {
-    return is_soft(qp->context) ? nullptr : PKTVERBS_SYSTEM_VERB(ibv_qp_to_qp_ex, "IBVERBS_1.6")(qp);
+    if (!is_soft(qp->context)) return PKTVERBS_SYSTEM_VERB(ibv_qp_to_qp_ex, "IBVERBS_1.6")(qp);
+    return pktverbs::soft::QueuePair::of(qp).extended();
 }
 
 // Data arrives in order, but a receiver may only look at it after its completion: 0 is the safe answer.

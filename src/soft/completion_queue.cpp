@@ -8,7 +8,6 @@
 
 #include "soft/completion_channel.hpp"
 #include "soft/nic.hpp"
-#include "soft/queue_pair.hpp"
 
 namespace pktverbs::soft {
 
@@ -77,14 +76,14 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
         wc.vendor_err = 0;
         wc.byte_len = completion.byte_len;
         wc.imm_data = 0;
-        wc.qp_num = completion.queue_pair->qp_num;
+        wc.qp_num = completion.source->number;
         wc.src_qp = 0;
         wc.wc_flags = completion.wc_flags;
         wc.pkey_index = 0;
         wc.slid = 0;
         wc.sl = 0;
         wc.dlid_path_bits = 0;
-        completion.queue_pair->reclaim(completion);
+        completion.free_entries();
     }
     return static_cast<int>(taken);
 }
@@ -129,13 +128,13 @@ int CompletionQueue::resize(int entries) noexcept {
     return 0;
 }
 
-void CompletionQueue::forget(const QueuePair& queue_pair) noexcept {
+void CompletionQueue::forget(const CompletionSource& source) noexcept {
     const std::lock_guard polling{poll_mutex_};
     const std::lock_guard lock{mutex_};
     std::uint32_t kept = head_;
     for (std::uint32_t i = head_; i != tail_; ++i) {
         const Completion& completion = ring_[i & mask_];
-        if (completion.queue_pair != &queue_pair) ring_[kept++ & mask_] = completion;
+        if (completion.source != &source) ring_[kept++ & mask_] = completion;
     }
     tail_ = kept;
 }
@@ -143,10 +142,7 @@ void CompletionQueue::forget(const QueuePair& queue_pair) noexcept {
 /// Frees the places of what has been polled, and copies what comes next.
 int CompletionQueue::refill(std::uint32_t most) noexcept {
     const std::lock_guard lock{mutex_};
-    for (std::uint32_t i = 0; i < fetched_next_; ++i) {
-        const Completion& polled = ring_[head_++ & mask_];
-        polled.queue_pair->reclaim(polled);
-    }
+    for (std::uint32_t i = 0; i < fetched_next_; ++i) ring_[head_++ & mask_].free_entries();
     fetched_next_ = 0;
     fetched_count_ = std::min(most, tail_ - head_);
     for (std::uint32_t i = 0; i < fetched_count_; ++i) fetched_[i] = ring_[(head_ + i) & mask_];
@@ -190,7 +186,7 @@ void CompletionQueue::install_readers() noexcept {
     read_vendor_err = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
     read_byte_len = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.byte_len; };
     read_imm_data = [](ibv_cq_ex*) -> __be32 { return 0; };
-    read_qp_num = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.queue_pair->qp_num; };
+    read_qp_num = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.source->number; };
     read_src_qp = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
     read_wc_flags = [](ibv_cq_ex* cq) -> unsigned { return static_cast<CompletionQueue*>(cq)->current_.wc_flags; };
     read_slid = [](ibv_cq_ex*) -> std::uint32_t { return 0; };

@@ -5,6 +5,7 @@
 #include <infiniband/verbs.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,20 +16,31 @@ namespace pktverbs::soft {
 
 class CompletionChannel;
 class Nic;
-class QueuePair;
+
+/// What completions come from: one side of a queue pair, or a work queue.
+struct CompletionSource {
+    explicit CompletionSource(std::uint32_t qp_num) noexcept : number{qp_num} {}
+
+    std::uint32_t number;  ///< what its completions say
+    /// The entries of its ring that may be posted to again: all before this one. Whoever polls moves it on.
+    std::atomic<std::uint32_t> reclaimed{0};
+};
 
 /// What a work request ended with.
 struct Completion {
     std::uint64_t wr_id = 0;
-    QueuePair* queue_pair = nullptr;
+    CompletionSource* source = nullptr;
     std::uint64_t timestamp_ns = 0;
     std::uint32_t byte_len = 0;
     std::uint32_t flow_tag = 0;
-    /// The queue entries that are free for posting again once this has been polled: all before this one.
+    /// The source's `reclaimed`, once this has been polled.
     std::uint32_t reclaim = 0;
     std::uint8_t status = IBV_WC_SUCCESS;
     std::uint8_t wc_flags = 0;
     bool is_send = false;
+
+    /// It has been polled.
+    void free_entries() const noexcept { source->reclaimed.store(reclaim, std::memory_order_release); }
 };
 
 /// Its base is always the extended form; the classic one is the same in its first members.
@@ -58,8 +70,8 @@ public:
     /// `entries` is rounded up as at first; completions and the armed state stay. 0; EINVAL if more completions wait,
     /// or it is out of range; ENOMEM.
     int resize(int entries) noexcept;
-    /// Removes what is queued of a queue pair that is reset or destroyed.
-    void forget(const QueuePair& queue_pair) noexcept;
+    /// Removes what is queued of a queue that is reset or destroyed.
+    void forget(const CompletionSource& source) noexcept;
     bool wants_timestamps() const noexcept { return wants_timestamps_; }
 
     /// Pushes completions, locking one queue at a time and only when it changes: one lock for a batch.

@@ -10,6 +10,7 @@
 #include "soft/completion_queue.hpp"
 #include "soft/queue_pair.hpp"
 #include "soft/soft_device.hpp"
+#include "soft/work_queue_verbs.hpp"
 
 namespace pktverbs::soft::control {
 
@@ -64,6 +65,7 @@ int query_device_ex(ibv_context* context, const ibv_query_device_ex_input* input
     // What is left 0 is absent: raw_packet_caps (VLAN stripping, FCS scatter, checksums, delayed drop), segmentation,
     // pacing, moderation of completions, device memory.
     attr->phys_port_cnt_ex = 1;
+    report_work_queues(*attr);
     return 0;
 }
 

@@ -76,10 +76,12 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     if (ip[0] >> 4 != 4 || header_bytes < ipv4_bytes || header_bytes > packet.size()) return false;
 
     const std::uint8_t protocol = ip[9];
-    const bool first = (load<std::uint16_t>(ip + 6) & wire16(0x1fff)) == 0;
+    const auto fragment = load<std::uint16_t>(ip + 6);
+    const bool first = (fragment & wire16(0x1fff)) == 0;
     set_word(key, 2, at<0>(load<std::uint32_t>(ip + 12)));
     set_word(key, 4, at<0>(load<std::uint32_t>(ip + 16)));
-    flags = static_cast<std::uint8_t>(flags | FrameKey::is_ipv4);
+    const unsigned of_several = (fragment & wire16(0x3fff)) != 0;  // no branch: this is done for every frame
+    flags = static_cast<std::uint8_t>(flags | FrameKey::is_ipv4 | of_several * FrameKey::is_fragment);
     if (has_ports(protocol) && first && packet.size() - header_bytes >= ports_bytes) [[likely]] {
         set_word(key, 6, at<0>(load<std::uint32_t>(ip + header_bytes)));
         flags = static_cast<std::uint8_t>(flags | FrameKey::has_ports);
@@ -90,34 +92,39 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
 
 /// What follows IPv6's extension headers.
 struct Payload {
-    std::uint8_t protocol = 0;            ///< 0: not found
-    std::span<const std::uint8_t> bytes;  ///< empty when it is not the packet's beginning
+    std::uint8_t protocol = 0;              ///< 0: not found
+    std::span<const std::uint8_t> bytes{};  ///< empty when it is not the packet's beginning
+    bool is_fragment = false;
 };
 
 /// Walks the chain (RFC 8200 section 4, RFC 4302 for the authentication header), whose first header is `next`.
 Payload skip_extension_headers(std::uint8_t next, std::span<const std::uint8_t> rest) noexcept {
     enum : std::uint8_t { hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, destination = 60 };
     bool first = true;
+    bool is_fragment = false;
     for (int headers = 0; headers <= most_extension_headers; ++headers) {
         const bool is_extension =
             next == hop_by_hop || next == routing || next == fragment || next == authentication || next == destination;
-        if (!is_extension) return {next, first ? rest : std::span<const std::uint8_t>{}};
+        if (!is_extension) return {next, first ? rest : std::span<const std::uint8_t>{}, is_fragment};
         // Past the beginning of a fragmented packet there are no more headers to see.
-        if (!first || rest.size() < 8) return {};
+        if (!first || rest.size() < 8) return {.is_fragment = is_fragment};
 
         std::size_t bytes = 8;
         if (next == fragment) {
-            first = (load<std::uint16_t>(rest.data() + 2) & wire16(0xfff8)) == 0;
+            const auto place = load<std::uint16_t>(rest.data() + 2);
+            first = (place & wire16(0xfff8)) == 0;
+            // Not one that is alone (RFC 6946).
+            is_fragment = is_fragment || (place & wire16(0xfff9)) != 0;
         } else if (next == authentication) {
             bytes = 4 * (std::size_t{rest[1]} + 2);
         } else {
             bytes = 8 * (std::size_t{rest[1]} + 1);
         }
-        if (bytes > rest.size()) return {};
+        if (bytes > rest.size()) return {.is_fragment = is_fragment};
         next = rest[0];
         rest = rest.subspan(bytes);
     }
-    return {};
+    return {.is_fragment = is_fragment};
 }
 
 /// False if there is no whole IPv6 header.
@@ -132,6 +139,7 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
         const Payload found = skip_extension_headers(protocol, payload);
         protocol = found.protocol;
         payload = found.bytes;
+        if (found.is_fragment) flags = static_cast<std::uint8_t>(flags | FrameKey::is_fragment);
     }
     set_word(key, 2, load<std::uint64_t>(ip + 8));
     set_word(key, 3, load<std::uint64_t>(ip + 16));

@@ -18,7 +18,8 @@ struct alignas(64) FrameKey {
         has_vlan = 1,  ///< vlan_tci
         is_ipv4 = 2,
         is_ipv6 = 4,
-        has_ports = 8,  ///< src_port, dst_port: TCP or UDP, and the first fragment or not a fragment
+        has_ports = 8,     ///< src_port, dst_port: TCP or UDP, and the first fragment or not a fragment
+        is_fragment = 16,  ///< of several, the first one too
     };
 
     std::uint8_t dst_mac[6];

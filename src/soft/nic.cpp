@@ -16,6 +16,7 @@
 #include "soft/completion_queue.hpp"
 #include "soft/counters.hpp"
 #include "soft/frame_key.hpp"
+#include "soft/indirection_table.hpp"
 #include "soft/queue_pair.hpp"
 
 namespace pktverbs::soft {
@@ -78,7 +79,8 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
             continue;
         }
         std::span<const Target> targets;
-        const Verdict verdict = flows_.steer(parse_frame({arrived.data, arrived.length}), arrived.length, targets);
+        const FrameKey key = parse_frame({arrived.data, arrived.length});
+        const Verdict verdict = flows_.steer(key, arrived.length, targets);
         if (verdict != Verdict::deliver) [[unlikely]] {
             (verdict == Verdict::drop ? by_rule_ : unmatched_).add(1);
             continue;
@@ -86,13 +88,14 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
         RxFrame frame = arrived;
         if (frame.timestamp_ns == 0) frame.timestamp_ns = now;
         for (const Target& target : targets) {
-            switch (target.queue_pair->receive(frame, target.tag, writer)) {
-                case QueuePair::Received::completed:
+            switch (target.queue_pair->receive(frame, key, target.tag, writer)) {
+                case ReceiveQueue::Received::completed:
+                case ReceiveQueue::Received::failed:
                     break;
-                case QueuePair::Received::out_of_buffer:
+                case ReceiveQueue::Received::out_of_buffer:
                     out_of_buffer_.add(1);
                     break;
-                case QueuePair::Received::not_ready:
+                case ReceiveQueue::Received::not_ready:
                     not_ready_.add(1);
                     break;
             }
@@ -220,19 +223,26 @@ int Nic::destroy_flow(ibv_flow* flow) noexcept {
     return 0;
 }
 
-QueuePair* Nic::create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr) {
+QueuePair* Nic::create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table,
+                                  const ibv_rx_hash_conf* hash) {
     const std::lock_guard lock{objects_mutex_};
     if (queue_pairs_.size() == max_queue_pairs) {
         errno = ENOMEM;
         return nullptr;
     }
-    auto queue_pair = std::make_unique<QueuePair>(*this, domain, attr, next_number_);
+    auto queue_pair = std::make_unique<QueuePair>(*this, domain, attr, next_number);
+    if (table) queue_pair->spread(*table, *hash);
     queue_pairs_.push_back(queue_pair.get());
-    ++next_number_;
-    ++queue_pair->send_queue().users;
-    ++queue_pair->recv_queue().users;
-    ++objects;
+    ++next_number;
+    count_users(*queue_pair, 1);
     return queue_pair.release();
+}
+
+void Nic::count_users(QueuePair& queue_pair, int change) noexcept {
+    if (CompletionQueue* queue = queue_pair.send_queue()) queue->users += change;
+    if (CompletionQueue* queue = queue_pair.recv_queue()) queue->users += change;
+    if (IndirectionTable* table = queue_pair.table()) table->users += change;
+    objects += change;
 }
 
 int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
@@ -247,14 +257,10 @@ int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RESET;
     queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
-    CompletionQueue& send_queue = queue_pair.send_queue();
-    CompletionQueue& recv_queue = queue_pair.recv_queue();
-    delete &queue_pair;
-    // Only now: a destroy_cq on another thread must find them in use until then.
+    // Not before: what it uses must be found in use by a destroy on another thread until then.
     const std::lock_guard lock{objects_mutex_};
-    --send_queue.users;
-    --recv_queue.users;
-    --objects;
+    count_users(queue_pair, -1);
+    delete &queue_pair;
     return 0;
 }
 

@@ -24,6 +24,7 @@ namespace pktverbs::soft {
 
 class CompletionChannel;
 class CompletionQueue;
+class IndirectionTable;
 class QueuePair;
 
 /// Has no thread of its own: frames are sent in post_send, and received in whichever call lets the link
@@ -72,7 +73,9 @@ public:
     ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr);
     int destroy_flow(ibv_flow* flow) noexcept;
 
-    QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr);
+    /// With a table, one that spreads frames over its queues. Null and errno, or throws std::bad_alloc.
+    QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table = nullptr,
+                                 const ibv_rx_hash_conf* hash = nullptr);
     int destroy_queue_pair(QueuePair& queue_pair) noexcept;
     void add_channel(CompletionChannel& channel);
     void remove_channel(CompletionChannel& channel) noexcept;
@@ -87,11 +90,16 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
     std::mutex& objects_mutex() noexcept { return objects_mutex_; }
-    std::uint32_t last_domain = 0;  ///< handle of a protection domain, under objects_mutex()
-    int objects = 0;                ///< made of this context and not destroyed yet; under objects_mutex()
+    // Under objects_mutex().
+    int objects = 0;  ///< made of this context and not destroyed yet
+    std::uint32_t last_domain = 0;  ///< handle of a protection domain
+    std::uint32_t work_queues = 0;
+    std::uint32_t indirection_tables = 0;
+    std::uint32_t next_number = 1;  ///< for a queue pair or a work queue
 
 private:
     int apply_flows() noexcept;
+    void count_users(QueuePair& queue_pair, int change) noexcept;
     void clear_async_fd() noexcept;
 
     std::unique_ptr<Link> link_;
@@ -99,7 +107,6 @@ private:
 
     std::mutex objects_mutex_;
     std::vector<QueuePair*> queue_pairs_;
-    std::uint32_t next_number_ = 1;
 
     std::mutex channels_mutex_;
     std::vector<CompletionChannel*> channels_;

@@ -8,6 +8,7 @@
 #include "soft/control_verbs.hpp"
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
+#include "soft/work_queue_verbs.hpp"
 
 namespace pktverbs::soft {
 
@@ -97,6 +98,8 @@ void install_verbs(Nic& nic) noexcept {
     nic.read_counters = control::read_counters;
     nic.ibv_create_flow = control::create_flow;
     nic.ibv_destroy_flow = control::destroy_flow;
+    install_work_queue_verbs(nic);
+    install_extended_queue_pair_verbs(nic);
 }
 
 const verbs::Provider& provider() noexcept { return control::table; }

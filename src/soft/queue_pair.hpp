@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// QueuePair: the soft device's raw packet ibv_qp.
+// QueuePair: the soft device's raw packet ibv_qp, with ibv_qp_ex's way to build work requests.
 #pragma once
 
 #include <infiniband/verbs.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,71 +14,105 @@
 
 #include "soft/completion_queue.hpp"
 #include "soft/link.hpp"
+#include "soft/receive_hash.hpp"
+#include "soft/receive_queue.hpp"
 
 namespace pktverbs::soft {
 
+class IndirectionTable;
 class Nic;
 
 /// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the
-/// send side's, the receive side's posting lock, the NIC's receive lock, a completion queue's. Receives
-/// are taken from the ring under the NIC's receive lock only.
-class QueuePair final : public ibv_qp {
+/// send side's, the receive side's posting lock, the NIC's receive lock, a completion queue's.
+///
+/// One that spreads frames over work queues (receive-side scaling) has no queues and no state of its own: posting,
+/// modify() and query() fail, flows attach to it as to any other.
+class QueuePair final : public ibv_qp_ex {
 public:
     static constexpr std::uint32_t max_wr = 32768;
     static constexpr std::uint32_t max_sge = 16;
     static constexpr std::uint32_t max_inline = 1024;
 
-    /// What became of a frame that a flow steered here.
-    enum class Received : std::uint8_t { completed, out_of_buffer, not_ready };
-
-    /// `attr.cap` must be within the limits above; it is set to what is granted.
+    /// `attr.cap` must be within the limits above; it is set to what is granted. The completion queues may be null for
+    /// one that is to spread.
     QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint32_t number);
     ~QueuePair();
     QueuePair(const QueuePair&) = delete;
     QueuePair& operator=(const QueuePair&) = delete;
 
-    static QueuePair& of(ibv_qp* qp) noexcept { return *static_cast<QueuePair*>(qp); }
+    static QueuePair& of(ibv_qp* qp) noexcept { return *static_cast<QueuePair*>(reinterpret_cast<ibv_qp_ex*>(qp)); }
+    static QueuePair& of(ibv_qp_ex* qp) noexcept { return *static_cast<QueuePair*>(qp); }
+    ibv_qp* base() noexcept { return &qp_base; }
 
     int post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept;
-    int post_recv(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept;
+    int post_recv(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept { return receives_.post(wr, bad_wr); }
     int modify(const ibv_qp_attr& attr, int mask) noexcept;
     int query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept;
 
-    /// Under the NIC's receive lock.
-    Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
+    /// Spreads frames over the queues of `table` from now on, by a hash that ReceiveHash::check() took.
+    void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
+    /// Offers ibv_qp_ex's functions. `operations`: those of ibv_qp_create_send_ops_flags that are to work, at most
+    /// SEND.
+    void offer_send_ops(std::uint64_t operations) noexcept;
+    /// As ibv_qp_to_qp_ex(): null if it was made without send_ops_flags.
+    ibv_qp_ex* extended() noexcept { return wr_start ? this : nullptr; }
+
+    /// What became of a frame that a flow steered here. Under the NIC's receive lock.
+    ReceiveQueue::Received receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
+                                   CompletionQueue::Writer& writer) noexcept {
+        const ReceiveQueue::Received received = receives_.receive(frame, flow_tag, writer);
+        if (received == ReceiveQueue::Received::completed) [[likely]]
+            return received;
+        return not_completed(received, frame, key, flow_tag, writer);
+    }
     /// Sends what the link did not take before.
     void resume_sending() noexcept;
-    /// A completion was polled: its queue entries may be posted to again.
-    void reclaim(const Completion& completion) noexcept {
-        auto& reclaimed = completion.is_send ? send_reclaimed_ : recv_reclaimed_;
-        reclaimed.store(completion.reclaim, std::memory_order_release);
-    }
 
-    CompletionQueue& send_queue() noexcept { return *send_cq_; }
-    CompletionQueue& recv_queue() noexcept { return *recv_cq_; }
-    int flows = 0;  ///< attached; under the NIC's lock
+    CompletionQueue* send_queue() noexcept { return send_cq_; }
+    CompletionQueue* recv_queue() noexcept { return receives_.completions(); }
+    IndirectionTable* table() noexcept { return table_; }  ///< null if it spreads nothing
+    int flows = 0;                                         ///< attached; under the NIC's lock
 
 private:
-    struct SendEntry;
-    struct RecvEntry;
+    // Ring entries have room for the granted number of scatter elements behind them.
+    struct SendEntry {
+        std::uint64_t wr_id;
+        std::uint32_t length;
+        std::uint16_t sge_count;
+        bool signalled;
+        bool inlined;
+        ibv_sge* sges() noexcept { return reinterpret_cast<ibv_sge*>(this + 1); }
+        const ibv_sge* sges() const noexcept { return reinterpret_cast<const ibv_sge*>(this + 1); }
+    };
     static constexpr std::size_t tx_batch = 64;
 
     SendEntry& send_entry(std::uint32_t index) noexcept;
-    RecvEntry& recv_entry(std::uint32_t index) noexcept;
+    std::uint8_t* inline_data(std::uint32_t index) noexcept;
+    int may_post_send() const noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
     bool sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept;
     void complete_sends(std::uint32_t count) noexcept;
     void fail_send(const Completion& failure) noexcept;
     void flush_sends() noexcept;
-    bool scatter(const RecvEntry& entry, const RxFrame& frame, std::uint8_t& status) noexcept;
-    void flush_receives(CompletionQueue::Writer& writer) noexcept;
+    ReceiveQueue::Received not_completed(ReceiveQueue::Received received, const RxFrame& frame, const FrameKey& key,
+                                         std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
     void enter_error(CompletionQueue::Writer& writer) noexcept;
     void forget_work() noexcept;
 
+    // Between wr_start and wr_complete or wr_abort.
+    void start_building() noexcept;
+    void begin_send() noexcept;
+    void set_sges(std::size_t count, const ibv_sge* sges) noexcept;
+    void set_inline_data(std::size_t count, const ibv_data_buf* buffers) noexcept;
+    void fail_building(int error) noexcept;
+    int complete_building() noexcept;
+    void end_building() noexcept;
+    template <class... Arguments>
+    static void not_offered(ibv_qp_ex* qp, Arguments...) noexcept;
+
     Nic& nic_;
     CompletionQueue* send_cq_;
-    CompletionQueue* recv_cq_;
     ibv_qp_cap cap_;
     bool signal_all_;
     std::mutex modify_mutex_;
@@ -86,22 +121,25 @@ private:
 
     // The send side: ring indexes run free; posted - reclaimed is what counts against the depth.
     std::mutex send_mutex_;
+    CompletionSource send_source_;
     std::size_t send_stride_;
     std::unique_ptr<std::byte[]> send_ring_;
     std::unique_ptr<std::uint8_t[]> inline_data_;
     std::uint32_t send_mask_;
     std::uint32_t send_posted_ = 0;
     std::uint32_t send_done_ = 0;
-    std::atomic<std::uint32_t> send_reclaimed_{0};
 
-    // The receive side.
-    std::mutex post_recv_mutex_;
-    std::size_t recv_stride_;
-    std::unique_ptr<std::byte[]> recv_ring_;
-    std::uint32_t recv_mask_;
-    std::atomic<std::uint32_t> recv_posted_{0};
-    std::uint32_t recv_done_ = 0;  // under the NIC's receive lock
-    std::atomic<std::uint32_t> recv_reclaimed_{0};
+    // Entries behind the posted ones belong to who builds; others that post wait until it has ended. No lock is held
+    // meanwhile: polling sends what was held up, and a program may poll in between.
+    bool building_ = false;  // under send_mutex_
+    std::condition_variable built_;
+    std::uint32_t built_count_ = 0;
+    int build_error_ = 0;
+    bool may_send_ = false;
+
+    ReceiveQueue receives_;
+    IndirectionTable* table_ = nullptr;
+    std::unique_ptr<const ReceiveHash> hash_;
 };
 
 }  // namespace pktverbs::soft

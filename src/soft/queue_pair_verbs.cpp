@@ -25,7 +25,7 @@ ibv_qp* create_qp(ibv_pd* pd, ibv_qp_init_attr* attr) {
         if (!queue_pair) return nullptr;
         const std::lock_guard lock{nic.objects_mutex()};
         ++static_cast<Domain*>(pd)->users;
-        return queue_pair;
+        return queue_pair->base();
     });
 }
 

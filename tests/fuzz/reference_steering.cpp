@@ -61,7 +61,9 @@ void read_ipv4(Reader packet, Headers& headers) {
     headers.ip_version = 4;
     headers.tos = fields.number(1);
     fields.take(4);  // total length, identification
-    const std::uint32_t offset = fields.number(2) % 8192;
+    const std::uint32_t fragment = fields.number(2);
+    const std::uint32_t offset = fragment % 8192;
+    headers.fragment = offset != 0 || (fragment & 0x2000) != 0;
     headers.ttl = fields.number(1);
     headers.protocol = fields.number(1);
     fields.take(2);  // checksum
@@ -94,8 +96,10 @@ void read_ipv6(Reader packet, Headers& headers) {
             next = header.number(1);
             const std::uint32_t length = header.number(1);
             if (type == 44) {
-                rest_is_payload = header.number(2) / 8 == 0;
+                const std::uint32_t place = header.number(2);
                 packet.take(8);
+                rest_is_payload = place / 8 == 0;
+                if (!rest_is_payload || place % 2 == 1) headers.fragment = true;
             } else if (type == 51) {
                 packet.take(std::max<std::size_t>(8, (length + 2) * 4));
             } else {

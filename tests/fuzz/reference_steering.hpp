@@ -29,6 +29,7 @@ struct Headers {
     std::optional<std::uint32_t> flow_label;
     std::optional<std::uint32_t> src_port;
     std::optional<std::uint32_t> dst_port;
+    bool fragment = false;
 };
 
 Headers read_headers(std::span<const std::uint8_t> frame);

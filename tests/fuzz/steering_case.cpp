@@ -508,7 +508,8 @@ std::string compare_parsing(std::span<const std::uint8_t> frame) {
     compare_number(out, "tos", key.tos, headers.tos);
     compare_number(out, "ttl", key.ttl, headers.ttl);
     const unsigned flags = (headers.vlan_tci ? 1U : 0U) | (headers.ip_version == 4 ? 2U : 0U) |
-                           (headers.ip_version == 6 ? 4U : 0U) | (headers.dst_port ? 8U : 0U);
+                           (headers.ip_version == 6 ? 4U : 0U) | (headers.dst_port ? 8U : 0U) |
+                           (headers.fragment ? 16U : 0U);
     compare_number(out, "flags", key.flags, flags);
     return out.str();
 }

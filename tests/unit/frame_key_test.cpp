@@ -127,6 +127,14 @@ TEST(FrameKey, FindsPortsBehindIpv4Options) {
     expect_ports(parse(join({macs, ipv4_type, header, {1, 1, 1, 1}, ports})));
 }
 
+TEST(FrameKey, KnowsFragments) {
+    const auto is_fragment = [](const FrameKey& key) { return (key.flags & FrameKey::is_fragment) != 0; };
+    for (const std::uint16_t of_several : std::initializer_list<std::uint16_t>{0x2000, 0x2001, 0x0001, 0x1000})
+        EXPECT_TRUE(is_fragment(parse(join({macs, ipv4_type, ipv4(17, of_several), ports})))) << of_several;
+    for (const std::uint16_t whole : std::initializer_list<std::uint16_t>{0, 0x4000, 0x8000})
+        EXPECT_FALSE(is_fragment(parse(join({macs, ipv4_type, ipv4(17, whole), ports})))) << whole;
+}
+
 TEST(FrameKey, HasNoPortsInALaterFragment) {
     expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x0001), ports})));
     expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x1000), ports})));
@@ -243,6 +251,19 @@ TEST(FrameKey, KeepsWhatWasParsedBeforeAnIpv6PacketEnds) {
 }
 
 const std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, no_next = 59, destination = 60;
+
+TEST(FrameKey, KnowsFragmentsOfIpv6) {
+    const auto is_fragment = [](std::uint8_t high, std::uint8_t low) {
+        const FrameKey key = parse(ipv6_frame({ipv6(fragment), {17, 0, high, low, 0, 0, 0, 0}, ports}));
+        return (key.flags & FrameKey::is_fragment) != 0;
+    };
+    EXPECT_TRUE(is_fragment(0, 1));   // the first of several
+    EXPECT_TRUE(is_fragment(0, 8));   // the last
+    EXPECT_TRUE(is_fragment(1, 1));   // between
+    EXPECT_FALSE(is_fragment(0, 0));  // alone
+    EXPECT_FALSE(is_fragment(0, 6));  // reserved bits
+    EXPECT_FALSE((parse(ipv6_frame({ipv6(17), ports})).flags & FrameKey::is_fragment) != 0);
+}
 
 TEST(FrameKey, WalksEachExtensionHeader) {
     for (const std::uint8_t type : {hop_by_hop, routing, destination}) {

@@ -260,10 +260,6 @@ TEST(NotModelled, CanBeCalledAllTheSame) {
     VerbsEnd end;
     ibv_context* const context = end.context.get();
     EXPECT_UNSUPPORTED(ibv_alloc_mw(end.pd.get(), IBV_MW_TYPE_1));
-    ibv_wq_init_attr wq{};
-    EXPECT_UNSUPPORTED(ibv_create_wq(context, &wq));
-    ibv_rwq_ind_table_init_attr table{};
-    EXPECT_UNSUPPORTED(ibv_create_rwq_ind_table(context, &table));
     ibv_xrcd_init_attr xrcd{};
     EXPECT_UNSUPPORTED(ibv_open_xrcd(context, &xrcd));
     ibv_alloc_dm_attr dm{};
