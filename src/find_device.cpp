@@ -10,7 +10,6 @@
 #include <netpacket/packet.h>
 
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -18,17 +17,26 @@
 #include <fmt/format.h>
 
 #include <pktverbs/verbs/error.hpp>
+
+#include "base/interface_name.hpp"
 #if PKTVERBS_SOFT
 #include <pktverbs/soft/device.hpp>
+
+#include "soft/device_string.hpp"
 #endif
 
 namespace pktverbs {
 namespace {
 
+#if PKTVERBS_SOFT
+constexpr std::string_view forms = "INTERFACE, ibv:NAME[/PORT], packet:INTERFACE, wire:NAME[,mac=MAC][,mtu=BYTES]";
+#else
+constexpr std::string_view forms = "INTERFACE, ibv:NAME[/PORT]";
+#endif
+
 [[noreturn]] void refuse(std::string_view text, std::string_view reason) {
-    verbs::throw_message(EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are INTERFACE, "
-                                             "ibv:NAME[/PORT], packet:INTERFACE, wire:NAME[,mac=MAC][,mtu=BYTES])",
-                                             text, reason));
+    verbs::throw_message(
+        EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text, reason, forms));
 }
 
 [[noreturn]] void not_there(std::string_view text, std::string_view reason) {
@@ -36,70 +44,8 @@ namespace {
 }
 
 bool interface_exists(std::string_view name) {
-    return verbs::is_interface_name(name) && ::if_nametoindex(std::string{name}.c_str()) != 0;
+    return is_interface_name(name) && ::if_nametoindex(std::string{name}.c_str()) != 0;
 }
-
-#if PKTVERBS_SOFT
-/// Takes everything up to the next comma off the front of `text`, and the comma.
-std::string_view take_part(std::string_view& text) {
-    const auto comma = text.find(',');
-    const auto part = text.substr(0, comma);
-    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
-    return part;
-}
-
-MacAddress parse_nic_mac(std::string_view text, std::string_view value) {
-    const auto mac = MacAddress::parse(value);
-    if (!mac) refuse(text, fmt::format("\"{}\" is no MAC address", value));
-    if (mac->is_multicast() || mac->is_zero())
-        refuse(text, fmt::format("a NIC can't have {} as its MAC address", mac->to_string()));
-    return *mac;
-}
-
-std::uint32_t parse_mtu(std::string_view text, std::string_view value) {
-    // Every IPv4 link carries 68 bytes (RFC 791, 3.2), and no IPv4 packet is longer than 65535.
-    constexpr std::uint32_t least = 68, most = 65535;
-    std::uint32_t mtu = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mtu);
-    if (error != std::errc{} || end != value.data() + value.size() || mtu < least || mtu > most)
-        refuse(text, fmt::format("the MTU \"{}\" is not a number from {} to {}", value, least, most));
-    return mtu;
-}
-
-Device find_wire(std::string_view text, std::string_view rest) {
-    const bool ends_in_comma = rest.ends_with(',');
-    const auto name = take_part(rest);
-    if (name.empty()) refuse(text, "the wire has no name");
-    soft::WireOptions options;
-    bool has_mac = false, has_mtu = false;
-    while (!rest.empty()) {
-        const auto part = take_part(rest);
-        const auto equals = part.find('=');
-        const auto key = part.substr(0, equals);
-        const auto value = equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1);
-        bool* seen = key == "mac" ? &has_mac : key == "mtu" ? &has_mtu : nullptr;
-        if (!seen || equals == std::string_view::npos) refuse(text, fmt::format("\"{}\" is no option of a wire", part));
-        if (std::exchange(*seen, true)) refuse(text, fmt::format("{} is given twice", key));
-        if (seen == &has_mac)
-            options.mac = parse_nic_mac(text, value);
-        else
-            options.mtu = parse_mtu(text, value);
-    }
-    if (ends_in_comma) refuse(text, "nothing follows the last comma");
-    auto device = soft::wire_device(name, options);
-    device.name = text;
-    return device;
-}
-
-Device find_packet(std::string_view text, std::string_view interface) {
-    if (!verbs::is_interface_name(interface))
-        refuse(text, interface.empty() ? "the interface has no name" : "no interface can have that name");
-    if (!interface_exists(interface)) not_there(text, fmt::format("no such interface: {}", interface));
-    auto device = soft::packet_device(interface);
-    device.name = text;
-    return device;
-}
-#endif
 
 Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
     if (auto device = hardware.find(name); device.handle) return device;
@@ -107,7 +53,7 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
         for (const auto& device : hardware.list())
             if (name == device.name || name == device.handle->name)
                 not_there(name, fmt::format("no such interface, but a verbs device: use ibv:{}", name));
-        if (!verbs::is_interface_name(name)) refuse(name, "no interface can have that name");
+        if (!is_interface_name(name)) refuse(name, "no interface can have that name");
         not_there(name, fmt::format("no such interface or device: {}", name));
     }
 #if PKTVERBS_SOFT
@@ -153,8 +99,7 @@ Device find_device(std::string_view text, const verbs::Discovery& hardware) {
         return hardware.device(rest);
     }
 #if PKTVERBS_SOFT
-    if (prefix == "packet") return find_packet(text, rest);
-    if (prefix == "wire") return find_wire(text, rest);
+    if (soft::DeviceString::is_prefix(prefix)) return soft::DeviceString::parse(text, forms).find();
 #else
     if (prefix == "packet" || prefix == "wire") refuse(text, "this library was built without the soft device");
 #endif

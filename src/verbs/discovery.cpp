@@ -2,8 +2,6 @@
 // Discovery: from a netdev's name to its verbs device and port, by sysfs or by its MAC address.
 #include "verbs/discovery.hpp"
 
-#include <net/if.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -16,6 +14,8 @@
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
+
+#include "base/interface_name.hpp"
 
 namespace pktverbs::verbs {
 namespace {
@@ -90,11 +90,6 @@ std::optional<PortName> PortName::parse(std::string_view text) {
     if (!port || digits.front() == '0') return std::nullopt;
     name.port = *port;
     return name;
-}
-
-bool is_interface_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
-           name.find_first_of(std::string_view{"/: \t\n\v\f\r\0", 9}) == std::string_view::npos;
 }
 
 Discovery Discovery::system() {
@@ -206,7 +201,7 @@ std::vector<Device> Discovery::list() const {
 }
 
 Device Discovery::find(std::string_view interface) const {
-    if (!is_interface_name(interface)) return {};
+    if (!is_interface_name(interface)) return {};  // nothing else may become part of a path
     if (const auto port = find_by_sysfs(interface)) return make(*port, interface);
     const auto mac = MacAddress::parse(read_line(net(interface) / "address"));
     const auto port = mac && !mac->is_zero() ? find_by_gid(*mac) : std::nullopt;

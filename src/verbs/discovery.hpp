@@ -28,9 +28,6 @@ struct PortName {
     std::string to_string() const { return device + '/' + std::to_string(port); }
 };
 
-/// Could `name` be a netdev (dev_valid_name() in net/core/dev.c)? Nothing else may become part of a path.
-bool is_interface_name(std::string_view name) noexcept;
-
 /// Looks in one sysfs tree and one list of devices. A value; what it finds keeps the list alive.
 class Discovery {
 public:

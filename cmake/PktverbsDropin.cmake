@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+# The drop-in libraries: the soft device behind libibverbs' (and librdmacm's) own functions, for unmodified programs.
+include(GNUInstallDirs)
+
+# pktverbs_dropin_library(TARGET SYSTEM_LIBRARY SONAME MAP FOLDER_NAME): a library `TARGET` that stands in front of the
+# system's. Programs get it by LD_PRELOAD, or because it is called SONAME in a folder of LD_LIBRARY_PATH.
+#
+# It is linked to the system's library by absolute path, as its SONAME would mean ourselves in the latter case. So the
+# loader finds there whatever we don't export; and needs to know a version node for all of that, from us.
+function(pktverbs_dropin_library target system_library soname map)
+  get_filename_component(system_library "${system_library}" REALPATH)
+  get_filename_component(folder "${system_library}" DIRECTORY)
+  set(system_library "${folder}/${soname}")
+  if(NOT EXISTS "${system_library}")
+    message(FATAL_ERROR "there is no ${system_library}: the drop-in library stands in front of it "
+      "(-DPKTVERBS_DROPIN=OFF builds without it)")
+  endif()
+
+  execute_process(COMMAND "${CMAKE_READELF}" --wide --version-info "${system_library}"
+    OUTPUT_VARIABLE info COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "Name: (IBVERBS|RDMACM)_[A-Z0-9_.]+" versions "${info}")
+  list(TRANSFORM versions REPLACE "Name: " "")
+  list(REMOVE_DUPLICATES versions)
+  file(READ "${map}" text)
+  set(private_version "")
+  set(other_versions "")
+  foreach(version IN LISTS versions)
+    string(FIND "${text}" "\n${version} {" known)
+    if(version MATCHES "^IBVERBS_PRIVATE")
+      set(private_version "${version}")
+    elseif(known EQUAL -1)
+      string(APPEND other_versions "${version} {};\n")
+    endif()
+  endforeach()
+  configure_file("${map}" "${PROJECT_BINARY_DIR}/dropin/${target}.map" @ONLY)
+
+  # A library of that name to link with: only the name counts, and the loader takes a name with a slash for a path.
+  add_library(${target}_system SHARED "${PROJECT_SOURCE_DIR}/src/dropin/nothing.cpp")
+  target_link_options(${target}_system PRIVATE "LINKER:-soname,${system_library}")
+  set_target_properties(${target}_system PROPERTIES NO_SONAME ON LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/dropin/link")
+
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  target_compile_definitions(${target} PRIVATE
+    PKTVERBS_SYSTEM_LIBRARY="${system_library}" PKTVERBS_PRIVATE_VERSION="${private_version}")
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  target_link_libraries(${target} PRIVATE fmt::fmt Threads::Threads)
+  target_link_options(${target} PRIVATE
+    "LINKER:--version-script=${PROJECT_BINARY_DIR}/dropin/${target}.map"
+    "LINKER:--no-as-needed,$<TARGET_FILE:${target}_system>,--as-needed" "LINKER:-z,defs")
+  add_dependencies(${target} ${target}_system)
+  string(REPLACE "_" "-" output_name "${target}")
+  set_target_properties(${target} PROPERTIES
+    OUTPUT_NAME "${output_name}"
+    LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/dropin/lib"
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON
+    LINK_DEPENDS "${PROJECT_BINARY_DIR}/dropin/${target}.map")
+  pktverbs_target(${target})
+
+  # The folder for LD_LIBRARY_PATH.
+  set(folder "${PROJECT_BINARY_DIR}/dropin/lib/pktverbs")
+  file(MAKE_DIRECTORY "${folder}")
+  file(CREATE_LINK "../lib${output_name}.so" "${folder}/${soname}" SYMBOLIC)
+  if(PKTVERBS_INSTALL)
+    install(TARGETS ${target} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    install(FILES "${folder}/${soname}" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pktverbs")
+  endif()
+endfunction()
+
+add_library(pktverbs_verbs MODULE
+  ${pktverbs_soft_sources}
+  src/ipv6_address.cpp
+  src/mac_address.cpp
+  src/verbs/error.cpp
+  src/dropin/device_verbs.cpp
+  src/dropin/devices.cpp
+  src/dropin/object_verbs.cpp
+  src/dropin/system_library.cpp
+  src/dropin/system_verbs.cpp)
+pktverbs_dropin_library(pktverbs_verbs "${Ibverbs_LIBRARY}" libibverbs.so.1
+  "${CMAKE_CURRENT_LIST_DIR}/pktverbs-verbs.map.in")
+
+# The wrapper finds the libraries from where it stands itself.
+file(RELATIVE_PATH pktverbs_run_libdir "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
+configure_file(tools/pktverbs-run.in "${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run" @ONLY)
+set(pktverbs_run_libdir lib)
+configure_file(tools/pktverbs-run.in "${PROJECT_BINARY_DIR}/dropin/pktverbs-run" @ONLY)
+set(PKTVERBS_RUN "${PROJECT_BINARY_DIR}/dropin/pktverbs-run")
+if(PKTVERBS_INSTALL)
+  install(PROGRAMS "${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()

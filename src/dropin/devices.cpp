@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dropin/devices.hpp"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/soft/device.hpp>
+#include <pktverbs/verbs/error.hpp>
+
+namespace pktverbs::dropin {
+
+namespace {
+
+constexpr std::string_view forms = "[NAME=]packet:INTERFACE, [NAME=]wire:NAME[,mac=MAC][,mtu=BYTES]";
+
+bool is_device_name(std::string_view name) noexcept {
+    return !name.empty() && name.size() < IBV_SYSFS_NAME_MAX && name != "." && name != ".." &&
+           name.find_first_of("/: ") == std::string_view::npos;
+}
+
+/// Takes everything up to the next `separator` off the front, and the separator.
+std::string_view take_part(std::string_view& text, char separator) noexcept {
+    const auto at = text.find(separator);
+    const auto part = text.substr(0, at);
+    text.remove_prefix(at == std::string_view::npos ? text.size() : at + 1);
+    return part;
+}
+
+/// "packet:eth0" is packet_eth0, and "wire:a,mtu=1500" is wire_a.
+std::string name_of(const soft::DeviceString& device) {
+    return (device.kind == soft::DeviceString::Kind::wire ? "wire_" : "packet_") + device.name;
+}
+
+MacAddress mac_of_interface(const std::string& name) noexcept {
+    ifreq request{};
+    std::copy(name.begin(), name.end(), request.ifr_name);
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return {};
+    const bool known = ioctl(fd, SIOCGIFHWADDR, &request) == 0;
+    close(fd);
+    MacAddress::Bytes bytes{};
+    if (known) std::memcpy(bytes.data(), request.ifr_hwaddr.sa_data, bytes.size());
+    return MacAddress{bytes};
+}
+
+/// As text, so that a program that shows it shows something sensible; there is nothing in sysfs.
+template <std::size_t size>
+void put(char (&field)[size], std::string_view text) noexcept {
+    const auto length = std::min(text.size(), size - 1);
+    std::copy_n(text.begin(), length, field);
+    field[length] = '\0';
+}
+
+bool same_address(const sockaddr& a, const sockaddr& b) noexcept {
+    if (a.sa_family != b.sa_family) return false;
+    if (a.sa_family == AF_INET)
+        return reinterpret_cast<const sockaddr_in&>(a).sin_addr.s_addr ==
+               reinterpret_cast<const sockaddr_in&>(b).sin_addr.s_addr;
+    return a.sa_family == AF_INET6 &&
+           std::memcmp(&reinterpret_cast<const sockaddr_in6&>(a).sin6_addr,
+                       &reinterpret_cast<const sockaddr_in6&>(b).sin6_addr, sizeof(in6_addr)) == 0;
+}
+
+}  // namespace
+
+Devices::Devices(std::string_view text, void (*complain)(std::string_view)) {
+    while (!text.empty()) {
+        const auto part = take_part(text, ';');
+        if (part.empty()) continue;
+        try {
+            add(part);
+        } catch (const std::system_error& error) {
+            complain(error.what());
+        }
+    }
+    for (const Entry& entry : entries_) list_.push_back(entry.device.get());
+}
+
+void Devices::add(std::string_view text) {
+    std::string name;
+    if (const auto mark = text.find_first_of("=:"); mark != std::string_view::npos && text[mark] == '=') {
+        name = take_part(text, '=');
+        if (!is_device_name(name) || free_name(name) != name)
+            verbs::throw_message(EINVAL,
+                                 fmt::format("cannot call a device \"{}\": not a name, or not its alone", name));
+    }
+    Entry entry;
+    entry.string = soft::DeviceString::parse(text, forms);
+    if (name.empty()) name = free_name(name_of(entry.string));
+    if (!is_device_name(name))
+        verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": put NAME= before {}", name, text));
+    // Every open of a device is the same NIC to its program, so it has one address, known before.
+    auto& wire = entry.string.wire;
+    const auto number = static_cast<std::uint8_t>(entries_.size());
+    if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', 0, number}};
+    entry.device = entry.string.find().handle;
+    put(entry.device->name, name);
+    put(entry.device->dev_name, fmt::format("uverbs_{}", name));
+    put(entry.device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));
+    put(entry.device->ibdev_path, fmt::format("/sys/class/infiniband/{}", name));
+    entries_.push_back(std::move(entry));
+}
+
+/// `wanted`, or with a number behind it, from 2: what no other device is called.
+std::string Devices::free_name(std::string_view wanted) const {
+    const auto taken = [this](const std::string& name) {
+        return std::ranges::any_of(entries_, [&](const Entry& entry) { return entry.device->name == name; });
+    };
+    std::string name{wanted};
+    for (int number = 2; taken(name); ++number) name = fmt::format("{}_{}", wanted, number);
+    return name;
+}
+
+const Devices& Devices::of_process() {
+    static const Devices* const devices = [] {
+        const char* const text = std::getenv("PKTVERBS_DEVICES");
+        // Never destroyed: a program's own destructors may still close what it opened.
+        return new Devices{text ? text : "", [](std::string_view complaint) {
+                               std::fprintf(stderr, "pktverbs: PKTVERBS_DEVICES: %.*s\n",
+                                            static_cast<int>(complaint.size()), complaint.data());
+                           }};
+    }();
+    return *devices;
+}
+
+const Devices::Entry* Devices::entry(const ibv_device* device) const noexcept {
+    const auto found = std::ranges::find(entries_, device, [](const Entry& entry) { return entry.device.get(); });
+    return found == entries_.end() ? nullptr : &*found;
+}
+
+bool Devices::owns(const ibv_device* device) const noexcept { return entry(device) != nullptr; }
+
+__be64 Devices::guid(const ibv_device* device) const noexcept {
+    const auto& string = entry(device)->string;
+    const auto mac = string.kind == soft::DeviceString::Kind::wire ? string.wire.mac : mac_of_interface(string.name);
+    const auto gid = Ipv6Address::link_local(mac).bytes();
+    __be64 guid;
+    std::memcpy(&guid, gid.data() + 8, sizeof guid);
+    return guid;
+}
+
+ibv_device* Devices::find(const sockaddr& address) const noexcept {
+    ifaddrs* first = nullptr;
+    if (getifaddrs(&first) != 0) return nullptr;
+    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{first, freeifaddrs};
+    for (const ifaddrs* at = first; at; at = at->ifa_next) {
+        if (!at->ifa_addr || !same_address(*at->ifa_addr, address)) continue;
+        for (const Entry& entry : entries_) {
+            if (entry.string.kind == soft::DeviceString::Kind::packet && entry.string.name == at->ifa_name)
+                return entry.device.get();
+        }
+    }
+    return nullptr;
+}
+
+const verbs::Provider& control() noexcept { return soft::provider(); }
+
+}  // namespace pktverbs::dropin

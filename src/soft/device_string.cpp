@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/device_string.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "base/interface_name.hpp"
+
+namespace pktverbs::soft {
+
+namespace {
+
+/// Reads one string; what it says when it can't is the caller's business.
+class Reader {
+public:
+    Reader(std::string_view text, std::string_view forms) noexcept : text_{text}, forms_{forms} {}
+
+    DeviceString read() {
+        const auto colon = text_.find(':');
+        const auto prefix = text_.substr(0, colon);
+        if (colon == std::string_view::npos) refuse("no \":\" is in it");
+        rest_ = text_.substr(colon + 1);
+        DeviceString device;
+        device.text = text_;
+        if (prefix == "packet")
+            read_packet(device);
+        else if (prefix == "wire")
+            read_wire(device);
+        else
+            refuse(fmt::format("prefix \"{}:\" isn't known", prefix));
+        return device;
+    }
+
+private:
+    [[noreturn]] void refuse(std::string_view reason) const {
+        verbs::throw_message(
+            EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text_, reason, forms_));
+    }
+
+    void read_packet(DeviceString& device) const {
+        if (!is_interface_name(rest_))
+            refuse(rest_.empty() ? "the interface has no name" : "no interface can have that name");
+        device.kind = DeviceString::Kind::packet;
+        device.name = rest_;
+    }
+
+    void read_wire(DeviceString& device) {
+        device.kind = DeviceString::Kind::wire;
+        const bool ends_in_comma = rest_.ends_with(',');
+        device.name = take_part();
+        if (device.name.empty()) refuse("the wire has no name");
+        bool has_mac = false, has_mtu = false;
+        while (!rest_.empty()) {
+            const auto part = take_part();
+            const auto equals = part.find('=');
+            const auto key = part.substr(0, equals);
+            const auto value = equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1);
+            bool* seen = key == "mac" ? &has_mac : key == "mtu" ? &has_mtu : nullptr;
+            if (!seen || equals == std::string_view::npos) refuse(fmt::format("\"{}\" is no option of a wire", part));
+            if (std::exchange(*seen, true)) refuse(fmt::format("{} is given twice", key));
+            if (seen == &has_mac)
+                device.wire.mac = read_mac(value);
+            else
+                device.wire.mtu = read_mtu(value);
+        }
+        if (ends_in_comma) refuse("nothing follows the last comma");
+    }
+
+    /// Takes everything up to the next comma off the front, and the comma.
+    std::string_view take_part() noexcept {
+        const auto comma = rest_.find(',');
+        const auto part = rest_.substr(0, comma);
+        rest_.remove_prefix(comma == std::string_view::npos ? rest_.size() : comma + 1);
+        return part;
+    }
+
+    MacAddress read_mac(std::string_view value) const {
+        const auto mac = MacAddress::parse(value);
+        if (!mac) refuse(fmt::format("\"{}\" is no MAC address", value));
+        if (mac->is_multicast() || mac->is_zero())
+            refuse(fmt::format("a NIC can't have {} as its MAC address", mac->to_string()));
+        return *mac;
+    }
+
+    std::uint32_t read_mtu(std::string_view value) const {
+        // Every IPv4 link carries 68 bytes (RFC 791, 3.2), and no IPv4 packet is longer than 65535.
+        constexpr std::uint32_t least = 68, most = 65535;
+        std::uint32_t mtu = 0;
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mtu);
+        if (error != std::errc{} || end != value.data() + value.size() || mtu < least || mtu > most)
+            refuse(fmt::format("the MTU \"{}\" is not a number from {} to {}", value, least, most));
+        return mtu;
+    }
+
+    std::string_view text_;
+    std::string_view forms_;
+    std::string_view rest_;
+};
+
+}  // namespace
+
+bool DeviceString::is_prefix(std::string_view prefix) noexcept { return prefix == "packet" || prefix == "wire"; }
+
+DeviceString DeviceString::parse(std::string_view text, std::string_view forms_known) {
+    return Reader{text, forms_known}.read();
+}
+
+verbs::Device DeviceString::find() const {
+    if (kind == Kind::packet && if_nametoindex(name.c_str()) == 0)
+        verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": no such interface: {}", text, name));
+    auto device = kind == Kind::wire ? wire_device(name, wire) : packet_device(name);
+    device.name = text;
+    return device;
+}
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// DeviceString: the text that names a soft device, read.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <pktverbs/soft/device.hpp>
+#include <pktverbs/verbs/device.hpp>
+
+namespace pktverbs::soft {
+
+struct DeviceString {
+    enum class Kind { packet, wire };
+
+    static constexpr std::string_view forms = "packet:INTERFACE, wire:NAME[,mac=MAC][,mtu=BYTES]";
+
+    /// Whether parse() is the one to ask: "packet" and "wire".
+    static bool is_prefix(std::string_view prefix) noexcept;
+    /// Throws std::system_error (EINVAL) with the text, the reason, and the forms that the caller knows.
+    static DeviceString parse(std::string_view text, std::string_view forms_known = forms);
+
+    /// Throws std::system_error (ENODEV) if there is no such interface.
+    verbs::Device find() const;
+
+    std::string text;
+    Kind kind = Kind::packet;
+    std::string name;  ///< of the interface or wire
+    WireOptions wire;
+};
+
+}  // namespace pktverbs::soft
