@@ -2,7 +2,7 @@
 # The drop-in libraries: the soft device behind libibverbs' (and librdmacm's) own functions, for unmodified programs.
 include(GNUInstallDirs)
 
-# pktverbs_dropin_library(TARGET SYSTEM_LIBRARY SONAME MAP FOLDER_NAME): a library `TARGET` that stands in front of the
+# pktverbs_dropin_library(TARGET SYSTEM_LIBRARY SONAME MAP): a library `TARGET` that stands in front of the
 # system's. Programs get it by LD_PRELOAD, or because it is called SONAME in a folder of LD_LIBRARY_PATH.
 #
 # It is linked to the system's library by absolute path, as its SONAME would mean ourselves in the latter case. So the
@@ -52,6 +52,10 @@ function(pktverbs_dropin_library target system_library soname map)
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME "${output_name}"
     LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/dropin/lib"
+    # One finds the other also from the folder for LD_LIBRARY_PATH.
+    INSTALL_RPATH "$ORIGIN:$ORIGIN/.."
+    BUILD_RPATH "$ORIGIN:$ORIGIN/.."
+    BUILD_WITH_INSTALL_RPATH ON
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
     LINK_DEPENDS "${PROJECT_BINARY_DIR}/dropin/${target}.map")
@@ -67,7 +71,7 @@ function(pktverbs_dropin_library target system_library soname map)
   endif()
 endfunction()
 
-add_library(pktverbs_verbs MODULE
+add_library(pktverbs_verbs SHARED
   ${pktverbs_soft_sources}
   src/ipv6_address.cpp
   src/mac_address.cpp
@@ -79,6 +83,16 @@ add_library(pktverbs_verbs MODULE
   src/dropin/system_verbs.cpp)
 pktverbs_dropin_library(pktverbs_verbs "${Ibverbs_LIBRARY}" libibverbs.so.1
   "${CMAKE_CURRENT_LIST_DIR}/pktverbs-verbs.map.in")
+
+if(Rdmacm_FOUND)
+  add_library(pktverbs_rdmacm SHARED
+    src/dropin/rdmacm.cpp
+    src/dropin/rdmacm_devices.cpp
+    src/dropin/system_library.cpp)
+  target_link_libraries(pktverbs_rdmacm PRIVATE pktverbs_verbs)
+  pktverbs_dropin_library(pktverbs_rdmacm "${Rdmacm_LIBRARY}" librdmacm.so.1
+    "${CMAKE_CURRENT_LIST_DIR}/pktverbs-rdmacm.map.in")
+endif()
 
 # The wrapper finds the libraries from where it stands itself.
 file(RELATIVE_PATH pktverbs_run_libdir "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")

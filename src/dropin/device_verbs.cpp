@@ -9,6 +9,7 @@
 #include <new>
 
 #include "dropin/devices.hpp"
+#include "dropin/private.hpp"
 #include "dropin/system_verbs.hpp"
 
 #undef ibv_query_port
@@ -213,3 +214,5 @@ PKTVERBS_EXPORTED void ibv_ack_async_event(ibv_async_event* event) {
 PKTVERBS_EXPORTED ibv_device* pktverbs_find_device(const sockaddr* address) {
     return Devices::of_process().find(*address);
 }
+
+PKTVERBS_EXPORTED bool pktverbs_has_devices() { return !Devices::of_process().list().empty(); }

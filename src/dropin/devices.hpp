@@ -55,6 +55,3 @@ const verbs::Provider& control() noexcept;
 inline bool is_soft(const ibv_context* context) noexcept { return Devices::of_process().owns(context->device); }
 
 }  // namespace pktverbs::dropin
-
-/// For libpktverbs-rdmacm: the device whose interface has this address; null if there is none.
-extern "C" ibv_device* pktverbs_find_device(const sockaddr* address);

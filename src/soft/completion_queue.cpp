@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <new>
 
 #include "soft/completion_channel.hpp"
 #include "soft/nic.hpp"
@@ -16,11 +17,11 @@ CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_
     : ibv_cq_ex{},
       nic_{nic},
       channel_{channel_used},
-      ring_{std::make_unique<Completion[]>(std::bit_ceil(entries))},
-      mask_{std::bit_ceil(entries) - 1},
       extended_{extended.has_value()},
       wants_timestamps_{extended && (extended->wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
-                                                           IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0} {
+                                                           IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0},
+      ring_{std::make_unique<Completion[]>(std::bit_ceil(entries))},
+      mask_{std::bit_ceil(entries) - 1} {
     context = nic.context_base();
     channel = channel_used;
     cq_context = context_of_user;
@@ -108,6 +109,23 @@ int CompletionQueue::arm(bool solicited_only) noexcept {
         armed_ = Armed::for_any;
     else
         armed_ = Armed::for_errors;
+    return 0;
+}
+
+int CompletionQueue::resize(int entries) noexcept {
+    if (entries <= 0 || static_cast<std::uint32_t>(entries) > max_entries) return EINVAL;
+    const auto wanted = static_cast<std::uint32_t>(entries);
+    const std::uint32_t granted = std::bit_ceil(wanted);
+    std::unique_ptr<Completion[]> ring{new (std::nothrow) Completion[granted]};
+    if (!ring) return ENOMEM;
+    const std::lock_guard lock{mutex_};
+    // What a poller has fetched still counts: its places are freed only when it goes on.
+    if (tail_ - head_ > wanted) return EINVAL;
+    // At the same running numbers: nobody who counts from head_ notices.
+    for (std::uint32_t i = head_; i != tail_; ++i) ring[i & (granted - 1)] = ring_[i & mask_];
+    ring_.swap(ring);
+    mask_ = granted - 1;
+    cqe = static_cast<int>(granted);
     return 0;
 }
 

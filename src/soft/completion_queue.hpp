@@ -55,6 +55,9 @@ public:
 
     int poll(int count, ibv_wc* wcs) noexcept;
     int arm(bool solicited_only) noexcept;
+    /// `entries` is rounded up as at first; completions and the armed state stay. 0; EINVAL if more completions wait,
+    /// or it is out of range; ENOMEM.
+    int resize(int entries) noexcept;
     /// Removes what is queued of a queue pair that is reset or destroyed.
     void forget(const QueuePair& queue_pair) noexcept;
     bool wants_timestamps() const noexcept { return wants_timestamps_; }
@@ -100,12 +103,12 @@ private:
 
     Nic& nic_;
     CompletionChannel* channel_;
-    std::unique_ptr<Completion[]> ring_;
-    std::uint32_t mask_;
     bool extended_;
     bool wants_timestamps_;
 
     std::mutex mutex_;  // everything from here to `overrun_`
+    std::unique_ptr<Completion[]> ring_;
+    std::uint32_t mask_;
     std::uint32_t head_ = 0;
     std::uint32_t tail_ = 0;
     Armed armed_ = Armed::no;

@@ -26,7 +26,7 @@ verbs::Device make_device(std::string name, std::string_view short_name,
                           std::function<std::unique_ptr<Link>()> open_link) {
     auto soft = std::make_shared<SoftDevice>();
     soft->node_type = IBV_NODE_CA;
-    soft->transport_type = IBV_TRANSPORT_UNSPECIFIED;
+    soft->transport_type = IBV_TRANSPORT_IB;
     std::strncpy(soft->name, std::string{short_name}.c_str(), sizeof soft->name - 1);
     soft->open_link = std::move(open_link);
     verbs::Device device;

@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
+#include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/mac_address.hpp>
 
 #include "soft/flow_match.hpp"
@@ -50,6 +52,11 @@ public:
     /// Bytes, without the Ethernet header.
     virtual std::uint32_t mtu() const noexcept = 0;
     virtual bool up() const noexcept = 0;
+    /// The IP addresses that the interface has now, IPv4 as ::ffff:a.b.c.d; as the calling thread sees it, which is to
+    /// be in the interface's network namespace. Throws std::bad_alloc.
+    virtual std::vector<Ipv6Address> addresses() const { return {}; }
+    /// Of the network interface; 0: there is none.
+    virtual std::uint32_t interface_index() const noexcept { return 0; }
 
     /// Where to deliver, from now on until detach(). A link may deliver from receive(), or at any time
     /// from another end's thread.

@@ -53,10 +53,13 @@ Nic::~Nic() {
 std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_header + vlan_tags; }
 
 std::uint64_t Nic::timestamp() const noexcept {
-    if (timestamp_users_.load(std::memory_order_relaxed) == 0) return 0;
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+    return timestamp_users_.load(std::memory_order_relaxed) == 0 ? 0 : now();
+}
+
+std::uint64_t Nic::now() noexcept {
+    timespec time{};
+    clock_gettime(CLOCK_REALTIME, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
 void Nic::deliver(std::span<const RxFrame> frames) noexcept {

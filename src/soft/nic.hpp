@@ -78,6 +78,8 @@ public:
     void count_timestamp_users(int change) noexcept { timestamp_users_ += change; }
     /// CLOCK_REALTIME in nanoseconds, or 0 if no completion queue asks for timestamps.
     std::uint64_t timestamp() const noexcept;
+    /// The clock of timestamps.
+    static std::uint64_t now() noexcept;
 
     verbs::DeviceDrops drops() const noexcept;
 

@@ -233,6 +233,24 @@ TEST_F(PacketLinkTest, KnowsItsInterface) {
     EXPECT_TRUE(::fcntl(port.link->send_fd(), F_GETFD) & FD_CLOEXEC);
 }
 
+TEST_F(PacketLinkTest, KnowsTheAddressesOfItsInterface) {
+    const VethPair veth{{.ipv6 = true}};
+    const Port port{veth.right};
+    veth.right.run([&] {
+        const auto has = [&](const std::string& text) {
+            const auto addresses = port.link->addresses();
+            return std::ranges::find(addresses, Ipv6Address{text}) != addresses.end();
+        };
+        EXPECT_TRUE(has("::ffff:" + veth.right.ipv4));
+        EXPECT_TRUE(has(veth.right.ipv6));
+        EXPECT_FALSE(has("::1")) << "another interface's";
+        EXPECT_FALSE(has("::ffff:192.0.2.7"));
+        veth.right.name_space.ip({"address", "add", "192.0.2.7/24", "dev", veth.right.interface});
+        EXPECT_TRUE(has("::ffff:192.0.2.7")) << "given after the link was opened";
+        EXPECT_EQ(port.link->interface_index(), ::if_nametoindex(veth.right.interface.c_str()));
+    });
+}
+
 TEST_F(PacketLinkTest, CarriesFramesBothWays) {
     const VethPair veth;
     Port left{veth.left};

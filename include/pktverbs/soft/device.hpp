@@ -2,9 +2,12 @@
 // The soft device: a verbs device in software with raw packet queue pairs and flow steering.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include <pktverbs/export.hpp>
+#include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/verbs/device.hpp>
 
@@ -15,6 +18,8 @@ struct WireOptions {
     MacAddress mac;
     /// Bytes, without the Ethernet header.
     std::uint32_t mtu = 9000;
+    /// The IP addresses that the port has GIDs for, IPv4 as ::ffff:a.b.c.d.
+    std::vector<Ipv6Address> addresses = {};
 };
 
 /// A soft device on the in-memory wire `name`. Every open is a further NIC on that wire.

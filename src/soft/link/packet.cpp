@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/packet.hpp"
 
+#include <ifaddrs.h>
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -10,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <iterator>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -35,6 +38,8 @@ public:
     MacAddress mac() const noexcept override { return mac_; }
     std::uint32_t mtu() const noexcept override { return mtu_.load(std::memory_order_relaxed); }
     bool up() const noexcept override;
+    std::vector<Ipv6Address> addresses() const override;
+    std::uint32_t interface_index() const noexcept override { return static_cast<std::uint32_t>(index_); }
 
     void attach(Sink& sink) override;
     void detach() noexcept override;
@@ -125,6 +130,27 @@ bool PacketLink::up() const noexcept {
     ifreq answer;
     if (receiver_.ask(SIOCGIFFLAGS, answer) != 0) return false;
     return (answer.ifr_flags & IFF_UP) != 0 && (answer.ifr_flags & IFF_RUNNING) != 0;
+}
+
+std::vector<Ipv6Address> PacketLink::addresses() const {
+    ifaddrs* list = nullptr;
+    if (getifaddrs(&list) != 0) return {};
+    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owned{list, freeifaddrs};
+    std::vector<Ipv6Address> found;
+    for (const ifaddrs* at = list; at; at = at->ifa_next) {
+        if (!at->ifa_addr || receiver_.interface() != at->ifa_name) continue;
+        Ipv6Address::Bytes bytes{};
+        if (at->ifa_addr->sa_family == AF_INET) {
+            bytes[10] = bytes[11] = 0xff;
+            std::memcpy(&bytes[12], &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, 4);
+        } else if (at->ifa_addr->sa_family == AF_INET6) {
+            std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr, bytes.size());
+        } else {
+            continue;
+        }
+        found.push_back(Ipv6Address{bytes});
+    }
+    return found;
 }
 
 void PacketLink::attach(Sink& sink) {

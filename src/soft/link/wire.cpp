@@ -210,11 +210,15 @@ MacAddress next_mac() {
 class WireLink final : public Link, private WireEnd {
 public:
     WireLink(const std::string& name, const WireOptions& options)
-        : medium_{WireMedium::named(name)}, mac_{options.mac.is_zero() ? next_mac() : options.mac}, mtu_{options.mtu} {}
+        : medium_{WireMedium::named(name)},
+          mac_{options.mac.is_zero() ? next_mac() : options.mac},
+          mtu_{options.mtu},
+          addresses_{options.addresses} {}
 
     MacAddress mac() const noexcept override { return mac_; }
     std::uint32_t mtu() const noexcept override { return mtu_; }
     bool up() const noexcept override { return medium_->up(); }
+    std::vector<Ipv6Address> addresses() const override { return addresses_; }
 
     void attach(Sink& sink) override {
         sink_ = &sink;
@@ -235,6 +239,7 @@ private:
     std::shared_ptr<WireMedium> medium_;
     MacAddress mac_;
     std::uint32_t mtu_;
+    std::vector<Ipv6Address> addresses_;
     Sink* sink_ = nullptr;
 };
 

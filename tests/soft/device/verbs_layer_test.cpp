@@ -207,10 +207,12 @@ TEST(SoftVerbs, TellOfTheLink) {
 TEST(SoftVerbs, HaveTheirMacAddressAsTheirGid) {
     const verbs::OpenDevice device{soft::wire_device("gid")};
     const auto gids = device.gids();
-    ASSERT_EQ(gids.size(), 1U);
+    ASSERT_EQ(gids.size(), 2U);
     EXPECT_TRUE(gids[0].gid.link_local_mac());
     EXPECT_EQ(gids[0].type, verbs::GidType::roce_v1);
-    EXPECT_EQ(device.default_gid().index, 0U);
+    EXPECT_EQ(gids[1].gid, gids[0].gid);
+    EXPECT_EQ(gids[1].type, verbs::GidType::roce_v2);
+    EXPECT_EQ(device.default_gid().index, 1U);
     EXPECT_EQ(device.attributes().phys_port_cnt, 1);
     EXPECT_EQ(device.extended_attributes().orig_attr.phys_port_cnt, 1);
 }
