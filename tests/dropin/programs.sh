@@ -23,6 +23,7 @@ esac
 case ${program##*/} in
     find_by_gid) arguments=("${interfaces[@]}") ;;
     find_by_addr | load_by_name) arguments=("$ip0" "$ip1") ;;
+    other_release) arguments=("${names[0]}") ;;
     *) arguments=("${names[@]}") ;;
 esac
 modes=() under=()

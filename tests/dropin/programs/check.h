@@ -9,10 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-/// Errors are those of errno.
+/// The errno is the last one, not always of what is checked here.
 #define CHECK(condition)                                                                                    \
     do {                                                                                                    \
-        errno = 0;                                                                                          \
         if (!(condition)) {                                                                                 \
             fprintf(stderr, "%s:%d: not true: %s (%s)\n", __FILE__, __LINE__, #condition, strerror(errno)); \
             exit(1);                                                                                        \
