@@ -73,12 +73,17 @@ endfunction()
 
 add_library(pktverbs_verbs SHARED
   ${pktverbs_soft_sources}
+  src/ipv4_address.cpp
   src/ipv6_address.cpp
   src/mac_address.cpp
   src/verbs/error.cpp
+  src/verbs/gid.cpp
   src/dropin/device_verbs.cpp
   src/dropin/devices.cpp
+  src/dropin/fault_plan.cpp
+  src/dropin/faulty_verbs.cpp
   src/dropin/object_verbs.cpp
+  src/dropin/process.cpp
   src/dropin/system_library.cpp
   src/dropin/system_verbs.cpp)
 pktverbs_dropin_library(pktverbs_verbs "${Ibverbs_LIBRARY}" libibverbs.so.1

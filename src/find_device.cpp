@@ -28,10 +28,12 @@
 namespace pktverbs {
 namespace {
 
+constexpr std::string_view hardware_forms = "INTERFACE, ibv:NAME[/PORT]";
 #if PKTVERBS_SOFT
-constexpr std::string_view forms = "INTERFACE, ibv:NAME[/PORT], packet:INTERFACE, wire:NAME[,mac=MAC][,mtu=BYTES]";
+const std::string forms =
+    fmt::format("{}, {}, {}", hardware_forms, soft::DeviceString::packet_form, soft::DeviceString::wire_form);
 #else
-constexpr std::string_view forms = "INTERFACE, ibv:NAME[/PORT]";
+constexpr std::string_view forms = hardware_forms;
 #endif
 
 [[noreturn]] void refuse(std::string_view text, std::string_view reason) {

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <new>
 
-#include "dropin/devices.hpp"
 #include "dropin/private.hpp"
+#include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
 
 #undef ibv_query_port
@@ -70,7 +70,7 @@ PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
     ibv_device** const of_system = PKTVERBS_SYSTEM_VERB(ibv_get_device_list, "IBVERBS_1.1")(&of_system_count);
     const int error = errno;
     if (num_devices) *num_devices = 0;
-    const auto soft = Devices::of_process().list();
+    const auto soft = devices().list();
     // Null and an errno on a machine without RDMA; that is the answer if there is nothing else.
     if (!of_system && soft.empty()) {
         errno = error;
@@ -103,19 +103,18 @@ PKTVERBS_EXPORTED void ibv_free_device_list(ibv_device** devices) {
 PKTVERBS_EXPORTED const char* ibv_get_device_name(ibv_device* device) { return device->name; }
 
 PKTVERBS_EXPORTED __be64 ibv_get_device_guid(ibv_device* device) {
-    const Devices& devices = Devices::of_process();
-    return devices.owns(device) ? devices.guid(device)
-                                : PKTVERBS_SYSTEM_VERB(ibv_get_device_guid, "IBVERBS_1.1")(device);
+    return devices().owns(device) ? devices().guid(device)
+                                  : PKTVERBS_SYSTEM_VERB(ibv_get_device_guid, "IBVERBS_1.1")(device);
 }
 
 // The kernel's number of the device: soft ones have none.
 PKTVERBS_EXPORTED int ibv_get_device_index(ibv_device* device) {
-    return Devices::of_process().owns(device) ? -1 : PKTVERBS_SYSTEM_VERB(ibv_get_device_index, "IBVERBS_1.9")(device);
+    return devices().owns(device) ? -1 : PKTVERBS_SYSTEM_VERB(ibv_get_device_index, "IBVERBS_1.9")(device);
 }
 
 PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
-    return Devices::of_process().owns(device) ? control().open_device(device)
-                                              : PKTVERBS_SYSTEM_VERB(ibv_open_device, "IBVERBS_1.1")(device);
+    return devices().owns(device) ? control().open_device(device)
+                                  : PKTVERBS_SYSTEM_VERB(ibv_open_device, "IBVERBS_1.1")(device);
 }
 
 PKTVERBS_EXPORTED int ibv_close_device(ibv_context* context) {
@@ -211,8 +210,6 @@ PKTVERBS_EXPORTED void ibv_ack_async_event(ibv_async_event* event) {
     PKTVERBS_SYSTEM_VERB(ibv_ack_async_event, "IBVERBS_1.1")(event);
 }
 
-PKTVERBS_EXPORTED ibv_device* pktverbs_find_device(const sockaddr* address) {
-    return Devices::of_process().find(*address);
-}
+PKTVERBS_EXPORTED ibv_device* pktverbs_find_device(const sockaddr* address) { return devices().find(*address); }
 
-PKTVERBS_EXPORTED bool pktverbs_has_devices() { return !Devices::of_process().list().empty(); }
+PKTVERBS_EXPORTED bool pktverbs_has_devices() { return !devices().list().empty(); }

@@ -10,22 +10,27 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/gid.hpp>
+
+#include "soft/link/faulty.hpp"
+#include "soft/soft_device.hpp"
 
 namespace pktverbs::dropin {
 
 namespace {
 
-constexpr std::string_view forms = "[NAME=]packet:INTERFACE, [NAME=]wire:NAME[,mac=MAC][,mtu=BYTES]";
+std::string forms() {
+    return fmt::format("[NAME=]{}, [NAME=]{}", soft::DeviceString::packet_form, soft::DeviceString::wire_form);
+}
 
 bool is_device_name(std::string_view name) noexcept {
     return !name.empty() && name.size() < IBV_SYSFS_NAME_MAX && name != "." && name != ".." &&
@@ -65,19 +70,37 @@ void put(char (&field)[size], std::string_view text) noexcept {
     field[length] = '\0';
 }
 
-bool same_address(const sockaddr& a, const sockaddr& b) noexcept {
-    if (a.sa_family != b.sa_family) return false;
-    if (a.sa_family == AF_INET)
-        return reinterpret_cast<const sockaddr_in&>(a).sin_addr.s_addr ==
-               reinterpret_cast<const sockaddr_in&>(b).sin_addr.s_addr;
-    return a.sa_family == AF_INET6 &&
-           std::memcmp(&reinterpret_cast<const sockaddr_in6&>(a).sin6_addr,
-                       &reinterpret_cast<const sockaddr_in6&>(b).sin6_addr, sizeof(in6_addr)) == 0;
+/// IPv4 as ::ffff:a.b.c.d; nullopt for other families.
+std::optional<Ipv6Address> read_address(const sockaddr* address) noexcept {
+    if (address && address->sa_family == AF_INET) {
+        Ipv4Address::Bytes bytes;
+        std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, bytes.size());
+        return verbs::to_mapped(Ipv4Address{bytes});
+    }
+    if (address && address->sa_family == AF_INET6) {
+        Ipv6Address::Bytes bytes;
+        std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, bytes.size());
+        return Ipv6Address{bytes};
+    }
+    return std::nullopt;
+}
+
+/// The interfaces that have this address: a link-local one may be on several.
+std::vector<std::string> interfaces_with(const Ipv6Address& address) {
+    std::vector<std::string> names;
+    ifaddrs* first = nullptr;
+    if (getifaddrs(&first) != 0) return names;
+    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{first, freeifaddrs};
+    for (const ifaddrs* at = first; at; at = at->ifa_next)
+        if (read_address(at->ifa_addr) == address) names.emplace_back(at->ifa_name);
+    return names;
 }
 
 }  // namespace
 
-Devices::Devices(std::string_view text, void (*complain)(std::string_view)) {
+Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults,
+                 void (*complain)(std::string_view))
+    : faults_{faults} {
     while (!text.empty()) {
         const auto part = take_part(text, ';');
         if (part.empty()) continue;
@@ -99,7 +122,7 @@ void Devices::add(std::string_view text) {
                                  fmt::format("cannot call a device \"{}\": not a name, or not its alone", name));
     }
     Entry entry;
-    entry.string = soft::DeviceString::parse(text, forms);
+    entry.string = soft::DeviceString::parse(text, forms());
     if (name.empty()) name = free_name(name_of(entry.string));
     if (!is_device_name(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": put NAME= before {}", name, text));
@@ -108,6 +131,10 @@ void Devices::add(std::string_view text) {
     const auto number = static_cast<std::uint8_t>(entries_.size());
     if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', 0, number}};
     entry.device = entry.string.find().handle;
+    if (faults_) {
+        auto& open_link = static_cast<soft::SoftDevice&>(*entry.device).open_link;
+        open_link = [open = std::move(open_link), faults = *faults_] { return soft::make_faulty(open(), faults); };
+    }
     put(entry.device->name, name);
     put(entry.device->dev_name, fmt::format("uverbs_{}", name));
     put(entry.device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));
@@ -123,18 +150,6 @@ std::string Devices::free_name(std::string_view wanted) const {
     std::string name{wanted};
     for (int number = 2; taken(name); ++number) name = fmt::format("{}_{}", wanted, number);
     return name;
-}
-
-const Devices& Devices::of_process() {
-    static const Devices* const devices = [] {
-        const char* const text = std::getenv("PKTVERBS_DEVICES");
-        // Never destroyed: a program's own destructors may still close what it opened.
-        return new Devices{text ? text : "", [](std::string_view complaint) {
-                               std::fprintf(stderr, "pktverbs: PKTVERBS_DEVICES: %.*s\n",
-                                            static_cast<int>(complaint.size()), complaint.data());
-                           }};
-    }();
-    return *devices;
 }
 
 const Devices::Entry* Devices::entry(const ibv_device* device) const noexcept {
@@ -153,20 +168,18 @@ __be64 Devices::guid(const ibv_device* device) const noexcept {
     return guid;
 }
 
-ibv_device* Devices::find(const sockaddr& address) const noexcept {
-    ifaddrs* first = nullptr;
-    if (getifaddrs(&first) != 0) return nullptr;
-    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{first, freeifaddrs};
-    for (const ifaddrs* at = first; at; at = at->ifa_next) {
-        if (!at->ifa_addr || !same_address(*at->ifa_addr, address)) continue;
-        for (const Entry& entry : entries_) {
-            if (entry.string.kind == soft::DeviceString::Kind::packet && entry.string.name == at->ifa_name)
-                return entry.device.get();
-        }
-    }
-    return nullptr;
+ibv_device* Devices::find(const sockaddr& address) const {
+    const auto wanted = read_address(&address);
+    if (!wanted) return nullptr;
+    const auto interfaces = interfaces_with(*wanted);
+    const auto has_it = [&](const Entry& entry) {
+        const soft::DeviceString& string = entry.string;
+        return string.kind == soft::DeviceString::Kind::wire
+                   ? std::ranges::find(string.wire.addresses, *wanted) != string.wire.addresses.end()
+                   : std::ranges::find(interfaces, string.name) != interfaces.end();
+    };
+    const auto found = std::ranges::find_if(entries_, has_it);
+    return found == entries_.end() ? nullptr : found->device.get();
 }
-
-const verbs::Provider& control() noexcept { return soft::provider(); }
 
 }  // namespace pktverbs::dropin

@@ -6,15 +6,14 @@
 #include <sys/socket.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/mac_address.hpp>
-#include <pktverbs/verbs/provider.hpp>
-
 #include "soft/device_string.hpp"
+#include "soft/link/frame_faults.hpp"
 
 namespace pktverbs::dropin {
 
@@ -22,18 +21,15 @@ namespace pktverbs::dropin {
 class Devices {
 public:
     /// Reads "[NAME=]DEVICE[;...]", what PKTVERBS_DEVICES says. What can't be read or isn't there is left out, and
-    /// told to `complain`.
-    Devices(std::string_view text, void (*complain)(std::string_view));
-
-    /// Those of this process, from its environment; complaints go to stderr.
-    static const Devices& of_process();
+    /// told to `complain`. Frames that arrive at them meet the faults.
+    Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults, void (*complain)(std::string_view));
 
     std::span<ibv_device* const> list() const noexcept { return list_; }
     bool owns(const ibv_device* device) const noexcept;
     /// For a device that it owns.
     __be64 guid(const ibv_device* device) const noexcept;
     /// The device whose interface has this address; null if there is none.
-    ibv_device* find(const sockaddr& address) const noexcept;
+    ibv_device* find(const sockaddr& address) const;
 
 private:
     struct Entry {
@@ -45,13 +41,9 @@ private:
     std::string free_name(std::string_view wanted) const;
     const Entry* entry(const ibv_device* device) const noexcept;
 
+    std::optional<soft::LinkFaults> faults_;
     std::vector<Entry> entries_;
     std::vector<ibv_device*> list_;
 };
-
-/// The control verbs of the soft devices of this process.
-const verbs::Provider& control() noexcept;
-
-inline bool is_soft(const ibv_context* context) noexcept { return Devices::of_process().owns(context->device); }
 
 }  // namespace pktverbs::dropin

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "dropin/devices.hpp"
+#include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
 
 #undef ibv_reg_mr

@@ -88,6 +88,7 @@ public:
 
     std::uint32_t async_events_given = 0;  ///< under the lock of the NIC's events
     int users = 0;                         ///< under the lock of the NIC's objects
+    ibv_pd* parent_domain = nullptr;       ///< that it was made with, and keeps in use
 
 private:
     static constexpr std::uint32_t batch = 16;

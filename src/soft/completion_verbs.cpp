@@ -76,14 +76,25 @@ ibv_cq* create_cq(ibv_context* context, int entries, void* cq_context, ibv_comp_
 }
 
 ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) {
-    if ((attr->comp_mask & ~static_cast<std::uint32_t>(IBV_CQ_INIT_ATTR_MASK_FLAGS)) != 0)
+    constexpr std::uint32_t known = IBV_CQ_INIT_ATTR_MASK_FLAGS | IBV_CQ_INIT_ATTR_MASK_PD;
+    if ((attr->comp_mask & ~known) != 0) return refuse<ibv_cq_ex>(EINVAL);
+    auto* parent =
+        (attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_PD) != 0 ? static_cast<Domain*>(attr->parent_domain) : nullptr;
+    // As mlx5 has it: a protection domain alone won't do.
+    if ((attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_PD) != 0 &&
+        (!parent || parent->context != context || !parent->protection))
         return refuse<ibv_cq_ex>(EINVAL);
     if ((attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS) != 0 &&
         (attr->flags & ~static_cast<std::uint32_t>(IBV_CREATE_CQ_ATTR_SINGLE_THREADED)) != 0)
         return refuse<ibv_cq_ex>(EOPNOTSUPP);
     if ((attr->wc_flags & ~wc_flags_supported) != 0) return refuse<ibv_cq_ex>(EOPNOTSUPP);
-    return make_cq(context, attr->cqe, attr->cq_context, attr->channel, attr->comp_vector,
-                   CompletionQueue::Extended{attr->wc_flags});
+    CompletionQueue* const cq = make_cq(context, attr->cqe, attr->cq_context, attr->channel, attr->comp_vector,
+                                        CompletionQueue::Extended{attr->wc_flags});
+    if (!cq || !parent) return cq;
+    const std::lock_guard lock{Nic::of(context).objects_mutex()};
+    cq->parent_domain = parent;
+    ++parent->users;
+    return cq;
 }
 
 int resize_cq(ibv_cq* base, int entries) { return CompletionQueue::of(base).resize(entries); }
@@ -102,9 +113,12 @@ int destroy_cq(ibv_cq* base) {
         pthread_cond_wait(&base->cond, &base->mutex);
     pthread_mutex_unlock(&base->mutex);
     if (cq.wants_timestamps()) nic.count_timestamp_users(-1);
+    auto* parent = static_cast<Domain*>(cq.parent_domain);
     delete &cq;
-    int none = 0;
-    count(nic, channel ? channel->refcnt : none, -1);
+    const std::lock_guard lock{nic.objects_mutex()};
+    if (channel) --channel->refcnt;
+    if (parent) --parent->users;
+    --nic.objects;
     return 0;
 }
 

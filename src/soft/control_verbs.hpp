@@ -40,6 +40,9 @@ int query_rt_values(ibv_context* context, ibv_values_ex* values);
 
 ibv_pd* alloc_pd(ibv_context* context);
 int dealloc_pd(ibv_pd* pd);
+ibv_pd* alloc_parent_domain(ibv_context* context, ibv_parent_domain_init_attr* attr);
+ibv_td* alloc_td(ibv_context* context, ibv_td_init_attr* attr);
+int dealloc_td(ibv_td* td);
 ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access);
 int dereg_mr(ibv_mr* mr);
 
@@ -58,11 +61,19 @@ int modify_qp(ibv_qp* qp, ibv_qp_attr* attr, int mask);
 int destroy_qp(ibv_qp* qp);
 ibv_flow* create_flow(ibv_qp* qp, ibv_flow_attr* attr);
 int destroy_flow(ibv_flow* flow);
+ibv_counters* create_counters(ibv_context* context, ibv_counters_init_attr* attr);
+int destroy_counters(ibv_counters* base);
+int attach_counters_point_flow(ibv_counters* counters, ibv_counter_attach_attr* attr, ibv_flow* flow);
+int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t count, std::uint32_t flags);
 
 // What they share.
 
+/// A protection domain, or a parent domain: that has its protection domain's handle, which is what memory is checked
+/// by.
 struct Domain : ibv_pd {
-    int users;  ///< under the lock of the NIC's objects
+    int users;           ///< under the lock of the NIC's objects
+    Domain* protection;  ///< a parent domain's
+    ibv_td* thread;      ///< a parent domain's, or null
 };
 
 /// Runs something that makes an object: what it throws becomes null and errno.

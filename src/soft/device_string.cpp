@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/gid.hpp>
 
 #include "base/interface_name.hpp"
 
@@ -63,15 +64,24 @@ private:
             const auto equals = part.find('=');
             const auto key = part.substr(0, equals);
             const auto value = equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1);
-            bool* seen = key == "mac" ? &has_mac : key == "mtu" ? &has_mtu : nullptr;
-            if (!seen || equals == std::string_view::npos) refuse(fmt::format("\"{}\" is no option of a wire", part));
-            if (std::exchange(*seen, true)) refuse(fmt::format("{} is given twice", key));
-            if (seen == &has_mac)
+            if (equals == std::string_view::npos) refuse(fmt::format("\"{}\" is no option of a wire", part));
+            if (key == "mac") {
+                once(has_mac, key);
                 device.wire.mac = read_mac(value);
-            else
+            } else if (key == "mtu") {
+                once(has_mtu, key);
                 device.wire.mtu = read_mtu(value);
+            } else if (key == "ip") {
+                device.wire.addresses.push_back(read_address(value));
+            } else {
+                refuse(fmt::format("\"{}\" is no option of a wire", part));
+            }
         }
         if (ends_in_comma) refuse("nothing follows the last comma");
+    }
+
+    void once(bool& seen, std::string_view key) const {
+        if (std::exchange(seen, true)) refuse(fmt::format("{} is given twice", key));
     }
 
     /// Takes everything up to the next comma off the front, and the comma.
@@ -100,6 +110,13 @@ private:
         return mtu;
     }
 
+    Ipv6Address read_address(std::string_view value) const {
+        if (const auto address = Ipv4Address::parse(value)) return verbs::to_mapped(*address);
+        const auto address = Ipv6Address::parse(value);
+        if (!address) refuse(fmt::format("\"{}\" is no IP address", value));
+        return *address;
+    }
+
     std::string_view text_;
     std::string_view forms_;
     std::string_view rest_;
@@ -109,9 +126,7 @@ private:
 
 bool DeviceString::is_prefix(std::string_view prefix) noexcept { return prefix == "packet" || prefix == "wire"; }
 
-DeviceString DeviceString::parse(std::string_view text, std::string_view forms_known) {
-    return Reader{text, forms_known}.read();
-}
+DeviceString DeviceString::parse(std::string_view text, std::string_view forms) { return Reader{text, forms}.read(); }
 
 verbs::Device DeviceString::find() const {
     if (kind == Kind::packet && if_nametoindex(name.c_str()) == 0)

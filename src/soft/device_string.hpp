@@ -13,12 +13,13 @@ namespace pktverbs::soft {
 struct DeviceString {
     enum class Kind { packet, wire };
 
-    static constexpr std::string_view forms = "packet:INTERFACE, wire:NAME[,mac=MAC][,mtu=BYTES]";
+    static constexpr std::string_view packet_form = "packet:INTERFACE";
+    static constexpr std::string_view wire_form = "wire:NAME[,mac=MAC][,mtu=BYTES][,ip=ADDRESS...]";
 
     /// Whether parse() is the one to ask: "packet" and "wire".
     static bool is_prefix(std::string_view prefix) noexcept;
-    /// Throws std::system_error (EINVAL) with the text, the reason, and the forms that the caller knows.
-    static DeviceString parse(std::string_view text, std::string_view forms_known = forms);
+    /// Throws std::system_error (EINVAL) with the text, the reason, and the forms that the caller reads.
+    static DeviceString parse(std::string_view text, std::string_view forms);
 
     /// Throws std::system_error (ENODEV) if there is no such interface.
     verbs::Device find() const;

@@ -26,6 +26,7 @@ enum SpecType : std::uint32_t {
     spec_udp = IBV_FLOW_SPEC_UDP,
     spec_tag = IBV_FLOW_SPEC_ACTION_TAG,
     spec_drop = IBV_FLOW_SPEC_ACTION_DROP,
+    spec_count = IBV_FLOW_SPEC_ACTION_COUNT,
 };
 
 /// Packed structures of the caller's may put a spec at any address, and the type may be anything.
@@ -54,6 +55,8 @@ std::size_t size_of(std::uint32_t type) noexcept {
             return sizeof(ibv_flow_spec_action_tag);
         case spec_drop:
             return sizeof(ibv_flow_spec_action_drop);
+        case spec_count:
+            return sizeof(ibv_flow_spec_counter_action);
         default:
             return 0;
     }
@@ -76,7 +79,6 @@ bool is_foreign(std::uint32_t type) noexcept {
         case spec_udp:
             return (type & inner) != 0;
         case IBV_FLOW_SPEC_ACTION_HANDLE:
-        case IBV_FLOW_SPEC_ACTION_COUNT:
             return (type & inner) == 0;
         default:
             return false;
@@ -107,6 +109,8 @@ public:
                 return once(tag_) ? read_tag(copy_of<ibv_flow_spec_action_tag>(spec)) : EINVAL;
             case spec_drop:
                 return once(match_.drop) ? 0 : EINVAL;
+            case spec_count:
+                return once(count_) ? read_count(copy_of<ibv_flow_spec_counter_action>(spec)) : EINVAL;
             default:
                 return EINVAL;
         }
@@ -211,6 +215,11 @@ private:
         return 0;
     }
 
+    int read_count(const ibv_flow_spec_counter_action& spec) noexcept {
+        match_.counters = spec.counters;
+        return match_.counters ? 0 : EINVAL;
+    }
+
     bool contradicts_ether_type() const noexcept {
         const auto excluded = [&](std::uint16_t type) {
             return ((match_.value.ether_type ^ htons(type)) & match_.mask.ether_type) != 0;
@@ -225,6 +234,7 @@ private:
     bool layer3_ = false;
     bool layer4_ = false;
     bool tag_ = false;
+    bool count_ = false;
 };
 
 /// `bytes` holds the attribute and the specs behind it.

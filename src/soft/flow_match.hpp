@@ -19,7 +19,10 @@ struct FlowMatch {
     bool dont_trap = false;
     bool drop = false;
     std::uint32_t tag = 0;
+    ibv_counters* counters = nullptr;  ///< as the caller gave them, not looked into
 
+    /// Whether it is worth receiving a frame for.
+    bool wants_frames() const noexcept { return !drop || counters != nullptr; }
     bool matches(const FrameKey& key) const noexcept;
 
     bool operator==(const FlowMatch&) const = default;

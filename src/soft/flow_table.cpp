@@ -8,6 +8,8 @@
 #include <cstring>
 #include <new>
 
+#include "soft/counters.hpp"
+
 namespace pktverbs::soft {
 
 namespace {
@@ -73,7 +75,7 @@ void FlowTable::matches(std::vector<const FlowMatch*>& all) const {
     for (const Flow& flow : flows_) all.push_back(&flow.match);
 }
 
-Verdict FlowTable::steer(const FrameKey& key, std::span<const Target>& targets) noexcept {
+Verdict FlowTable::steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept {
     std::size_t copied = 0;
     if (!sniffers_.empty()) [[unlikely]]
         copied = copy(sniffers_, copied);
@@ -87,12 +89,15 @@ Verdict FlowTable::steer(const FrameKey& key, std::span<const Target>& targets) 
             taken = &rule;
             break;
         }
+        if (rule.counts) count(rule, bytes);
         copied = copy(targets_of(rule), copied);
         copied_by_rule = true;
     }
 
     std::span<const Target> last;
     if (taken != nullptr) [[likely]] {
+        if (taken->counts) [[unlikely]]
+            count(*taken, bytes);
         last = targets_of(*taken);
     } else if (!copied_by_rule) {
         last = defaults(key);
@@ -144,6 +149,10 @@ inline std::span<const Target> FlowTable::targets_of(const Rule& rule) const noe
     return {targets_.data() + rule.first_target, rule.target_count};
 }
 
+void FlowTable::count(const Rule& rule, std::uint32_t bytes) const noexcept {
+    for (Counters* const* at = &counters_[rule.first_counters]; *at != nullptr; ++at) (*at)->count(bytes);
+}
+
 std::span<const Target> FlowTable::defaults(const FrameKey& key) const noexcept {
     const bool multicast = (key.dst_mac[0] & 1) != 0;
     return multicast && !multicast_defaults_.empty() ? multicast_defaults_ : all_defaults_;
@@ -167,6 +176,7 @@ void FlowTable::reserve(std::size_t flows) {
     by_match_.reserve(room);
     terms_.reserve(2 * room * FrameKey::Words{}.size());  // those of the rules and of the sets' masks
     targets_.reserve(room);
+    counters_.reserve(2 * room);
     scanned_.reserve(room);
     hashed_.reserve(room);
     sets_.reserve(room / hash_from);
@@ -206,6 +216,7 @@ void FlowTable::compile() noexcept {
 void FlowTable::compile_rules() noexcept {
     terms_.clear();
     targets_.clear();
+    counters_.clear();
     scanned_.clear();
     hashed_.clear();
     sets_.clear();
@@ -248,18 +259,22 @@ void FlowTable::compile_same_mask(std::span<const std::uint32_t> flows) noexcept
     }
 }
 
-/// Of flows that match the same frames, in order. All but the first count only if they share with it.
+/// Of flows that match the same frames, in order. All but the first are in force only if they share with it.
 FlowTable::Rule FlowTable::make_rule(std::span<const std::uint32_t> flows) noexcept {
     const FlowMatch& match = flows_[flows.front()].match;
     Rule rule = make_terms(match.mask, match.value);
     rule.first_target = static_cast<std::uint32_t>(targets_.size());
     rule.order = flows.front();
     rule.dont_trap = match.dont_trap;
+    rule.first_counters = static_cast<std::uint32_t>(counters_.size());
     for (const std::uint32_t index : flows) {
         const Flow& flow = flows_[index];
-        const bool shares = flow.match.priority == match.priority && !flow.match.drop && !match.drop;
-        if (shares) push_once(targets_, rule.first_target, {flow.queue_pair, flow.match.tag});
+        const bool shares = flow.match.priority == match.priority && flow.match.drop == match.drop;
+        if (shares && !match.drop) push_once(targets_, rule.first_target, {flow.queue_pair, flow.match.tag});
+        if (shares && flow.match.counters) counters_.push_back(static_cast<Counters*>(flow.match.counters));
     }
+    rule.counts = counters_.size() != rule.first_counters;
+    if (rule.counts) counters_.push_back(nullptr);
     rule.target_count = static_cast<std::uint32_t>(targets_.size()) - rule.first_target;
     return rule;
 }
@@ -270,7 +285,7 @@ FlowTable::Rule FlowTable::make_terms(const FrameKey& mask, const FrameKey& valu
     for (const std::uint32_t index : word_order) {
         if (word(mask, index) != 0) terms_.push_back({word(mask, index), word(value, index), index});
     }
-    rule.term_count = static_cast<std::uint32_t>(terms_.size()) - rule.first_term;
+    rule.term_count = static_cast<std::uint8_t>(terms_.size() - rule.first_term);
     return rule;
 }
 

@@ -11,6 +11,7 @@
 
 namespace pktverbs::soft {
 
+class Counters;
 class QueuePair;
 
 /// Who gets a frame, and the tag that its completion shows.
@@ -28,7 +29,8 @@ enum class Verdict {
 /// Not thread-safe; the device locks. Changes cost time linear in the flows in force, and a sort of them.
 class FlowTable {
 public:
-    /// Returns 0, EEXIST if this queue pair has just this flow already, or ENOMEM; then nothing has changed.
+    /// Counters of `match` must be this device's. Returns 0, EEXIST if this queue pair has just this flow already, or
+    /// ENOMEM; then nothing has changed.
     int add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept;
     /// False if there is no such flow.
     bool remove(std::uint32_t handle) noexcept;
@@ -43,8 +45,9 @@ public:
     /// creation: one with DONT_TRAP gets a copy, the first other one takes the frame (or drops it), and with it those
     /// of the same match, priority and action on other queue pairs. A frame that no normal flow matched goes to the
     /// multicast defaults, if it is multicast and there are any, or else to the all-defaults. A queue pair
-    /// gets it once, as its first flow in this order has it. `targets` is good until the next call.
-    Verdict steer(const FrameKey& key, std::span<const Target>& targets) noexcept;
+    /// gets it once, as its first flow in this order has it. `targets` is good until the next call. Counters of flows
+    /// that get, take or drop it count a frame of `bytes`.
+    Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
 
 private:
     struct Flow {
@@ -61,11 +64,13 @@ private:
     /// Normal flows with one match, made ready for steer(). A drop rule has no targets.
     struct Rule {
         std::uint32_t first_term;
-        std::uint32_t term_count;
         std::uint32_t first_target;
         std::uint32_t target_count;
+        std::uint32_t first_counters;  ///< if it counts: from here to a null
         std::uint32_t order;
+        std::uint8_t term_count;
         bool dont_trap;
+        bool counts;
     };
     /// Many rules that look at the same bits, found by a hash of these. Of two with the same bits the first one hides
     /// the other for good, whatever lies between them in order, so there is one for each value.
@@ -89,6 +94,7 @@ private:
     const Rule* find_in_sets(const FrameKey& key) const noexcept;
     std::span<const Target> targets_of(const Rule& rule) const noexcept;
     std::span<const Target> defaults(const FrameKey& key) const noexcept;
+    void count(const Rule& rule, std::uint32_t bytes) const noexcept;
     std::size_t copy(std::span<const Target> targets, std::size_t copied) noexcept;
 
     std::vector<Flow> flows_;  ///< by priority, then in order of creation
@@ -99,7 +105,8 @@ private:
     std::vector<std::uint32_t> by_match_;
     std::vector<Term> terms_;
     std::vector<Target> targets_;
-    std::vector<Rule> scanned_;  ///< in order
+    std::vector<Counters*> counters_;  ///< of rules that count, a null behind each's
+    std::vector<Rule> scanned_;        ///< in order
     std::vector<Rule> hashed_;
     std::vector<RuleSet> sets_;
     std::vector<std::uint32_t> slots_;  ///< into hashed_

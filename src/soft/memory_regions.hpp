@@ -24,7 +24,7 @@ public:
             Region& region = regions_[i];
             if (region.taken) continue;
             region.taken = true;
-            region.pd = pd;
+            region.domain = pd->handle;
             region.addr = addr;
             region.length = length;
             region.writable = writable;
@@ -46,7 +46,8 @@ public:
         regions_[(lkey >> 8) - 1].taken = false;
     }
 
-    /// Whether `length` bytes at `addr` lie in the region of `lkey`, and in that protection domain.
+    /// Whether `length` bytes at `addr` lie in the region of `lkey`, and in that protection domain. A parent
+    /// domain has the handle of its protection domain, so either will do, as on mlx5.
     bool covers(std::uint32_t lkey, const ibv_pd* pd, std::uint64_t addr, std::uint64_t length,
                 bool write) const noexcept {
         const std::uint32_t slot = (lkey >> 8) - 1;
@@ -54,7 +55,7 @@ public:
         const Region& region = regions_[slot];
         if (region.lkey.load(std::memory_order_acquire) != lkey) return false;
         // In this form no sum can overflow.
-        return region.pd == pd && addr >= region.addr && length <= region.length &&
+        return region.domain == pd->handle && addr >= region.addr && length <= region.length &&
                addr - region.addr <= region.length - length && (region.writable || !write);
     }
 
@@ -64,7 +65,7 @@ private:
         bool taken = false;
         std::uint8_t uses = 0;
         bool writable = false;
-        const ibv_pd* pd = nullptr;
+        std::uint32_t domain = 0;
         std::uint64_t addr = 0;
         std::uint64_t length = 0;
     };

@@ -14,6 +14,7 @@
 
 #include "soft/completion_channel.hpp"
 #include "soft/completion_queue.hpp"
+#include "soft/counters.hpp"
 #include "soft/frame_key.hpp"
 #include "soft/queue_pair.hpp"
 
@@ -27,6 +28,10 @@ constexpr std::uint32_t vlan_tags = 8;  // two of them may come on top of the MT
 
 struct SoftFlow : ibv_flow {
     QueuePair* queue_pair;
+    Counters* counters;  ///< that it uses, until it ends
+    ~SoftFlow() {
+        if (counters) counters->remove_flow();
+    }
 };
 
 }  // namespace
@@ -73,7 +78,7 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
             continue;
         }
         std::span<const Target> targets;
-        const Verdict verdict = flows_.steer(parse_frame({arrived.data, arrived.length}), targets);
+        const Verdict verdict = flows_.steer(parse_frame({arrived.data, arrived.length}), arrived.length, targets);
         if (verdict != Verdict::deliver) [[unlikely]] {
             (verdict == Verdict::drop ? by_rule_ : unmatched_).add(1);
             continue;
@@ -188,6 +193,12 @@ ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
     auto flow = std::make_unique<SoftFlow>();
     flow->context = &context;
     flow->queue_pair = &queue_pair;
+    if (match.counters) {
+        auto* counters = static_cast<Counters*>(match.counters);
+        errno = counters->context == &context ? counters->add_flow() : EINVAL;
+        if (errno != 0) return nullptr;
+        flow->counters = counters;
+    }
     const std::lock_guard lock{receive_mutex_};
     errno = flows_.add(match, &queue_pair, flow->handle);
     if (errno != 0) return nullptr;

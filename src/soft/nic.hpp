@@ -55,6 +55,9 @@ public:
     /// The link did not take all, or what waits is to be flushed: resume_sending() is called when it may.
     void sending_stalled() noexcept;
 
+    /// For a context that its user closes with objects left: they stay, but nothing is received any more.
+    void abandon() noexcept { link_->detach(); }
+
     void deliver(std::span<const RxFrame> frames) noexcept override;
     void link_changed(bool up) noexcept override;
     /// Held while frames are delivered, and while what they are delivered to changes.
@@ -84,7 +87,8 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
     std::mutex& objects_mutex() noexcept { return objects_mutex_; }
-    int objects = 0;  ///< made of this context and not destroyed yet; under objects_mutex()
+    std::uint32_t last_domain = 0;  ///< handle of a protection domain, under objects_mutex()
+    int objects = 0;                ///< made of this context and not destroyed yet; under objects_mutex()
 
 private:
     int apply_flows() noexcept;

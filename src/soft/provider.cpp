@@ -84,6 +84,13 @@ void install_verbs(Nic& nic) noexcept {
     nic.query_device_ex = control::query_device_ex_sized;
     nic.query_rt_values = control::query_rt_values;
     nic.create_cq_ex = control::create_cq_ex;
+    nic.alloc_td = control::alloc_td;
+    nic.dealloc_td = control::dealloc_td;
+    nic.alloc_parent_domain = control::alloc_parent_domain;
+    nic.create_counters = control::create_counters;
+    nic.destroy_counters = control::destroy_counters;
+    nic.attach_counters_point_flow = control::attach_counters_point_flow;
+    nic.read_counters = control::read_counters;
     nic.ibv_create_flow = control::create_flow;
     nic.ibv_destroy_flow = control::destroy_flow;
 }

@@ -12,6 +12,8 @@
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
+#include "verbs/failure.hpp"
+
 namespace pktverbs::testing {
 
 /// One at a time; must outlive the contexts that are opened through it. Expects that objects are destroyed in
@@ -83,11 +85,10 @@ private:
 
     template <class Result>
     static Result failure() {
+        if (self->way == Way::usual) return verbs::failure<Result>(self->failed_verb, self->fail_with);
         errno = self->way == Way::forgets_errno ? 0 : self->fail_with;
         if constexpr (std::is_pointer_v<Result>)
             return nullptr;
-        else if (self->way == Way::usual && self->failed_verb != "query_gid")
-            return self->fail_with;
         else
             return self->way == Way::returns_negative ? -self->fail_with : -1;
     }

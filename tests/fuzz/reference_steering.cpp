@@ -170,6 +170,7 @@ const std::map<std::uint32_t, Known> known_specs{
     {IBV_FLOW_SPEC_UDP, {sizeof(ibv_flow_spec_tcp_udp), 4}},
     {IBV_FLOW_SPEC_ACTION_TAG, {sizeof(ibv_flow_spec_action_tag), 5}},
     {IBV_FLOW_SPEC_ACTION_DROP, {sizeof(ibv_flow_spec_action_drop), 6}},
+    {IBV_FLOW_SPEC_ACTION_COUNT, {sizeof(ibv_flow_spec_counter_action), 7}},
 };
 const std::set<std::uint32_t> refused_specs{
     IBV_FLOW_SPEC_ESP,
@@ -177,7 +178,6 @@ const std::set<std::uint32_t> refused_specs{
     IBV_FLOW_SPEC_GRE,
     IBV_FLOW_SPEC_MPLS,
     IBV_FLOW_SPEC_ACTION_HANDLE,
-    IBV_FLOW_SPEC_ACTION_COUNT,
     0x120,
     0x130,
     0x131,
@@ -277,6 +277,12 @@ std::uint32_t tag_of(const Bytes& attribute) {
     const std::vector<Spec> specs = specs_of(attribute);
     const Spec* const tag = find(specs, IBV_FLOW_SPEC_ACTION_TAG);
     return tag == nullptr ? 0 : as<ibv_flow_spec_action_tag>(tag->bytes).tag_id;
+}
+
+const void* counters_of(const Bytes& attribute) {
+    const std::vector<Spec> specs = specs_of(attribute);
+    const Spec* const count = find(specs, IBV_FLOW_SPEC_ACTION_COUNT);
+    return count == nullptr ? nullptr : as<ibv_flow_spec_counter_action>(count->bytes).counters;
 }
 
 bool flow_fits(const Bytes& attribute, const Headers& headers) {
@@ -419,6 +425,9 @@ std::vector<int> complaints(const Bytes& attribute) {
         if (spec.type == IBV_FLOW_SPEC_ACTION_TAG) {
             complain_if(as<ibv_flow_spec_action_tag>(spec.bytes).tag_id >> 24 != 0, EINVAL);
         }
+        if (spec.type == IBV_FLOW_SPEC_ACTION_COUNT) {
+            complain_if(as<ibv_flow_spec_counter_action>(spec.bytes).counters == nullptr, EINVAL);
+        }
         if (spec.type == IBV_FLOW_SPEC_IPV4_EXT) {
             complain_if(as<ibv_flow_spec_ipv4_ext>(spec.bytes).mask.flags != 0, EOPNOTSUPP);
         }
@@ -458,7 +467,8 @@ std::vector<int> complaints(const Bytes& attribute) {
 bool Steering::add(const Bytes& attribute, int queue_pair, std::uint32_t handle) {
     for (const Flow& flow : flows_) {
         const bool same = flow.queue_pair == queue_pair && alike(flow.attribute, attribute) &&
-                          tag_of(flow.attribute) == tag_of(attribute);
+                          tag_of(flow.attribute) == tag_of(attribute) &&
+                          counters_of(flow.attribute) == counters_of(attribute);
         if (same) return false;
     }
     flows_.push_back({attribute, queue_pair, handle});
@@ -477,6 +487,9 @@ Outcome Steering::steer(std::span<const std::uint8_t> frame) const {
     const Headers headers = read_headers(frame);
     Outcome outcome;
     const auto give = [&](const Flow& flow) { outcome.copies.emplace(flow.queue_pair, tag_of(flow.attribute)); };
+    const auto count = [&](const Flow& flow) {
+        if (const void* const counters = counters_of(flow.attribute)) ++outcome.counted[counters];
+    };
     const auto give_all = [&](std::uint32_t type) {
         bool any = false;
         for (const Flow& flow : flows_) {
@@ -500,15 +513,16 @@ Outcome Steering::steer(std::span<const std::uint8_t> frame) const {
         if (!flow_fits(flow->attribute, headers)) continue;
         steered = true;
         if (has_flag(flow->attribute, IBV_FLOW_ATTR_FLAGS_DONT_TRAP)) {
+            count(*flow);
             give(*flow);
             continue;
         }
-        if (has_drop(flow->attribute)) {
-            outcome.dropped = outcome.copies.empty();
-            return outcome;
-        }
+        const bool drops = has_drop(flow->attribute);
+        if (drops) outcome.dropped = outcome.copies.empty();
         for (const Flow* const other : in_order) {
-            if (alike(other->attribute, flow->attribute)) give(*other);
+            if (!alike(other->attribute, flow->attribute)) continue;
+            count(*other);
+            if (!drops) give(*other);
         }
         return outcome;
     }

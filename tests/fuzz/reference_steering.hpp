@@ -41,6 +41,7 @@ std::vector<int> complaints(const Bytes& attribute);
 struct Outcome {
     bool dropped = false;
     std::map<int, std::uint32_t> copies;
+    std::map<const void*, std::uint64_t> counted;  ///< by counters: how often they counted the frame
 
     bool operator==(const Outcome&) const = default;
 };

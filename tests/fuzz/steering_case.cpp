@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "reference_steering.hpp"
+#include "soft/counters.hpp"
 #include "soft/flow_table.hpp"
 
 namespace {
@@ -245,6 +246,18 @@ Bytes ports_spec(Source& source) {
     return ports_spec(type, dst_port, dst_mask, src_port, source.one_of(masks));
 }
 
+/// What the scripts' flows count in. Their numbers go on from script to script.
+Counters* all_counters() {
+    static Counters counters[] = {Counters{nullptr}, Counters{nullptr}};
+    return counters;
+}
+
+Bytes count_spec(unsigned which) {
+    auto spec = new_spec<ibv_flow_spec_counter_action>(IBV_FLOW_SPEC_ACTION_COUNT);
+    spec.counters = all_counters() + which % 2;
+    return bytes_of(spec);
+}
+
 Bytes action_spec(Source& source) {
     if (source.rarely(3)) return bytes_of(new_spec<ibv_flow_spec_action_drop>(IBV_FLOW_SPEC_ACTION_DROP));
     auto spec = new_spec<ibv_flow_spec_action_tag>(IBV_FLOW_SPEC_ACTION_TAG);
@@ -269,6 +282,7 @@ Bytes foreign_spec(Source& source) {
     };
     Bytes bytes(24);
     const auto type = static_cast<std::uint32_t>(source.one_of(types));
+    if (type == IBV_FLOW_SPEC_ACTION_COUNT) return count_spec(source.byte());
     const std::uint16_t size = 24;
     std::memcpy(bytes.data(), &type, sizeof type);
     std::memcpy(bytes.data() + sizeof type, &size, sizeof size);
@@ -343,6 +357,8 @@ public:
             for (const int each : expected) difference_ << ' ' << each;
         }
         if (error != 0 || !right) return;
+        // A pointer that was corrupted is the caller's mistake, and good for nothing.
+        if (match.counters && match.counters != all_counters() && match.counters != all_counters() + 1) return;
 
         std::uint32_t handle = 0;
         const int added = table_.add(match, pointer(queue_pair), handle);
@@ -371,12 +387,20 @@ public:
         difference_ << compare_parsing(frame);
         const FrameKey key = parse_frame(frame);
         std::span<const Target> targets;
-        const Verdict verdict = table_.steer(key, targets);
+        Counters* const counters = all_counters();
+        const std::uint64_t before[] = {counters[0].packets(), counters[1].packets()};
+        const std::uint64_t bytes_before[] = {counters[0].bytes(), counters[1].bytes()};
+        const Verdict verdict = table_.steer(key, static_cast<std::uint32_t>(frame.size()), targets);
 
         reference::Outcome outcome;
         outcome.dropped = verdict == Verdict::drop;
         for (const Target& target : targets) {
             if (!outcome.copies.emplace(number(target.queue_pair), target.tag).second) difference_ << "given twice";
+        }
+        for (int i = 0; i < 2; ++i) {
+            const std::uint64_t packets = counters[i].packets() - before[i];
+            if (packets != 0) outcome.counted[counters + i] = packets;
+            if (counters[i].bytes() - bytes_before[i] != packets * frame.size()) difference_ << "bytes are miscounted";
         }
         if ((verdict == Verdict::deliver) == targets.empty()) difference_ << "the verdict and the targets disagree";
         const reference::Outcome expected = steering_.steer(frame);
@@ -396,6 +420,8 @@ private:
         out << (outcome.dropped ? "drop" : "{");
         for (const auto& [queue_pair, tag] : outcome.copies) out << ' ' << queue_pair << " tag " << tag;
         out << " }";
+        for (const auto& [counters, packets] : outcome.counted)
+            out << " counted " << packets << " in " << static_cast<const Counters*>(counters) - all_counters();
         return out.str();
     }
 
@@ -442,6 +468,7 @@ void add_many(Pair& pair, Source& source) {
         const unsigned port = 1000 + (first + i * 5) % 32;
         std::vector<Bytes> specs{ports_spec(type, port, mask, 0, 0)};
         if (i % 7 == 3) specs.push_back(action_spec(source));
+        if (i % 7 >= 5) specs.push_back(count_spec(i));
         pair.add(attribute_of(IBV_FLOW_ATTR_NORMAL, priority, 0, specs), queue_pair);
     }
 }

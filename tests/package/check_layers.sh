@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that no include points up: Context, then verbs, then the soft device; messages stand beside Context. See
-# docs/architecture.md.
+# Checks that no include points up: Context, then verbs, then the soft device; messages and the drop-in library stand
+# beside Context. See docs/architecture.md.
 # check_layers.sh SOURCE_TREE
 set -euo pipefail
 cd "$1"
@@ -31,9 +31,14 @@ if includes src/soft include/pktverbs/soft | grep '\.hpp$' | grep -vE ':[0-9]+:(
     bad=1
 fi
 refuse "the verbs layer knows nothing above it" "$context_layer" src/verbs include/pktverbs/verbs
-mapfile -t above < <(find src include \( -path src/soft -o -path include/pktverbs/soft \) -prune -o \
+mapfile -t above < <(find src include \( -path src/soft -o -path include/pktverbs/soft -o -path src/dropin \) -prune -o \
     -name '*.[ch]pp' ! -path src/find_device.cpp -print)
-refuse "only the parser of device strings knows the soft device" "$soft_device" "${above[@]}"
+refuse "only the parser of device strings and the drop-in library know the soft device" "$soft_device" "${above[@]}"
+if [ -d src/dropin ]; then
+    refuse "the drop-in library knows verbs and the soft device, not Context" "$context_layer" src/dropin
+fi
+mapfile -t below < <(find src include -path src/dropin -prune -o -name '*.[ch]pp' -print)
+refuse "nothing else knows the drop-in library" '(.*/)?dropin/.*' "${below[@]}"
 if [ -d src/messages ]; then
     refuse "messages know verbs, not Context" "$context_layer" src/messages include/pktverbs/messages
 fi

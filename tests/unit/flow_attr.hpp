@@ -34,6 +34,12 @@ inline ibv_flow_spec_action_tag tag_spec(std::uint32_t tag) {
     return spec;
 }
 
+inline ibv_flow_spec_counter_action count_spec(ibv_counters* counters) {
+    auto spec = new_spec<ibv_flow_spec_counter_action>(IBV_FLOW_SPEC_ACTION_COUNT);
+    spec.counters = counters;
+    return spec;
+}
+
 class FlowAttr {
 public:
     explicit FlowAttr(ibv_flow_attr_type type = IBV_FLOW_ATTR_NORMAL) : type_(type) {

@@ -303,11 +303,22 @@ TEST(FlowMatch, ChecksTheSizeOfEachSpec) {
     refuses_wrong_sizes(udp_spec());
     refuses_wrong_sizes(tag_spec(1));
     refuses_wrong_sizes(drop_spec());
+    ibv_counters counters{};
+    refuses_wrong_sizes(count_spec(&counters));
+}
+
+TEST(FlowMatch, NamesTheCountersOfOneCountAction) {
+    ibv_counters counters{};
+    FlowMatch match;
+    ASSERT_EQ(FlowAttr{}.add(count_spec(&counters)).read(match), 0);
+    EXPECT_EQ(match.counters, &counters);
+    EXPECT_EQ(error_of(FlowAttr{}.add(count_spec(nullptr))), EINVAL);
+    EXPECT_EQ(error_of(FlowAttr{}.add(count_spec(&counters)).add(count_spec(&counters))), EINVAL);
 }
 
 TEST(FlowMatch, RefusesSpecsThatAreNotModelled) {
     for (const std::uint32_t type : {IBV_FLOW_SPEC_ESP, IBV_FLOW_SPEC_VXLAN_TUNNEL, IBV_FLOW_SPEC_GRE,
-                                     IBV_FLOW_SPEC_MPLS, IBV_FLOW_SPEC_ACTION_HANDLE, IBV_FLOW_SPEC_ACTION_COUNT}) {
+                                     IBV_FLOW_SPEC_MPLS, IBV_FLOW_SPEC_ACTION_HANDLE}) {
         EXPECT_EQ(error_of(FlowAttr{}.add_raw(type, 24)), EOPNOTSUPP) << type;
     }
     for (const std::uint32_t type : {IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4, IBV_FLOW_SPEC_IPV6, IBV_FLOW_SPEC_IPV4_EXT,

@@ -89,17 +89,18 @@ protected:
 
     Verdict verdict(const FrameKey& key) {
         std::span<const Target> targets;
-        const Verdict verdict = table.steer(key, targets);
+        const Verdict verdict = table.steer(key, frame_bytes, targets);
         EXPECT_EQ(verdict == Verdict::deliver, !targets.empty());
         return verdict;
     }
 
     Targets steer(const FrameKey& key) {
         std::span<const Target> targets;
-        table.steer(key, targets);
+        table.steer(key, frame_bytes, targets);
         return {targets.begin(), targets.end()};
     }
 
+    static constexpr std::uint32_t frame_bytes = 100;
     FlowTable table;
 };
 

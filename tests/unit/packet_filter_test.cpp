@@ -221,6 +221,14 @@ TEST(PacketFilter, TakesNothingForFlowsThatDrop) {
     EXPECT_TRUE(accepts(flows, make_frame({.protocol = 6})));
 }
 
+TEST(PacketFilter, TakesFramesToCountWhatIsDropped) {
+    ibv_counters counters{};
+    Flows flows{flow_like(make_frame({}), want_udp_port)};
+    flows[0].drop = true;
+    flows[0].counters = &counters;
+    EXPECT_TRUE(accepts(flows, make_frame({})));
+}
+
 TEST(PacketFilter, LetsNoFlowHideAnotherBehindAShortFrame) {
     // A load behind the frame's end would refuse it before the second flow is asked.
     const Flows flows{flow_like(make_frame({}), want_udp_port),

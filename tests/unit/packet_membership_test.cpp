@@ -68,5 +68,13 @@ TEST(PacketMembership, StandsOnceAndNotForFlowsThatDrop) {
               (Memberships{{PACKET_MR_MULTICAST, group}, {PACKET_MR_UNICAST, other}}));
 }
 
+TEST(PacketMembership, StandsForDropsThatAreCounted) {
+    ibv_counters counters{};
+    FlowMatch drop = to(other);
+    drop.drop = true;
+    drop.counters = &counters;
+    EXPECT_EQ(find({drop}), (Memberships{{PACKET_MR_UNICAST, other}}));
+}
+
 }  // namespace
 }  // namespace pktverbs::soft

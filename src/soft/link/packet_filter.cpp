@@ -223,7 +223,7 @@ void add_section(Program& program, Kind kind, std::span<const FlowMatch* const> 
     const Section section = describe(kind);
     std::vector<std::vector<sock_filter>> done;
     for (const FlowMatch* flow : flows) {
-        if (flow->drop || program.size() > BPF_MAXINSNS) continue;
+        if (!flow->wants_frames() || program.size() > BPF_MAXINSNS) continue;
         auto tests = compile_flow(*flow, section);
         // Flows that differ only in what this section doesn't look at.
         if (!tests || std::ranges::any_of(done, [&](const auto& other) { return same_code(other, *tests); })) continue;
@@ -354,7 +354,7 @@ void add_ipv6_header(Program& program, const Labels& sections) {
 std::vector<sock_filter> accept_all_filter() { return {bpf::give(accept_whole)}; }
 
 std::vector<sock_filter> compile_packet_filter(std::span<const FlowMatch* const> flows) {
-    if (std::ranges::all_of(flows, [](const FlowMatch* flow) { return flow->drop; })) return {bpf::give(0)};
+    if (std::ranges::all_of(flows, [](const FlowMatch* flow) { return !flow->wants_frames(); })) return {bpf::give(0)};
 
     Program program;
     Labels sections;

@@ -11,7 +11,7 @@ namespace pktverbs::soft {
 std::vector<PacketMembership> find_memberships(std::span<const FlowMatch* const> flows, const MacAddress& own) {
     std::vector<PacketMembership> wanted;
     for (const FlowMatch* flow : flows) {
-        if (flow->drop) continue;
+        if (!flow->wants_frames()) continue;
         MacAddress::Bytes address;
         std::ranges::copy(flow->value.dst_mac, address.begin());
         const MacAddress mac{address};

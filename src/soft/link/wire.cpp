@@ -8,9 +8,9 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <optional>
-#include <random>
 #include <string>
+
+#include "soft/link/frame_faults.hpp"
 
 namespace pktverbs::soft {
 
@@ -20,7 +20,7 @@ public:
     virtual void arrive(std::span<const RxFrame> frames) noexcept = 0;
     virtual void link_changed(bool up) noexcept = 0;
 
-    std::optional<std::vector<std::uint8_t>> held;  ///< kept back for reordering; under the medium's lock
+    HeldFrame held;  ///< under the medium's lock
 
 protected:
     ~WireEnd() = default;
@@ -39,10 +39,7 @@ public:
 
     void leave(WireEnd& end) noexcept {
         const std::lock_guard lock{mutex_};
-        if (end.held) {
-            ++counters_.lost;
-            end.held.reset();
-        }
+        if (end.held.drop()) ++counters_.lost;
         std::erase(ends_, &end);
     }
 
@@ -59,19 +56,14 @@ public:
 
     void set_faults(const WireFaults& faults) {
         const std::lock_guard lock{mutex_};
-        faults_ = faults;
-        faulty_ = faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
-        generator_.seed(faults.seed);
+        faults_.set(faults);
     }
 
     void set_link(bool up) {
         const std::lock_guard lock{mutex_};
         if (up_.exchange(up) == up) return;
         for (WireEnd* end : ends_) {
-            if (!up && end->held) {
-                ++counters_.link_down;
-                end->held.reset();
-            }
+            if (!up && end->held.drop()) ++counters_.link_down;
             end->link_changed(up);
         }
     }
@@ -81,7 +73,12 @@ public:
     WireCounters counters() const {
         const std::lock_guard lock{mutex_};
         WireCounters counters = counters_;
-        for (const WireEnd* end : ends_) counters.held += end->held ? 1U : 0U;
+        const FrameFaults::Counts& made = faults_.counts();
+        counters.lost += made.lost;
+        counters.duplicated = made.duplicated;
+        counters.reordered = made.reordered;
+        counters.corrupted = made.corrupted;
+        for (const WireEnd* end : ends_) counters.held += end->held.empty() ? 0U : 1U;
         return counters;
     }
 
@@ -125,36 +122,12 @@ private:
         counters_.offered += frames.size();
         if (!up()) {
             counters_.link_down += frames.size();
-        } else if (!faulty_) {
+        } else if (!faults_.any()) {
             deliver(end, frames);
             deliver_held(end);  // from before the faults were switched off
         } else {
-            for (const RxFrame& frame : frames) pass_with_faults(end, frame);
-        }
-    }
-
-    void pass_with_faults(WireEnd& end, const RxFrame& frame) {
-        if (drawn(faults_.loss)) {
-            ++counters_.lost;
-            return;
-        }
-        const int copies = drawn(faults_.duplication) ? 2 : 1;
-        counters_.duplicated += static_cast<unsigned>(copies - 1);
-        for (int i = 0; i < copies; ++i) {
-            std::vector<std::uint8_t> bytes{frame.data, frame.data + frame.length};
-            if (!bytes.empty() && drawn(faults_.corruption)) {
-                const std::uint64_t bit = generator_() % (bytes.size() * 8);
-                bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] ^ (1U << (bit % 8)));
-                ++counters_.corrupted;
-            }
-            if (!end.held && drawn(faults_.reordering)) {
-                ++counters_.reordered;
-                end.held = std::move(bytes);
-                continue;
-            }
-            const RxFrame copy{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
-            deliver(end, {&copy, 1});
-            deliver_held(end);
+            for (const RxFrame& frame : frames)
+                faults_.pass(frame, end.held, [&](const RxFrame& arriving) { deliver(end, {&arriving, 1}); });
         }
     }
 
@@ -164,22 +137,13 @@ private:
     }
 
     void deliver_held(WireEnd& end) noexcept {
-        if (!end.held) [[likely]]
-            return;
-        const std::vector<std::uint8_t> bytes = std::move(*end.held);
-        end.held.reset();
-        const RxFrame frame{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
-        deliver(end, {&frame, 1});
+        end.held.release([&](const RxFrame& frame) { deliver(end, {&frame, 1}); });
     }
-
-    bool drawn(double chance) { return chance > 0 && std::uniform_real_distribution<>{}(generator_) < chance; }
 
     mutable std::mutex mutex_;
     std::vector<WireEnd*> ends_;
     std::atomic<bool> up_{true};
-    bool faulty_ = false;
-    WireFaults faults_;
-    std::mt19937_64 generator_;
+    FrameFaults faults_;
     WireCounters counters_;
     std::vector<std::uint8_t> scratch_;
 };

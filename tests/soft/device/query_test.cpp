@@ -260,20 +260,14 @@ TEST(NotModelled, CanBeCalledAllTheSame) {
     VerbsEnd end;
     ibv_context* const context = end.context.get();
     EXPECT_UNSUPPORTED(ibv_alloc_mw(end.pd.get(), IBV_MW_TYPE_1));
-    ibv_td_init_attr td{};
-    EXPECT_UNSUPPORTED(ibv_alloc_td(context, &td));
     ibv_wq_init_attr wq{};
     EXPECT_UNSUPPORTED(ibv_create_wq(context, &wq));
     ibv_rwq_ind_table_init_attr table{};
     EXPECT_UNSUPPORTED(ibv_create_rwq_ind_table(context, &table));
     ibv_xrcd_init_attr xrcd{};
     EXPECT_UNSUPPORTED(ibv_open_xrcd(context, &xrcd));
-    ibv_counters_init_attr counters{};
-    EXPECT_UNSUPPORTED(ibv_create_counters(context, &counters));
     ibv_alloc_dm_attr dm{};
     EXPECT_UNSUPPORTED(ibv_alloc_dm(context, &dm));
-    ibv_parent_domain_init_attr parent{};
-    EXPECT_UNSUPPORTED(ibv_alloc_parent_domain(context, &parent));
 }
 
 TEST(NotModelled, GivesTheErrnoWhereNumbersAreReturned) {

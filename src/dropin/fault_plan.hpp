@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// FaultPlan: which frames and which calls are to fail, read from text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "soft/link/frame_faults.hpp"
+
+namespace pktverbs::dropin {
+
+/// Some calls of one verb fail with one errno. Calls are counted from 1.
+struct VerbFault {
+    static constexpr std::uint64_t every_later = std::numeric_limits<std::uint64_t>::max();
+
+    std::size_t verb;  ///< its number in verb_names
+    int error;
+    std::uint64_t first = 1;
+    std::uint64_t last = every_later;
+};
+
+/// A value. Without faults it is empty.
+class FaultPlan {
+public:
+    FaultPlan() = default;
+    /// The text of PKTVERBS_FAULTS; see docs/dropin.md. Throws std::system_error (EINVAL), which says what is wrong and
+    /// what there is.
+    static FaultPlan parse(std::string_view text);
+
+    /// Nothing if all frames are to arrive as they are.
+    const std::optional<soft::LinkFaults>& link() const noexcept { return link_; }
+    /// No call has two.
+    const std::vector<VerbFault>& verbs() const noexcept { return verbs_; }
+    bool names(std::size_t verb) const noexcept;
+    /// What the nth call of a verb fails with; 0: nothing.
+    int error_of(std::size_t verb, std::uint64_t nth) const noexcept;
+
+private:
+    std::optional<soft::LinkFaults> link_;
+    std::vector<VerbFault> verbs_;
+};
+
+}  // namespace pktverbs::dropin

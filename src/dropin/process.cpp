@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dropin/process.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+
+#include <pktverbs/soft/device.hpp>
+
+#include "dropin/fault_plan.hpp"
+#include "dropin/faulty_verbs.hpp"
+#include "soft/nic.hpp"
+
+namespace pktverbs::dropin {
+
+namespace {
+
+std::string_view variable(const char* name) noexcept {
+    const char* const text = std::getenv(name);
+    return text ? text : "";
+}
+
+void complain(const char* variable, std::string_view complaint) noexcept {
+    std::fprintf(stderr, "pktverbs: %s: %.*s\n", variable, static_cast<int>(complaint.size()), complaint.data());
+}
+
+/// Many programs leave objects to the end of the process. ibv_close_device(3) takes no offence at that, and the kernel
+/// ends what they do. Ours stay as they are, but hear of no frame any more.
+int close_device(ibv_context* context) {
+    const int error = soft::provider().close_device(context);
+    if (error != EBUSY) return error;
+    soft::Nic::of(context).abandon();
+    return 0;
+}
+
+/// Read once, and never destroyed: a program's own destructors may still close what it opened.
+struct Process {
+    FaultPlan plan;
+    bool is_readable = true;
+    verbs::Provider without_faults = soft::provider();
+    verbs::Provider with_faults{};
+
+    Process() {
+        without_faults.close_device = close_device;
+        try {
+            plan = FaultPlan::parse(variable("PKTVERBS_FAULTS"));
+        } catch (const std::system_error& error) {
+            complain("PKTVERBS_FAULTS", error.what());
+            is_readable = false;
+        }
+        if (!is_readable) {
+            without_faults.open_device = [](ibv_device*) -> ibv_context* {
+                errno = EINVAL;
+                return nullptr;
+            };
+        } else if (!plan.verbs().empty()) {
+            set_faults(plan, without_faults);
+            with_faults = faulty_provider();
+            with_faults.open_device = [](ibv_device* device) {
+                ibv_context* const context = faulty_provider().open_device(device);
+                if (context) add_faults(*context);
+                return context;
+            };
+        }
+    }
+
+    static const Process& get() {
+        static const auto* const process = new Process;
+        return *process;
+    }
+};
+
+}  // namespace
+
+const Devices& devices() {
+    static const auto* const devices =
+        new Devices{variable("PKTVERBS_DEVICES"), Process::get().plan.link(),
+                    [](std::string_view complaint) { complain("PKTVERBS_DEVICES", complaint); }};
+    return *devices;
+}
+
+const verbs::Provider& control() {
+    static const verbs::Provider& provider =
+        Process::get().plan.verbs().empty() ? Process::get().without_faults : Process::get().with_faults;
+    return provider;
+}
+
+}  // namespace pktverbs::dropin

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The faulty link: another link, of whose arriving frames some are lost, come twice, late or damaged.
+#pragma once
+
+#include <memory>
+
+#include "soft/link/frame_faults.hpp"
+
+namespace pktverbs::soft {
+
+/// Sends as `inner` does. A frame that is held back for reordering is delivered when the next one has passed it, or by
+/// the first receive() that finds nothing new: wants_receive() is set until then, and receive_fd() readable. So
+/// frames that come in a burst change places, and a lone one is not kept from anybody who looks for it. What becomes of
+/// the nth frame depends on the seed and on nothing else. Lost frames count in lost().
+/// Throws std::system_error where there are no descriptors left.
+std::unique_ptr<Link> make_faulty(std::unique_ptr<Link> inner, const LinkFaults& faults);
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// failure: what a verb gives when it fails, in its own convention.
+#pragma once
+
+#include <cerrno>
+#include <string_view>
+#include <type_traits>
+
+namespace pktverbs::verbs {
+
+/// Sets errno as well, as drivers do. `verb` is the libibverbs name without ibv_; conventions by the man pages.
+template <class Result>
+Result failure(std::string_view verb, int error) noexcept {
+    errno = error;
+    if constexpr (std::is_pointer_v<Result>) {
+        return nullptr;
+    } else {
+        if (verb == "query_gid" || verb == "get_async_event" || verb == "get_cq_event") return -1;
+        return verb == "poll_cq" ? -error : error;  // ibv_poll_cq(3): negative
+    }
+}
+
+}  // namespace pktverbs::verbs

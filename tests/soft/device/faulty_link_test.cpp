@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device over a faulty link: a frame that is held back reaches everybody who polls or waits for it.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+
+#include "soft/link/faulty.hpp"
+#include "soft/link/wire.hpp"
+#include "soft/soft_device.hpp"
+#include "verbs_end.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+verbs::Device faulty_device(const soft::LinkFaults& faults) {
+    auto device = std::make_shared<soft::SoftDevice>();
+    device->open_link = [faults] { return soft::make_faulty(soft::open_wire_link("w", {}), faults); };
+    verbs::Device opened;
+    opened.handle = device;
+    opened.provider = &soft::provider();
+    return opened;
+}
+
+class FaultyDevice : public ::testing::Test {
+protected:
+    void wait_for_frame() {
+        ibv_cq* cq = nullptr;
+        void* context = nullptr;
+        ASSERT_EQ(end.verbs.get_cq_event(end.channel.get(), &cq, &context), 0);
+        EXPECT_EQ(cq, end.recv_cq.get());
+        end.verbs.ack_cq_events(cq, 1);
+        EXPECT_EQ(poll_all(end.recv_cq).size(), 1U);
+    }
+
+    VerbsEnd end{faulty_device({.reordering = 1}), {}};
+    WireTap tap{"w"};
+};
+
+TEST_F(FaultyDevice, GivesALoneFrameToWhoPolls) {
+    end.fill(1);
+    tap.send(frame_to(1));
+    EXPECT_EQ(poll_one(end.recv_cq).byte_len, 60U);
+}
+
+TEST_F(FaultyDevice, MakesAnArmedChannelReadableForALoneFrame) {
+    end.fill(1);
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    EXPECT_FALSE(readable(end.channel->fd));
+    tap.send(frame_to(1));
+    EXPECT_TRUE(readable(end.channel->fd));
+    wait_for_frame();
+    EXPECT_FALSE(readable(end.channel->fd));
+}
+
+TEST_F(FaultyDevice, WakesABlockedWaiterForALoneFrame) {
+    end.fill(1);
+    set_blocking(end.channel->fd, true);
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    std::thread waiter{[&] { wait_for_frame(); }};
+    tap.send(frame_to(1));
+    waiter.join();
+}
+
+TEST_F(FaultyDevice, ReordersABurst) {
+    end.fill(2);
+    tap.send(frame_to(1, 60));
+    tap.send(frame_to(1, 61));
+    const auto completions = poll_all(end.recv_cq);
+    ASSERT_EQ(completions.size(), 2U);
+    EXPECT_EQ(completions[0].byte_len, 61U);
+    EXPECT_EQ(completions[1].byte_len, 60U);
+}
+
+TEST_F(FaultyDevice, SendsAsTheLinkDoes) {
+    ASSERT_EQ(end.post_send(1, {end.put(0, frame_to(1))}), 0);
+    EXPECT_EQ(tap.receive(), Frames{frame_to(1)});
+}
+
+TEST(LosingDevice, CountsWhatItLost) {
+    VerbsEnd end{faulty_device({.loss = 1}), {}};
+    WireTap tap{"w"};
+    end.fill(1);
+    tap.send(frame_to(1));
+    EXPECT_TRUE(poll_all(end.recv_cq).empty());
+    EXPECT_EQ(end.drops().link, 1U);
+}
+
+}  // namespace
+}  // namespace pktverbs::testing
