@@ -23,7 +23,7 @@ expect() {
     for line in "$@"; do grep -Eq -e "$line" <<<"$said" || fail "no line of: $line"; done
 }
 
-for mode in "" --preload --library-path; do
+for mode in "" --preload; do
     under=("$run" --device packet:dropin0 --device wire:a --device 'wire:a,mac=02:00:00:00:77:07,mtu=1500'
         --device nic=packet:dropin1 ${mode:+"$mode"} --)
     see "${under[@]}" ibv_devices

@@ -17,9 +17,9 @@ expect() {
     [[ $said == *"$2"* ]] || fail "nothing of $2"
 }
 
-for mode in "" --preload --library-path; do
+for mode in "" --preload; do
     under=("$run" --device wire:newer ${mode:+"$mode"} --)
-    printf '== %s\n' "${mode:-both}"
+    printf '== %s\n' "${mode:-by library path}"
     expect 1 IBVERBS_1.99 "${under[@]}" "$newer_version"
     expect 0 "" "${under[@]}" "$newer_function"
     expect 127 ibv_new_call "${under[@]}" "$newer_function" call

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # programs.sh RUN wire|packet PROGRAM MODE... [-- COMMAND...]: a program that knows nothing of this library sends and
-# receives through it, once with each mode of pktverbs-run (preload, library-path, both); under COMMAND, if there is one.
+# receives through it, once with each mode of pktverbs-run (library-path, preload); under COMMAND, if there is one.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
@@ -39,8 +39,8 @@ done
 [ ${#under[@]} -eq 0 ] || needs "${under[0]}" "${under[0]}"
 
 for mode in "${modes[@]}"; do
-    options=(--"$mode")
-    [ "$mode" != both ] || options=()
+    options=()
+    [ "$mode" != preload ] || options=(--preload)
     printf '== %s\n' "$mode"
     timeout 100 "$run" "${devices[@]}" "${options[@]}" -- "${under[@]}" "$program" "${arguments[@]}" ||
         fail "exit status $? of ${program##*/}, $mode"

@@ -7,8 +7,8 @@ source "${BASH_SOURCE[0]%/*}/namespace.sh"
 needs ibv_devinfo ibverbs-utils
 
 run=$1
-for mode in "" --preload --library-path; do
-    printf '== %s\n' "${mode:-both}"
+for mode in "" --preload; do
+    printf '== %s\n' "${mode:-by library path}"
     under=("$run" --device packet:veth0 --device wire:a ${mode:+"$mode"} --)
     said=$(timeout 30 "${under[@]}" ibv_devices)
     printf '%s\n' "$said"
