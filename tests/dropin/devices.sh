@@ -28,8 +28,8 @@ for mode in "" --preload; do
         --device nic=packet:dropin1 ${mode:+"$mode"} --)
     see "${under[@]}" ibv_devices
     # The node GUID is the modified EUI-64 of the MAC address.
-    expect '^ +packet_dropin0 +000000fffe007701$' '^ +wire_a +[0-9a-f]{16}$' '^ +wire_a_2 +000000fffe007707$' \
-        '^ +nic +000000fffe007702$'
+    expect '^ +packet_dropin0\s+000000fffe007701$' '^ +wire_a\s+[0-9a-f]{16}$' '^ +wire_a_2\s+000000fffe007707$' \
+        '^ +nic\s+000000fffe007702$'
 
     see "${under[@]}" ibv_devinfo -l
     expect '^4 HCAs found:$' '^\spacket_dropin0$' '^\swire_a$' '^\swire_a_2$' '^\snic$'
@@ -39,11 +39,12 @@ for mode in "" --preload; do
     see "${under[@]}" ibv_devinfo -v -d packet_dropin0
     expect '^hca_id:\spacket_dropin0$' 'transport:\s+InfiniBand \(0\)' 'fw_ver:' 'node_guid:\s+0000:00ff:fe00:7701' \
         'sys_image_guid:\s+0000:00ff:fe00:7701' 'phys_port_cnt:\s+1$' 'max_qp:\s+[1-9]' 'max_raw_ethy_qp:\s+[1-9]' \
-        'hca_core_clock:\s+1000000(kHZ)?' 'port:\s1$' 'state:\s+PORT_ACTIVE \(4\)' 'active_mtu:\s+1024 \(3\)' \
-        'link_layer:\s+Ethernet' 'GID\[ +0\]:\s+fe80::ff:fe00:7701, RoCE v1' 'GID\[ +1\]:\s+fe80::ff:fe00:7701, RoCE v2' \
-        'GID\[ +2\]:\s+::ffff:10.77.0.1, RoCE v1' 'GID\[ +3\]:\s+::ffff:10.77.0.1, RoCE v2'
+        'hca_core_clock:\s+1000000(kHZ)?$' 'port:\s1$' 'state:\s+PORT_ACTIVE \(4\)' 'active_mtu:\s+1024 \(3\)' \
+        'link_layer:\s+Ethernet$' 'GID\[ +0\]:\s+fe80:0000:0000:0000:0000:00ff:fe00:7701, RoCE v1$' \
+        'GID\[ +1\]:\s+fe80::ff:fe00:7701, RoCE v2$' 'GID\[ +2\]:\s+0000:0000:0000:0000:0000:ffff:0a4d:0001, RoCE v1$' \
+        'GID\[ +3\]:\s+::ffff:10.77.0.1, RoCE v2$'
     see "${under[@]}" ibv_devinfo -v -d wire_a_2
-    expect 'node_guid:\s+0000:00ff:fe00:7707' 'state:\s+PORT_ACTIVE' 'GID\[ +0\]:\s+fe80::ff:fe00:7707, RoCE v1'
+    expect 'node_guid:\s+0000:00ff:fe00:7707$' 'state:\s+PORT_ACTIVE' 'GID\[ +1\]:\s+fe80::ff:fe00:7707, RoCE v2$'
 done
 
 ip link set dropin0 down
