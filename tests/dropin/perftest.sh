@@ -78,8 +78,8 @@ start_server() {
 if [ $mode = flow_rate ]; then
     timeout 90 "$run" --device packet:dropin0 -- $program --server --source_mac $mac0 --dest_mac $mac1 \
         "${ips[@]}" "${ports[@]}" --iters $iterations >"$work/server" 2>&1 || tell "exit status $?"
-    cat "$work/server"
-    grep -Eq "^ *[0-9]+ +$iterations " "$work/server" || tell "no rate of $iterations flows"
+    tail -n 4 "$work/server"
+    grep -Eq "^$iterations\s" "$work/server" || tell "no rate of $iterations flows"
     exit
 fi
 
