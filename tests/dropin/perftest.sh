@@ -28,6 +28,12 @@ case $mode in
     mtu) size=1518 ;;
     udp) options=("${ips[@]}" "${ports[@]}") capture='udp src port 7001 and dst port 7000' ;;
     tcp) options=("${ips[@]}" "${ports[@]}" --tcp) capture='tcp src port 7001 and dst port 7000' ;;
+    ipv6)
+        options=(--raw_ipv6 --dest_ip fd88::2 --source_ip fd88::1 "${ports[@]}")
+        capture='ip6 and udp src port 7001 and dst port 7000'
+        ;;
+    flows) options=("${ips[@]}" "${ports[@]}" --flows 4 --flows_burst 2) capture='udp dst portrange 7000-7003' ;;
+    ethertype) options=(--ethertype 0x88b5) capture='ether proto 0x88b5' ;;
     vlan) options=(--vlan_en --vlan_pcp 3) capture='vlan 1' ;;
     queues) queues=4 options=(--qp 4) ;;
     lists) options=(--post_list 10) ;;
