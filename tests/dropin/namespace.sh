@@ -20,15 +20,17 @@ enter_namespace() {
     [ -z "${DROPIN_IN_NAMESPACE:-}" ] || return 0
     needs ip iproute2
     local flags=(--net --mount)
-    [ "$EUID" -eq 0 ] && unshare "${flags[@]}" true 2>/dev/null || flags+=(--user --map-root-user)
+    if [ "$EUID" -ne 0 ] || ! unshare "${flags[@]}" true 2>/dev/null; then flags+=(--user --map-root-user); fi
     local why_not
     why_not=$(unshare "${flags[@]}" ip link add probe0 type veth peer name probe1 2>&1) ||
         skip "needs root or an unprivileged user namespace, and veth: $why_not"
     DROPIN_IN_NAMESPACE=1 exec unshare "${flags[@]}" "$BASH" "$0" "$@"
 }
 
-# make_veth [NAMESPACE]: dropin0 here and dropin1 here or there, up, with addresses and without any traffic of their own.
+# make_veth [NAMESPACE]: dropin0 here and dropin1 here or there, up, with addresses, without any traffic of their own.
+# shellcheck disable=SC2034 # used by name
 mac0=02:00:00:00:77:01 mac1=02:00:00:00:77:02
+# shellcheck disable=SC2034
 ip0=10.77.0.1 ip1=10.77.0.2
 make_veth() {
     mount -t sysfs sysfs /sys 2>/dev/null || true # not everywhere allowed, nor needed
@@ -50,7 +52,8 @@ make_veth() {
     done
     local tries
     for ((tries = 0; tries < 1000; ++tries)); do
-        [[ $(ip link show dropin0) != *"state UP"* || $("${at_peer[@]}" ip link show dropin1) != *"state UP"* ]] || return 0
+        [[ $(ip link show dropin0) == *"state UP"* ]] || continue
+        [[ $("${at_peer[@]}" ip link show dropin1) != *"state UP"* ]] || return 0
     done
     fail "the veth pair did not come up"
 }

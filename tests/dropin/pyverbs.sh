@@ -15,6 +15,7 @@ else
     devices=(--device in=packet:dropin0 --device out=packet:dropin1)
 fi
 for mode in "" --preload; do
-    timeout 60 "$run" "${devices[@]}" ${mode:+"$mode"} -- /usr/bin/python3 "${BASH_SOURCE[0]%/*}/pyverbs_conversation.py" in out ||
+    timeout 60 "$run" "${devices[@]}" ${mode:+"$mode"} -- \
+        /usr/bin/python3 "${BASH_SOURCE[0]%/*}/pyverbs_conversation.py" in out ||
         fail "exit status $? with ${mode:-by library path}"
 done

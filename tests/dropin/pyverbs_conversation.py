@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# pyverbs_conversation.py RECEIVER SENDER: a raw packet conversation between two devices through rdma-core's Python bindings.
+# pyverbs_conversation.py RECEIVER SENDER: a raw packet conversation between two devices, through rdma-core's Python
+# bindings.
 import struct
 import sys
 import time
@@ -55,7 +56,8 @@ def text(mac):
 
 def frame(src, dst, number):
     udp = struct.pack("!HHHH", 7000, 7148, 8 + 4, 0) + struct.pack("!I", number)
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2]))
+    ips = bytes([10, 9, 0, 1, 10, 9, 0, 2])
+    ip = struct.pack("!BBHHHBBH8s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, ips)
     return (dst + src + b"\x08\x00" + ip + udp).ljust(60, b"\0")
 
 

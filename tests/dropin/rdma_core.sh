@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# rdma_core.sh RUN MODULE: rdma-core's own tests of its verbs, as Debian's python3-pyverbs brings them, on a soft device.
-# They skip what a device has not; what must not be skipped is a list here.
+# rdma_core.sh RUN MODULE: rdma-core's own tests of its verbs, as Debian's python3-pyverbs brings them, on a soft
+# device. They skip what a device has not; what must not be skipped is a list here.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
@@ -14,7 +14,7 @@ must_pass=()
 case $module in
     cq) must_pass=(create_cq create_cq_with_comp_channel create_cq_bad_flow) ;;
     cqex) must_pass=(create_cq_ex create_cq_ex_bad_flow) ;;
-    device) must_pass=(query_device query_device_ex query_gid query_gid_ex query_gid_table query_pkey query_port open_dev dev_list) ;;
+    device) must_pass=(query_{device,device_ex,gid,gid_ex,gid_table,pkey,port} open_dev dev_list) ;;
     flow) must_pass=({eth,ipv4,ipv6,udp,tcp}_spec_flow_traffic) ;;
     mr) must_pass=(reg_mr_bad_flags) ;;
     pd) must_pass=(alloc_pd dealloc_pd multiple_pd_creation destroy_pd_twice) ;;

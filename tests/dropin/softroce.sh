@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# softroce.sh RUN FIND_BY_NAME: in the machine of scripts/softroce. The kernel's own RDMA devices work as before, beside soft ones.
+# softroce.sh RUN FIND_BY_NAME: in the machine of scripts/softroce. The kernel's own RDMA devices work as before, beside
+# soft ones.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
@@ -26,8 +27,11 @@ for mode in "" --preload; do
         timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe0 -g 1 -n 500 $options >/dev/shm/server 2>&1 &
         server=$!
         for ((tries = 0; ; ++tries)); do
-            ! timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe1 -g 1 -n 500 $options localhost >/dev/shm/client 2>&1 || break
-            [ $tries -lt 20 ] && kill -0 $server || fail "no conversation: $(cat /dev/shm/client /dev/shm/server)"
+            ! timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe1 -g 1 -n 500 $options localhost \
+                >/dev/shm/client 2>&1 || break
+            if [ $tries -eq 20 ] || ! kill -0 $server; then
+                fail "no conversation: $(cat /dev/shm/client /dev/shm/server)"
+            fi
             sleep 0.3 # the server isn't there yet
         done
         wait $server || fail "exit status $? of the server: $(cat /dev/shm/server)"
