@@ -85,8 +85,10 @@ PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
     }
     auto* const list = static_cast<DeviceList*>(memory);
     list->of_system = of_system;
-    ibv_device** end = std::copy_n(of_system, of_system ? of_system_count : 0, list->devices);
-    end = std::ranges::copy(soft, end).out;
+    // Soft ones first: who asks for them wants them, and a program that takes the first device, or the first with some
+    // interface's GID, shall get them.
+    ibv_device** end = std::ranges::copy(soft, list->devices).out;
+    end = std::copy_n(of_system, of_system ? of_system_count : 0, end);
     *end = nullptr;
     if (num_devices) *num_devices = static_cast<int>(count);
     errno = 0;

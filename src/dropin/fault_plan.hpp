@@ -23,7 +23,7 @@ struct VerbFault {
     std::uint64_t last = every_later;
 };
 
-/// A value. Without faults it is empty.
+/// A value; one made without text has no faults.
 class FaultPlan {
 public:
     FaultPlan() = default;

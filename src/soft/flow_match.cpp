@@ -264,7 +264,8 @@ bool FlowMatch::matches(const FrameKey& key) const noexcept {
     return difference == 0;
 }
 
-int read_flow_attr(const ibv_flow_attr& attr, FlowMatch& match) noexcept {
+int read_flow_attr(const ibv_flow_attr& attr, std::size_t readable, FlowMatch& match) noexcept {
+    if (readable < sizeof attr) return EINVAL;
     const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&attr);
     const auto type = copy_of<std::uint32_t>(bytes + offsetof(ibv_flow_attr, type));
     constexpr std::uint32_t dont_trap = IBV_FLOW_ATTR_FLAGS_DONT_TRAP;
@@ -273,14 +274,13 @@ int read_flow_attr(const ibv_flow_attr& attr, FlowMatch& match) noexcept {
     if (attr.comp_mask != 0 || type > IBV_FLOW_ATTR_SNIFFER || attr.port != 1) return EINVAL;
     if ((attr.flags & ~(dont_trap | egress)) != 0) return EINVAL;
     if ((attr.flags & egress) != 0) return EOPNOTSUPP;
-    if (attr.size < sizeof attr) return EINVAL;
 
     FlowMatch read;
     read.type = static_cast<ibv_flow_attr_type>(type);
     read.priority = attr.priority;
     read.dont_trap = (attr.flags & dont_trap) != 0;
     if (type != IBV_FLOW_ATTR_NORMAL && (read.dont_trap || attr.num_of_specs != 0)) return EINVAL;
-    const std::span<const std::uint8_t> specs{bytes + sizeof attr, attr.size - sizeof attr};
+    const std::span<const std::uint8_t> specs{bytes + sizeof attr, readable - sizeof attr};
     if (const int error = read_specs(specs, attr.num_of_specs, read)) return error;
     if (read.dont_trap && read.drop) return EINVAL;
     match = read;

@@ -4,6 +4,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "soft/frame_key.hpp"
@@ -28,10 +29,15 @@ struct FlowMatch {
     bool operator==(const FlowMatch&) const = default;
 };
 
+/// What no flow attribute is longer than: 255 specs, each of a 16-bit size.
+constexpr std::size_t most_flow_attr_bytes = sizeof(ibv_flow_attr) + 255 * std::size_t{UINT16_MAX};
+
 /// Reads an ibv_flow_attr and the specs behind it, as ibv_create_flow takes them. Returns 0, or the
 /// errno that a NIC gives: EINVAL for a malformed or contradicting one, EOPNOTSUPP for what is not modelled.
-/// `match` changes only when it returns 0. Specs may come in any order. Never reads past attr.size bytes.
+/// `match` changes only when it returns 0. Specs may come in any order. Never reads past `readable` bytes. attr.size is
+/// not looked at: libibverbs goes by the number of specs and the size of each, and programs (perftest, pyverbs) leave
+/// something else there.
 /// `attr` must be the caller's own object, not a member of a packed struct: g++ would pass a copy of that alone.
-int read_flow_attr(const ibv_flow_attr& attr, FlowMatch& match) noexcept;
+int read_flow_attr(const ibv_flow_attr& attr, std::size_t readable, FlowMatch& match) noexcept;
 
 }  // namespace pktverbs::soft

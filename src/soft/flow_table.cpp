@@ -44,9 +44,6 @@ std::span<const std::uint32_t> leading_run(std::span<const std::uint32_t> flows,
 }  // namespace
 
 int FlowTable::add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept {
-    const bool exists = std::ranges::any_of(
-        flows_, [&](const Flow& flow) { return flow.queue_pair == queue_pair && flow.match == match; });
-    if (exists) return EEXIST;
     try {
         reserve(flows_.size() + 1);
     } catch (const std::bad_alloc&) {

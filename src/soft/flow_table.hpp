@@ -29,8 +29,9 @@ enum class Verdict {
 /// Not thread-safe; the device locks. Changes cost time linear in the flows in force, and a sort of them.
 class FlowTable {
 public:
-    /// Counters of `match` must be this device's. Returns 0, EEXIST if this queue pair has just this flow already, or
-    /// ENOMEM; then nothing has changed.
+    /// Counters of `match` must be this device's. Returns 0, or ENOMEM, and then nothing has changed. A queue pair may
+    /// have the same flow several times, and then has it until the last is removed, as mlx5's kernel driver counts
+    /// references (find_flow_rule() in drivers/net/ethernet/mellanox/mlx5/core/fs_core.c).
     int add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept;
     /// False if there is no such flow.
     bool remove(std::uint32_t handle) noexcept;

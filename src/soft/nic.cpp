@@ -188,7 +188,7 @@ int Nic::apply_flows() noexcept try {
 
 ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
     FlowMatch match;
-    errno = read_flow_attr(attr, match);
+    errno = read_flow_attr(attr, most_flow_attr_bytes, match);
     if (errno != 0) return nullptr;
     auto flow = std::make_unique<SoftFlow>();
     flow->context = &context;

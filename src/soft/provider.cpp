@@ -76,10 +76,14 @@ void install_verbs(Nic& nic) noexcept {
     ops.req_notify_cq = [](ibv_cq* cq, int solicited) { return CompletionQueue::of(cq).arm(solicited != 0); };
     ops.post_send = [](ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) { return QueuePair::of(qp).post_send(wr, bad); };
     ops.post_recv = [](ibv_qp* qp, ibv_recv_wr* wr, ibv_recv_wr** bad) { return QueuePair::of(qp).post_recv(wr, bad); };
-    ops.post_srq_recv = [](ibv_srq*, ibv_recv_wr*, ibv_recv_wr**) { return EOPNOTSUPP; };
+    ops.post_srq_recv = [](ibv_srq*, ibv_recv_wr* wr, ibv_recv_wr** bad) {
+        *bad = wr;
+        return EOPNOTSUPP;
+    };
     ops.alloc_mw = [](ibv_pd*, ibv_mw_type) { return control::refuse<ibv_mw>(EOPNOTSUPP); };
     ops.bind_mw = [](ibv_qp*, ibv_mw*, ibv_mw_bind*) { return EOPNOTSUPP; };
     ops.dealloc_mw = [](ibv_mw*) { return EOPNOTSUPP; };
+    nic.close_xrcd = [](ibv_xrcd*) { return EOPNOTSUPP; };  // the only one that isn't asked whether it is there
     nic.query_port = control::query_port_sized;
     nic.query_device_ex = control::query_device_ex_sized;
     nic.query_rt_values = control::query_rt_values;

@@ -464,15 +464,8 @@ std::vector<int> complaints(const Bytes& attribute) {
     return errors;
 }
 
-bool Steering::add(const Bytes& attribute, int queue_pair, std::uint32_t handle) {
-    for (const Flow& flow : flows_) {
-        const bool same = flow.queue_pair == queue_pair && alike(flow.attribute, attribute) &&
-                          tag_of(flow.attribute) == tag_of(attribute) &&
-                          counters_of(flow.attribute) == counters_of(attribute);
-        if (same) return false;
-    }
+void Steering::add(const Bytes& attribute, int queue_pair, std::uint32_t handle) {
     flows_.push_back({attribute, queue_pair, handle});
-    return true;
 }
 
 bool Steering::remove(std::uint32_t handle) {

@@ -48,8 +48,8 @@ struct Outcome {
 
 class Steering {
 public:
-    /// `attribute` has no complaints. False if the queue pair has the same flow.
-    bool add(const Bytes& attribute, int queue_pair, std::uint32_t handle);
+    /// `attribute` has no complaints.
+    void add(const Bytes& attribute, int queue_pair, std::uint32_t handle);
     /// False if there is no such flow.
     bool remove(std::uint32_t handle);
     void remove_all(int queue_pair);

@@ -78,7 +78,7 @@ public:
         return use(*reinterpret_cast<ibv_flow_attr*>(block.get()));
     }
     int read(pktverbs::soft::FlowMatch& match) const {
-        return with_block([&](const ibv_flow_attr& attr) { return read_flow_attr(attr, match); });
+        return with_block([&](const ibv_flow_attr& attr) { return read_flow_attr(attr, attr.size, match); });
     }
 
 private:

@@ -272,22 +272,17 @@ TEST_F(FlowTableTest, GivesAQueuePairWithTwoLikeRulesTheFrameOnce) {
     EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 1}}));
 }
 
-TEST_F(FlowTableTest, RefusesTheSameFlowTwice) {
-    std::uint32_t handle = 99;
-    add(to_port(1000), qp1);
-    EXPECT_EQ(try_add(to_port(1000), qp1, handle), EEXIST);
-    EXPECT_EQ(handle, 99U);
-    EXPECT_EQ(table.size(), 1U);
-    EXPECT_EQ(try_add(to_port(1000), qp2, handle), 0);
-    EXPECT_EQ(try_add(to_port(1001), qp1, handle), 0);
-    EXPECT_EQ(try_add(to_port(1000, 1), qp1, handle), 0);
-    EXPECT_EQ(try_add(copying(to_port(1000)), qp1, handle), 0);
-    EXPECT_EQ(try_add(dropping(to_port(1000)), qp1, handle), 0);
-    EXPECT_EQ(try_add(tagging(1, to_port(1000)), qp1, handle), 0);
-    EXPECT_EQ(try_add(sniffer, qp1, handle), 0);
-    EXPECT_EQ(try_add(all_default, qp1, handle), 0);
-    EXPECT_EQ(try_add(all_default, qp1, handle), EEXIST);
-    EXPECT_EQ(table.size(), 9U);
+TEST_F(FlowTableTest, KeepsTheSameFlowUntilItsLastIsRemoved) {
+    for (const FlowAttr& match : {to_port(1000), copying(to_port(1000)), sniffer, all_default}) {
+        const auto first = add(match, qp1);
+        const auto second = add(match, qp1);
+        EXPECT_EQ(table.size(), 2U);
+        EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+        EXPECT_TRUE(table.remove(first));
+        EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 0}}));
+        EXPECT_TRUE(table.remove(second));
+        EXPECT_EQ(steer(udp(1, 1000)), Targets{});
+    }
 }
 
 TEST_F(FlowTableTest, RemovesOneFlow) {

@@ -177,9 +177,8 @@ TEST_F(CountersTest, AreBusyWithAFlow) {
     attach_both();
     auto flow = end.make_flow(end.qp.get(), counting(to_mac(1)));
     EXPECT_EQ(ibv_destroy_counters(counters), EBUSY);
-    expect_no_flow(counting(to_mac(1)), EEXIST);
     flow.reset();
-    EXPECT_EQ(ibv_destroy_counters(counters), 0) << "the flow that was refused did not stay";
+    EXPECT_EQ(ibv_destroy_counters(counters), 0);
     counters = nullptr;
 }
 

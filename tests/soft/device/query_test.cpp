@@ -32,7 +32,7 @@ TEST(QueryDevice, GivesTheLimitsThatHold) {
     EXPECT_TRUE(attr.device_cap_flags & IBV_DEVICE_MANAGED_FLOW_STEERING);
     EXPECT_FALSE(attr.device_cap_flags & IBV_DEVICE_RAW_IP_CSUM);
     EXPECT_STREQ(attr.fw_ver, "soft");
-    EXPECT_EQ(attr.vendor_id, 0U);
+    EXPECT_EQ(attr.vendor_id, 0x02706bU);
     EXPECT_EQ(attr.atomic_cap, IBV_ATOMIC_NONE);
 }
 
@@ -268,6 +268,16 @@ TEST(NotModelled, CanBeCalledAllTheSame) {
     EXPECT_UNSUPPORTED(ibv_open_xrcd(context, &xrcd));
     ibv_alloc_dm_attr dm{};
     EXPECT_UNSUPPORTED(ibv_alloc_dm(context, &dm));
+    EXPECT_UNSUPPORTED(ibv_reg_dm_mr(end.pd.get(), nullptr, 0, 1, 0));
+    EXPECT_UNSUPPORTED(ibv_alloc_null_mr(end.pd.get()));
+    ibv_flow_action_esp_attr esp{};
+    EXPECT_UNSUPPORTED(ibv_create_flow_action_esp(context, &esp));
+    ibv_qp_open_attr open{};
+    EXPECT_UNSUPPORTED(ibv_open_qp(context, &open));
+    ibv_srq_init_attr_ex srq{};
+    srq.comp_mask = IBV_SRQ_INIT_ATTR_PD | IBV_SRQ_INIT_ATTR_TYPE;
+    srq.srq_type = IBV_SRQT_XRC;
+    EXPECT_UNSUPPORTED(ibv_create_srq_ex(context, &srq));
 }
 
 TEST(NotModelled, GivesTheErrnoWhereNumbersAreReturned) {
@@ -280,8 +290,27 @@ TEST(NotModelled, GivesTheErrnoWhereNumbersAreReturned) {
 
     ibv_srq srq{};
     srq.context = end.context.get();
+    ibv_recv_wr receive{};
     ibv_recv_wr* bad = nullptr;
-    EXPECT_EQ(ibv_post_srq_recv(&srq, nullptr, &bad), EOPNOTSUPP);
+    EXPECT_EQ(ibv_post_srq_recv(&srq, &receive, &bad), EOPNOTSUPP);
+    EXPECT_EQ(bad, &receive);
+    ibv_ops_wr op{};
+    ibv_ops_wr* bad_op = nullptr;
+    EXPECT_EQ(ibv_post_srq_ops(&srq, &op, &bad_op), EOPNOTSUPP);
+    EXPECT_EQ(bad_op, &op);
+    std::uint32_t number = 0;
+    EXPECT_EQ(ibv_get_srq_num(&srq, &number), EOPNOTSUPP);
+    ibv_xrcd xrcd{};
+    xrcd.context = end.context.get();
+    EXPECT_EQ(ibv_close_xrcd(&xrcd), EOPNOTSUPP);
+    ibv_dm memory{};
+    memory.context = end.context.get();
+    EXPECT_EQ(ibv_free_dm(&memory), EOPNOTSUPP);
+    ibv_flow_action action{};
+    action.context = end.context.get();
+    ibv_flow_action_esp_attr esp{};
+    EXPECT_EQ(ibv_modify_flow_action_esp(&action, &esp), EOPNOTSUPP);
+    EXPECT_EQ(ibv_destroy_flow_action(&action), EOPNOTSUPP);
     ibv_mw window{};
     window.context = end.context.get();
     window.type = IBV_MW_TYPE_1;
@@ -298,6 +327,31 @@ TEST(NotModelled, IsACompletionQueueThatStampsForeignClocks) {
     EXPECT_UNSUPPORTED(ibv_create_cq_ex(end.context.get(), &attr));
     attr.wc_flags = IBV_WC_EX_WITH_CVLAN;
     EXPECT_UNSUPPORTED(ibv_create_cq_ex(end.context.get(), &attr));
+}
+
+TEST(NotModelled, IsACompletionQueueThatMayOverrun) {
+    VerbsEnd end;
+    ibv_cq_init_attr_ex attr{};
+    attr.cqe = 16;
+    attr.comp_mask = IBV_CQ_INIT_ATTR_MASK_FLAGS;
+    attr.flags = IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN;
+    EXPECT_UNSUPPORTED(ibv_create_cq_ex(end.context.get(), &attr));
+}
+
+TEST(ExtendedReaders, AreAllThere) {
+    VerbsEnd end;
+    ibv_cq_init_attr_ex attr{};
+    attr.cqe = 16;
+    attr.wc_flags = std::uint64_t{IBV_WC_STANDARD_FLAGS} | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+                    IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK | IBV_WC_EX_WITH_FLOW_TAG;
+    ibv_cq_ex* const cq = ibv_create_cq_ex(end.context.get(), &attr);
+    ASSERT_NE(cq, nullptr);
+    const verbs::CqHandle owned{ibv_cq_ex_to_cq(cq), {&end.verbs}};
+    EXPECT_TRUE(cq->start_poll && cq->next_poll && cq->end_poll);
+    EXPECT_TRUE(cq->read_opcode && cq->read_vendor_err && cq->read_wc_flags);
+    EXPECT_TRUE(cq->read_byte_len && cq->read_imm_data && cq->read_qp_num && cq->read_src_qp);
+    EXPECT_TRUE(cq->read_slid && cq->read_sl && cq->read_dlid_path_bits);
+    EXPECT_TRUE(cq->read_completion_ts && cq->read_completion_wallclock_ns && cq->read_flow_tag);
 }
 
 TEST(Inline, CreatesAndDestroysFlows) {
