@@ -42,8 +42,8 @@ case $mode in
     sniffer) options=(--sniffer) ;;
     bidirectional) back=1 options=(--bidirectional) ;;
     duration) iterations=0 options=(--duration 2) ;;
-    latency) program=raw_ethernet_lat size=100 back=1 ;;
-    latency_udp) program=raw_ethernet_lat size=100 back=1 options=("${ips[@]}" "${ports[@]}") ;;
+    latency) program=raw_ethernet_lat size=100 iterations=300 back=1 ;;
+    latency_udp) program=raw_ethernet_lat size=100 iterations=300 back=1 options=("${ips[@]}" "${ports[@]}") ;;
     flow_rate) program=raw_ethernet_fs_rate ;;
     *) fail "no mode $mode" ;;
 esac
