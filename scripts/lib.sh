@@ -23,6 +23,9 @@ probe() {
         busybox-static) command -v busybox && ! ldd "$(command -v busybox)" ;;
         kmod) command -v modprobe ;;
         ibverbs-providers) [ -e /etc/libibverbs.d/rxe.driver ] ;;
+        ibverbs-utils) command -v ibv_devinfo ;;
+        perftest) command -v raw_ethernet_bw ;;
+        python3-pyverbs) /usr/bin/python3 -c 'import pyverbs.device' ;;
         libibverbs-dev) header=infiniband/verbs.h ;;
         librdmacm-dev) header=rdma/rdma_cma.h ;;
         libfmt-dev) header=fmt/core.h ;;

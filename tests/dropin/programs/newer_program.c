@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// newer_program [ARGUMENT]: needs a function of libibverbs that isn't there; with an argument it even calls it.
+int ibv_new_call(void);
+
+int main(int argc, char* argv[]) {
+    (void)argv;
+    return argc > 1 ? ibv_new_call() : 0;
+}
