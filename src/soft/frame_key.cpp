@@ -77,15 +77,19 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
 
     const std::uint8_t protocol = ip[9];
     const auto fragment = load<std::uint16_t>(ip + 6);
-    const bool first = (fragment & wire16(0x1fff)) == 0;
     set_word(key, 2, at<0>(load<std::uint32_t>(ip + 12)));
     set_word(key, 4, at<0>(load<std::uint32_t>(ip + 16)));
-    const unsigned of_several = (fragment & wire16(0x3fff)) != 0;  // no branch: this is done for every frame
-    flags = static_cast<std::uint8_t>(flags | FrameKey::is_ipv4 | of_several * FrameKey::is_fragment);
+    unsigned found = FrameKey::is_ipv4;
+    bool first = true;
+    if ((fragment & wire16(0x3fff)) != 0) [[unlikely]] {
+        found |= FrameKey::is_fragment;
+        first = (fragment & wire16(0x1fff)) == 0;
+    }
     if (has_ports(protocol) && first && packet.size() - header_bytes >= ports_bytes) [[likely]] {
         set_word(key, 6, at<0>(load<std::uint32_t>(ip + header_bytes)));
-        flags = static_cast<std::uint8_t>(flags | FrameKey::has_ports);
+        found |= FrameKey::has_ports;
     }
+    flags = static_cast<std::uint8_t>(flags | found);
     set_header_fields(key, protocol, ip[1], ip[8], flags);
     return true;
 }

@@ -49,9 +49,6 @@ TEST_F(WorkQueueTest, RoundsUpItsDepth) {
 TEST_F(WorkQueueTest, RefusesWhatItCannotBe) {
     VerbsEnd other;
     ibv_wq_init_attr attr = wq_attr(end);
-    attr.wq_type = static_cast<ibv_wq_type>(1);
-    EXPECT_EQ(errno_of_wq(end, attr), EINVAL);
-    attr = wq_attr(end);
     attr.comp_mask = IBV_WQ_INIT_ATTR_RESERVED;
     EXPECT_EQ(errno_of_wq(end, attr), EINVAL);
     for (const auto flag : {IBV_WQ_FLAGS_CVLAN_STRIPPING, IBV_WQ_FLAGS_SCATTER_FCS, IBV_WQ_FLAGS_DELAY_DROP,
