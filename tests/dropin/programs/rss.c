@@ -97,7 +97,7 @@ int main(int argc, char* argv[]) {
     struct ibv_wq* entries[1 << log_table];
     uint32_t queue_of[1 << log_table];
     for (uint32_t i = 0; i < 1u << log_table; ++i) {
-        queue_of[i] = i * i % 7 % queues;  // not evenly
+        queue_of[i] = i * 5 % 7 % queues;  // not evenly
         entries[i] = all[queue_of[i]].wq;
     }
     struct ibv_rwq_ind_table_init_attr table_attr = {.log_ind_tbl_size = log_table, .ind_tbl = entries};
