@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# softroce.sh RUN FIND_BY_NAME: in the machine of scripts/softroce. The kernel's own RDMA devices work as before, beside
+# softroce.sh RUN FIND_BY_NAME FIND_BY_ADDR: in the machine of scripts/softroce. The kernel's own RDMA devices work as before, beside
 # soft ones.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
 needs ibv_devinfo ibverbs-utils
+needs rping rdmacm-utils
 
 run=$1
 for mode in "" --preload; do
@@ -37,6 +38,20 @@ for mode in "" --preload; do
         wait $server || fail "exit status $? of the server: $(cat /dev/shm/server)"
         grep '^500 iters' /dev/shm/client /dev/shm/server
     done
+
+    # The kernel's connection manager: real devices are still found and connected by it, soft ones by their addresses.
+    timeout 60 "$run" --device wire:a ${mode:+"$mode"} -- rping -s -a 10.198.52.2 -C 3 >/dev/shm/server 2>&1 &
+    server=$!
+    for ((tries = 0; ; ++tries)); do
+        ! timeout 60 "$run" --device wire:a ${mode:+"$mode"} -- rping -c -v -a 10.198.52.2 -C 3 \
+            >/dev/shm/client 2>&1 || break
+        if [ $tries -eq 20 ] || ! kill -0 $server; then
+            fail "no rping: $(cat /dev/shm/client /dev/shm/server)"
+        fi
+        sleep 0.3
+    done
+    [ "$(grep -c '^ping data: rdma-ping-' /dev/shm/client)" -eq 3 ] || fail "not three pings: $(cat /dev/shm/client)"
+    timeout 60 "$run" --device packet:veth0 --device packet:veth1 ${mode:+"$mode"} -- "$3" 10.198.52.1 10.198.52.2
 done
 
 # A raw conversation between a soft device and another one, while the kernel's device is on the same interface.
