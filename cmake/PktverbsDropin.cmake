@@ -37,13 +37,16 @@ function(pktverbs_dropin_library target system_library soname map)
   # A library of that name to link with: only the name counts, and the loader takes a name with a slash for a path.
   add_library(${target}_system SHARED "${PROJECT_SOURCE_DIR}/src/dropin/nothing.cpp")
   target_link_options(${target}_system PRIVATE "LINKER:-soname,${system_library}")
-  set_target_properties(${target}_system PROPERTIES NO_SONAME ON LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/dropin/link")
+  set_target_properties(${target}_system PROPERTIES
+    NO_SONAME ON
+    LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/dropin/link")
 
   target_compile_features(${target} PRIVATE cxx_std_20)
   target_compile_definitions(${target} PRIVATE
     PKTVERBS_SYSTEM_LIBRARY="${system_library}" PKTVERBS_PRIVATE_VERSION="${private_version}")
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
-  target_link_libraries(${target} PRIVATE fmt::fmt Threads::Threads)
+  # Foreign programs need not find an fmt of ours.
+  target_link_libraries(${target} PRIVATE fmt::fmt-header-only Threads::Threads)
   target_link_options(${target} PRIVATE
     "LINKER:--version-script=${PROJECT_BINARY_DIR}/dropin/${target}.map"
     "LINKER:--no-as-needed,$<TARGET_FILE:${target}_system>,--as-needed" "LINKER:-z,defs")
@@ -99,8 +102,13 @@ if(Rdmacm_FOUND)
     "${CMAKE_CURRENT_LIST_DIR}/pktverbs-rdmacm.map.in")
 endif()
 
-# The wrapper finds the libraries from where it stands itself.
-file(RELATIVE_PATH pktverbs_run_libdir "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
+# The wrapper finds the libraries from where it stands itself, so that an installed tree may be moved; not if its parts are
+# absolute.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_BINDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(pktverbs_run_libdir "${CMAKE_INSTALL_FULL_LIBDIR}")
+else()
+  file(RELATIVE_PATH pktverbs_run_libdir "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
+endif()
 configure_file(tools/pktverbs-run.in "${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run" @ONLY)
 set(pktverbs_run_libdir lib)
 configure_file(tools/pktverbs-run.in "${PROJECT_BINARY_DIR}/dropin/pktverbs-run" @ONLY)

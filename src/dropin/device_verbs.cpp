@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // libibverbs' functions on devices and contexts: soft ones are served here, others by the system's library.
 #include <infiniband/verbs.h>
+#include <pktverbs/soft/device.hpp>
 
 #include <algorithm>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,10 +13,12 @@
 #include "dropin/private.hpp"
 #include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
+#include "soft/control_verbs.hpp"
 
 #undef ibv_query_port
 
 using namespace pktverbs::dropin;
+namespace soft = pktverbs::soft;
 
 namespace {
 
@@ -56,12 +60,6 @@ const ibv_context* context_of(const ibv_async_event& event) noexcept {
     }
 }
 
-/// With the size of the caller's structure, which may be that of an older or newer header.
-void copy_sized(void* to, std::size_t size, const ibv_gid_entry& entry) noexcept {
-    std::memset(to, 0, size);
-    std::memcpy(to, &entry, std::min(size, sizeof entry));
-}
-
 }  // namespace
 
 PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
@@ -70,13 +68,13 @@ PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
     ibv_device** const of_system = PKTVERBS_SYSTEM_VERB(ibv_get_device_list, "IBVERBS_1.1")(&of_system_count);
     const int error = errno;
     if (num_devices) *num_devices = 0;
-    const auto soft = devices().list();
+    const auto ours = devices().list();
     // Null and an errno on a machine without RDMA; that is the answer if there is nothing else.
-    if (!of_system && soft.empty()) {
+    if (!of_system && ours.empty()) {
         errno = error;
         return nullptr;
     }
-    const auto count = static_cast<std::size_t>(of_system_count) + soft.size();
+    const auto count = static_cast<std::size_t>(of_system_count) + ours.size();
     void* const memory = ::operator new(sizeof(DeviceList) + count * sizeof(ibv_device*), std::nothrow);
     if (!memory) {
         if (of_system) PKTVERBS_SYSTEM_VERB(ibv_free_device_list, "IBVERBS_1.1")(of_system);
@@ -87,7 +85,7 @@ PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
     list->of_system = of_system;
     // Soft ones first: who asks for them wants them, and a program that takes the first device, or the first with some
     // interface's GID, shall get them.
-    ibv_device** end = std::ranges::copy(soft, list->devices).out;
+    ibv_device** end = std::ranges::copy(ours, list->devices).out;
     end = std::copy_n(of_system, of_system ? of_system_count : 0, end);
     *end = nullptr;
     if (num_devices) *num_devices = static_cast<int>(count);
@@ -109,9 +107,13 @@ PKTVERBS_EXPORTED __be64 ibv_get_device_guid(ibv_device* device) {
                                   : PKTVERBS_SYSTEM_VERB(ibv_get_device_guid, "IBVERBS_1.1")(device);
 }
 
-// The kernel's number of the device: soft ones have none.
+// The kernel numbers its devices from 0. Without a number of their own soft ones would be told from the real ones by
+// their GUIDs alone, which are the same for both on one interface: librdmacm does so.
 PKTVERBS_EXPORTED int ibv_get_device_index(ibv_device* device) {
-    return devices().owns(device) ? -1 : PKTVERBS_SYSTEM_VERB(ibv_get_device_index, "IBVERBS_1.9")(device);
+    const auto ours = devices().list();
+    const auto found = std::ranges::find(ours, device);
+    return found == ours.end() ? PKTVERBS_SYSTEM_VERB(ibv_get_device_index, "IBVERBS_1.9")(device)
+                               : INT_MAX - static_cast<int>(found - ours.begin());
 }
 
 PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
@@ -148,7 +150,7 @@ PKTVERBS_EXPORTED int _ibv_query_gid_ex(ibv_context* context, std::uint32_t port
         return PKTVERBS_SYSTEM_VERB(_ibv_query_gid_ex, "IBVERBS_1.11")(context, port, index, entry, flags, entry_size);
     ibv_gid_entry whole;
     if (const int error = control().query_gid_ex(context, port, index, &whole, flags)) return error;
-    copy_sized(entry, entry_size, whole);
+    soft::control::copy_sized(entry, entry_size, whole);
     return 0;
 }
 
@@ -158,15 +160,17 @@ PKTVERBS_EXPORTED ssize_t _ibv_query_gid_table(ibv_context* context, ibv_gid_ent
         return PKTVERBS_SYSTEM_VERB(_ibv_query_gid_table, "IBVERBS_1.11")(context, entries, max_entries, flags,
                                                                           entry_size);
     ibv_port_attr port;
-    if (const int error = control().query_port(context, 1, &port)) return -error;
+    if (const int error = soft::provider().query_port(context, 1, &port)) return -error;
     std::size_t count = 0;
     for (std::uint32_t index = 0; index < static_cast<std::uint32_t>(port.gid_tbl_len); ++index) {
         ibv_gid_entry whole;
-        const int error = control().query_gid_ex(context, 1, index, &whole, flags);
+        const int error = soft::provider().query_gid_ex(context, 1, index, &whole, flags);
         if (error == ENODATA) continue;
         if (error != 0) return -error;
         if (count == max_entries) return -EINVAL;  // ibv_query_gid_table(3): too small an array is an error
-        copy_sized(reinterpret_cast<std::byte*>(entries) + count * entry_size, entry_size, whole);
+        auto* const entry =
+            reinterpret_cast<ibv_gid_entry*>(reinterpret_cast<std::byte*>(entries) + count * entry_size);
+        soft::control::copy_sized(entry, entry_size, whole);
         ++count;
     }
     return static_cast<ssize_t>(count);
@@ -177,7 +181,7 @@ PKTVERBS_EXPORTED int ibv_query_gid_type(ibv_context* context, std::uint8_t port
     if (!is_soft(context))
         return PKTVERBS_SYSTEM_VERB(ibv_query_gid_type, PKTVERBS_PRIVATE_VERSION)(context, port, index, type);
     ibv_gid_entry entry;
-    const int error = control().query_gid_ex(context, port, index, &entry, 0);
+    const int error = soft::provider().query_gid_ex(context, port, index, &entry, 0);
     if (error != 0 && error != ENODATA) {
         errno = error;
         return -1;
@@ -187,13 +191,8 @@ PKTVERBS_EXPORTED int ibv_query_gid_type(ibv_context* context, std::uint8_t port
 }
 
 PKTVERBS_EXPORTED int ibv_query_pkey(ibv_context* context, std::uint8_t port, int index, __be16* pkey) {
-    if (!is_soft(context)) return PKTVERBS_SYSTEM_VERB(ibv_query_pkey, "IBVERBS_1.1")(context, port, index, pkey);
-    if (port != 1 || index != 0) {
-        errno = EINVAL;
-        return -1;
-    }
-    *pkey = 0xffff;  // the default partition, all that Ethernet has
-    return 0;
+    return is_soft(context) ? soft::control::query_pkey(context, port, index, pkey)
+                            : PKTVERBS_SYSTEM_VERB(ibv_query_pkey, "IBVERBS_1.1")(context, port, index, pkey);
 }
 
 PKTVERBS_EXPORTED int ibv_get_pkey_index(ibv_context* context, std::uint8_t port, __be16 pkey) {

@@ -114,22 +114,22 @@ Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& f
 }
 
 void Devices::add(std::string_view text) {
-    std::string name;
-    if (const auto mark = text.find_first_of("=:"); mark != std::string_view::npos && text[mark] == '=') {
-        name = take_part(text, '=');
-        if (!is_device_name(name) || free_name(name) != name)
-            verbs::throw_message(EINVAL,
-                                 fmt::format("cannot call a device \"{}\": not a name, or not its alone", name));
-    }
+    const auto mark = text.find_first_of("=:");
+    const bool is_named = mark != std::string_view::npos && text[mark] == '=';
+    std::string name{is_named ? take_part(text, '=') : ""};
     Entry entry;
     entry.string = soft::DeviceString::parse(text, forms());
-    if (name.empty()) name = free_name(name_of(entry.string));
+    if (!is_named) name = free_name(name_of(entry.string));
     if (!is_device_name(name))
-        verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": put NAME= before {}", name, text));
+        verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": a name has 1 to {} characters, none of "
+                                                 "them a slash, a colon or a space (put NAME= before {})",
+                                                 name, IBV_SYSFS_NAME_MAX - 1, text));
+    if (free_name(name) != name)
+        verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": another one has that name", name));
     // Every open of a device is the same NIC to its program, so it has one address, known before.
     auto& wire = entry.string.wire;
-    const auto number = static_cast<std::uint8_t>(entries_.size());
-    if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', 0, number}};
+    const auto low = static_cast<std::uint8_t>(entries_.size()), high = static_cast<std::uint8_t>(entries_.size() >> 8);
+    if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
     entry.device = entry.string.find().handle;
     if (faults_) {
         auto& open_link = static_cast<soft::SoftDevice&>(*entry.device).open_link;

@@ -6,15 +6,15 @@
 
 #include "dropin/system_library.hpp"
 
-/// A function that programs find in place of the system's. Its version stands in cmake/pktverbs-verbs.map or
-/// pktverbs-rdmacm.map.
+/// A function that programs find in place of the system's. Its version stands in cmake/pktverbs-verbs.map.in or
+/// pktverbs-rdmacm.map.in.
 #define PKTVERBS_EXPORTED extern "C" __attribute__((visibility("default")))
 
 /// The function of `library` that one of ours stands in front of, looked up once.
-#define PKTVERBS_SYSTEM(library, name, version)                                                          \
-    ([]() noexcept {                                                                                     \
-        static const auto found = reinterpret_cast<decltype(&::name)>(library.function(#name, version)); \
-        return found;                                                                                    \
+#define PKTVERBS_SYSTEM(library, name, version)                                                                    \
+    ([]() noexcept {                                                                                               \
+        static const auto system_function = reinterpret_cast<decltype(&::name)>(library.function(#name, version)); \
+        return system_function;                                                                                    \
     }())
 
 namespace pktverbs::dropin {

@@ -16,18 +16,10 @@ RdmacmDevices& RdmacmDevices::of_process() {
 
 int RdmacmDevices::open(ibv_device* device, Opened*& opened) {
     opened = &opened_[device];
-    if (opened->context) return 0;
     errno = 0;
-    ibv_context* const context = ibv_open_device(device);
-    if (!context) return errno;
-    ibv_pd* const pd = ibv_alloc_pd(context);
-    if (!pd) {
-        const int error = errno;
-        ibv_close_device(context);
-        return error;
-    }
-    *opened = {context, pd, 0};
-    return 0;
+    if (!opened->context) opened->context = ibv_open_device(device);
+    if (opened->context && !opened->pd) opened->pd = ibv_alloc_pd(opened->context);
+    return opened->pd ? 0 : errno;
 }
 
 int RdmacmDevices::bind(rdma_cm_id* id, const sockaddr* address) noexcept try {
@@ -57,13 +49,7 @@ void RdmacmDevices::unbind(rdma_cm_id* id) noexcept {
     bound_.erase(found);
     id->verbs = nullptr;
     id->pd = nullptr;
-    if (--opened.users == 0) close(opened);
-}
-
-void RdmacmDevices::close(Opened& opened) noexcept {
-    if (ibv_dealloc_pd(opened.pd) != 0) return;  // the program still has something of it
-    ibv_close_device(opened.context);
-    opened = {};
+    if (--opened.users == 0 && ibv_dealloc_pd(opened.pd) == 0) opened.pd = nullptr;
 }
 
 bool RdmacmDevices::is_bound(const rdma_cm_id* id) noexcept {

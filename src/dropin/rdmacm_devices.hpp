@@ -17,7 +17,8 @@ public:
     /// Makes id->verbs, port_num and pd those of the soft device whose interface has this address. Returns 0, or an
     /// errno: ENODEV if there is none.
     int bind(rdma_cm_id* id, const sockaddr* address) noexcept;
-    /// Takes that back; nothing happens to an id that wasn't bound here. What the program has left of it stays open.
+    /// Takes that back; nothing happens to an id that wasn't bound here. The device stays open for what the program may
+    /// have made of it, as librdmacm leaves it.
     void unbind(rdma_cm_id* id) noexcept;
     bool is_bound(const rdma_cm_id* id) noexcept;
 
@@ -29,7 +30,6 @@ private:
     };
 
     int open(ibv_device* device, Opened*& opened);
-    void close(Opened& opened) noexcept;
 
     std::mutex mutex_;
     std::map<ibv_device*, Opened> opened_;

@@ -106,12 +106,12 @@ Payload skip_extension_headers(std::uint8_t next, std::span<const std::uint8_t> 
     enum : std::uint8_t { hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, destination = 60 };
     bool first = true;
     bool is_fragment = false;
-    for (int headers = 0; headers <= most_extension_headers; ++headers) {
+    for (int headers = 0;; ++headers) {
         const bool is_extension =
             next == hop_by_hop || next == routing || next == fragment || next == authentication || next == destination;
         if (!is_extension) return {next, first ? rest : std::span<const std::uint8_t>{}, is_fragment};
         // Past the beginning of a fragmented packet there are no more headers to see.
-        if (!first || rest.size() < 8) return {.is_fragment = is_fragment};
+        if (headers == most_extension_headers || !first || rest.size() < 8) return {.is_fragment = is_fragment};
 
         std::size_t bytes = 8;
         if (next == fragment) {
@@ -128,7 +128,6 @@ Payload skip_extension_headers(std::uint8_t next, std::span<const std::uint8_t> 
         next = rest[0];
         rest = rest.subspan(bytes);
     }
-    return {.is_fragment = is_fragment};
 }
 
 /// False if there is no whole IPv6 header.

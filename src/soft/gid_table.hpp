@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GidTable: the GIDs of a soft device's port, listed as a RoCE NIC lists them.
+// list_gids: the GIDs of a soft device's port, listed as a RoCE NIC lists them.
 #pragma once
 
 #include <infiniband/verbs.h>

@@ -40,10 +40,10 @@ for mode in "" --preload; do
     done
 
     # The kernel's connection manager: real devices are still found and connected by it, soft ones by their addresses.
-    timeout 60 "$run" --device wire:a ${mode:+"$mode"} -- rping -s -a 10.198.52.2 -C 3 >/dev/shm/server 2>&1 &
+    timeout 60 "$run" --device packet:veth0 ${mode:+"$mode"} -- rping -s -a 10.198.52.2 -C 3 >/dev/shm/server 2>&1 &
     server=$!
     for ((tries = 0; ; ++tries)); do
-        ! timeout 60 "$run" --device wire:a ${mode:+"$mode"} -- rping -c -v -a 10.198.52.2 -C 3 \
+        ! timeout 60 "$run" --device packet:veth0 ${mode:+"$mode"} -- rping -c -v -a 10.198.52.2 -C 3 \
             >/dev/shm/client 2>&1 || break
         if [ $tries -eq 20 ] || ! kill -0 $server; then
             fail "no rping: $(cat /dev/shm/client /dev/shm/server)"

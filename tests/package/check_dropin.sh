@@ -25,7 +25,8 @@ while read -r symbol; do
 done <<<"$ours"
 while read -r symbol; do
     name=${symbol%%@*}
-    grep -qE "^$name@@" <<<"$ours" || [[ $name =~ ^($left_out)$ ]] || complain "not exported, and not known to be without objects: $symbol"
+    grep -qE "^$name@@" <<<"$ours" || [[ $name =~ ^($left_out)$ ]] ||
+        complain "not exported, and not known to be without objects: $symbol"
 done <<<"$theirs"
 while read -r version; do
     grep -qxF "$version" <<<"$(versions "$library")" || complain "no program that wants this can start: $version"

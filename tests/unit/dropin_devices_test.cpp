@@ -75,8 +75,8 @@ TEST(DropinDevices, LeaveOutWhatCanNotBeReadAndSayWhy) {
     expect_complaint("wire:z;wire:b,mtu=1", {"\"wire:b,mtu=1\"", "the MTU \"1\""});
     expect_complaint("packet:no_such_netdev;wire:z", {"no such interface: no_such_netdev"});
     expect_complaint("=wire:a;wire:z", {"cannot call a device \"\""});
-    expect_complaint("a/b=wire:a;wire:z", {"cannot call a device \"a/b\""});
-    expect_complaint("wire:z;wire_z=wire:a", {"cannot call a device \"wire_z\""});
+    expect_complaint("a/b=wire:a;wire:z", {"cannot call a device \"a/b\"", "slash"});
+    expect_complaint("wire:z;wire_z=wire:a", {"cannot call a device \"wire_z\"", "another one has that name"});
     const std::string long_name(64, 'n');
     expect_complaint("wire:" + long_name + ";wire:z", {"cannot call a device", "put NAME= before"});
     expect_complaint("wire:a/b;wire:z", {"cannot call a device \"wire_a/b\"", "put NAME= before"});

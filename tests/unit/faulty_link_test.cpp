@@ -62,6 +62,8 @@ public:
     MacAddress mac() const noexcept override { return MacAddress{MacAddress::Bytes{2, 0, 0, 0, 0, 9}}; }
     std::uint32_t mtu() const noexcept override { return 1234; }
     bool up() const noexcept override { return false; }
+    std::vector<Ipv6Address> addresses() const override { return {Ipv6Address{"fd00::1"}}; }
+    std::uint32_t interface_index() const noexcept override { return 5; }
     void attach(Sink& to) override {
         sink = &to;
         wants_receive_ = fetched_;
@@ -260,6 +262,8 @@ TEST(FaultyLink, IsTheLinkBehindItInAllElse) {
     EXPECT_EQ(faulty.link->send(frames), 1U);
     EXPECT_EQ(faulty.link->mac(), faulty.inner->mac());
     EXPECT_EQ(faulty.link->mtu(), 1234U);
+    EXPECT_EQ(faulty.link->addresses(), std::vector{Ipv6Address{"fd00::1"}});
+    EXPECT_EQ(faulty.link->interface_index(), 5U);
     EXPECT_FALSE(faulty.link->up());
     EXPECT_EQ(faulty.link->send_fd(), 77);
     EXPECT_EQ(faulty.link->set_flows({}), ENOBUFS);

@@ -302,6 +302,10 @@ TEST(FrameKey, WalksSixteenExtensionHeadersAtMost) {
     expect_ports(chain(16));
     EXPECT_EQ(chain(17).protocol, 0);
     EXPECT_EQ(chain(17).flags, FrameKey::is_ipv6);
+    Bytes frame = ipv6_frame({ipv6(destination)});
+    for (int i = 1; i < 16; ++i) frame = join({frame, {destination, 0}, Bytes(6)});
+    const FrameKey key = parse(join({frame, {fragment, 0}, Bytes(6), {17, 0, 0, 1, 0, 0, 0, 1}, ports}));
+    EXPECT_EQ(key.flags, FrameKey::is_ipv6) << "the seventeenth, a fragment's, is not looked at";
 }
 
 TEST(FrameKey, HasTheProtocolButNoPortsInALaterIpv6Fragment) {

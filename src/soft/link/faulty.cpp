@@ -59,6 +59,8 @@ public:
     MacAddress mac() const noexcept override { return inner_->mac(); }
     std::uint32_t mtu() const noexcept override { return inner_->mtu(); }
     bool up() const noexcept override { return inner_->up(); }
+    std::vector<Ipv6Address> addresses() const override { return inner_->addresses(); }
+    std::uint32_t interface_index() const noexcept override { return inner_->interface_index(); }
 
     void attach(Sink& sink) override {
         sink_ = &sink;
