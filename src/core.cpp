@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -13,10 +12,12 @@
 #include <system_error>
 
 #include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/verbs/gid.hpp>
 
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
 namespace pktverbs {
@@ -44,9 +45,7 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
     for (int i = 0; i < gid_count; ++i) {
         ibv_gid gid{};
         if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
-        Ipv6Address::Bytes bytes;
-        std::copy_n(gid.raw, bytes.size(), bytes.begin());
-        if (const auto mac = Ipv6Address{bytes}.link_local_mac()) return *mac;
+        if (const auto mac = verbs::to_address(gid).link_local_mac()) return *mac;
     }
     std::string text;
     std::ifstream{"/sys/class/net/" + device.interface + "/address"} >> text;
@@ -54,11 +53,6 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 }
 
 }  // namespace
-
-void set_non_blocking(int fd, const verbs::Action& action) {
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) verbs::throw_error(errno, action);
-}
 
 Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
@@ -71,7 +65,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         verbs::check_pointer(action("open_device", "open"), [&] { return provider.open_device(device.handle.get()); }),
         {&provider}};
 
-    set_non_blocking(context->async_fd, action("fcntl", "make the event descriptor non-blocking of"));
+    verbs::set_non_blocking(context->async_fd, action("fcntl", "make the event descriptor non-blocking of"));
     drops_before_ = drops();
 
     ibv_device_attr_ex extended{};

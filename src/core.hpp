@@ -28,9 +28,6 @@ namespace pktverbs {
 class Datagrams;
 class FlowRegistry;
 
-/// Reading events from `fd` gives EAGAIN when there are none. Throws std::system_error.
-void set_non_blocking(int fd, const verbs::Action& action);
-
 class Core {
 public:
     Core(Device device_opened, const Options& options);
@@ -49,6 +46,8 @@ public:
     void take_device_events() noexcept;
     /// The same, if there are any: for those who poll and never wait for the descriptor.
     void look_for_device_events() noexcept;
+    /// How often who only polls is to call it: it is a system call, about once in a millisecond.
+    static constexpr unsigned polls_per_look = 1U << 16;
     std::uint32_t held() const noexcept;
 
     /// Waits until one of `queues` has packets or news, looking at them in turn from number `next`, which moves on.

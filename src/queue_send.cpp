@@ -16,7 +16,6 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-constexpr unsigned polls_per_look = 1U << 16;  ///< for asynchronous events: a system call, about once in a millisecond
 
 }  // namespace
 
@@ -131,7 +130,7 @@ bool Queue::wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& 
     for (unsigned polls = 1; state.wait_mode != WaitMode::block && !spin_end.passed(); ++polls) {
         if (done()) return true;
         if (give_up()) return false;
-        if (polls % polls_per_look == 0) state.core.look_for_device_events();
+        if (polls % Core::polls_per_look == 0) state.core.look_for_device_events();
     }
     const StopWake stop_wake{stop, state.send_wake.get()};
     for (;;) {

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core.hpp"
+#include "verbs/non_blocking.hpp"
 
 namespace pktverbs {
 
@@ -105,7 +106,7 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
         verbs::CompChannelHandle{verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
-    set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    verbs::set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
     const auto create_cq = core.action("create_cq", "create a receive completion queue");
     limits.timestamps = limits.timestamps && make_extended_cq(count);
     if (!limits.timestamps)
@@ -182,7 +183,7 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
         verbs::CompChannelHandle{verbs::check_pointer(core.action("create_comp_channel", "create a completion channel"),
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
-    set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    verbs::set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
     send_cq =
         verbs::CqHandle{verbs::check_pointer(core.action("create_cq", "create a send completion queue"),
                                              [&] {

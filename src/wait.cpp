@@ -15,7 +15,6 @@ namespace pktverbs {
 namespace {
 
 constexpr unsigned polls_per_clock_read = 32;
-constexpr unsigned polls_per_look = 1U << 16;  ///< for asynchronous events: a system call, about once in a millisecond
 
 /// Polls every queue once, beginning with `next`; the first list that is not an empty one of no news.
 RecvList poll_all(std::span<Queue* const> queues, std::size_t& next, auto&& poll) {
@@ -44,7 +43,7 @@ RecvList Core::wait(std::span<Queue* const> queues, std::size_t& next, std::span
         if (stop.stop_requested()) return RecvList{Outcome::stopped};
         if (deadline.passed()) return {};
         if (spin_end.passed()) break;
-        if (polls % polls_per_look == 0) first.core.look_for_device_events();
+        if (polls % Core::polls_per_look == 0) first.core.look_for_device_events();
     }
 
     for (std::size_t i = 0; i < queues.size(); ++i) fds[i] = {queues[i]->fd(), POLLIN, 0};

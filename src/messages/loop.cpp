@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "messages/loop.hpp"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -19,6 +18,7 @@
 #include "messages/error.hpp"
 #include "messages/listener_state.hpp"
 #include "messages/pending_request.hpp"
+#include "verbs/non_blocking.hpp"
 
 namespace pktverbs::messages {
 
@@ -53,9 +53,7 @@ Loop::Loop(const ConnectionManager& manager)
     channel_ = {manager.create_event_channel(), {&manager}};
     if (!channel_)
         throw_cm_error(errno != 0 ? errno : EIO, {"create_event_channel", "use the RDMA connection manager"});
-    const int flags = fcntl(channel_->fd, F_GETFL);
-    if (flags < 0 || fcntl(channel_->fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        verbs::throw_error(errno, verbs::Action{"fcntl", "make the event channel non-blocking", ""});
+    verbs::set_non_blocking(channel_->fd, verbs::Action{"fcntl", "make the event channel non-blocking", ""});
     watch(channel_->fd, &channel_);
     watch(wake_.get(), &wake_);
     watch(timers_.fd(), &timers_);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/verbs/completion_channel.hpp>
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include <cerrno>
@@ -11,6 +10,7 @@
 
 #include "base/deadline.hpp"
 #include "verbs/completion_queue_state.hpp"
+#include "verbs/non_blocking.hpp"
 #include "verbs/share.hpp"
 
 namespace pktverbs::verbs {
@@ -21,9 +21,7 @@ CompletionChannel::CompletionChannel(OpenDevice device) : device_{std::move(devi
                                             [&] { return provider.create_comp_channel(device_.raw()); }),
                               {&provider}};
     channel_ = share(std::move(channel), device_);
-    const int flags = fcntl(fd(), F_GETFL);
-    if (flags < 0 || fcntl(fd(), F_SETFL, flags | O_NONBLOCK) < 0)
-        throw_error(errno, device_.action("fcntl", "make a completion channel non-blocking"));
+    set_non_blocking(fd(), device_.action("fcntl", "make a completion channel non-blocking"));
 }
 
 std::optional<CompletionEvent> CompletionChannel::next_event() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/verbs/open_device.hpp>
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "verbs/discovery.hpp"
+#include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
 namespace pktverbs::verbs {
@@ -64,10 +64,7 @@ OpenDevice::OpenDevice(Device device) {
     state->context = ContextHandle{
         check_pointer(action("open_device", "open"), [&] { return table.open_device(state->device.handle.get()); }),
         {&table}};
-    const int fd = state->context->async_fd;
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        throw_error(errno, action("fcntl", "make the event descriptor non-blocking of"));
+    set_non_blocking(state->context->async_fd, action("fcntl", "make the event descriptor non-blocking of"));
     state->extended_polling_works = verbs::extended_polling_works(attributes(), rdma_core_release());
 }
 

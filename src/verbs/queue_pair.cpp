@@ -66,6 +66,7 @@ struct __attribute__((visibility("hidden"))) QueuePair::State {
     std::uint32_t gid_index() const {
         return options.gid_index ? *options.gid_index : device().default_gid(port()).index;
     }
+    ibv_mtu mtu() const { return options.mtu ? *options.mtu : device().port(port()).active_mtu; }
 
     ProtectionDomain pd;
     CompletionQueue send_cq;
@@ -133,7 +134,7 @@ Endpoint QueuePair::endpoint() const {
     endpoint.psn = state.options.psn;
     endpoint.qkey = state.options.qkey;
     endpoint.lid = port.lid;
-    endpoint.mtu = state.options.mtu.value_or(port.active_mtu);
+    endpoint.mtu = state.mtu();
     return endpoint;
 }
 
@@ -155,7 +156,7 @@ void QueuePair::connect(const Endpoint& peer) {
 
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RTR;
-    attr.path_mtu = std::min(endpoint().mtu, peer.mtu);
+    attr.path_mtu = std::min(state.mtu(), peer.mtu);
     attr.dest_qp_num = peer.queue_pair;
     attr.rq_psn = peer.psn;
     attr.max_dest_rd_atomic = options.max_dest_rd_atomic;

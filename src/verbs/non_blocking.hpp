@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// set_non_blocking: what is done to every descriptor from which events are read.
+#pragma once
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include <pktverbs/verbs/error.hpp>
+
+namespace pktverbs::verbs {
+
+/// Reading events from `fd` gives EAGAIN when there are none. Throws std::system_error, about `action`.
+inline void set_non_blocking(int fd, const Action& action) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) throw_error(errno, action);
+}
+
+}  // namespace pktverbs::verbs
