@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dropin/devices.hpp"
 
-#include <ifaddrs.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,16 +9,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <system_error>
 
 #include <fmt/format.h>
 
-#include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
-#include <pktverbs/verbs/gid.hpp>
 
+#include "base/take_part.hpp"
+#include "soft/interface_addresses.hpp"
 #include "soft/link/faulty.hpp"
 #include "soft/soft_device.hpp"
 
@@ -35,14 +32,6 @@ std::string forms() {
 bool is_device_name(std::string_view name) noexcept {
     return !name.empty() && name.size() < IBV_SYSFS_NAME_MAX && name != "." && name != ".." &&
            name.find_first_of("/: ") == std::string_view::npos;
-}
-
-/// Takes everything up to the next `separator` off the front, and the separator.
-std::string_view take_part(std::string_view& text, char separator) noexcept {
-    const auto at = text.find(separator);
-    const auto part = text.substr(0, at);
-    text.remove_prefix(at == std::string_view::npos ? text.size() : at + 1);
-    return part;
 }
 
 /// "packet:eth0" is packet_eth0, and "wire:a,mtu=1500" is wire_a.
@@ -68,32 +57,6 @@ void put(char (&field)[size], std::string_view text) noexcept {
     const auto length = std::min(text.size(), size - 1);
     std::copy_n(text.begin(), length, field);
     field[length] = '\0';
-}
-
-/// IPv4 as ::ffff:a.b.c.d; nullopt for other families.
-std::optional<Ipv6Address> read_address(const sockaddr* address) noexcept {
-    if (address && address->sa_family == AF_INET) {
-        Ipv4Address::Bytes bytes;
-        std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, bytes.size());
-        return verbs::to_mapped(Ipv4Address{bytes});
-    }
-    if (address && address->sa_family == AF_INET6) {
-        Ipv6Address::Bytes bytes;
-        std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, bytes.size());
-        return Ipv6Address{bytes};
-    }
-    return std::nullopt;
-}
-
-/// The interfaces that have this address: a link-local one may be on several.
-std::vector<std::string> interfaces_with(const Ipv6Address& address) {
-    std::vector<std::string> names;
-    ifaddrs* first = nullptr;
-    if (getifaddrs(&first) != 0) return names;
-    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{first, freeifaddrs};
-    for (const ifaddrs* at = first; at; at = at->ifa_next)
-        if (read_address(at->ifa_addr) == address) names.emplace_back(at->ifa_name);
-    return names;
 }
 
 }  // namespace
@@ -169,14 +132,17 @@ __be64 Devices::guid(const ibv_device* device) const noexcept {
 }
 
 ibv_device* Devices::find(const sockaddr& address) const {
-    const auto wanted = read_address(&address);
+    const auto wanted = soft::read_address(&address);
     if (!wanted) return nullptr;
-    const auto interfaces = interfaces_with(*wanted);
+    const auto interfaces = soft::list_interface_addresses();
     const auto has_it = [&](const Entry& entry) {
         const soft::DeviceString& string = entry.string;
-        return string.kind == soft::DeviceString::Kind::wire
-                   ? std::ranges::find(string.wire.addresses, *wanted) != string.wire.addresses.end()
-                   : std::ranges::find(interfaces, string.name) != interfaces.end();
+        if (string.kind == soft::DeviceString::Kind::wire)
+            return std::ranges::find(string.wire.addresses, *wanted) != string.wire.addresses.end();
+        // A link-local address may be on several interfaces.
+        return std::ranges::any_of(interfaces, [&](const soft::InterfaceAddress& at) {
+            return at.interface == string.name && at.address == *wanted;
+        });
     };
     const auto found = std::ranges::find_if(entries_, has_it);
     return found == entries_.end() ? nullptr : found->device.get();

@@ -14,6 +14,7 @@
 #include <pktverbs/verbs/gid.hpp>
 
 #include "base/interface_name.hpp"
+#include "base/take_part.hpp"
 
 namespace pktverbs::soft {
 
@@ -56,11 +57,11 @@ private:
     void read_wire(DeviceString& device) {
         device.kind = DeviceString::Kind::wire;
         const bool ends_in_comma = rest_.ends_with(',');
-        device.name = take_part();
+        device.name = take_part(rest_, ',');
         if (device.name.empty()) refuse("the wire has no name");
         bool has_mac = false, has_mtu = false;
         while (!rest_.empty()) {
-            const auto part = take_part();
+            const auto part = take_part(rest_, ',');
             const auto equals = part.find('=');
             const auto key = part.substr(0, equals);
             const auto value = equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1);
@@ -82,14 +83,6 @@ private:
 
     void once(bool& seen, std::string_view key) const {
         if (std::exchange(seen, true)) refuse(fmt::format("{} is given twice", key));
-    }
-
-    /// Takes everything up to the next comma off the front, and the comma.
-    std::string_view take_part() noexcept {
-        const auto comma = rest_.find(',');
-        const auto part = rest_.substr(0, comma);
-        rest_.remove_prefix(comma == std::string_view::npos ? rest_.size() : comma + 1);
-        return part;
     }
 
     MacAddress read_mac(std::string_view value) const {

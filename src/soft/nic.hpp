@@ -91,7 +91,7 @@ public:
 
     std::mutex& objects_mutex() noexcept { return objects_mutex_; }
     // Under objects_mutex().
-    int objects = 0;  ///< made of this context and not destroyed yet
+    int objects = 0;                ///< made of this context and not destroyed yet
     std::uint32_t last_domain = 0;  ///< handle of a protection domain
     std::uint32_t work_queues = 0;
     std::uint32_t indirection_tables = 0;

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/packet.hpp"
 
-#include <ifaddrs.h>
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -19,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "soft/interface_addresses.hpp"
 #include "soft/link/packet_filter.hpp"
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_ring.hpp"
@@ -133,23 +131,9 @@ bool PacketLink::up() const noexcept {
 }
 
 std::vector<Ipv6Address> PacketLink::addresses() const {
-    ifaddrs* list = nullptr;
-    if (getifaddrs(&list) != 0) return {};
-    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owned{list, freeifaddrs};
     std::vector<Ipv6Address> found;
-    for (const ifaddrs* at = list; at; at = at->ifa_next) {
-        if (!at->ifa_addr || receiver_.interface() != at->ifa_name) continue;
-        Ipv6Address::Bytes bytes{};
-        if (at->ifa_addr->sa_family == AF_INET) {
-            bytes[10] = bytes[11] = 0xff;
-            std::memcpy(&bytes[12], &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, 4);
-        } else if (at->ifa_addr->sa_family == AF_INET6) {
-            std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr, bytes.size());
-        } else {
-            continue;
-        }
-        found.push_back(Ipv6Address{bytes});
-    }
+    for (const InterfaceAddress& at : list_interface_addresses())
+        if (at.interface == receiver_.interface()) found.push_back(at.address);
     return found;
 }
 

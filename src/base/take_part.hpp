@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// take_part: reads a list of texts, part by part.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+namespace pktverbs {
+
+/// Takes everything up to the next `separator` off the front of `text`, and the separator.
+inline std::string_view take_part(std::string_view& text, char separator) noexcept {
+    const auto part = text.substr(0, text.find(separator));
+    text.remove_prefix(std::min(part.size() + 1, text.size()));
+    return part;
+}
+
+}  // namespace pktverbs
