@@ -14,6 +14,7 @@
 #include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
 #include "soft/control_verbs.hpp"
+#include "soft/gid_table.hpp"
 
 #undef ibv_query_port
 
@@ -155,25 +156,22 @@ PKTVERBS_EXPORTED int _ibv_query_gid_ex(ibv_context* context, std::uint32_t port
 }
 
 PKTVERBS_EXPORTED ssize_t _ibv_query_gid_table(ibv_context* context, ibv_gid_entry* entries, std::size_t max_entries,
-                                               std::uint32_t flags, std::size_t entry_size) {
+                                               std::uint32_t flags, std::size_t entry_size) try {
     if (!is_soft(context))
         return PKTVERBS_SYSTEM_VERB(_ibv_query_gid_table, "IBVERBS_1.11")(context, entries, max_entries, flags,
                                                                           entry_size);
-    ibv_port_attr port;
-    if (const int error = soft::provider().query_port(context, 1, &port)) return -error;
-    std::size_t count = 0;
-    for (std::uint32_t index = 0; index < static_cast<std::uint32_t>(port.gid_tbl_len); ++index) {
-        ibv_gid_entry whole;
-        const int error = soft::provider().query_gid_ex(context, 1, index, &whole, flags);
-        if (error == ENODATA) continue;
-        if (error != 0) return -error;
-        if (count == max_entries) return -EINVAL;  // ibv_query_gid_table(3): too small an array is an error
-        auto* const entry =
-            reinterpret_cast<ibv_gid_entry*>(reinterpret_cast<std::byte*>(entries) + count * entry_size);
-        soft::control::copy_sized(entry, entry_size, whole);
-        ++count;
+    if (flags != 0) return -EOPNOTSUPP;
+    const auto gids = soft::list_gids(context);
+    // Too small an array is an error (ibv_query_gid_table(3)), and then nothing is written.
+    if (gids.size() > max_entries) return -EINVAL;
+    auto* to = reinterpret_cast<std::byte*>(entries);
+    for (const ibv_gid_entry& gid : gids) {
+        soft::control::copy_sized(reinterpret_cast<ibv_gid_entry*>(to), entry_size, gid);
+        to += entry_size;
     }
-    return static_cast<ssize_t>(count);
+    return static_cast<ssize_t>(gids.size());
+} catch (const std::bad_alloc&) {
+    return -ENOMEM;
 }
 
 // libibverbs has this for its tools alone (infiniband/driver.h): 0 stands for RoCE v1 and InfiniBand, 1 for RoCE v2.
