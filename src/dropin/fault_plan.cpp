@@ -149,8 +149,7 @@ FaultPlan FaultPlan::parse(std::string_view text) {
     FaultPlan plan;
     if (text.empty()) return plan;
     Reader reader{text};
-    const soft::LinkFaults& link = reader.link;
-    if (link.loss > 0 || link.duplication > 0 || link.reordering > 0 || link.corruption > 0) plan.link_ = link;
+    if (any_of(reader.link)) plan.link_ = reader.link;
     plan.verbs_ = std::move(reader.verbs);
     return plan;
 }

@@ -29,8 +29,8 @@ class Nic;
 /// modify() and query() fail, flows attach to it as to any other.
 class QueuePair final : public ibv_qp_ex {
 public:
-    static constexpr std::uint32_t max_wr = 32768;
-    static constexpr std::uint32_t max_sge = 16;
+    static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
+    static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
     static constexpr std::uint32_t max_inline = 1024;
 
     /// `attr.cap` must be within the limits above; it is set to what is granted. The completion queues may be null for

@@ -20,6 +20,9 @@ class Nic;
 /// Receives are posted under its own lock, and taken from the ring under the NIC's receive lock only.
 class ReceiveQueue {
 public:
+    static constexpr std::uint32_t max_wr = 32768;
+    static constexpr std::uint32_t max_sge = 16;
+
     enum class State : std::uint8_t {
         reset,    ///< nothing may be posted
         filling,  ///< posted, but not received yet

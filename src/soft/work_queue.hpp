@@ -16,8 +16,8 @@ class Nic;
 class WorkQueue final : public ibv_wq {
 public:
     static constexpr std::uint32_t max_queues = 1024;
-    static constexpr std::uint32_t max_wr = 32768;
-    static constexpr std::uint32_t max_sge = 16;
+    static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
+    static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
 
     /// `attr` must be within the limits above; its max_wr and max_sge are set to what is granted.
     WorkQueue(Nic& nic, ibv_wq_init_attr& attr, std::uint32_t number);

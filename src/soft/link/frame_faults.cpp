@@ -5,7 +5,7 @@ namespace pktverbs::soft {
 
 void FrameFaults::set(const LinkFaults& faults) {
     faults_ = faults;
-    any_ = faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
+    any_ = any_of(faults);
     generator_.seed(faults.seed);
 }
 

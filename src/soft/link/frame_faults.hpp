@@ -17,6 +17,11 @@ namespace pktverbs::soft {
 /// The same for any link; there, per frame that arrives.
 using LinkFaults = WireFaults;
 
+/// Whether any of them can happen.
+inline bool any_of(const LinkFaults& faults) noexcept {
+    return faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
+}
+
 /// What a receiving end keeps back for reordering: one frame at most.
 class HeldFrame {
 public:
