@@ -34,6 +34,9 @@ struct RingSlotIndex {
 /// batch, last first, so that a shift by one, as after a loss, is undone by one copy for each packet; and if the slot
 /// is still busy then, its packet is parked in a spare buffer until it isn't. A receive that is aimed at a slot leaves
 /// its own buffer as a spare one, and at most one packet waits for a slot, so there are always enough.
+///
+/// Most packets continue a run: they have the next number and lie where it belongs. They cost little, and so do
+/// receives that are aimed one slot after the other: what there is to note down is noted once for the whole run.
 class __attribute__((visibility("hidden"))) BlockPlacer {
 public:
     enum class Placed : std::uint8_t { placed, duplicate, late, no_block };
@@ -53,6 +56,19 @@ public:
 
     /// Packets between two of these may be put off; what lies in their buffers must stay.
     void begin_batch() noexcept { no_free_block_ = no_block_to_aim_ = false; }
+    /// The packet with the next number, if its payload lies where that belongs. False if not: place() it.
+    bool place_next(std::uint64_t sequence, std::uint64_t payload, const RingSlot& info) noexcept {
+        if (payload != run_.payload || sequence != end_ || sequence >= run_.limit) return false;
+        continue_run(info);
+        return true;
+    }
+    /// The same, if it only has to be copied there. Not when packets are aimed.
+    bool copy_next(std::uint64_t sequence, const Packet& packet) noexcept {
+        if (run_.payload == 0 || sequence != end_ || sequence >= run_.limit) return false;
+        copy({run_.block, run_.slot + run_.count}, packet.header, packet.payload, packet.info.length);
+        continue_run(packet.info);
+        return true;
+    }
     /// Copies the packet to its slot, now or at the end of the batch. With no_block nothing has happened, and it may be
     /// tried again.
     Placed place(std::uint64_t sequence, const Packet& packet) noexcept;
@@ -68,8 +84,25 @@ public:
     bool has_packets() const noexcept { return settled_ != 0; }
 
     /// Where the packet is going to belong that is received with so many receives posted before it; the slot becomes
-    /// busy. Nowhere if it can't be told, or isn't free.
-    RingSlotIndex aim(std::uint64_t posted_before) noexcept;
+    /// busy. Null if it can't be told, or isn't free. To be ended with end_aiming().
+    struct Target {
+        std::uint8_t* header;
+        std::uint8_t* payload;
+    };
+    Target aim(std::uint64_t posted_before) noexcept {
+        if (end_ + posted_before != aimed_end_ || aims_.left == 0) [[unlikely]]
+            return aim_anew(posted_before);
+        ++aimed_end_;
+        ++aims_.count;
+        --aims_.left;
+        const Target target = aims_.next;
+        aims_.next.header += view_.geometry().header_stride;
+        aims_.next.payload += view_.geometry().payload_stride;
+        return target;
+    }
+    void end_aiming() noexcept {
+        if (aims_.count != 0) note_aims();
+    }
     /// The buffers of a packet that has been aimed at a slot, for others; and back for a packet that is not aimed.
     void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
     Buffers take_spare() noexcept {
@@ -98,7 +131,38 @@ private:
         RingSlotIndex to;
     };
 
+    /// Packets one after the other that are in their slots and not noted down yet; and where the next one belongs.
+    struct Run {
+        std::uint64_t payload = 0;  ///< address; 0 if there is no such place
+        std::uint64_t limit = 0;    ///< the number that ends it at the latest
+        RingSlot* infos = nullptr;
+        std::uint32_t block = 0;
+        std::uint32_t slot = 0;  ///< of the first that is not noted down
+        std::uint32_t count = 0;
+        std::uint64_t bytes = 0;
+    };
+    /// The same of slots that were aimed at.
+    struct Aims {
+        Target next{};
+        std::uint32_t left = 0;  ///< slots of the block that can follow
+        std::uint32_t block = 0;
+        std::uint32_t slot = 0;
+        std::uint32_t count = 0;
+    };
+
+    void continue_run(const RingSlot& info) noexcept {
+        *run_.infos++ = info;
+        run_.payload += view_.geometry().payload_stride;
+        run_.bytes += info.length;
+        ++run_.count;
+        ++end_;
+    }
+    void begin_run() noexcept;
+    void note_run() noexcept;
+    Target aim_anew(std::uint64_t posted_before) noexcept;
+    void note_aims() noexcept;
     std::uint32_t& window_at(std::uint64_t i) noexcept { return window_[(head_ + i) & (window_.size() - 1)]; }
+    bool is_open(std::uint64_t i) noexcept { return i < count_ && window_at(i) != RingSlotIndex::nowhere; }
     bool advance(std::uint64_t sequence) noexcept;
     bool open(std::uint64_t i, bool for_packet) noexcept;
     bool close_front(std::uint32_t end) noexcept;
@@ -150,6 +214,9 @@ private:
     bool no_free_block_ = false;
     bool no_block_to_aim_ = false;
     std::uint64_t settled_ = 0;  ///< in all open blocks
+
+    Run run_;
+    Aims aims_;
 
     std::vector<Block> blocks_;
     std::vector<std::uint64_t> claimed_;

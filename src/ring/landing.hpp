@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include <pktverbs/recv_list.hpp>
 #include <pktverbs/recv_pkt.hpp>
 #include <pktverbs/ring/ring_layout.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
@@ -33,35 +34,42 @@ public:
         }
         return is_aimed_ || length <= pkt.target(0).size();
     }
-    BlockPlacer::Packet look(RecvPkt& pkt, std::uint32_t length) noexcept {
-        const RingSlot info{length, static_cast<std::uint32_t>(pkt.status()),
-                            static_cast<std::uint64_t>(pkt.timestamp().count())};
+    /// Where the packet's header is, or its payload.
+    const std::uint8_t* bytes_of(const RecvPkt& pkt, bool payload) const noexcept {
+        const std::uint64_t address = pkt.target(payload && is_aimed_ ? payload_chunk_ : 0).raw().addr;
+        return reinterpret_cast<const std::uint8_t*>(address) +
+               (payload && !is_aimed_ ? view_.geometry().header_bytes : 0);
+    }
+    BlockPlacer::Packet look(RecvPkt& pkt, const RingSlot& info) noexcept {
         if (!is_aimed_) {
             const std::uint8_t* const frame = pkt.bytes().data();
             return {frame, frame + view_.geometry().header_bytes, info, {}};
         }
         const std::uint64_t header = pkt.target(0).raw().addr;
-        const std::uint64_t payload = pkt.target(payload_chunk_).raw().addr;
+        const std::uint64_t payload = payload_address(pkt);
         return {reinterpret_cast<const std::uint8_t*>(header), reinterpret_cast<const std::uint8_t*>(payload), info,
                 slot_at(payload)};
     }
 
-    /// Only of a packet with the ring's layout, when what is in it isn't needed any more.
-    void aim(RecvPkt& pkt, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
-        const bool was_at_slot = is_slot(pkt.target(payload_chunk_).raw().addr);
-        const RingSlotIndex at = placer.aim(posted_before);
-        if (at.is_nowhere()) [[unlikely]] {
-            if (was_at_slot) retarget(pkt, placer.take_spare());
-            return;
-        }
-        if (!was_at_slot) [[unlikely]]
-            placer.put_spare({pkt.target(0).raw(), pkt.target(payload_chunk_).raw()});
+    /// Only of packets with the ring's layout, when what is in them isn't needed any more.
+    void aim(RecvList& list, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
         const RingGeometry& geometry = view_.geometry();
-        const auto header = view_.headers(at.block) + std::size_t{geometry.header_stride} * at.slot;
-        const auto payload = view_.payloads(at.block) + std::size_t{geometry.payload_stride} * at.slot;
-        retarget(pkt, {ibv_sge{reinterpret_cast<std::uint64_t>(header), geometry.header_bytes, lkey_},
-                       ibv_sge{reinterpret_cast<std::uint64_t>(payload), geometry.payload_bytes, lkey_}});
+        for (RecvPkt& pkt : list) {
+            const bool was_at_slot = is_slot(payload_address(pkt));
+            const BlockPlacer::Target at = placer.aim(posted_before++);
+            if (!at.payload) [[unlikely]] {
+                if (was_at_slot) retarget(pkt, placer.take_spare());
+                continue;
+            }
+            if (!was_at_slot) [[unlikely]]
+                placer.put_spare({pkt.target(0).raw(), pkt.target(payload_chunk_).raw()});
+            retarget(pkt, {ibv_sge{reinterpret_cast<std::uint64_t>(at.header), geometry.header_bytes, lkey_},
+                           ibv_sge{reinterpret_cast<std::uint64_t>(at.payload), geometry.payload_bytes, lkey_}});
+        }
+        placer.end_aiming();
     }
+
+    std::uint64_t payload_address(const RecvPkt& pkt) const noexcept { return pkt.target(payload_chunk_).raw().addr; }
 
 private:
     bool has_ring_layout(const RecvPkt& pkt) const noexcept {
