@@ -51,11 +51,16 @@ private:
 };
 
 struct Plain {
-    Plain(const std::string& wire, std::uint32_t length, std::uint32_t packets)
+    Plain(const std::string& wire, std::uint32_t length, std::uint32_t packets, std::uint32_t headers)
         : sender{wire, length},
-          ctx{pv::soft::wire_device(wire),
-              {.send_packets = pv::none, .recv_packets = packets, .max_packet_size = length}},
+          ctx{pv::soft::wire_device(wire), options(length, packets, headers)},
           flow{ctx.install(pv::FlowRule{}.ether_type(0x88b5))} {}
+
+    static pv::Options options(std::uint32_t length, std::uint32_t packets, std::uint32_t headers) {
+        pv::Options made{.send_packets = pv::none, .recv_packets = packets, .max_packet_size = length};
+        if (headers != 0) made.recv_layout.chunk(headers).chunk(length - headers);
+        return made;
+    }
 
     std::size_t turn() {
         sender.send();
@@ -156,7 +161,7 @@ void ring_against_plain(benchmark::State& state) {
     const auto packets = static_cast<std::uint32_t>(state.range(1));
     const auto headers = static_cast<std::uint32_t>(state.range(2));
     const std::uint32_t slots = packets / 16;
-    Plain plain{"plain", length, packets};
+    Plain plain{"plain", length, packets, headers};
     Ring arrival{"arrival", length, packets / 4, headers, Kind::arrival, 16, slots};
     Ring sequence{"sequence", length, packets / 4, headers, Kind::sequence, 16, slots};
     Ring copied{"copied", length, packets / 4, headers, Kind::copied, 16, slots};

@@ -119,38 +119,37 @@ void BlockPlacer::unpark(const RingSlotIndex& at) noexcept {
 
 /// If the slot of the next number is in an open block, packets may follow there.
 void BlockPlacer::begin_run() noexcept {
-    const std::uint64_t offset = end_ - base_;
-    std::uint64_t slot = offset;
+    std::uint64_t slot = end_ - base_;
     std::uint64_t i = 0;
     for (; slot >= slots_; slot -= slots_) ++i;
-    run_.payload = 0;
+    run_.left = 0;
     if (!is_open(i)) return;
-    run_.block = window_at(i);
-    run_.slot = static_cast<std::uint32_t>(slot);
-    run_.infos = view_.slots(run_.block) + slot;
-    run_.payload = reinterpret_cast<std::uint64_t>(payload_of({run_.block, run_.slot}));
-    run_.limit = std::min(end_ + slots_ - slot, base_ + slots_ + reorder_window_);
+    run_.next = end_;
+    run_.left = std::min(slots_ - slot, base_ + slots_ + reorder_window_ - end_);
+    run_.at = {window_at(i), static_cast<std::uint32_t>(slot)};
+    run_.payload = reinterpret_cast<std::uint64_t>(payload_of(run_.at));
+    run_.infos = view_.slots(run_.at.block) + slot;
 }
 
 void BlockPlacer::note_run() noexcept {
-    const std::uint32_t count = std::exchange(run_.count, 0);
+    const std::uint32_t count = std::exchange(run_count_, 0);
     if (count == 0) return;
-    std::uint64_t* const claimed = &claimed_[std::size_t{run_.block} * words_];
-    std::uint64_t* const busy = &busy_[std::size_t{run_.block} * words_];
-    for_bits(run_.slot, count, [&](std::uint32_t word, std::uint64_t bits) {
+    const std::uint32_t index = run_.at.block;
+    std::uint64_t* const claimed = &claimed_[std::size_t{index} * words_];
+    std::uint64_t* const busy = &busy_[std::size_t{index} * words_];
+    for_bits(run_.at.slot - count, count, [&](std::uint32_t word, std::uint64_t bits) {
         claimed[word] |= bits;
-        busy_count_[run_.block] -= static_cast<std::uint32_t>(std::popcount(busy[word] & bits));
+        busy_count_[index] -= static_cast<std::uint32_t>(std::popcount(busy[word] & bits));
         busy[word] &= ~bits;
-        writer_.set_valid_bits(run_.block, word, bits);
+        writer_.set_valid_bits(index, word, bits);
     });
-    run_.slot += count;
-    Block& block = blocks_[run_.block];
+    Block& block = blocks_[index];
     block.claimed += count;
     block.settled += count;
     complete_ |= block.settled + block.first == slots_;
     settled_ += count;
     stats.placed += count;
-    stats.bytes += std::exchange(run_.bytes, 0);
+    stats.bytes += std::exchange(run_bytes_, 0);
 }
 
 bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
@@ -267,8 +266,8 @@ bool BlockPlacer::advance(std::uint64_t sequence) noexcept {
 /// Hands over the first block of the window, with its slots below `end`; if these are not all, the block goes on.
 bool BlockPlacer::close_front(std::uint32_t end) noexcept {
     std::uint32_t& index = window_at(0);
-    if (index == run_.block) run_.payload = 0;
-    if (index == aims_.block) aims_.left = 0;
+    if (index == run_.at.block) run_.left = 0;
+    if (index == aims_.block) aims_left_ = 0;
     if (index != RingSlotIndex::nowhere && blocks_[index].claimed != blocks_[index].settled) {
         finish_moves();
         // What is left waits for receives that are posted.
@@ -370,40 +369,45 @@ bool BlockPlacer::restart() noexcept {
     for (; count_ != 0; --count_, ++head_)
         if (window_at(0) != RingSlotIndex::nowhere) writer_.discard(window_at(0));
     started_ = false;
-    run_.payload = 0;
-    aims_.left = 0;
+    run_.left = 0;
+    aims_left_ = 0;
     discontinuous_ = true;
     ++stats.restarts;
     return true;
 }
 
-BlockPlacer::Target BlockPlacer::aim_anew(std::uint64_t posted_before) noexcept {
-    end_aiming();
-    aims_.left = 0;
+BlockPlacer::Target BlockPlacer::aim(std::uint64_t posted_before) noexcept {
     const std::uint64_t sequence = end_ + posted_before;
-    // Behind what was aimed at: a packet came twice, and the receive that it took is one too many.
-    if (!started_ || static_cast<std::int64_t>(sequence - aimed_end_) < 0) return {};
-    aimed_end_ = sequence + 1;
-    const std::uint64_t offset = sequence - base_;
-    const std::uint64_t i = offset / slots_;
-    if (i >= window_.size() - 1 || (!is_open(i) && !open(i, false))) return {};
-    const RingSlotIndex at{window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
-    // Nothing that came had this number or a higher one: so the slot is free, unless an earlier aim was wrong.
-    if (is_busy(at)) return {};
-    aims_ = {.next = {header_of(at), payload_of(at)}, .left = slots_ - at.slot, .block = at.block, .slot = at.slot};
-    std::uint64_t busy = 0;
-    for_bits(at.slot, slots_ - at.slot,
-             [&](std::uint32_t w, std::uint64_t bits) { busy |= busy_[std::size_t{at.block} * words_ + w] & bits; });
-    if (busy != 0) aims_.left = 1;
-    --aimed_end_;
-    return aim(posted_before);
+    if (sequence != aimed_end_ || aims_left_ == 0) {
+        aims_left_ = 0;
+        // Behind what was aimed at: a packet came twice, and the receive that it took is one too many.
+        if (!started_ || static_cast<std::int64_t>(sequence - aimed_end_) < 0) return {};
+        aimed_end_ = sequence + 1;
+        const std::uint64_t offset = sequence - base_;
+        const std::uint64_t i = offset / slots_;
+        if (i >= window_.size() - 1 || (!is_open(i) && !open(i, false))) return {};
+        aims_ = {window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
+        // No number came that was as high: so the slots are free, unless an earlier aim was wrong.
+        const std::uint32_t left = slots_ - aims_.slot;
+        for_bits(aims_.slot, left, [&](std::uint32_t word, std::uint64_t bits) {
+            const std::uint64_t busy = busy_[std::size_t{aims_.block} * words_ + word] & bits;
+            const auto free = static_cast<std::uint32_t>(std::countr_zero(busy));
+            if (aims_left_ == word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)) - aims_.slot)
+                aims_left_ = std::min(word * 64 + free - aims_.slot, left);
+        });
+        if (aims_left_ == 0) return {};
+        aimed_end_ = sequence;
+    }
+    return {header_of(aims_), payload_of(aims_), aims_left_};
 }
 
-void BlockPlacer::note_aims() noexcept {
-    for_bits(aims_.slot, aims_.count,
-             [&](std::uint32_t w, std::uint64_t bits) { busy_[std::size_t{aims_.block} * words_ + w] |= bits; });
-    busy_count_[aims_.block] += aims_.count;
-    aims_.slot += std::exchange(aims_.count, 0);
+void BlockPlacer::aimed(std::uint32_t count) noexcept {
+    for_bits(aims_.slot, count,
+             [&](std::uint32_t word, std::uint64_t bits) { busy_[std::size_t{aims_.block} * words_ + word] |= bits; });
+    busy_count_[aims_.block] += count;
+    aims_.slot += count;
+    aims_left_ -= count;
+    aimed_end_ += count;
 }
 
 }  // namespace pktverbs

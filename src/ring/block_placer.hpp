@@ -56,19 +56,28 @@ public:
 
     /// Packets between two of these may be put off; what lies in their buffers must stay.
     void begin_batch() noexcept { no_free_block_ = no_block_to_aim_ = false; }
-    /// The packet with the next number, if its payload lies where that belongs. False if not: place() it.
-    bool place_next(std::uint64_t sequence, std::uint64_t payload, const RingSlot& info) noexcept {
-        if (payload != run_.payload || sequence != end_ || sequence >= run_.limit) return false;
-        continue_run(info);
-        return true;
+    /// Where the packets with the next numbers belong. If it lies there, and `info` was written, continue_run() says
+    /// so.
+    struct Run {
+        std::uint64_t next = 0;     ///< the number of the next packet
+        std::uint64_t left = 0;     ///< how many slots there are for it and those after it; 0 if none
+        std::uint64_t payload = 0;  ///< address of the next one's payload; the others are a stride apart
+        RingSlot* infos = nullptr;
+        RingSlotIndex at;
+    };
+    const Run& run() const noexcept { return run_; }
+    void continue_run(std::uint32_t count, std::uint64_t bytes) noexcept {
+        run_.next = end_ += count;
+        run_.left -= count;
+        run_.payload += std::uint64_t{view_.geometry().payload_stride} * count;
+        run_.infos += count;
+        run_.at.slot += count;
+        run_count_ += count;
+        run_bytes_ += bytes;
     }
-    /// The same, if it only has to be copied there. Not when packets are aimed.
-    bool copy_next(std::uint64_t sequence, const Packet& packet) noexcept {
-        if (run_.payload == 0 || sequence != end_ || sequence >= run_.limit) return false;
-        copy({run_.block, run_.slot + run_.count}, packet.header, packet.payload, packet.info.length);
-        continue_run(packet.info);
-        return true;
-    }
+    /// To a slot that isn't busy.
+    void copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
+              std::uint32_t length) noexcept;
     /// Copies the packet to its slot, now or at the end of the batch. With no_block nothing has happened, and it may be
     /// tried again.
     Placed place(std::uint64_t sequence, const Packet& packet) noexcept;
@@ -83,26 +92,15 @@ public:
     /// Whether there are packets that are not handed over.
     bool has_packets() const noexcept { return settled_ != 0; }
 
-    /// Where the packet is going to belong that is received with so many receives posted before it; the slot becomes
-    /// busy. Null if it can't be told, or isn't free. To be ended with end_aiming().
+    /// Where packets are going to belong that are received with so many receives posted before the first of them.
     struct Target {
-        std::uint8_t* header;
-        std::uint8_t* payload;
+        std::uint8_t* header = nullptr;
+        std::uint8_t* payload = nullptr;
+        std::uint32_t count = 0;  ///< slots one after the other; 0 if it can't be told, or they aren't free
     };
-    Target aim(std::uint64_t posted_before) noexcept {
-        if (end_ + posted_before != aimed_end_ || aims_.left == 0) [[unlikely]]
-            return aim_anew(posted_before);
-        ++aimed_end_;
-        ++aims_.count;
-        --aims_.left;
-        const Target target = aims_.next;
-        aims_.next.header += view_.geometry().header_stride;
-        aims_.next.payload += view_.geometry().payload_stride;
-        return target;
-    }
-    void end_aiming() noexcept {
-        if (aims_.count != 0) note_aims();
-    }
+    Target aim(std::uint64_t posted_before) noexcept;
+    /// So many of these were aimed at: they are busy now.
+    void aimed(std::uint32_t count) noexcept;
     /// The buffers of a packet that has been aimed at a slot, for others; and back for a packet that is not aimed.
     void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
     Buffers take_spare() noexcept {
@@ -131,36 +129,8 @@ private:
         RingSlotIndex to;
     };
 
-    /// Packets one after the other that are in their slots and not noted down yet; and where the next one belongs.
-    struct Run {
-        std::uint64_t payload = 0;  ///< address; 0 if there is no such place
-        std::uint64_t limit = 0;    ///< the number that ends it at the latest
-        RingSlot* infos = nullptr;
-        std::uint32_t block = 0;
-        std::uint32_t slot = 0;  ///< of the first that is not noted down
-        std::uint32_t count = 0;
-        std::uint64_t bytes = 0;
-    };
-    /// The same of slots that were aimed at.
-    struct Aims {
-        Target next{};
-        std::uint32_t left = 0;  ///< slots of the block that can follow
-        std::uint32_t block = 0;
-        std::uint32_t slot = 0;
-        std::uint32_t count = 0;
-    };
-
-    void continue_run(const RingSlot& info) noexcept {
-        *run_.infos++ = info;
-        run_.payload += view_.geometry().payload_stride;
-        run_.bytes += info.length;
-        ++run_.count;
-        ++end_;
-    }
     void begin_run() noexcept;
     void note_run() noexcept;
-    Target aim_anew(std::uint64_t posted_before) noexcept;
-    void note_aims() noexcept;
     std::uint32_t& window_at(std::uint64_t i) noexcept { return window_[(head_ + i) & (window_.size() - 1)]; }
     bool is_open(std::uint64_t i) noexcept { return i < count_ && window_at(i) != RingSlotIndex::nowhere; }
     bool advance(std::uint64_t sequence) noexcept;
@@ -190,8 +160,6 @@ private:
     std::uint8_t* payload_of(const RingSlotIndex& at) const noexcept {
         return view_.payloads(at.block) + std::size_t{view_.geometry().payload_stride} * at.slot;
     }
-    void copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
-              std::uint32_t length) noexcept;
 
     RingWriter writer_;
     const RingView view_;
@@ -216,7 +184,10 @@ private:
     std::uint64_t settled_ = 0;  ///< in all open blocks
 
     Run run_;
-    Aims aims_;
+    std::uint32_t run_count_ = 0;  ///< packets of the run, before its `at`, that are not noted down yet
+    std::uint64_t run_bytes_ = 0;
+    RingSlotIndex aims_;  ///< the slot behind the last that was aimed at
+    std::uint32_t aims_left_ = 0;
 
     std::vector<Block> blocks_;
     std::vector<std::uint64_t> claimed_;

@@ -53,22 +53,37 @@ public:
 
     /// Only of packets with the ring's layout, when what is in them isn't needed any more.
     void aim(RecvList& list, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
-        const RingGeometry& geometry = view_.geometry();
-        for (RecvPkt& pkt : list) {
-            const bool was_at_slot = is_slot(payload_address(pkt));
-            const BlockPlacer::Target at = placer.aim(posted_before++);
-            if (!at.payload) [[unlikely]] {
-                if (was_at_slot) retarget(pkt, placer.take_spare());
+        const std::uint32_t header_stride = view_.geometry().header_stride;
+        const std::uint32_t payload_stride = view_.geometry().payload_stride;
+        ibv_sge header{0, view_.geometry().header_bytes, lkey_};
+        ibv_sge payload{0, view_.geometry().payload_bytes, lkey_};
+        for (auto pkt = list.begin(); pkt != list.end();) {
+            const BlockPlacer::Target target = placer.aim(posted_before);
+            header.addr = reinterpret_cast<std::uint64_t>(target.header);
+            payload.addr = reinterpret_cast<std::uint64_t>(target.payload);
+            std::uint32_t count = 0;
+            for (; count < target.count && pkt != list.end(); ++count, ++pkt) {
+                if (!is_slot(payload_address(*pkt))) [[unlikely]]
+                    placer.put_spare({pkt->target(0).raw(), pkt->target(payload_chunk_).raw()});
+                retarget(*pkt, header, payload);
+                header.addr += header_stride;
+                payload.addr += payload_stride;
+            }
+            posted_before += count;
+            if (count != 0) [[likely]] {
+                placer.aimed(count);
                 continue;
             }
-            if (!was_at_slot) [[unlikely]]
-                placer.put_spare({pkt.target(0).raw(), pkt.target(payload_chunk_).raw()});
-            retarget(pkt, {ibv_sge{reinterpret_cast<std::uint64_t>(at.header), geometry.header_bytes, lkey_},
-                           ibv_sge{reinterpret_cast<std::uint64_t>(at.payload), geometry.payload_bytes, lkey_}});
+            if (is_slot(payload_address(*pkt))) {
+                const BlockPlacer::Buffers own = placer.take_spare();
+                retarget(*pkt, own[0], own[1]);
+            }
+            ++posted_before;
+            ++pkt;
         }
-        placer.end_aiming();
     }
 
+    std::uint32_t payload_stride() const noexcept { return view_.geometry().payload_stride; }
     std::uint64_t payload_address(const RecvPkt& pkt) const noexcept { return pkt.target(payload_chunk_).raw().addr; }
 
 private:
@@ -78,9 +93,9 @@ private:
                pkt.target(payload_chunk_).size() == geometry.payload_bytes &&
                (payload_chunk_ == 0 || pkt.target(0).size() == geometry.header_bytes);
     }
-    void retarget(RecvPkt& pkt, const BlockPlacer::Buffers& buffers) noexcept {
-        if (payload_chunk_ != 0) pkt.retarget(verbs::LocalSlice::unchecked(buffers[0]), 0);
-        pkt.retarget(verbs::LocalSlice::unchecked(buffers[1]), payload_chunk_);
+    void retarget(RecvPkt& pkt, const ibv_sge& header, const ibv_sge& payload) noexcept {
+        if (payload_chunk_ != 0) pkt.retarget(verbs::LocalSlice::unchecked(header), 0);
+        pkt.retarget(verbs::LocalSlice::unchecked(payload), payload_chunk_);
     }
     bool is_slot(std::uint64_t address) const noexcept { return address - begin_ < size_; }
 
