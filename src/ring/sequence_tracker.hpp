@@ -40,7 +40,7 @@ public:
                 return {Verdict::not_matching, 0};
         }
         const std::int64_t step = sequence - newest_sequence_;
-        if (static_cast<std::uint64_t>(step + jump_limit_) > 2 * jump_limit_) [[unlikely]]
+        if (!is_near(step)) [[unlikely]]
             return wild(value, place);
         has_candidate_ = false;
         if (step > 0) {
@@ -80,6 +80,9 @@ public:
 private:
     static constexpr std::uint32_t late_limit = 64;
 
+    bool is_near(std::int64_t apart) const noexcept {
+        return static_cast<std::uint64_t>(apart) + jump_limit_ <= 2 * jump_limit_;
+    }
     /// From b to a, the shorter way round.
     std::int64_t distance(std::uint64_t a, std::uint64_t b) const noexcept {
         return static_cast<std::int64_t>((a - b) << unused_bits_) >> unused_bits_;
@@ -103,8 +106,7 @@ private:
     }
     Result wild(std::uint64_t value, std::int64_t place) noexcept {
         const std::int64_t apart = distance(value, candidate_) / divisor_;
-        const bool follows =
-            has_candidate_ && apart != 0 && static_cast<std::uint64_t>(apart + jump_limit_) <= 2 * jump_limit_;
+        const bool follows = has_candidate_ && apart != 0 && is_near(apart);
         candidate_ = value;
         has_candidate_ = true;
         if (!follows) return {Verdict::wild, 0};
