@@ -27,6 +27,8 @@ namespace pktverbs {
 
 class Datagrams;
 class FlowRegistry;
+class RegionTable;
+class Spreader;
 
 class Core {
 public:
@@ -66,14 +68,17 @@ public:
     Limits limits;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
+    std::unique_ptr<RegionTable> regions;
     std::shared_ptr<FlowRegistry> flows;
     std::unique_ptr<Datagrams> datagrams;  ///< none for raw packets
     std::vector<std::unique_ptr<Queue>> queues;
     std::vector<Queue*> queue_pointers;
+    std::unique_ptr<Spreader> spreader;  ///< none if each rule is for one queue
+    std::vector<std::size_t> all_queues;
 
     std::mutex slots_mutex;
     struct Slot {
-        std::size_t queue;
+        std::vector<std::size_t> queues;
         Flow flow;
     };
     std::map<std::size_t, Slot> slots;
