@@ -2,7 +2,6 @@
 // Task: a coroutine that starts when it is awaited, or spawned on an executor or loop.
 #pragma once
 
-#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -18,9 +17,7 @@ class Task;
 /// Where a coroutine runs, if its promise says so; else null.
 template <class Promise>
 Executor* executor_of(std::coroutine_handle<Promise> coroutine) noexcept {
-    if constexpr (requires {
-                      { coroutine.promise().executor() } noexcept -> std::convertible_to<Executor*>;
-                  })
+    if constexpr (requires(Executor * found) { found = coroutine.promise().executor(); })
         return coroutine.promise().executor();
     else
         return nullptr;
