@@ -159,7 +159,7 @@ RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noe
     return Core::wait(std::span{&self, 1}, next, fds, state.wake.get(), timeout, stop);
 }
 
-int Queue::fd() const noexcept { return state_->recv_channel ? state_->recv_channel->fd : -1; }
+int Queue::fd() const noexcept { return state_->recv_ready.fd(); }
 
 bool Queue::arm() noexcept {
     const SideGuard guard{state_->recv_side};
@@ -167,8 +167,9 @@ bool Queue::arm() noexcept {
 }
 
 void Queue::drain() noexcept {
-    const SideGuard guard{state_->recv_side};
-    take_events();
+    State& state = *state_;
+    const SideGuard guard{state.recv_side};
+    if (state.recv_ready) state.recv_ready.drain(state.core, [this](std::uint32_t) { take_events(); });
 }
 
 bool Queue::request_event() noexcept {

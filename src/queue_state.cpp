@@ -106,6 +106,8 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
     verbs::set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    recv_ready = Readiness{core, wake.get()};
+    recv_ready.add(core, recv_channel->fd, 0);
     const auto create_cq = core.action("create_cq", "create a receive completion queue");
     limits.timestamps = limits.timestamps && make_extended_cq(count);
     if (!limits.timestamps)
@@ -184,6 +186,8 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
     verbs::set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    send_ready = Readiness{core, send_wake.get()};
+    send_ready.add(core, send_channel->fd, 0);
     send_cq =
         verbs::CqHandle{verbs::check_pointer(core.action("create_cq", "create a send completion queue"),
                                              [&] {

@@ -17,6 +17,7 @@
 #include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
 #include "packet_buffers.hpp"
+#include "readiness.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {
@@ -71,6 +72,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     FileDescriptor wake;       ///< an eventfd, to end a wait to receive
     FileDescriptor send_wake;  ///< and one to send
     verbs::CompChannelHandle recv_channel;
+    Readiness recv_ready;  ///< of the channel, with `wake`
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
     bool flow_tags = false;           ///< recv_cq_ex reads them
@@ -78,6 +80,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     Memory recv_packets;
     Memory recv_slices;  ///< of datagrams: two scatter elements each, GRH and payload
     verbs::CompChannelHandle send_channel;
+    Readiness send_ready;  ///< of the channel, with `send_wake`
     verbs::CqHandle send_cq;
     PacketBuffers send_buffers;
     Memory send_packets;

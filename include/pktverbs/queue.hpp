@@ -60,14 +60,22 @@ public:
     /// meanwhile; lists may end. Throws std::system_error if the device refuses a step.
     void recover();
 
-    /// For event loops: readable when an armed receive completed; -1 without a receive side. Owned by the queue;
-    /// level-triggered.
+    /// For event loops: readable when an armed receive completed, or when the device has something to tell (that it
+    /// failed, say); -1 without a receive side. Owned by the queue; level-triggered.
     int fd() const noexcept;
     /// Asks for one event at the next arrival. Then call recv(0ns) until it is empty (a packet may have come
     /// before this), and only then wait for fd(). False if the device refused.
     bool arm() noexcept;
     /// Takes the events off fd(); call it when fd() is readable, before arm().
     void drain() noexcept;
+    /// The same for the send side: readable when an armed send completed; -1 without a send side.
+    int send_fd() const noexcept;
+    /// Asks for one event at the next send completion, and collects those that are there. Then call acquire(count) or
+    /// flush(0ns) once more, and only then wait for send_fd(). False if none will come: nothing is in flight that
+    /// would tell, or the device refused.
+    bool arm_send() noexcept;
+    /// Takes the events off send_fd(); call it when that is readable, before arm_send().
+    void drain_send() noexcept;
 
     Stats stats() const noexcept;
     const Limits& limits() const noexcept;
