@@ -17,9 +17,6 @@ namespace control {
 namespace {
 
 // What raw packets have no use for.
-ibv_mr* reg_dmabuf_mr(ibv_pd*, std::uint64_t, std::size_t, std::uint64_t, int, int) {
-    return refuse<ibv_mr>(EOPNOTSUPP);
-}
 ibv_ah* create_ah(ibv_pd*, ibv_ah_attr*) { return refuse<ibv_ah>(EOPNOTSUPP); }
 int destroy_ah(ibv_ah*) { return EOPNOTSUPP; }
 ibv_srq* create_srq(ibv_pd*, ibv_srq_init_attr*) { return refuse<ibv_srq>(EOPNOTSUPP); }
