@@ -126,6 +126,7 @@ private:
         made.query_port = failing<&P::query_port>("query_port");
         made.query_gid = failing<&P::query_gid>("query_gid");
         made.query_qp = failing<&P::query_qp>("query_qp");
+        made.query_rt_values_ex = failing<&P::query_rt_values_ex>("query_rt_values_ex");
         made.alloc_pd = failing<&P::alloc_pd>("alloc_pd");
         made.reg_mr = failing<&P::reg_mr>("reg_mr");
         made.create_comp_channel = failing<&P::create_comp_channel>("create_comp_channel");
@@ -133,6 +134,7 @@ private:
         made.create_cq_ex = failing<&P::create_cq_ex>("create_cq_ex");
         made.create_qp = failing<&P::create_qp>("create_qp");
         made.modify_qp = failing<&P::modify_qp>("modify_qp");
+        made.modify_qp_rate_limit = failing<&P::modify_qp_rate_limit>("modify_qp_rate_limit");
         made.create_flow = failing<&P::create_flow>("create_flow");
         made.close_device = destroying<&P::close_device>("close_device");
         made.dealloc_pd = destroying<&P::dealloc_pd>("dealloc_pd");
