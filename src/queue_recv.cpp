@@ -10,18 +10,13 @@
 #include "base/deadline.hpp"
 #include "core.hpp"
 #include "queue_state.hpp"
+#include "time/ticks.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-
-std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
-    if (khz == 1'000'000) return ticks;
-    __extension__ using Wide = unsigned __int128;  // ticks * 10^6 passes 64 bits within hours
-    return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000U / khz);
-}
 
 }  // namespace
 

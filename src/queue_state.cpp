@@ -91,6 +91,7 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     // 16 saves nothing that can be measured.
     limits.signal_every = options.signal_every != 0 ? options.signal_every : std::min(limits.send_packets / 4, 16U);
     limits.signal_every = std::clamp(limits.signal_every, 1U, std::max(limits.send_packets, 1U));
+    if (limits.timestamps && limits.recv_packets != 0) limits.timestamp_clock = owner.device.timestamp_clock;
     limits.buffer_bytes = recv_buffers.own_bytes() + send_buffers.own_bytes();
 }
 

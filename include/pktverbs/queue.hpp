@@ -19,6 +19,10 @@
 namespace pktverbs {
 
 class Core;
+namespace async {
+template <class Source>
+class Recv;
+}
 
 /// Owned by a Context, reached by Context::queue(). Queues are independent of each other.
 /// On one queue, one thread receives and one sends at a time; any thread may release
@@ -35,6 +39,9 @@ public:
     /// times out; zero or less never waits. A stop that was requested before comes first, packets or not. Failed
     /// completions (a frame longer than its buffer) are in the list too, with their status.
     RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+
+    /// The same for a coroutine: needs <pktverbs/async/recv.hpp>.
+    async::Recv<Queue> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
     /// Up to `count` free packets to fill; fewer, or none, if the others are still in flight. Never waits.
     SendList acquire(std::size_t count) noexcept;
