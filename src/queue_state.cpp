@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
+#include <pktverbs/placement.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <new>
 #include <string>
@@ -32,12 +32,6 @@ std::uint32_t asked(std::uint32_t count, int most, std::string_view side, const 
         verbs::throw_message(EINVAL, fmt::format("cannot have {} {} packets per queue on {}: it grants at most {}",
                                                  count, side, device, limit));
     return count;
-}
-
-int numa_node_of(const std::string& interface) {
-    int node = -1;
-    if (!interface.empty()) std::ifstream{"/sys/class/net/" + interface + "/device/numa_node"} >> node;
-    return node;
 }
 
 }  // namespace
@@ -96,7 +90,8 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
 }
 
 Memory::Placement Queue::State::placement(const Options& options) const {
-    return {.pages = options.pages, .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1};
+    return {.pages = options.pages,
+            .numa_node = options.local_numa_node ? static_cast<int>(numa_node(core.device).value_or(-1U)) : -1};
 }
 
 void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
