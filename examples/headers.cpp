@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
         const auto device = example::find_device(name);
         pktverbs::Context ctx{device, {.send_packets = pktverbs::none}};
         const auto flow = ctx.install(pktverbs::FlowRule{}.sniffer());
-        if (samples) send_samples({device, {.recv_packets = pktverbs::none}});
+        if (samples) send_samples(pktverbs::Context{device, {.recv_packets = pktverbs::none}});
         for (std::uint64_t shown = 0; shown < (samples ? 5 : count) && !signals.token().stop_requested();) {
             const auto packets = ctx.recv(pktverbs::forever, signals.token());
             example::check_outcome(ctx, packets.outcome());
