@@ -217,6 +217,7 @@ TEST_F(RouteTest, SaysThatNobodyAnswers) {
 }
 
 TEST_F(RouteTest, StopsWaitingAtTheDeadline) {
+    left({"ntable", "change", "name", "arp_cache", "dev", "left0", "retrans", "100000"});
     const auto call = [] { return resolve(Ipv4Address{"10.77.0.98"}, 1ms); };
     EXPECT_EQ(expect_error(ETIMEDOUT, [&] { on_left(call); }),
               "cannot resolve 10.77.0.98: 10.77.0.98 did not answer on left0 in time");
