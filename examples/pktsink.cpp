@@ -64,12 +64,13 @@ public:
         last_arrival_ = example::RateMeter::Clock::now();
         if (received() == 0) meter_ = {};  // an idle time before the stream isn't part of its rate
         for (const auto& pkt : packets) {
-            const auto payload = example::udp_payload(pkt.bytes());
+            const pktverbs::net::Headers headers{pkt.bytes()};
+            const auto payload = headers.udp().payload();
             if (payload.size() < sizeof(std::uint64_t)) {
                 ++foreign_;
                 continue;
             }
-            tracker_.add(example::load<std::uint64_t>(payload, 0));
+            tracker_.add(pktverbs::net::load<std::uint64_t>(payload.data()));
             bytes_ += pkt.length();
         }
     }

@@ -15,25 +15,31 @@
 #include <system_error>
 #include <utility>
 
+#include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include "frame.hpp"
 
 namespace example {
+
+namespace net = pktverbs::net;
 
 /// Where a stream goes, and what its packets look like.
 struct Stream {
     static constexpr std::uint16_t default_port = 7148;
-    static constexpr std::size_t headers_bytes = Ethernet::size + Ipv4::size + Udp::size;
-    MacAddress dst_mac;
-    Ipv4Address src_ip;
-    Ipv4Address dst_ip;
+    pktverbs::MacAddress dst_mac;
+    pktverbs::Ipv4Address src_ip;
+    pktverbs::Ipv4Address dst_ip;
     std::uint16_t port = default_port;
     /// Starts with the 8-byte sequence number.
     std::size_t payload_bytes = 8192;
 
-    std::size_t frame_bytes() const noexcept { return headers_bytes + payload_bytes; }
+    /// Without a UDP checksum: one would mean to read every payload.
+    net::FrameTemplate headers(pktverbs::MacAddress src_mac) const noexcept {
+        return {net::Ethernet{.dst = dst_mac, .src = src_mac}, net::Ipv4{.src = src_ip, .dst = dst_ip},
+                net::Udp{.src_port = port, .dst_port = port, .checksum = false}};
+    }
+    std::size_t frame_bytes() const noexcept { return headers({}).frame_bytes(payload_bytes); }
     /// From the IP header on: what the MTU limits.
-    std::size_t packet_bytes() const noexcept { return Ipv4::size + Udp::size + payload_bytes; }
+    std::size_t packet_bytes() const noexcept { return frame_bytes() - net::EthernetView<>::size; }
 };
 
 /// How much to send, and how fast.
@@ -50,10 +56,12 @@ public:
     /// Writes the headers into every buffer: buffers keep their bytes, so from now on only the number changes.
     /// Takes all packets for that, so none may be in flight.
     Generator(pktverbs::Context& ctx, const Stream& stream) : ctx_{ctx}, frame_bytes_{stream.frame_bytes()} {
+        const auto headers = stream.headers(ctx.limits().mac);
+        number_at_ = headers.header_bytes();
         auto all = ctx.acquire(ctx.limits().send_packets);
         for (auto& pkt : all) {
             pkt.set_length(stream.frame_bytes());
-            write_headers(pkt.bytes(), ctx.limits().mac, stream);
+            headers.write(pkt.bytes(), stream.payload_bytes);
         }
     }
 
@@ -93,14 +101,6 @@ public:
 private:
     static constexpr std::chrono::milliseconds longest_wait{100};
 
-    static void write_headers(Bytes frame, MacAddress src_mac, const Stream& stream) {
-        const Bytes packet = frame.subspan(Ethernet::size);
-        const Bytes datagram = packet.subspan(Ipv4::size);
-        write(frame, Ethernet{stream.dst_mac, src_mac, ether_type_ipv4});
-        write(packet, Ipv4{stream.src_ip, stream.dst_ip, protocol_udp, 64, datagram});
-        write(datagram, Udp{stream.port, stream.port, stream.payload_bytes});
-    }
-
     /// A slow stream comes evenly, not in bursts.
     std::size_t batch(const Pace& pace) const { return pacer_ ? pacer_->batch(frame_bytes_, pace.batch) : pace.batch; }
 
@@ -111,7 +111,7 @@ private:
         if (packets.empty() || (pacer_ && !pacer_->wait(packets, stop))) return;
         const std::size_t filled = packets.size();
         std::uint64_t number = sent_;
-        for (auto& pkt : packets) store(pkt.bytes(), Stream::headers_bytes, number++);
+        for (auto& pkt : packets) net::store(&pkt.bytes()[number_at_], number++);
         const auto refused = ctx_.send(std::move(packets));
         if (pacer_) pacer_->give_back(refused);
         error_ = refused.error();
@@ -120,6 +120,7 @@ private:
 
     pktverbs::Context& ctx_;
     std::size_t frame_bytes_;
+    std::size_t number_at_ = 0;
     std::optional<pktverbs::Pacer> pacer_;
     std::uint64_t sent_ = 0;
     int error_ = 0;
