@@ -112,7 +112,9 @@ TEST_F(PacerTest, NeverSleepsIfItIsToSpin) {
 }
 
 TEST_F(PacerTest, MakesUpForAShortDelayWithoutABurst) {
-    Pacer pacer = make(Rate::wire_bits(1e9));
+    PacerOptions options = brief();
+    options.catch_up = 1.25;
+    Pacer pacer = make(Rate::wire_bits(1e9), options);
     constexpr std::uint64_t batch_ns = 32 * 1524 * 8;
     const std::uint64_t start = go(pacer, 32, 1500);
     now += 5'000'000;
