@@ -22,6 +22,10 @@
 #include <pktverbs/recv_list.hpp>
 #include <pktverbs/recv_pkt.hpp>
 #include <pktverbs/region.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include <pktverbs/ring/ring_writer.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/send_pkt.hpp>
 #include <pktverbs/shared_memory.hpp>
