@@ -14,8 +14,8 @@ namespace capture::pcapng {
 
 /// What packets were captured from.
 struct Interface {
-    std::string name;
-    std::string comment;
+    std::string name{};
+    std::string comment{};
     std::uint32_t snap_length = 0;      ///< 0: frames are whole
     std::uint64_t bits_per_second = 0;  ///< 0: not known
 };
