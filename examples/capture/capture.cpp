@@ -28,9 +28,13 @@ int run(const Arguments& args) {
     for (const auto& flow : args.flows) flows.push_back(ctx.install(flow.rule()));
 
     BlockWriter file{args.output, args.writer};
-    PcapngWriter writer{file, "capture of pktverbs", {.name = device.interface}, args.writer.writes_in_flight + 1};
+    PcapngWriter writer{file, "capture of pktverbs", {.name = device.interface.empty() ? device.name : device.interface}, args.writer.writes_in_flight + 1};
     FlowSequences sequences{args.flows, args.sequence};
     Counts counts;
+    fmt::print("capturing on {} ({})", device.name, ctx.limits().mac);
+    for (const auto& flow : args.flows) fmt::print(", {}", flow.to_string());
+    fmt::print("\n");
+    std::fflush(stdout);
     const auto start = Clock::now();
     ReportLine line{start};
     const auto end = args.seconds > 0 ? start + example::to_nanoseconds(args.seconds) : Clock::time_point::max();
@@ -61,6 +65,9 @@ int run(const Arguments& args) {
     counts[Drop::disk] = counts.received - counts.dropped() - counts.written;
     fmt::print("{}",
                Summary{counts, Clock::now() - start, file.path(), file.how(), writer.file_bytes()}.format(sequences));
+    std::fflush(stdout);
+    if (file.error() != 0)
+        throw std::system_error{file.error(), std::generic_category(), fmt::format("cannot write {}", file.path())};
     return 0;
 }
 

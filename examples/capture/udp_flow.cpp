@@ -27,8 +27,11 @@ std::optional<UdpFlow> UdpFlow::parse(std::string_view text) {
 std::string UdpFlow::to_string() const { return fmt::format("{}:{}", address ? address->to_string() : "any", port); }
 
 pktverbs::FlowRule UdpFlow::rule() const {
-    auto rule = pktverbs::FlowRule{}.ipv4().udp().dst_port(port);
-    if (address) rule.dst_ip(*address);
+    auto rule = pktverbs::FlowRule{}.udp().dst_port(port);
+    if (address)
+        rule.dst_ip(*address);
+    else
+        rule.ipv4();
     if (!is_multicast()) rule.own_mac();
     return rule;
 }
