@@ -28,7 +28,10 @@ int run(const Arguments& args) {
     for (const auto& flow : args.flows) flows.push_back(ctx.install(flow.rule()));
 
     BlockWriter file{args.output, args.writer};
-    PcapngWriter writer{file, "capture of pktverbs", {.name = device.interface.empty() ? device.name : device.interface}, args.writer.writes_in_flight + 1};
+    PcapngWriter writer{file,
+                        "capture of pktverbs",
+                        {.name = device.interface.empty() ? device.name : device.interface},
+                        args.writer.writes_in_flight + 1};
     FlowSequences sequences{args.flows, args.sequence};
     Counts counts;
     fmt::print("capturing on {} ({})", device.name, ctx.limits().mac);
@@ -56,8 +59,8 @@ int run(const Arguments& args) {
                 ++counts[Drop::failed];
                 continue;
             }
-            sequences.add(pkt.bytes());
-            writer.add(pkt.bytes(), pkt.timestamp());
+            sequences.add({}, pkt.bytes());
+            writer.add({}, pkt.bytes(), pkt.timestamp());
         }
     }
     counts.device = ctx.stats().drops;

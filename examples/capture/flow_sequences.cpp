@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow_sequences.hpp"
 
+#include <algorithm>
+
 namespace capture {
 
 FlowSequences::FlowSequences(const std::vector<UdpFlow>& flows, std::optional<SequenceOption> sequence)
     : sequence_{sequence} {
+    constexpr std::size_t longest_headers = 128;  // with IP options and more VLAN tags than anyone has
+    front_.resize(longest_headers + (sequence ? sequence->offset + sequence->width : 0));
     for (const auto& flow : flows) flows_.push_back({flow});
 }
 
-void FlowSequences::add(std::span<const std::uint8_t> frame) {
-    const auto payload = find_udp_payload(frame);
+void FlowSequences::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest) {
+    auto front = rest.first(std::min(rest.size(), front_.size()));
+    if (!header.empty()) {
+        const auto from_header = std::min(header.size(), front_.size());
+        const auto from_rest = std::min(rest.size(), front_.size() - from_header);
+        std::copy_n(rest.begin(), from_rest, std::copy_n(header.begin(), from_header, front_.begin()));
+        front = {front_.data(), from_header + from_rest};
+    }
+    const auto payload = find_udp_payload(front, header.size() + rest.size());
     if (!payload) return;
     for (auto& flow : flows_) {
         if (flow.flow.port != payload->port) continue;

@@ -19,7 +19,8 @@ class FlowSequences {
 public:
     FlowSequences(const std::vector<UdpFlow>& flows, std::optional<SequenceOption> sequence);
 
-    void add(std::span<const std::uint8_t> frame);
+    /// A frame in two parts.
+    void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest);
 
     struct Flow {
         UdpFlow flow;
@@ -37,6 +38,7 @@ private:
     void add_number(Flow& flow, std::span<const std::uint8_t> payload) const;
 
     std::optional<SequenceOption> sequence_;
+    std::vector<std::uint8_t> front_;  ///< room for as much of a frame as is looked at
     std::vector<Flow> flows_;
 };
 

@@ -22,15 +22,18 @@ PcapngWriter::PcapngWriter(BlockWriter& writer, const std::string& program, cons
     append_block(pcapng::interface_description(interface));
 }
 
-void PcapngWriter::add(std::span<const std::uint8_t> frame, std::chrono::nanoseconds time) {
+void PcapngWriter::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest,
+                       std::chrono::nanoseconds time) {
     if (writer_.error() != 0) return;
     begin_block();
     constexpr std::uint32_t zeros = 0;
-    const auto header = pcapng::packet_header(frame.size(), frame.size(), time);
-    append(&header, sizeof header);
-    append(frame.data(), frame.size());
-    append(&zeros, pcapng::padded(frame.size()) - frame.size());
-    append(&header.block_bytes, sizeof header.block_bytes);
+    const auto bytes = header.size() + rest.size();
+    const auto block = pcapng::packet_header(bytes, bytes, time);
+    append(&block, sizeof block);
+    append(header.data(), header.size());
+    append(rest.data(), rest.size());
+    append(&zeros, pcapng::padded(bytes) - bytes);
+    append(&block.block_bytes, sizeof block.block_bytes);
     if (writer_.error() == 0) ++packets_;
 }
 

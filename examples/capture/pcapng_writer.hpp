@@ -22,8 +22,8 @@ public:
     PcapngWriter(BlockWriter& writer, const std::string& program, const pcapng::Interface& interface,
                  std::size_t pieces);
 
-    /// Does nothing once a write has failed: see BlockWriter::error().
-    void add(std::span<const std::uint8_t> frame, std::chrono::nanoseconds time);
+    /// A frame in two parts. Does nothing once a write has failed: see BlockWriter::error().
+    void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest, std::chrono::nanoseconds time);
 
     /// Those that were added before a write failed.
     std::uint64_t packets() const noexcept { return packets_; }

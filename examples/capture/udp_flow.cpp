@@ -53,16 +53,16 @@ std::uint16_t load_16(std::span<const std::uint8_t> bytes, std::size_t at) {
 
 }  // namespace
 
-std::optional<UdpPayload> find_udp_payload(std::span<const std::uint8_t> frame) {
+std::optional<UdpPayload> find_udp_payload(std::span<const std::uint8_t> front, std::size_t frame_bytes) {
     std::size_t type_at = addresses_bytes;
     auto type_is_vlan = [&] {
-        const auto type = load_16(frame, type_at);
+        const auto type = load_16(front, type_at);
         return type == vlan_type || type == service_vlan_type;
     };
-    while (frame.size() >= type_at + 2 && type_is_vlan()) type_at += vlan_tag_bytes;
-    if (frame.size() < type_at + 2 || load_16(frame, type_at) != ipv4_type) return {};
+    while (front.size() >= type_at + 2 && type_is_vlan()) type_at += vlan_tag_bytes;
+    if (front.size() < type_at + 2 || load_16(front, type_at) != ipv4_type) return {};
 
-    const auto packet = frame.subspan(type_at + 2);
+    const auto packet = front.subspan(type_at + 2);
     constexpr std::size_t shortest_header = 20;
     if (packet.size() < shortest_header || packet[0] >> 4 != 4 || packet[9] != udp_protocol) return {};
     if ((load_16(packet, 6) & fragment_bits) != 0) return {};
@@ -71,11 +71,12 @@ std::optional<UdpPayload> find_udp_payload(std::span<const std::uint8_t> frame) 
 
     const auto datagram = packet.subspan(header_bytes);
     const std::size_t datagram_bytes = load_16(datagram, 4);
-    if (datagram_bytes < udp_header_bytes || datagram_bytes > datagram.size()) return {};
+    const auto datagram_at = type_at + 2 + header_bytes;
+    if (datagram_bytes < udp_header_bytes || datagram_bytes > frame_bytes - datagram_at) return {};
     pktverbs::Ipv4Address::Bytes address{};
     std::copy_n(packet.begin() + 16, address.size(), address.begin());
     return UdpPayload{pktverbs::Ipv4Address{address}, load_16(datagram, 2),
-                      datagram.subspan(udp_header_bytes, datagram_bytes - udp_header_bytes)};
+                      datagram.first(std::min(datagram_bytes, datagram.size())).subspan(udp_header_bytes)};
 }
 
 }  // namespace capture

@@ -2,6 +2,7 @@
 // UdpFlow: which packets a capture wants, as a word on the command line.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -37,8 +38,8 @@ struct UdpPayload {
     std::span<const std::uint8_t> bytes;
 };
 
-/// Of an Ethernet frame with any number of VLAN tags; nullopt unless it is UDP over IPv4 and its lengths fit. Of a
-/// fragment there are no ports to tell.
-std::optional<UdpPayload> find_udp_payload(std::span<const std::uint8_t> frame);
+/// Of an Ethernet frame of `frame_bytes`, of which `front` is the beginning; the payload ends where that ends. VLAN
+/// tags are stepped over. nullopt unless it is UDP over IPv4 and its lengths fit; a fragment has no ports to tell.
+std::optional<UdpPayload> find_udp_payload(std::span<const std::uint8_t> front, std::size_t frame_bytes);
 
 }  // namespace capture

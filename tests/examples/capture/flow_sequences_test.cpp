@@ -69,7 +69,7 @@ TEST(UdpFlow, MakesRulesThatHold) {
 TEST(UdpPayload, IsFoundBehindTagsToo) {
     const auto frame = udp_frame("10.0.0.2", 7148, {1, 2, 3});
     for (const auto& variant : {frame, with_vlan_tag(frame), with_vlan_tag(with_vlan_tag(frame))}) {
-        const auto payload = find_udp_payload(variant);
+        const auto payload = find_udp_payload(variant, variant.size());
         ASSERT_TRUE(payload);
         EXPECT_EQ(payload->address, Ipv4Address{"10.0.0.2"});
         EXPECT_EQ(payload->port, 7148);
@@ -81,14 +81,14 @@ TEST(UdpPayload, IsFoundBehindTagsToo) {
 TEST(UdpPayload, LeavesPaddingOut) {
     auto frame = udp_frame("10.0.0.2", 7148, {1, 2, 3});
     frame.resize(60);
-    ASSERT_TRUE(find_udp_payload(frame));
-    EXPECT_EQ(find_udp_payload(frame)->bytes.size(), 3u);
+    ASSERT_TRUE(find_udp_payload(frame, frame.size()));
+    EXPECT_EQ(find_udp_payload(frame, frame.size())->bytes.size(), 3u);
 }
 
 TEST(UdpPayload, IsNotFoundInWhatIsCutShortOrSomethingElse) {
     const auto whole = with_vlan_tag(udp_frame("10.0.0.2", 7148, {1, 2, 3}));
     for (std::size_t bytes = 0; bytes < whole.size(); ++bytes)
-        EXPECT_FALSE(find_udp_payload({whole.data(), bytes})) << bytes;
+        EXPECT_FALSE(find_udp_payload({whole.data(), bytes}, bytes)) << bytes;
     for (const auto& [at, value] : {std::pair<std::size_t, std::uint8_t>{12, 0x86},
                                     {14, 0x60},
                                     {14, 0x44},
@@ -100,7 +100,7 @@ TEST(UdpPayload, IsNotFoundInWhatIsCutShortOrSomethingElse) {
                                     {38, 1}}) {
         auto frame = udp_frame("10.0.0.2", 7148, {1, 2, 3});
         frame[at] = value;
-        EXPECT_FALSE(find_udp_payload(frame)) << at;
+        EXPECT_FALSE(find_udp_payload(frame, frame.size())) << at;
     }
 }
 
@@ -130,12 +130,12 @@ TEST(SequenceOption, GoesOnWhereNumbersBeginAnew) {
 TEST(FlowSequences, CountsEachFlowByItself) {
     FlowSequences sequences{{flow("239.1.2.3:7"), flow("any:7"), flow("any:8")}, SequenceOption{0, 4, false}};
     for (const auto number : std::initializer_list<std::uint8_t>{1, 2, 4})
-        sequences.add(numbered("239.1.2.3", 7, number));
+        sequences.add({}, numbered("239.1.2.3", 7, number));
     for (const auto number : std::initializer_list<std::uint8_t>{7, 6, 6})
-        sequences.add(numbered("10.0.0.2", 7, number));
-    sequences.add(udp_frame("10.0.0.2", 8, {1, 2}));
-    sequences.add(numbered("10.0.0.2", 9, 1));
-    sequences.add(Frame(60));
+        sequences.add({}, numbered("10.0.0.2", 7, number));
+    sequences.add({}, udp_frame("10.0.0.2", 8, {1, 2}));
+    sequences.add({}, numbered("10.0.0.2", 9, 1));
+    sequences.add({}, Frame(60));
 
     const auto& flows = sequences.flows();
     EXPECT_EQ(flows[0].packets, 3u);
@@ -152,15 +152,15 @@ TEST(FlowSequences, CountsEachFlowByItself) {
 TEST(FlowSequences, FollowsNumbersPastTheirEnd) {
     FlowSequences sequences{{flow("any:7")}, SequenceOption{3, 1, false}};
     for (int number = 254; number < 1000; ++number)
-        if (number != 300) sequences.add(numbered("10.0.0.2", 7, static_cast<std::uint8_t>(number)));
+        if (number != 300) sequences.add({}, numbered("10.0.0.2", 7, static_cast<std::uint8_t>(number)));
     EXPECT_EQ(sequences.missing(), 1u);
     EXPECT_EQ(sequences.flows()[0].numbers.restarts(), 0u);
 }
 
 TEST(FlowSequences, CountsPacketsWithoutNumbersToo) {
     FlowSequences sequences{{flow("any:7")}, {}};
-    sequences.add(numbered("10.0.0.2", 7, 1));
-    sequences.add(numbered("10.0.0.2", 7, 9));
+    sequences.add({}, numbered("10.0.0.2", 7, 1));
+    sequences.add({}, numbered("10.0.0.2", 7, 9));
     EXPECT_FALSE(sequences.has_numbers());
     EXPECT_EQ(sequences.flows()[0].packets, 2u);
     EXPECT_EQ(sequences.missing(), 0u);

@@ -120,7 +120,7 @@ TEST(PcapngWriter, WritesWhatTheFormatSays) {
     const TemporaryFolder folder;
     BlockWriter file{folder / "file", {}};
     PcapngWriter writer{file, "capture", veth(), 2};
-    writer.add(frame(1, 61), start);
+    writer.add(frame(1, 61).first(42), frame(1, 61).subspan(42), start);
     EXPECT_EQ(writer.finish({.start = start, .end = start + 5s, .received = 7, .dropped = 6}), 1u);
 
     const auto bytes = contents(folder / "file");
@@ -160,7 +160,7 @@ TEST(PcapngWriter, IsReadByTshark) {
     PcapngWriter writer{file, "capture of pktverbs", veth(), 3};
     std::string expected;
     for (std::size_t i = 0; i < packets; ++i) {
-        writer.add(frame(i, frame_bytes(i)), start + i * 1001ns);
+        writer.add({}, frame(i, frame_bytes(i)), start + i * 1001ns);
         expected += std::to_string(frame_bytes(i)) + "\t1700000000." + std::to_string(123456789 + i * 1001) + "\n";
     }
     EXPECT_EQ(writer.finish({.start = start, .end = start + 1s, .received = 1010, .dropped = 10}), packets);
@@ -179,7 +179,7 @@ TEST(PcapngWriter, KeepsEveryPacketOfManyPieces) {
     const TemporaryFolder folder;
     BlockWriter file{folder / "file", {}};
     PcapngWriter writer{file, "capture", veth(), 2};
-    for (std::size_t i = 0; i < packets; ++i) writer.add(frame(i, frame_bytes(i)), start);
+    for (std::size_t i = 0; i < packets; ++i) writer.add({}, frame(i, frame_bytes(i)), start);
     EXPECT_EQ(writer.finish({}), packets);
     const auto blocks = read_blocks(contents(folder / "file"));
     ASSERT_TRUE(blocks);
@@ -196,7 +196,7 @@ TEST(PcapngWriter, LeavesOnlyWholeBlocksOnAFullDisk) {
         const TemporaryFolder folder;
         BlockWriter file{folder / "file", {.direct = false}, std::make_unique<FullDisk>(room)};
         PcapngWriter writer{file, "capture", veth(), 2};
-        for (std::size_t i = 0; i < packets; ++i) writer.add(frame(i, frame_bytes(i)), start);
+        for (std::size_t i = 0; i < packets; ++i) writer.add({}, frame(i, frame_bytes(i)), start);
         const auto in_file = writer.finish({});
 
         const auto bytes = contents(folder / "file");
