@@ -28,6 +28,7 @@ probe() {
         python3-pyverbs) /usr/bin/python3 -c 'import pyverbs.device' ;;
         libibverbs-dev) header=infiniband/verbs.h ;;
         librdmacm-dev) header=rdma/rdma_cma.h ;;
+        liburing-dev) header=liburing.h ;;
         libfmt-dev) header=fmt/core.h ;;
         libcli11-dev) header=CLI/CLI.hpp ;;
         libgtest-dev) header=gtest/gtest.h ;;

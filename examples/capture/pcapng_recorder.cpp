@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The recorder that writes pcapng.
+#include <chrono>
+
 #include "pcapng_writer.hpp"
 #include "recorder.hpp"
 
@@ -13,8 +15,13 @@ public:
         : writer_{file, "capture of pktverbs", interface, pieces} {}
 
     void add(pktverbs::RingBlock block) override {
-        for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot)
-            if (block.valid(slot)) writer_.add(block.header(slot), block.payload(slot), block.timestamp(slot));
+        // For devices without timestamps.
+        const std::chrono::nanoseconds now{std::chrono::system_clock::now().time_since_epoch()};
+        for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot) {
+            if (!block.valid(slot)) continue;
+            const auto time = block.timestamp(slot);
+            writer_.add(block.header(slot), block.payload(slot), time.count() != 0 ? time : now);
+        }
     }
     void poll() override {}
 

@@ -45,7 +45,7 @@ std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::R
 
 /// What a raw file begins with, in this machine's byte order; docs/capture.md has it in words.
 struct RawHeader {
-    static constexpr std::uint64_t magic_number = 0x3157415256545450;  ///< "PTTVRAW1"
+    static constexpr std::uint64_t magic_number = 0x3154504143565450;  ///< "PTVCAPT1"
     static constexpr std::size_t page_bytes = BlockWriter::alignment;
 
     std::uint64_t magic = magic_number;

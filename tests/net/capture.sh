@@ -6,6 +6,7 @@ set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/../dropin/namespace.sh"
 needs tshark tshark
+needs python3 python3
 enter_namespace "$@"
 capture=$1 pktgen=$2 case=$3
 
@@ -63,8 +64,12 @@ check_summary() {
     check "bytes on disk" "${BASH_REMATCH[1]}" "$(stat -c %s "$file")"
 }
 
-# read_file PORT: what tshark makes of packets to that port: time, payload.
+# read_file PORT: time and payload of the packets to that port, as tshark says, or of all in a raw file.
 read_file() {
+    if [ "${format:-pcapng}" = raw ]; then
+        "${BASH_SOURCE[0]%/*}/../examples/capture/read_raw.py" "$file" || fail "the raw file is wrong"
+        return
+    fi
     tshark -r "$file" -o udp.check_checksum:FALSE -Y "udp.dstport == $1" -T fields -e frame.time_epoch \
         -e udp.payload 2>"$work/tshark" || fail "tshark: $(cat "$work/tshark")"
     ! grep -q "cut short\|damaged" "$work/tshark" || fail "tshark: $(cat "$work/tshark")"
@@ -88,6 +93,15 @@ case $case in
         end_capture 0
         check written "$(number 'written:')" 5000
         check missing "$(number "$ip1:7148: 5000 packets, missing")" 0
+        check_sequence 7148 5000
+        ;;
+    raw_blocks)
+        format=raw
+        start_capture --flow $ip1:7148 --sequence 0:8 --format raw --payload 200 --blocks 8 --block-slots 100 \
+            --count 5000 --output "$file"
+        send $ip1 --count 5000 --pps 10000 --size 200
+        end_capture 0
+        check written "$(number 'written:')" 5000
         check_sequence 7148 5000
         ;;
     large_packets)
@@ -127,6 +141,18 @@ case $case in
         kill -INT "$capturing"
         end_capture 0
         check_sequence 7148 1000
+        ;;
+    flood)
+        # Some may be lost, wherever; but not without being counted.
+        for policy in drop wait overwrite; do
+            start_capture --flow any:7148 --sequence 0:8 --policy $policy --blocks 4 --block-slots 16 --no-direct \
+                --seconds 3 --output "$file"
+            send $ip1 --count 30000 --size 500
+            end_capture 0
+            check "received + lost before" $(($(number 'received:') + $(number 'lost before'))) 30000
+            [[ $said =~ written:\ ([0-9]+).*7148:\ ([0-9]+)\ packets,\ missing\ ([0-9]+) ]] || fail "no flow"
+            check "packets of the flow" "${BASH_REMATCH[2]}" "${BASH_REMATCH[1]}"
+        done
         ;;
     full_disk)
         mkdir "$work/disk"

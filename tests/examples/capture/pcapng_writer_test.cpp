@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -18,12 +16,12 @@
 #include <vector>
 
 #include "block_writer.hpp"
+#include "full_disk.hpp"
 #include "pcapng_writer.hpp"
 #include "temporary_folder.hpp"
 
 using capture::BlockWriter;
 using capture::PcapngWriter;
-using capture::Write;
 using capture::test::contents;
 using capture::test::TemporaryFolder;
 using namespace std::chrono_literals;
@@ -79,28 +77,6 @@ std::optional<std::vector<Block>> read_blocks(const std::vector<std::uint8_t>& f
     }
     return blocks;
 }
-
-/// A disk with room for so many bytes.
-class FullDisk : public capture::WriteQueue {
-public:
-    explicit FullDisk(std::uint64_t room) : room_{room} {}
-    void submit(int file, Write& write) override {
-        const auto rest = room_ - std::min(room_, write.offset);
-        const auto bytes = std::min<std::uint64_t>(write.bytes, rest);
-        write.result = bytes == 0 ? -ENOSPC : ::pwrite(file, write.data, bytes, static_cast<off_t>(write.offset));
-        done_.push_back(&write);
-    }
-    Write* take_done(bool) override {
-        if (done_.empty()) return nullptr;
-        Write* write = done_.back();
-        done_.pop_back();
-        return write;
-    }
-
-private:
-    std::uint64_t room_;
-    std::vector<Write*> done_;
-};
 
 std::string output_of(const std::string& command) {
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe{popen(command.c_str(), "r"), &pclose};
@@ -194,7 +170,7 @@ TEST(PcapngWriter, LeavesOnlyWholeBlocksOnAFullDisk) {
     constexpr std::size_t packets = 600;  // 2.7 MB
     for (std::uint64_t room = 0; room < 3'000'000; room += 41'111) {
         const TemporaryFolder folder;
-        BlockWriter file{folder / "file", {.direct = false}, std::make_unique<FullDisk>(room)};
+        BlockWriter file{folder / "file", {.direct = false}, std::make_unique<capture::test::FullDisk>(room)};
         PcapngWriter writer{file, "capture", veth(), 2};
         for (std::size_t i = 0; i < packets; ++i) writer.add({}, frame(i, frame_bytes(i)), start);
         const auto in_file = writer.finish({});
