@@ -164,7 +164,7 @@ case $case in
         end_capture 1
         grep -q "^capture: cannot write $file: No space left on device" "$work/errors" || fail "no reason is given"
         written=$(number 'written:')
-        [ "$written" -gt 0 ] && [ "$written" -lt 3000 ] || fail "the disk did not fill up"
+        ((written > 0 && written < 3000)) || fail "the disk did not fill up"
         check drops "$(number '\(disk')" $((3000 - written))
         check_sequence 7148 "$written"
         ;;
