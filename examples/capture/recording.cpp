@@ -91,7 +91,7 @@ void Recording::run(const std::stop_token& stop) {
     started_ = std::chrono::system_clock::now();
     start_ = ReportLine::Clock::now();
     disk_.emplace(ring_, file_, *recorder_, sequences_, [this] { stop_.request_stop(); });
-    receive_.emplace(*receiver_, std::exchange(flows_, {}), args_.count, stop_);
+    receive_.emplace(ctx_, *receiver_, std::exchange(flows_, {}), args_.count, stop_);
     if (!args_.cpus.empty()) pin(receive_->handle(), args_.cpus.front());
     if (args_.cpus.size() > 1) pin(disk_->handle(), args_.cpus.back());
 

@@ -165,7 +165,7 @@ case $case in
         grep -q "^capture: cannot write $file: No space left on device" "$work/errors" || fail "no reason is given"
         written=$(number 'written:')
         ((written > 0 && written < 3000)) || fail "the disk did not fill up"
-        check drops "$(number '\(disk')" $((3000 - written))
+        check drops "$(number '\(disk')" $(($(number 'received:') - written))
         check_sequence 7148 "$written"
         ;;
     *) fail "no such case: $case" ;;
