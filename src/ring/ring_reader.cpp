@@ -17,10 +17,8 @@ constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait
 
 void RingBlock::give_back() noexcept {
     if (!seat_) return;
-    std::atomic<std::uint64_t>& state = view_.state(index_);
-    const std::uint64_t position = RingState::position(state.load(std::memory_order_relaxed));
     // Released: our last look at it comes before the producer's first write.
-    state.store(RingState::word(position, RingState::free), std::memory_order_release);
+    view_.state(index_).store(RingState::word(number_, RingState::free), std::memory_order_release);
     seat_->own().blocks.fetch_add(1, std::memory_order_relaxed);
     seat_->notify();
     seat_.reset();
@@ -38,17 +36,18 @@ RingReader::RingReader(RingReader&&) noexcept = default;
 RingReader& RingReader::operator=(RingReader&&) noexcept = default;
 RingReader::~RingReader() = default;
 
-bool RingReader::take(RingBlock& block, std::uint64_t position) noexcept {
-    const auto index = static_cast<std::uint32_t>(position % view_.geometry().blocks);
-    std::uint64_t word = RingState::word(position, RingState::filled);
+bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept {
+    std::uint64_t word = RingState::word(number, RingState::filled);
     // Acquired: the packets come after it. Only the producer competes, to take the block back.
-    if (!view_.state(index).compare_exchange_strong(word, RingState::word(position, RingState::reading),
+    if (!view_.state(index).compare_exchange_strong(word, RingState::word(number, RingState::reading),
                                                     std::memory_order_acquire, std::memory_order_relaxed))
         return false;
-    next_ = position + 1;
+    next_number_ = number + 1;
+    next_index_ = index + 1 == view_.geometry().blocks ? 0 : index + 1;
     block.seat_ = seat_;
     block.view_ = view_;
     block.index_ = index;
+    block.number_ = number;
     RingBlockHeader& header = block.header_;
     header = view_.block_header(index);
     if (header.end_slot <= view_.geometry().slots && header.first_slot <= header.end_slot &&
@@ -62,10 +61,13 @@ bool RingReader::take(RingBlock& block, std::uint64_t position) noexcept {
 }
 
 bool RingReader::take(RingBlock& block) noexcept {
-    if (take(block, next_)) [[likely]]
+    // Blocks are mostly filled one after the other.
+    const std::uint64_t expected = RingState::word(next_number_, RingState::filled);
+    if (view_.state(next_index_).load(std::memory_order_relaxed) == expected && take(block, next_index_, next_number_))
+        [[likely]]
         return true;
     while (const auto oldest = oldest_of(view_, RingState::filled))
-        if (take(block, oldest->position)) return true;
+        if (take(block, oldest->index, oldest->number)) return true;
     return false;
 }
 

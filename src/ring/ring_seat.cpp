@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,7 +51,8 @@ class RecoveryLock {
 public:
     explicit RecoveryLock(int fd) noexcept : fd_{fd} {
         struct flock lock = lock_of(recovery_byte, F_WRLCK);
-        while (::fcntl(fd_, F_OFD_SETLKW, &lock) != 0 && errno == EINTR) {}
+        while (::fcntl(fd_, F_OFD_SETLKW, &lock) != 0 && errno == EINTR) {
+        }
     }
     RecoveryLock(const RecoveryLock&) = delete;
     RecoveryLock& operator=(const RecoveryLock&) = delete;
@@ -93,11 +92,8 @@ void hand_over_abandoned(const RingView& view) noexcept {
     std::uint64_t number = next_number(view);
     while (const auto oldest = oldest_of(view, RingState::filling)) {
         const bool has_packets = count_packets(view, oldest->index) != 0;
-        view.block_header(oldest->index).number = number;
-        number += has_packets ? 1 : 0;
         view.state(oldest->index)
-            .store(RingState::word(oldest->position, has_packets ? RingState::filled : RingState::free),
-                   std::memory_order_release);
+            .store(has_packets ? RingState::word(number++, RingState::filled) : 0, std::memory_order_release);
     }
     view.header().producer.blocks.store(number, std::memory_order_relaxed);
 }
@@ -105,8 +101,7 @@ void hand_over_abandoned(const RingView& view) noexcept {
 /// What a dead consumer had taken is there to be read again.
 void put_back(const RingView& view) noexcept {
     while (const auto taken = oldest_of(view, RingState::reading))
-        view.state(taken->index)
-            .store(RingState::word(taken->position, RingState::filled), std::memory_order_release);
+        view.state(taken->index).store(RingState::word(taken->number, RingState::filled), std::memory_order_release);
 }
 
 constexpr auto number_of(RingPeer peer) noexcept { return static_cast<std::uint32_t>(peer); }
@@ -115,7 +110,7 @@ constexpr auto number_of(RingPeer peer) noexcept { return static_cast<std::uint3
 
 RingSeat::RingSeat(std::shared_ptr<const RingMapping> mapping, Side side) : mapping_{std::move(mapping)}, side_{side} {
     // Opened anew: a lock belongs to an open file description, and both sides may be in one process.
-    const std::string path = fmt::format("/proc/self/fd/{}", mapping_->fd());
+    const std::string path = fmt::format("/proc/self/fd/{}", mapping_->memory().fd());
     lock_ = FileDescriptor{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
     if (!lock_) verbs::throw_error(errno, fmt::format("open ring {} again", mapping_->name()), "is /proc mounted?");
     if (!try_lock(lock_.get(), byte_of(side))) {
@@ -143,8 +138,8 @@ void RingSeat::wake() const noexcept {
 }
 
 void RingSeat::notify(RingSide& side) noexcept {
-    // Sequentially consistent, as is the sleeper's store: either we see that it wants to sleep, or the kernel sees, when
-    // it is about to sleep, that events are not what they were.
+    // Sequentially consistent, as is the sleeper's store: either we see that it wants to sleep, or the kernel sees,
+    // when it is about to sleep, that events are not what they were.
     side.events.fetch_add(1, std::memory_order_seq_cst);
     if (side.sleepers.load(std::memory_order_seq_cst) != 0) futex_wake(side.events);
 }

@@ -56,7 +56,7 @@ private:
 };
 
 /// Ends sleep() when stop is requested.
-class SeatStop {
+class __attribute__((visibility("hidden"))) SeatStop {
 public:
     SeatStop(const std::stop_token& stop, const RingSeat& seat) : callback_{stop, Wake{&seat}} {}
 

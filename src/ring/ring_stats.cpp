@@ -7,8 +7,8 @@
 namespace pktverbs {
 
 std::string RingStats::to_string() const {
-    std::string text = fmt::format("placed {} bytes {} blocks {} slots {} missing {}", placed, bytes, blocks, slots,
-                                   missing);
+    std::string text =
+        fmt::format("placed {} bytes {} blocks {} slots {} missing {}", placed, bytes, blocks, slots, missing);
     const auto unless_zero = [&](std::string_view name, std::uint64_t count) {
         if (count != 0) fmt::format_to(std::back_inserter(text), " {} {}", name, count);
     };

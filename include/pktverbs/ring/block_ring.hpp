@@ -7,9 +7,10 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include <pktverbs/export.hpp>
+#include <pktverbs/layout.hpp>
+#include <pktverbs/memory.hpp>
 #include <pktverbs/ring/ring_geometry.hpp>
 #include <pktverbs/ring/ring_layout.hpp>
 
@@ -20,21 +21,12 @@ namespace pktverbs {
 /// blocks has ended. Setup throws std::system_error.
 class PKTVERBS_EXPORT BlockRing {
 public:
-    struct Placement {
-        bool huge_pages = false;  ///< 2 MiB pages (vm.nr_hugepages must allow for them); for rings without a name
-        int numa_node = -1;       ///< -1: wherever the kernel likes
-    };
-
     /// A new ring without a name.
-    explicit BlockRing(const RingGeometry& geometry) : BlockRing(geometry, Placement{}) {}
-    BlockRing(const RingGeometry& geometry, const Placement& placement);
+    explicit BlockRing(const RingGeometry& geometry, PageSize pages = PageSize::normal);
 
     /// A new ring in /dev/shm: `name` begins with a slash and has no other. It stays there, also after a crash, until
     /// remove(). EEXIST if there is one already.
-    static BlockRing create(const std::string& name, const RingGeometry& geometry) {
-        return create(name, geometry, Placement{});
-    }
-    static BlockRing create(const std::string& name, const RingGeometry& geometry, const Placement& placement);
+    static BlockRing create(const std::string& name, const RingGeometry& geometry);
     /// The ring of that name; ENOENT if there is none, EPROTO if what is there is no ring that this version knows.
     static BlockRing attach(const std::string& name);
     /// A ring by a descriptor of its memory, which stays the caller's.
@@ -42,8 +34,8 @@ public:
     /// What a producer starts with: attaches to the ring of that name, with all that is in it, or creates it. EEXIST
     /// if it is there with another geometry.
     static BlockRing open(const std::string& name, const RingGeometry& geometry);
-    /// Takes the name away; who is attached stays so. False if there was none.
-    static bool remove(const std::string& name);
+    /// Takes the name away; who is attached stays so. A name that isn't there is no error.
+    static void remove(const std::string& name) noexcept;
 
     BlockRing(BlockRing&&) noexcept;
     BlockRing& operator=(BlockRing&&) noexcept;
@@ -52,6 +44,8 @@ public:
     const RingGeometry& geometry() const noexcept;
     /// All of the mapping, for registering it with a device: page-aligned, whole pages.
     std::span<std::uint8_t> memory() const noexcept;
+    /// For Options::recv_layout of a Context that receives into this ring: header and payload apart, as in a slot.
+    Layout recv_layout() const;
     /// To be passed to another process, which may attach() by it. Owned by the ring; close-on-exec.
     int fd() const noexcept;
     /// How many blocks are handed over and not read yet.

@@ -51,9 +51,9 @@ public:
     RingOutcome outcome() const noexcept { return outcome_; }
 
     /// How many blocks were handed over before this one: a gap was overwritten.
-    std::uint64_t number() const noexcept { return header_.number; }
-    /// The sequence number of slot 0; in arrival order, how many packets came before it. Goes on growing where the field
-    /// in the packets wraps around.
+    std::uint64_t number() const noexcept { return number_; }
+    /// The sequence number of slot 0; in arrival order, how many packets came before it. Goes on growing where the
+    /// field in the packets wraps around.
     std::uint64_t base() const noexcept { return header_.base; }
     std::uint32_t slot_count() const noexcept { return view_.geometry().slots; }
     std::uint32_t first_slot() const noexcept { return header_.first_slot; }
@@ -105,6 +105,11 @@ public:
         return {view_.headers(index_), std::size_t{view_.geometry().header_stride} * slot_count()};
     }
 
+    /// All of the block as it stands in the ring, page-aligned, whole pages: RingLayout tells what is where.
+    std::span<const std::uint8_t> memory() const noexcept { return {view_.block(index_), view_.layout().block_stride}; }
+    /// Of the ring.
+    const RingLayout& layout() const noexcept { return view_.layout(); }
+
     /// Back to the producer, now.
     void give_back() noexcept;
 
@@ -112,6 +117,7 @@ public:
         seat_.swap(other.seat_);
         std::swap(view_, other.view_);
         std::swap(header_, other.header_);
+        std::swap(number_, other.number_);
         std::swap(index_, other.index_);
         std::swap(outcome_, other.outcome_);
     }
@@ -128,6 +134,7 @@ private:
     std::shared_ptr<class RingSeat> seat_;
     RingView view_;
     RingBlockHeader header_{};  ///< a copy, checked
+    std::uint64_t number_ = 0;
     std::uint32_t index_ = 0;
     RingOutcome outcome_ = RingOutcome::timeout;
 };

@@ -39,12 +39,13 @@ private:
         RingOutcome outcome = RingOutcome::timeout;
     };
     bool take(RingBlock& block) noexcept;
-    bool take(RingBlock& block, std::uint64_t position) noexcept;
+    bool take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept;
     News news() const noexcept;
 
     std::shared_ptr<class RingSeat> seat_;
     RingView view_;
-    std::uint64_t next_ = 0;             ///< position that comes next, if none was left out
+    std::uint64_t next_number_ = 0;      ///< of the next block, if none is overwritten
+    std::uint32_t next_index_ = 0;       ///< where it is likely to be
     std::uint64_t told_generation_ = 0;  ///< of the last producer whose end was told
     std::uint64_t known_deaths_ = 0;
     std::uint32_t empty_polls_ = 0;

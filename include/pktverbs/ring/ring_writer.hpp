@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 
 #include <pktverbs/export.hpp>
@@ -30,9 +31,10 @@ public:
     const RingView& view() const noexcept { return view_; }
     const RingGeometry& geometry() const noexcept { return view_.geometry(); }
 
-    /// A free block, now open and empty, by its index; none if there is none. To be handed over in the order in which
-    /// they were opened.
-    std::optional<std::uint32_t> open(std::uint64_t base, std::uint32_t first_slot = 0) noexcept;
+    /// A free block, now open and empty, by its index; none if there is none. Block i is left out if in_use[i] isn't 0.
+    std::optional<std::uint32_t> open(std::uint64_t base, std::uint32_t first_slot = 0,
+                                      std::span<const std::uint32_t> in_use = {}) noexcept;
+    std::uint32_t free_blocks() const noexcept;
     /// Frees the oldest filled block that the consumer has not taken. Gives the number of its packets, or none if there
     /// is no such block.
     std::optional<std::uint32_t> take_back_oldest() noexcept;
@@ -48,13 +50,13 @@ public:
         return (view_.bitmap(block)[slot / 64].load(std::memory_order_relaxed) >> slot % 64 & 1) != 0;
     }
 
-    /// To the consumer. `flags` are RingBlockHeader's.
+    /// To the consumer, who gets blocks in the order of these calls. `flags` are RingBlockHeader's.
     void hand_over(std::uint32_t block, std::uint32_t first_slot, std::uint32_t end_slot, std::uint32_t valid_slots,
                    std::uint32_t flags = 0) noexcept;
     /// Back to the free ones.
     void discard(std::uint32_t block) noexcept;
 
-    bool has_free() const noexcept;
+    bool has_free() const noexcept { return find_free().has_value(); }
     /// Waits until a block is free. False if `timeout` passed or `stop` was requested first.
     bool wait_for_free(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) const noexcept;
 
@@ -64,9 +66,12 @@ public:
     std::uint64_t consumer_deaths() const noexcept;
 
 private:
+    std::optional<std::uint32_t> find_free(std::span<const std::uint32_t> in_use = {}) const noexcept;
+
     std::shared_ptr<class RingSeat> seat_;
     RingView view_;
-    std::uint64_t next_ = 0;    ///< position for the next block
+    std::uint32_t cursor_ = 0;  ///< where the next free block is likely to be
+    std::uint64_t opened_ = 0;  ///< blocks so far
     std::uint64_t number_ = 0;  ///< of the next block that is handed over
 };
 

@@ -14,18 +14,16 @@ namespace pktverbs {
 /// A number in every frame, the same distance apart from one to the next: `width` bytes at `offset`, of which the bits
 /// of `mask` count. Its wrap-around, at the width of the mask, is followed.
 struct SequenceField {
-    std::uint32_t offset = 0;                      ///< from the frame's first byte; not across header_bytes of the ring
-    std::uint32_t width = 8;                       ///< in bytes, 1 to 8
+    std::uint32_t offset = 0;  ///< from the frame's first byte; not across header_bytes of the ring
+    std::uint32_t width = 8;   ///< in bytes, 1 to 8
     std::endian order = std::endian::big;
-    std::uint64_t mask = ~std::uint64_t{0};        ///< of the number that was read; after `shift`, ones below zeros
-    std::uint32_t shift = 0;                       ///< to the right, after the mask
-    std::uint64_t first = 0;                       ///< what sequence number 0 has there
-    std::uint64_t divisor = 1;                     ///< from one packet to the next; others do not match. At least 1
+    std::uint64_t mask = ~std::uint64_t{0};  ///< of the number that was read; after `shift`, ones below zeros
+    std::uint32_t shift = 0;                 ///< to the right, after the mask
+    std::uint64_t first = 0;                 ///< what sequence number 0 has there
+    std::uint64_t divisor = 1;               ///< from one packet to the next; others do not match. At least 1
 
     /// The number in a frame's bytes, masked and shifted. They must reach as far as the field.
-    std::uint64_t read(const std::uint8_t* frame) const noexcept {
-        return (load(frame + offset) & mask) >> shift;
-    }
+    std::uint64_t read(const std::uint8_t* frame) const noexcept { return (load(frame + offset) & mask) >> shift; }
     /// The largest number that the field can hold.
     std::uint64_t most() const noexcept { return (mask & (~std::uint64_t{0} >> (64 - 8 * width))) >> shift; }
     /// Throws std::system_error (EINVAL) if it contradicts itself.
