@@ -13,6 +13,7 @@
 #include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/memory.hpp>
+#include <pktverbs/offloads.hpp>
 #include <pktverbs/options.hpp>
 #include <pktverbs/pacer.hpp>
 #include <pktverbs/peer.hpp>

@@ -6,6 +6,14 @@
 #include <algorithm>
 
 namespace pktverbs {
+
+void add_pseudo_header(InternetSum& sum, ByteSpan head, const FrameHeaders& headers, std::size_t length) noexcept {
+    const bool v4 = headers.ip == FrameHeaders::Ip::v4;
+    sum.add(head.subspan(headers.ip_offset + (v4 ? 12 : 8), v4 ? 8 : 32));
+    sum.add_word(htonl(static_cast<std::uint32_t>(length)));
+    sum.add_word(htons(headers.protocol));
+}
+
 namespace {
 
 constexpr std::size_t ipv4_field = 10;
@@ -21,6 +29,12 @@ std::uint16_t ipv4_sum(ByteSpan head, const FrameHeaders& headers) noexcept {
     InternetSum sum;
     sum.add(ipv4_header(head, headers));
     return sum.folded();
+}
+
+std::size_t bytes_in(ByteSpan head, std::span<const ByteSpan> rest) noexcept {
+    std::size_t bytes = head.size();
+    for (const ByteSpan piece : rest) bytes += piece.size();
+    return bytes;
 }
 
 /// What the checksum covers: UDP has a length of its own, and a receiver goes by that (RFC 768). 0 there means a
@@ -43,29 +57,8 @@ std::size_t field_of(const FrameHeaders& headers) noexcept {
     return headers.offset + (headers.is_tcp() ? tcp_field : udp_field);
 }
 
-}  // namespace
-
-void add_pseudo_header(InternetSum& sum, ByteSpan head, const FrameHeaders& headers, std::size_t length) noexcept {
-    const bool v4 = headers.ip == FrameHeaders::Ip::v4;
-    sum.add(head.subspan(headers.ip_offset + (v4 ? 12 : 8), v4 ? 8 : 32));
-    sum.add_word(htonl(static_cast<std::uint32_t>(length)));
-    sum.add_word(htons(headers.protocol));
-}
-
-bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest) noexcept {
-    std::size_t frame_bytes = head.size();
-    for (const ByteSpan piece : rest) frame_bytes += piece.size();
-    const FrameHeaders headers = find_headers(head, frame_bytes);
-    if (headers.ip == FrameHeaders::Ip::v4) {
-        std::uint8_t* const field = &head[headers.ip_offset + ipv4_field];
-        std::memset(field, 0, 2);
-        const auto checksum = static_cast<std::uint16_t>(~ipv4_sum(head, headers));
-        std::memcpy(field, &checksum, sizeof checksum);
-    }
-    if (!checksummed(head, headers)) return false;
-
-    std::uint8_t* const field = &head[field_of(headers)];
-    std::memset(field, 0, 2);
+/// The sum that the transport's checksum field makes come out as 0xffff.
+std::uint16_t transport_sum(ByteSpan head, std::span<const ByteSpan> rest, const FrameHeaders& headers) noexcept {
     std::size_t left = covered(head, headers);
     InternetSum sum;
     add_pseudo_header(sum, head, headers, left);
@@ -75,23 +68,35 @@ bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest
     };
     add(head.subspan(headers.offset));
     for (const ByteSpan piece : rest) add(piece);
-    std::uint16_t checksum = sum.checksum();
+    return sum.folded();
+}
+
+}  // namespace
+
+bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest) noexcept {
+    const FrameHeaders headers = find_headers(head, bytes_in(head, rest));
+    if (headers.ip == FrameHeaders::Ip::v4) {
+        std::uint8_t* const field = &head[headers.ip_offset + ipv4_field];
+        std::memset(field, 0, 2);
+        const auto checksum = static_cast<std::uint16_t>(~ipv4_sum(head, headers));
+        std::memcpy(field, &checksum, sizeof checksum);
+    }
+    if (!checksummed(head, headers)) return false;
+    std::uint8_t* const field = &head[field_of(headers)];
+    std::memset(field, 0, 2);
+    auto checksum = static_cast<std::uint16_t>(~transport_sum(head, rest, headers));
     if (checksum == 0 && headers.is_udp()) checksum = 0xffff;  // 0 says: no checksum (RFC 768)
     std::memcpy(field, &checksum, sizeof checksum);
     return true;
 }
 
-bool checksums_right(ByteSpan frame) noexcept {
-    const FrameHeaders headers = find_headers(frame, frame.size());
-    if (!checksummed(frame, headers)) return false;
-    if (headers.ip == FrameHeaders::Ip::v4 && ipv4_sum(frame, headers) != 0xffff) return false;
-    const std::uint8_t* const field = &frame[field_of(headers)];
+bool checksums_right(ByteSpan head, std::span<const ByteSpan> rest) noexcept {
+    const FrameHeaders headers = find_headers(head, bytes_in(head, rest));
+    if (!checksummed(head, headers)) return false;
+    if (headers.ip == FrameHeaders::Ip::v4 && ipv4_sum(head, headers) != 0xffff) return false;
+    const std::uint8_t* const field = &head[field_of(headers)];
     if (headers.is_udp() && field[0] == 0 && field[1] == 0) return false;
-    const std::size_t length = covered(frame, headers);
-    InternetSum sum;
-    add_pseudo_header(sum, frame, headers, length);
-    sum.add(frame.subspan(headers.offset, length));
-    return sum.folded() == 0xffff;
+    return transport_sum(head, rest, headers) == 0xffff;
 }
 
 }  // namespace pktverbs
