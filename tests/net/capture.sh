@@ -149,7 +149,7 @@ case $case in
                 --seconds 3 --output "$file"
             send $ip1 --count 30000 --size 500
             end_capture 0
-            check "received + lost before" $(($(number 'received:') + $(number 'lost before'))) 30000
+            check "received + lost before" $(($(number 'received:') + $(number $'\nlost before'))) 30000
             [[ $said =~ written:\ ([0-9]+).*7148:\ ([0-9]+)\ packets,\ missing\ ([0-9]+) ]] || fail "no flow"
             check "packets of the flow" "${BASH_REMATCH[2]}" "${BASH_REMATCH[1]}"
         done
