@@ -2,7 +2,6 @@
 #include "core.hpp"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "readiness.hpp"
 #include "region_table.hpp"
 #include "spreader.hpp"
 #include "verbs/non_blocking.hpp"
@@ -153,18 +153,9 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         limits.buffer_bytes += queue->limits().buffer_bytes;
     }
     pollfds.resize(queues.size() + 2);
-    if (queues.size() > 1 && limits.recv_packets != 0) make_event_loop_fd();
-}
-
-void Core::make_event_loop_fd() {
-    all_fds = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
-    if (!all_fds) verbs::throw_error(errno, action("epoll_create1", "make an epoll instance for"));
-    for (const auto& queue : queues) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        if (epoll_ctl(all_fds.get(), EPOLL_CTL_ADD, queue->fd(), &event) != 0)
-            verbs::throw_error(errno, action("epoll_ctl", "watch the queues of"));
-    }
+    if (queues.size() == 1 || limits.recv_packets == 0) return;
+    all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
+    for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
 }
 
 verbs::DeviceDrops Core::drops() const noexcept {

@@ -73,9 +73,9 @@ std::string Limits::to_string() const {
     return fmt::format(
         "mac {}, mtu {}, send_packets {}, recv_packets {}, send_depth {}, recv_depth {}, max_packet_size {}, max_batch "
         "{}, signal_every {}, "
-        "max_inline {}, buffer_bytes {}, offloads ({}), timestamps {}",
+        "max_inline {}, buffer_bytes {}, offloads ({}), timestamps {}, timestamp_clock {}",
         mac, mtu, send_packets, recv_packets, send_depth, recv_depth, max_packet_size, max_batch, signal_every,
-        max_inline, buffer_bytes, offloads, timestamps);
+        max_inline, buffer_bytes, offloads, timestamps, timestamp_clock);
 }
 
 }  // namespace pktverbs

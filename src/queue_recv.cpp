@@ -10,18 +10,13 @@
 #include "base/deadline.hpp"
 #include "core.hpp"
 #include "queue_state.hpp"
+#include "time/ticks.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-
-std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
-    if (khz == 1'000'000) return ticks;
-    __extension__ using Wide = unsigned __int128;  // ticks * 10^6 passes 64 bits within hours
-    return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000U / khz);
-}
 
 }  // namespace
 
@@ -168,7 +163,7 @@ RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noe
     return Core::wait(std::span{&self, 1}, next, fds, state.wake.get(), timeout, stop);
 }
 
-int Queue::fd() const noexcept { return state_->recv_channel ? state_->recv_channel->fd : -1; }
+int Queue::fd() const noexcept { return state_->recv_ready.fd(); }
 
 bool Queue::arm() noexcept {
     const SideGuard guard{state_->recv_side};
@@ -176,8 +171,9 @@ bool Queue::arm() noexcept {
 }
 
 void Queue::drain() noexcept {
-    const SideGuard guard{state_->recv_side};
-    take_events();
+    State& state = *state_;
+    const SideGuard guard{state.recv_side};
+    if (state.recv_ready) state.recv_ready.drain(state.core, [this](std::uint32_t) { take_events(); });
 }
 
 bool Queue::request_event() noexcept {

@@ -179,6 +179,28 @@ bool Queue::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noexce
     });
 }
 
+int Queue::send_fd() const noexcept { return state_->send_ready.fd(); }
+
+bool Queue::arm_send() noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    if (!state.send_cq) return false;
+    if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0)
+        state.send_error = device_errno(result);
+    // Armed first, polled after: what is due now makes an event, or it is seen by the caller's next call.
+    reclaim();
+    return state.send_error == 0 && completion_due();
+}
+
+void Queue::drain_send() noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    if (!state.send_ready) return;
+    state.send_ready.drain(state.core, [&state](std::uint32_t) {
+        state.take_events(*state.send_channel, *state.send_cq, state.send_events, state.send_error);
+    });
+}
+
 /// Makes a packet's work requests what it asks for. `alone`: no packet stands before it in what is being sent.
 int Queue::shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first, bool alone) noexcept {
     SendOffloads& offloads = state_->send_offloads;

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
+#include <pktverbs/placement.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <new>
 #include <string>
@@ -32,12 +32,6 @@ std::uint32_t asked(std::uint32_t count, int most, std::string_view side, const 
         verbs::throw_message(EINVAL, fmt::format("cannot have {} {} packets per queue on {}: it grants at most {}",
                                                  count, side, device, limit));
     return count;
-}
-
-int numa_node_of(const std::string& interface) {
-    int node = -1;
-    if (!interface.empty()) std::ifstream{"/sys/class/net/" + interface + "/device/numa_node"} >> node;
-    return node;
 }
 
 }  // namespace
@@ -95,11 +89,13 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     // 16 saves nothing that can be measured.
     limits.signal_every = options.signal_every != 0 ? options.signal_every : std::min(limits.send_packets / 4, 16U);
     limits.signal_every = std::clamp(limits.signal_every, 1U, std::max(limits.send_packets, 1U));
+    if (limits.timestamps && limits.recv_packets != 0) limits.timestamp_clock = owner.device.timestamp_clock;
     limits.buffer_bytes = recv_buffers.own_bytes() + send_buffers.own_bytes();
 }
 
 Memory::Placement Queue::State::placement(const Options& options) const {
-    return {.pages = options.pages, .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1};
+    return {.pages = options.pages,
+            .numa_node = options.local_numa_node ? static_cast<int>(numa_node(core.device).value_or(-1U)) : -1};
 }
 
 void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
@@ -110,6 +106,8 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
     verbs::set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    recv_ready = Readiness{core, wake.get()};
+    recv_ready.add(core, recv_channel->fd, 0);
     const auto create_cq = core.action("create_cq", "create a receive completion queue");
     if (limits.timestamps || device_strips) limits.timestamps = make_extended_cq(count) && limits.timestamps;
     if (!recv_cq_ex && device_strips)
@@ -194,6 +192,8 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
     verbs::set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    send_ready = Readiness{core, send_wake.get()};
+    send_ready.add(core, send_channel->fd, 0);
     send_offloads = SendOffloads{core, core.offloads, chunks(options.send_layout), count, most_sends};
     const auto completions = static_cast<int>(count + send_offloads.extra_work_requests());
     send_cq = verbs::CqHandle{

@@ -19,6 +19,7 @@
 #include "offload/receive_offloads.hpp"
 #include "offload/send_offloads.hpp"
 #include "packet_buffers.hpp"
+#include "readiness.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {
@@ -74,6 +75,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     FileDescriptor wake;       ///< an eventfd, to end a wait to receive
     FileDescriptor send_wake;  ///< and one to send
     verbs::CompChannelHandle recv_channel;
+    Readiness recv_ready;  ///< of the channel, with `wake`
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
     bool flow_tags = false;           ///< recv_cq_ex reads them
@@ -84,6 +86,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     Memory recv_packets;
     Memory recv_slices;  ///< of datagrams: two scatter elements each, GRH and payload
     verbs::CompChannelHandle send_channel;
+    Readiness send_ready;  ///< of the channel, with `send_wake`
     verbs::CqHandle send_cq;
     PacketBuffers send_buffers;
     SendOffloads send_offloads;

@@ -19,6 +19,7 @@
 #include <pktverbs/offloads.hpp>
 #include <pktverbs/region.hpp>
 #include <pktverbs/spread.hpp>
+#include <pktverbs/timestamp_clock.hpp>
 
 namespace pktverbs {
 
@@ -112,6 +113,7 @@ struct Limits {
     std::size_t buffer_bytes = 0;  ///< memory of the library's own registered for buffers, all queues
     Offloads offloads = {};        ///< who does what: off, device or software
     bool timestamps = false;       ///< packets carry timestamps, and flow tags where the device has them
+    TimestampClock timestamp_clock = TimestampClock::absent;  ///< which clock those are from
 
     /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".
     PKTVERBS_EXPORT std::string to_string() const;

@@ -58,8 +58,9 @@ public:
     ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(length_and_status_ >> 24); }
     bool ok() const noexcept { return length_and_status_ >> 24 == IBV_WC_SUCCESS; }
 
-    /// When the device received the frame, in nanoseconds of the device's own clock: a NIC's runs from some
-    /// start of its own, the soft device's is CLOCK_REALTIME. Zero without Limits::timestamps, and on a failed packet.
+    /// When the frame was received, in nanoseconds of the clock that Limits::timestamp_clock names: CLOCK_REALTIME, or
+    /// a NIC's own, which DeviceClock turns into one of the system's. Zero without Limits::timestamps, and on a
+    /// failed packet.
     std::chrono::nanoseconds timestamp() const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
     }
