@@ -46,14 +46,9 @@ bool forward(std::span<std::uint8_t> frame, const MacAddress& from, const MacAdd
 // [/forward]
 
 // [template]
-constexpr net::FrameTemplate stream{
-    net::Ethernet{.dst = MacAddress{MacAddress::Bytes{0x01, 0x00, 0x5e, 0x02, 0x01, 0x96}},
-                  .src = MacAddress{MacAddress::Bytes{0x02, 0, 0, 0, 0, 1}},
-                  .vlan = net::Vlan{.id = 100}},
-    net::Ipv4{.src = Ipv4Address{Ipv4Address::Bytes{192, 0, 2, 1}},
-              .dst = Ipv4Address{Ipv4Address::Bytes{239, 2, 1, 150}},
-              .ttl = 1},
-    net::Udp{.src_port = 7148, .dst_port = 7148}};
+constexpr Ipv4Address group{Ipv4Address::Bytes{239, 2, 1, 150}};
+constexpr net::FrameTemplate stream{net::Ethernet{.dst = group.multicast_mac(), .vlan = net::Vlan{.id = 100}},
+                                    net::Ipv4{.dst = group, .ttl = 1}, net::Udp{.dst_port = 7148}};
 
 void send_numbers(Context& ctx, std::uint64_t& number) {
     auto packets = ctx.acquire(32);
