@@ -39,7 +39,7 @@ public:
         if (stream.dst_ip.is_multicast()) stream.dst_mac = stream.dst_ip.multicast_mac();
         example::check_mtu(ctx_, stream.packet_bytes());
         example::Pace pace;
-        pace.packets_per_second = stream.packets_per_second(args.rate_gbps);
+        if (args.rate_gbps > 0) pace.rate = pktverbs::Rate::frame_bits(args.rate_gbps * 1e9);
         pace.count = args.count;
         thread_ = std::jthread{[this, stream, pace](const std::stop_token& stop) {
             example::Generator generator{ctx_, stream};

@@ -2,7 +2,6 @@
 #include "core.hpp"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -17,6 +16,9 @@
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "readiness.hpp"
+#include "region_table.hpp"
+#include "spreader.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -28,13 +30,30 @@ constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t longest_packet = (1U << 24) - 1;
 constexpr std::uint32_t most_queues = 1024;
 
+void check(const Layout& layout, std::string_view name, std::size_t least, const Options& options,
+           const std::string& device) {
+    if (layout.empty()) return;
+    if (options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP,
+                             fmt::format("cannot open {}: datagrams take no {} (it is for raw packets)", device, name));
+    if (layout.bytes() < least || layout.bytes() > longest_packet)
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: the {} bytes of {} are not between {} and {}", device,
+                                                 layout.bytes(), name, least, longest_packet));
+}
+
 void check(const Options& options, const std::string& device) {
     if (options.max_packet_size < ethernet_header || options.max_packet_size > longest_packet)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
                                                  options.max_packet_size, ethernet_header, longest_packet));
+    check(options.recv_layout, "recv_layout", 14, options, device);
+    check(options.send_layout, "send_layout", 0, options, device);
     if (options.send_packets == none && options.recv_packets == none)
         verbs::throw_message(EINVAL,
                              fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+    if (options.spread && options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {}: datagrams are not spread over queues (each queue "
+                                                     "has an endpoint of its own)",
+                                                     device));
     if (options.queues == 0 || options.queues > most_queues)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
                                                  options.queues, most_queues));
@@ -72,8 +91,10 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
-    if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
-        extended.completion_timestamp_mask != 0 && verbs::extended_polling_works(attr, verbs::rdma_core_release()))
+    const bool is_extended =
+        (options.timestamps || options.spread) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
+        verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
     limits.timestamps = clock_khz != 0;
 
@@ -93,17 +114,27 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
     limits.mtu = device.mtu;
-    limits.max_packet_size = options.max_packet_size;
+    const bool laid_out = !options.recv_layout.empty();
+    limits.max_packet_size =
+        laid_out ? static_cast<std::uint32_t>(options.recv_layout.bytes()) : options.max_packet_size;
 
     pd = verbs::PdHandle{verbs::check_pointer(action("alloc_pd", "allocate a protection domain"),
                                               [&] { return provider.alloc_pd(context.get()); }),
                          {&provider}};
+    regions = std::make_unique<RegionTable>(device, pd.get());
+    for (const Region& region : options.regions) regions->add(region);
+    for (const Layout* layout : {&options.recv_layout, &options.send_layout})
+        for (const Layout::Chunk& chunk : layout->chunks())
+            if (!chunk.is_own) regions->add(chunk.region);
     flows = std::make_shared<FlowRegistry>(device, limits.mac);
     if (datagram) {
         datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
         limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
     }
+    if (options.spread && options.recv_packets != none)
+        spreader = std::make_unique<Spreader>(*this, *options.spread, is_extended ? extended.rss_caps : ibv_rss_caps{});
     for (std::uint32_t i = 0; i < options.queues; ++i) {
+        all_queues.push_back(i);
         queues.push_back(
             std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
         queues.back()->start();
@@ -120,18 +151,9 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         limits.buffer_bytes += queue->limits().buffer_bytes;
     }
     pollfds.resize(queues.size() + 2);
-    if (queues.size() > 1 && limits.recv_packets != 0) make_event_loop_fd();
-}
-
-void Core::make_event_loop_fd() {
-    all_fds = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
-    if (!all_fds) verbs::throw_error(errno, action("epoll_create1", "make an epoll instance for"));
-    for (const auto& queue : queues) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        if (epoll_ctl(all_fds.get(), EPOLL_CTL_ADD, queue->fd(), &event) != 0)
-            verbs::throw_error(errno, action("epoll_ctl", "watch the queues of"));
-    }
+    if (queues.size() == 1 || limits.recv_packets == 0) return;
+    all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
+    for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
 }
 
 verbs::DeviceDrops Core::drops() const noexcept {
@@ -154,11 +176,13 @@ void Core::close() noexcept {
     for (const auto& queue : queues) queue->state_->shut();
     slots.clear();
     if (flows) flows->close();
+    spreader.reset();
     if (datagrams) datagrams->leave_all();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();
     }
     datagrams.reset();
+    regions.reset();
     pd.reset();
     context.reset();
 }

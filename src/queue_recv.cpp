@@ -10,18 +10,13 @@
 #include "base/deadline.hpp"
 #include "core.hpp"
 #include "queue_state.hpp"
+#include "time/ticks.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-
-std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
-    if (khz == 1'000'000) return ticks;
-    __extension__ using Wide = unsigned __int128;  // ticks * 10^6 passes 64 bits within hours
-    return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000U / khz);
-}
 
 }  // namespace
 
@@ -159,7 +154,7 @@ RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noe
     return Core::wait(std::span{&self, 1}, next, fds, state.wake.get(), timeout, stop);
 }
 
-int Queue::fd() const noexcept { return state_->recv_channel ? state_->recv_channel->fd : -1; }
+int Queue::fd() const noexcept { return state_->recv_ready.fd(); }
 
 bool Queue::arm() noexcept {
     const SideGuard guard{state_->recv_side};
@@ -167,8 +162,9 @@ bool Queue::arm() noexcept {
 }
 
 void Queue::drain() noexcept {
-    const SideGuard guard{state_->recv_side};
-    take_events();
+    State& state = *state_;
+    const SideGuard guard{state.recv_side};
+    if (state.recv_ready) state.recv_ready.drain(state.core, [this](std::uint32_t) { take_events(); });
 }
 
 bool Queue::request_event() noexcept {
@@ -233,7 +229,7 @@ std::size_t Queue::post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noex
     // Before posting: the receiver may take them off again at once.
     state.posted.fetch_add(count, std::memory_order_relaxed);
     ibv_recv_wr* bad = nullptr;
-    const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
+    const int result = state.post(&first->wr_, &bad);
     if (result == 0) [[likely]]
         return count;
     auto* const refused = bad ? reinterpret_cast<RecvPkt*>(bad) : first;  // some drivers don't say which

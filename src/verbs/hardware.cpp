@@ -2,6 +2,8 @@
 // The hardware provider: libibverbs' own control verbs, for NICs and for SoftRoCE.
 #include <pktverbs/verbs/provider.hpp>
 
+#include "verbs/inline_verbs.hpp"
+
 namespace pktverbs::verbs {
 namespace {
 
@@ -22,6 +24,10 @@ int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, 
     return ibv_query_gid_ex(context, port, index, entry, flags);
 }
 
+int query_rt_values_ex(ibv_context* context, ibv_values_ex* values) { return ibv_query_rt_values_ex(context, values); }
+
+int modify_qp_rate_limit(ibv_qp* qp, ibv_qp_rate_limit_attr* attr) { return ibv_modify_qp_rate_limit(qp, attr); }
+
 ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
     return ibv_reg_mr(pd, addr, length, static_cast<unsigned>(access));
 }
@@ -40,6 +46,7 @@ constexpr Provider table{
     .query_port = query_port,
     .query_gid = ibv_query_gid,
     .query_gid_ex = query_gid_ex,
+    .query_rt_values_ex = query_rt_values_ex,
     .get_async_event = ibv_get_async_event,
     .ack_async_event = ibv_ack_async_event,
     .alloc_pd = ibv_alloc_pd,
@@ -62,9 +69,16 @@ constexpr Provider table{
     .resize_cq = ibv_resize_cq,
     .destroy_cq = ibv_destroy_cq,
     .create_qp = ibv_create_qp,
+    .create_qp_ex = inline_verbs::create_qp_ex,
     .query_qp = ibv_query_qp,
     .modify_qp = ibv_modify_qp,
+    .modify_qp_rate_limit = modify_qp_rate_limit,
     .destroy_qp = ibv_destroy_qp,
+    .create_wq = inline_verbs::create_wq,
+    .modify_wq = inline_verbs::modify_wq,
+    .destroy_wq = inline_verbs::destroy_wq,
+    .create_rwq_ind_table = inline_verbs::create_rwq_ind_table,
+    .destroy_rwq_ind_table = inline_verbs::destroy_rwq_ind_table,
     .attach_mcast = ibv_attach_mcast,
     .detach_mcast = ibv_detach_mcast,
     .create_flow = create_flow,

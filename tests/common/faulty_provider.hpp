@@ -126,6 +126,7 @@ private:
         made.query_port = failing<&P::query_port>("query_port");
         made.query_gid = failing<&P::query_gid>("query_gid");
         made.query_qp = failing<&P::query_qp>("query_qp");
+        made.query_rt_values_ex = failing<&P::query_rt_values_ex>("query_rt_values_ex");
         made.alloc_pd = failing<&P::alloc_pd>("alloc_pd");
         made.reg_mr = failing<&P::reg_mr>("reg_mr");
         made.create_comp_channel = failing<&P::create_comp_channel>("create_comp_channel");
@@ -133,6 +134,11 @@ private:
         made.create_cq_ex = failing<&P::create_cq_ex>("create_cq_ex");
         made.create_qp = failing<&P::create_qp>("create_qp");
         made.modify_qp = failing<&P::modify_qp>("modify_qp");
+        made.create_qp_ex = failing<&P::create_qp_ex>("create_qp_ex");
+        made.create_wq = failing<&P::create_wq>("create_wq");
+        made.modify_wq = failing<&P::modify_wq>("modify_wq");
+        made.create_rwq_ind_table = failing<&P::create_rwq_ind_table>("create_rwq_ind_table");
+        made.modify_qp_rate_limit = failing<&P::modify_qp_rate_limit>("modify_qp_rate_limit");
         made.create_flow = failing<&P::create_flow>("create_flow");
         made.close_device = destroying<&P::close_device>("close_device");
         made.dealloc_pd = destroying<&P::dealloc_pd>("dealloc_pd");
@@ -140,6 +146,8 @@ private:
         made.destroy_comp_channel = destroying<&P::destroy_comp_channel>("destroy_comp_channel");
         made.destroy_cq = destroying<&P::destroy_cq>("destroy_cq");
         made.destroy_qp = destroying<&P::destroy_qp>("destroy_qp");
+        made.destroy_wq = destroying<&P::destroy_wq>("destroy_wq");
+        made.destroy_rwq_ind_table = destroying<&P::destroy_rwq_ind_table>("destroy_rwq_ind_table");
         made.destroy_flow = destroying<&P::destroy_flow>("destroy_flow");
         return made;
     }

@@ -73,7 +73,7 @@ TEST_F(GeneratorTest, KeepsItsPace) {
     Generator generator{ctx, stream};
     Pace pace;
     pace.count = 21;
-    pace.packets_per_second = 1000;
+    pace.rate = pktverbs::Rate::packets(1000);
     const auto start = std::chrono::steady_clock::now();
     generator.run(pace, {}, ignore);
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{20});
