@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/internet_checksum.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 
 namespace pktverbs {
@@ -27,8 +25,7 @@ std::uint16_t ipv4_sum(ByteSpan head, const FrameHeaders& headers) noexcept {
 /// jumbogram (RFC 2675).
 std::size_t covered(ByteSpan head, const FrameHeaders& headers) noexcept {
     if (!headers.is_udp()) return headers.length;
-    const std::uint8_t* const field = &head[headers.offset + udp_length_field];
-    const auto length = static_cast<std::size_t>(field[0] << 8 | field[1]);
+    const std::size_t length = net::load<std::uint16_t>(&head[headers.offset + udp_length_field]);
     return length >= 8 && length <= headers.length ? length : headers.length;
 }
 
@@ -48,8 +45,7 @@ std::size_t field_of(const FrameHeaders& headers) noexcept {
 void add_pseudo_header(InternetSum& sum, ByteSpan head, const FrameHeaders& headers, std::size_t length) noexcept {
     const bool v4 = headers.ip == FrameHeaders::Ip::v4;
     sum.add(head.subspan(headers.ip_offset + (v4 ? 12 : 8), v4 ? 8 : 32));
-    sum.add_word(htonl(static_cast<std::uint32_t>(length)));
-    sum.add_word(htons(headers.protocol));
+    sum.add(static_cast<std::uint32_t>(length)).add(std::uint16_t{headers.protocol});
 }
 
 bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest) noexcept {
@@ -58,14 +54,13 @@ bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest
     const FrameHeaders headers = find_headers(head, frame_bytes);
     if (headers.ip == FrameHeaders::Ip::v4) {
         std::uint8_t* const field = &head[headers.ip_offset + ipv4_field];
-        std::memset(field, 0, 2);
-        const auto checksum = static_cast<std::uint16_t>(~ipv4_sum(head, headers));
-        std::memcpy(field, &checksum, sizeof checksum);
+        net::store(field, std::uint16_t{0});
+        net::store(field, static_cast<std::uint16_t>(~ipv4_sum(head, headers)));
     }
     if (!checksummed(head, headers)) return false;
 
     std::uint8_t* const field = &head[field_of(headers)];
-    std::memset(field, 0, 2);
+    net::store(field, std::uint16_t{0});
     std::size_t left = covered(head, headers);
     InternetSum sum;
     add_pseudo_header(sum, head, headers, left);
@@ -75,9 +70,7 @@ bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest
     };
     add(head.subspan(headers.offset));
     for (const ByteSpan piece : rest) add(piece);
-    std::uint16_t checksum = sum.checksum();
-    if (checksum == 0 && headers.is_udp()) checksum = 0xffff;  // 0 says: no checksum (RFC 768)
-    std::memcpy(field, &checksum, sizeof checksum);
+    net::store(field, headers.is_udp() ? net::udp_checksum(sum.checksum()) : sum.checksum());
     return true;
 }
 
@@ -85,13 +78,12 @@ bool checksums_right(ByteSpan frame) noexcept {
     const FrameHeaders headers = find_headers(frame, frame.size());
     if (!checksummed(frame, headers)) return false;
     if (headers.ip == FrameHeaders::Ip::v4 && ipv4_sum(frame, headers) != 0xffff) return false;
-    const std::uint8_t* const field = &frame[field_of(headers)];
-    if (headers.is_udp() && field[0] == 0 && field[1] == 0) return false;
+    if (headers.is_udp() && net::load<std::uint16_t>(&frame[field_of(headers)]) == 0) return false;
     const std::size_t length = covered(frame, headers);
     InternetSum sum;
     add_pseudo_header(sum, frame, headers, length);
     sum.add(frame.subspan(headers.offset, length));
-    return sum.folded() == 0xffff;
+    return sum.is_right();
 }
 
 }  // namespace pktverbs
