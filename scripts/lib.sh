@@ -29,6 +29,8 @@ probe() {
         libibverbs-dev) header=infiniband/verbs.h ;;
         librdmacm-dev) header=rdma/rdma_cma.h ;;
         libnl-route-3-dev) header=libnl3/netlink/route/route.h ;;
+        libasio-dev) header=asio.hpp ;;
+        liburing-dev) header=liburing.h ;;
         libfmt-dev) header=fmt/core.h ;;
         libcli11-dev) header=CLI/CLI.hpp ;;
         libgtest-dev) header=gtest/gtest.h ;;

@@ -92,11 +92,13 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
     const bool is_extended =
-        (options.timestamps || options.spread) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+        (options.timestamps || options.spread || any_offload(options)) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
     if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
         verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
     limits.timestamps = clock_khz != 0;
+    offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
+    limits.offloads = offloads.by;
 
     ibv_port_attr port{};
     verbs::check_result(action("query_port", "query the port of"),

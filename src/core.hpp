@@ -22,6 +22,7 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "offload/grant.hpp"
 
 namespace pktverbs {
 
@@ -67,6 +68,7 @@ public:
 
     const Device device;
     Limits limits;
+    GrantedOffloads offloads;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
     std::unique_ptr<RegionTable> regions;

@@ -35,7 +35,7 @@ struct PacerOptions {
     /// How far it may fall behind and still make up for it. What is lost beyond that is forgiven, and reported.
     std::chrono::nanoseconds most_debt = std::chrono::milliseconds{10};
     /// What it makes up for goes out so much faster than asked, never in one burst. At least 1.
-    double catch_up = 1.25;
+    double catch_up = 1.5;
     /// It sleeps while a batch's time is further away than this, and then polls the clock: the kernel wakes sleepers
     /// late by tens of microseconds. Longer than any wait: it never sleeps, and needs a whole core.
     std::chrono::nanoseconds spin = std::chrono::microseconds{100};

@@ -13,6 +13,7 @@
 #include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/memory.hpp>
+#include <pktverbs/offloads.hpp>
 #include <pktverbs/options.hpp>
 #include <pktverbs/pacer.hpp>
 #include <pktverbs/peer.hpp>
@@ -22,6 +23,10 @@
 #include <pktverbs/recv_list.hpp>
 #include <pktverbs/recv_pkt.hpp>
 #include <pktverbs/region.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include <pktverbs/ring/ring_writer.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/send_pkt.hpp>
 #include <pktverbs/shared_memory.hpp>

@@ -23,7 +23,7 @@ void add_pseudo_header(InternetSum& sum, ByteSpan head, const FrameHeaders& head
 bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest) noexcept;
 
 /// Whether the frame carries TCP or UDP with a checksum, and that and IPv4's are right. UDP without one (RFC 768) was
-/// verified by nobody: false.
-bool checksums_right(ByteSpan frame) noexcept;
+/// verified by nobody: false. In pieces as above.
+bool checksums_right(ByteSpan head, std::span<const ByteSpan> rest = {}) noexcept;
 
 }  // namespace pktverbs
