@@ -12,6 +12,7 @@
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "region_table.hpp"
 
 namespace pktverbs {
 
@@ -150,6 +151,14 @@ void Context::leave(const Ipv4Address& group, std::size_t queue) { leave(verbs::
 
 void Context::leave(const Ipv6Address& group, std::size_t queue) {
     datagrams_of(*core_).leave(*queue_at(*core_, queue).raw(), group);
+}
+
+verbs::LocalSlice Context::add_region(const Region& region) { return core_->regions->add(region); }
+
+void Context::remove_region(std::span<const std::uint8_t> bytes) noexcept { core_->regions->remove(bytes); }
+
+std::optional<verbs::LocalSlice> Context::slice(std::span<const std::uint8_t> bytes) const noexcept {
+    return core_->regions->find(bytes);
 }
 
 std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }

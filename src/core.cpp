@@ -17,6 +17,7 @@
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "region_table.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -28,10 +29,23 @@ constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t longest_packet = (1U << 24) - 1;
 constexpr std::uint32_t most_queues = 1024;
 
+void check(const Layout& layout, std::string_view name, std::size_t least, const Options& options,
+           const std::string& device) {
+    if (layout.empty()) return;
+    if (options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP,
+                             fmt::format("cannot open {}: datagrams take no {} (it is for raw packets)", device, name));
+    if (layout.bytes() < least || layout.bytes() > longest_packet)
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: the {} bytes of {} are not between {} and {}", device,
+                                                 layout.bytes(), name, least, longest_packet));
+}
+
 void check(const Options& options, const std::string& device) {
     if (options.max_packet_size < ethernet_header || options.max_packet_size > longest_packet)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
                                                  options.max_packet_size, ethernet_header, longest_packet));
+    check(options.recv_layout, "recv_layout", 14, options, device);
+    check(options.send_layout, "send_layout", 0, options, device);
     if (options.send_packets == none && options.recv_packets == none)
         verbs::throw_message(EINVAL,
                              fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
@@ -93,11 +107,18 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
     limits.mtu = device.mtu;
-    limits.max_packet_size = options.max_packet_size;
+    const bool laid_out = !options.recv_layout.empty();
+    limits.max_packet_size =
+        laid_out ? static_cast<std::uint32_t>(options.recv_layout.bytes()) : options.max_packet_size;
 
     pd = verbs::PdHandle{verbs::check_pointer(action("alloc_pd", "allocate a protection domain"),
                                               [&] { return provider.alloc_pd(context.get()); }),
                          {&provider}};
+    regions = std::make_unique<RegionTable>(device, pd.get());
+    for (const Region& region : options.regions) regions->add(region);
+    for (const Layout* layout : {&options.recv_layout, &options.send_layout})
+        for (const Layout::Chunk& chunk : layout->chunks())
+            if (!chunk.is_own) regions->add(chunk.region);
     flows = std::make_shared<FlowRegistry>(device, limits.mac);
     if (datagram) {
         datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
@@ -159,6 +180,7 @@ void Core::close() noexcept {
         (*queue)->state_->close();
     }
     datagrams.reset();
+    regions.reset();
     pd.reset();
     context.reset();
 }

@@ -27,6 +27,7 @@ namespace pktverbs {
 
 class Datagrams;
 class FlowRegistry;
+class RegionTable;
 
 class Core {
 public:
@@ -66,6 +67,7 @@ public:
     Limits limits;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
+    std::unique_ptr<RegionTable> regions;
     std::shared_ptr<FlowRegistry> flows;
     std::unique_ptr<Datagrams> datagrams;  ///< none for raw packets
     std::vector<std::unique_ptr<Queue>> queues;

@@ -12,6 +12,14 @@ std::string packets(std::uint32_t count) {
 
 std::string or_chosen(std::uint32_t count) { return count == 0 ? "chosen" : fmt::to_string(count); }
 
+/// "42 + 8192", or "whole".
+std::string chunks(const Layout& layout) {
+    std::string text;
+    for (const Layout::Chunk& chunk : layout.chunks())
+        text += fmt::format("{}{}", text.empty() ? "" : " + ", chunk.bytes);
+    return text.empty() ? "whole" : text;
+}
+
 }  // namespace
 
 std::string_view to_string(Transport transport) noexcept {
@@ -38,12 +46,14 @@ std::string_view to_string(WaitMode mode) noexcept {
 
 std::string Options::to_string() const {
     return fmt::format(
-        "transport {}, send_packets {}, recv_packets {}, max_packet_size {}, queues {}, max_batch {}, signal_every {}, "
-        "max_inline {}, huge_pages {}, local_numa_node {}, require_link {}, timestamps {}, qkey {:#x}, wait {}, spin "
+        "transport {}, send_packets {}, recv_packets {}, max_packet_size {}, recv_layout {}, send_layout {}, regions "
+        "{}, "
+        "queues {}, max_batch {}, signal_every {}, "
+        "max_inline {}, pages {}, local_numa_node {}, require_link {}, timestamps {}, qkey {:#x}, wait {}, spin "
         "{} ns",
-        transport, packets(send_packets), packets(recv_packets), max_packet_size, queues, or_chosen(max_batch),
-        or_chosen(signal_every), max_inline, huge_pages, local_numa_node, require_link, timestamps, qkey, wait,
-        spin.count());
+        transport, packets(send_packets), packets(recv_packets), max_packet_size, chunks(recv_layout),
+        chunks(send_layout), regions.size(), queues, or_chosen(max_batch), or_chosen(signal_every), max_inline,
+        pktverbs::to_string(pages), local_numa_node, require_link, timestamps, qkey, wait, spin.count());
 }
 
 std::string Limits::to_string() const {

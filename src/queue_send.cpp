@@ -51,7 +51,7 @@ void Queue::retire(SendPkt& newest, bool ok) noexcept {
     const std::uint64_t bytes = newest.bytes_until_ - state.bytes_retired;
     state.bytes_retired = newest.bytes_until_;
     state.packets_sent.add(ok ? count : count - 1);
-    state.bytes_sent.add(ok ? bytes : bytes - newest.sge_.length);
+    state.bytes_sent.add(ok ? bytes : bytes - newest.length_);
     SendPkt* const first = state.oldest_in_flight;
     state.oldest_in_flight = &newest == state.newest_in_flight ? nullptr : newest.next();
     if (!state.oldest_in_flight) state.newest_in_flight = nullptr;
@@ -194,7 +194,7 @@ SendList Queue::send(SendList packets) noexcept {
     SendPkt* refused = packets.head_;
     for (; refused; refused = refused->next()) {
         SendPkt& pkt = *refused;
-        if (pkt.sge_.length < state.least_bytes) [[unlikely]] {
+        if (pkt.length_ < state.least_bytes) [[unlikely]] {
             packets.error_ = EMSGSIZE;
             break;
         }
@@ -203,9 +203,9 @@ SendList Queue::send(SendList packets) noexcept {
             break;
         }
         pkt.sequence_ = state.next_sequence + count;
-        state.bytes_posted += pkt.sge_.length;
+        state.bytes_posted += pkt.length_;
         pkt.bytes_until_ = state.bytes_posted;
-        unsigned flags = pkt.sge_.length <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
+        unsigned flags = pkt.length_ <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
         if (++unsignalled == state.limits.signal_every) {
             flags |= IBV_SEND_SIGNALED;
             unsignalled = 0;
@@ -229,7 +229,7 @@ SendList Queue::send(SendList packets) noexcept {
         packets.error_ = device_errno(result);
         count = refused->sequence_ - first->sequence_;
         state.refused_sends.add(offered - count);
-        state.bytes_posted = refused->bytes_until_ - refused->sge_.length;
+        state.bytes_posted = refused->bytes_until_ - refused->length_;
         last = first;
         for (std::uint32_t i = 1; i < count; ++i) last = last->next();
         if (count != 0) last->set_next(nullptr);

@@ -89,14 +89,11 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     // 16 saves nothing that can be measured.
     limits.signal_every = options.signal_every != 0 ? options.signal_every : std::min(limits.send_packets / 4, 16U);
     limits.signal_every = std::clamp(limits.signal_every, 1U, std::max(limits.send_packets, 1U));
-    limits.buffer_bytes = recv_buffers.size() + send_buffers.size();
+    limits.buffer_bytes = recv_buffers.own_bytes() + send_buffers.own_bytes();
 }
 
-Memory Queue::State::make_buffers(const Options& options, std::uint32_t count, std::size_t stride) const {
-    if (stride > std::numeric_limits<std::size_t>::max() / count) throw std::bad_alloc{};
-    return Memory{stride * count,
-                  {.huge_pages = options.huge_pages,
-                   .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1}};
+Memory::Placement Queue::State::placement(const Options& options) const {
+    return {.pages = options.pages, .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1};
 }
 
 void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
@@ -118,31 +115,32 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                                        }),
                                   {&provider}};
 
-    const std::size_t stride = Memory::stride(limits.max_packet_size);
-    recv_buffers = make_buffers(options, count, stride + header_bytes);
-    recv_mr =
-        verbs::MrHandle{verbs::check_pointer(core.action("reg_mr", "register receive buffers"),
-                                             [&] {
-                                                 return provider.reg_mr(core.pd.get(), recv_buffers.data(),
-                                                                        recv_buffers.size(), IBV_ACCESS_LOCAL_WRITE);
-                                             }),
-                        {&provider}};
+    const Layout layout = options.recv_layout.empty() ? Layout{}.chunk(limits.max_packet_size) : options.recv_layout;
+    std::uint64_t before = 0;
+    for (const auto& queue : core.queues) before += queue->limits().recv_packets;
+    recv_buffers = PacketBuffers{core,
+                                 {.layout = layout,
+                                  .packets = count,
+                                  .packets_before = before,
+                                  .header_bytes = header_bytes,
+                                  .placement = placement(options),
+                                  .access = IBV_ACCESS_LOCAL_WRITE,
+                                  .what = "receive buffers"}};
     recv_packets = Memory{sizeof(RecvPkt) * count};
     if (is_datagram()) recv_slices = Memory{2 * sizeof(ibv_sge) * count};
     parked = nullptr;
     // Last to first, so that they are posted in the order of their addresses.
     for (std::uint32_t i = count; i-- > 0;) {
         auto* pkt = new (recv_packets.data() + sizeof(RecvPkt) * i) RecvPkt;
-        pkt->sge_ = {reinterpret_cast<std::uint64_t>(recv_buffers.data() + stride * i), limits.max_packet_size,
-                     recv_mr->lkey};
+        for (std::size_t chunk = 0; chunk < recv_buffers.chunk_count(); ++chunk)
+            pkt->sges_[chunk] = recv_buffers.slice(chunk, i);
         pkt->wr_.wr_id = reinterpret_cast<std::uint64_t>(pkt);
-        pkt->wr_.sg_list = &pkt->sge_;
-        pkt->wr_.num_sge = 1;
+        pkt->wr_.sg_list = pkt->sges_;
+        pkt->wr_.num_sge = static_cast<int>(recv_buffers.chunk_count());
         if (is_datagram()) {
             // The headers stand behind all the buffers, so that those stay aligned and where they are for frames.
-            const auto header = reinterpret_cast<std::uint64_t>(recv_buffers.data() + stride * count + grh_bytes * i);
-            auto* slices = new (recv_slices.data() + 2 * sizeof(ibv_sge) * i)
-                ibv_sge[2]{{header, grh_bytes, recv_mr->lkey}, pkt->sge_};
+            auto* slices =
+                new (recv_slices.data() + 2 * sizeof(ibv_sge) * i) ibv_sge[2]{recv_buffers.header(i), pkt->sges_[0]};
             pkt->wr_.sg_list = slices;
             pkt->wr_.num_sge = 2;
         }
@@ -191,23 +189,28 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
                                                                            nullptr, send_channel.get(), 0);
                                              }),
                         {&provider}};
-    const std::size_t stride = Memory::stride(limits.max_packet_size);
-    send_buffers = make_buffers(options, count, stride);
-    send_mr = verbs::MrHandle{
-        verbs::check_pointer(
-            core.action("reg_mr", "register send buffers"),
-            [&] { return provider.reg_mr(core.pd.get(), send_buffers.data(), send_buffers.size(), 0); }),
-        {&provider}};
+    const std::uint32_t whole = is_datagram() ? limits.max_packet_size : options.max_packet_size;
+    const Layout layout = options.send_layout.empty() ? Layout{}.chunk(whole) : options.send_layout;
+    std::uint64_t before = 0;
+    for (const auto& queue : core.queues) before += queue->limits().send_packets;
+    send_buffers = PacketBuffers{core,
+                                 {.layout = layout,
+                                  .packets = count,
+                                  .packets_before = before,
+                                  .placement = placement(options),
+                                  .what = "send buffers"}};
     send_packets = Memory{sizeof(SendPkt) * count};
     free = nullptr;
     SendPkt* last = nullptr;
     for (std::uint32_t i = count; i-- > 0;) {
         auto* pkt = new (send_packets.data() + sizeof(SendPkt) * i) SendPkt;
-        pkt->sge_ = {reinterpret_cast<std::uint64_t>(send_buffers.data() + stride * i), 0, send_mr->lkey};
-        pkt->capacity_ = limits.max_packet_size;
+        for (std::size_t chunk = 0; chunk < send_buffers.chunk_count(); ++chunk) {
+            pkt->sges_[chunk] = send_buffers.slice(chunk, i);
+            pkt->capacities_[chunk] = std::exchange(pkt->sges_[chunk].length, 0);
+        }
         pkt->wr_.wr_id = reinterpret_cast<std::uint64_t>(pkt);
-        pkt->wr_.sg_list = &pkt->sge_;
-        pkt->wr_.num_sge = 1;
+        pkt->wr_.sg_list = pkt->sges_;
+        pkt->wr_.num_sge = static_cast<int>(send_buffers.chunk_count());
         pkt->wr_.opcode = IBV_WR_SEND;
         pkt->set_next(free);
         free = pkt;
@@ -226,8 +229,10 @@ void Queue::State::make_queue_pair(const Options& options) {
     attr.recv_cq = recv_cq ? recv_cq.get() : send_cq.get();
     attr.cap.max_send_wr = limits.send_packets;
     attr.cap.max_recv_wr = limits.recv_packets;
-    attr.cap.max_send_sge = limits.send_packets != 0 ? 1 : 0;
-    attr.cap.max_recv_sge = limits.recv_packets == 0 ? 0 : is_datagram() ? 2 : 1;
+    attr.cap.max_send_sge = limits.send_packets == 0 ? 0 : static_cast<std::uint32_t>(chunks(options.send_layout));
+    attr.cap.max_recv_sge = limits.recv_packets == 0 ? 0
+                            : is_datagram()          ? 2
+                                                     : static_cast<std::uint32_t>(chunks(options.recv_layout));
     attr.cap.max_inline_data = options.max_inline;
     attr.qp_type = is_datagram() ? IBV_QPT_UD : IBV_QPT_RAW_PACKET;
     errno = 0;
@@ -263,10 +268,10 @@ void Queue::State::close() noexcept {
     // Destroying a completion queue waits for its events to be acknowledged.
     if (recv_events != 0) provider.ack_cq_events(recv_cq.get(), std::exchange(recv_events, 0));
     if (send_events != 0) provider.ack_cq_events(send_cq.get(), std::exchange(send_events, 0));
-    send_mr.reset();
+    send_buffers.deregister();
     send_cq.reset();
     send_channel.reset();
-    recv_mr.reset();
+    recv_buffers.deregister();
     recv_cq.reset();
     recv_cq_ex = nullptr;
     recv_channel.reset();

@@ -16,6 +16,7 @@
 #include "base/counter.hpp"
 #include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
+#include "packet_buffers.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {
@@ -67,14 +68,12 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
     bool flow_tags = false;           ///< recv_cq_ex reads them
-    Memory recv_buffers;
-    verbs::MrHandle recv_mr;
+    PacketBuffers recv_buffers;
     Memory recv_packets;
     Memory recv_slices;  ///< of datagrams: two scatter elements each, GRH and payload
     verbs::CompChannelHandle send_channel;
     verbs::CqHandle send_cq;
-    Memory send_buffers;
-    verbs::MrHandle send_mr;
+    PacketBuffers send_buffers;
     Memory send_packets;
     verbs::QpHandle qp;
 
@@ -147,7 +146,8 @@ private:
     void make_queue_pair(const Options& options);
     bool make_extended_cq(std::uint32_t count);
     [[noreturn]] void refuse_queue_pair(int reason) const;
-    Memory make_buffers(const Options& options, std::uint32_t count, std::size_t stride) const;
+    std::size_t chunks(const Layout& layout) const noexcept { return layout.empty() ? 1 : layout.chunks().size(); }
+    Memory::Placement placement(const Options& options) const;
 };
 
 }  // namespace pktverbs

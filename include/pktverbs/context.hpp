@@ -6,7 +6,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <stop_token>
 #include <string_view>
 #include <utility>
@@ -20,10 +23,12 @@
 #include <pktverbs/peer.hpp>
 #include <pktverbs/queue.hpp>
 #include <pktverbs/recv_list.hpp>
+#include <pktverbs/region.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/stats.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 
 namespace pktverbs {
 
@@ -88,6 +93,16 @@ public:
     /// A group that was not joined is no error.
     void leave(const Ipv4Address& group, std::size_t queue = 0);
     void leave(const Ipv6Address& group, std::size_t queue = 0);
+
+    /// Registers more of the program's memory, until remove_region() or the end; what is registered already stays so.
+    /// The slice is of all of it, or its first 2^32 - 1 bytes. Throws std::system_error. These two while no thread
+    /// calls slice().
+    verbs::LocalSlice add_region(const Region& region);
+    /// Just these bytes were added, and no packet is aimed at them any more. Nothing if they were not.
+    void remove_region(std::span<const std::uint8_t> bytes) noexcept;
+    /// Finds the registration that `bytes` lie in, for RecvPkt::retarget() and SendPkt::attach(); nullopt if they don't
+    /// lie in one. It takes the same short time for any number of regions. Any thread.
+    std::optional<verbs::LocalSlice> slice(std::span<const std::uint8_t> bytes) const noexcept;
 
     std::size_t queue_count() const noexcept;
     /// `index` below queue_count().

@@ -8,10 +8,14 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <pktverbs/export.hpp>
+#include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
+#include <pktverbs/memory.hpp>
+#include <pktverbs/region.hpp>
 
 namespace pktverbs {
 
@@ -49,6 +53,12 @@ struct Options {
     /// Bytes in each packet's buffer: the longest frame, Ethernet header first, no FCS, or the longest payload of a
     /// datagram. 14 to 2^24 - 1; datagrams get no more than the port's MTU.
     std::uint32_t max_packet_size = 9216;
+    /// Where each packet's bytes are received to and sent from, instead of one buffer of max_packet_size bytes. Raw
+    /// packets only.
+    Layout recv_layout = {};
+    Layout send_layout = {};
+    /// Memory to register besides that of the layouts, for packets to be aimed at: see Context::slice().
+    std::vector<Region> regions = {};
     /// Queue pairs, each with its own packets, completion queues and thread if you like. At least 1.
     std::uint32_t queues = 1;
     /// Most packets that one recv gives. 0: half of those that are posted, so that one call never takes all from the
@@ -59,8 +69,8 @@ struct Options {
     /// Frames up to this many bytes are copied into the work request instead of read by the NIC. The granted value may
     /// differ.
     std::uint32_t max_inline = 0;
-    /// Back the buffers with huge pages (vm.nr_hugepages must allow for them).
-    bool huge_pages = false;
+    /// What the library's own buffers are made of.
+    PageSize pages = PageSize::normal;
     /// Put the buffers on the device's NUMA node, where it has one.
     bool local_numa_node = false;
     /// Refuse to open a port whose link is down, instead of waiting silently for it to come up.
@@ -87,11 +97,11 @@ struct Limits {
     std::uint32_t recv_packets = 0;     ///< 0 if there is no receive side
     std::uint32_t send_depth = 0;       ///< work requests that the send queue holds: at least send_packets
     std::uint32_t recv_depth = 0;       ///< the same, receiving
-    std::uint32_t max_packet_size = 0;  ///< bytes usable in each buffer
+    std::uint32_t max_packet_size = 0;  ///< bytes usable in each buffer, or of recv_layout
     std::uint32_t max_batch = 0;
     std::uint32_t signal_every = 0;
     std::uint32_t max_inline = 0;
-    std::size_t buffer_bytes = 0;  ///< memory registered for buffers, all queues
+    std::size_t buffer_bytes = 0;  ///< memory of the library's own registered for buffers, all queues
     bool timestamps = false;       ///< packets carry timestamps, and flow tags where the device has them
 
     /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".

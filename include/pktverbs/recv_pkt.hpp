@@ -4,12 +4,16 @@
 
 #include <infiniband/verbs.h>
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <type_traits>
+
+#include <pktverbs/layout.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 
 namespace pktverbs {
 
@@ -21,9 +25,33 @@ public:
     RecvPkt& operator=(const RecvPkt&) = delete;
 
     /// Exactly the bytes received: of a frame Ethernet header first, no FCS; of a datagram the payload. Empty if !ok().
-    std::span<std::uint8_t> bytes() noexcept { return {data(), length()}; }
-    std::span<const std::uint8_t> bytes() const noexcept { return {data(), length()}; }
+    /// With a Layout of several chunks, those in the first one.
+    std::span<std::uint8_t> bytes() noexcept { return {data(), first_length()}; }
+    std::span<const std::uint8_t> bytes() const noexcept { return {data(), first_length()}; }
+    /// Of all chunks.
     std::size_t length() const noexcept { return length_and_status_ & 0xffffff; }
+
+    /// As many as the Layout has; 1 without.
+    std::size_t chunk_count() const noexcept { return grh() ? 1 : static_cast<std::size_t>(wr_.num_sge); }
+    /// The bytes received in chunk `index`, below chunk_count(); none in those that the frame did not reach.
+    std::span<std::uint8_t> chunk(std::size_t index) noexcept {
+        std::size_t before = 0;
+        for (std::size_t i = 0; i < index; ++i) before += sges_[i].length;
+        const std::size_t left = length() - std::min(length(), before);
+        return {reinterpret_cast<std::uint8_t*>(sges_[index].addr), std::min<std::size_t>(left, sges_[index].length)};
+    }
+    /// Where chunk `index` is to be received: all of it, not only what was.
+    verbs::LocalSlice target(std::size_t index = 0) const noexcept {
+        return verbs::LocalSlice::unchecked(sges_[index]);
+    }
+    /// The next frame goes to other memory: for whoever keeps this one's. Only while the packet is in a list. `slice`
+    /// is of memory that is registered with the packet's Context, such as Context::slice() gives, and must stay until
+    /// the packet is aimed elsewhere or the Context closed. From here on bytes() and chunk() are of the new memory.
+    /// Not for datagrams.
+    void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
+        assert(!grh() && index < chunk_count());
+        sges_[index] = slice.raw();
+    }
 
     /// How the receive completed; IBV_WC_SUCCESS for a whole frame.
     ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(length_and_status_ >> 24); }
@@ -44,7 +72,7 @@ public:
     std::uint32_t source_queue_pair() const noexcept { return tag_and_flags_ & 0xffffff; }
     /// Of a datagram: the header that came before it; null for a frame.
     const ibv_grh* grh() const noexcept {
-        return wr_.num_sge > 1 ? reinterpret_cast<const ibv_grh*>(wr_.sg_list[0].addr) : nullptr;
+        return wr_.sg_list != sges_ ? reinterpret_cast<const ibv_grh*>(wr_.sg_list[0].addr) : nullptr;
     }
 
     /// The work request underneath. Its wr_id is the library's.
@@ -62,23 +90,27 @@ private:
         length_and_status_ = (length & 0xffffff) | static_cast<std::uint32_t>(status) << 24;
         tag_and_flags_ = (flow_tag & 0xffffff) | flags << 24;
     }
-    std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sge_.addr); }
+    std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[0].addr); }
+    std::size_t first_length() const noexcept { return std::min<std::size_t>(length(), sges_[0].length); }
     RecvPkt* next() const noexcept { return reinterpret_cast<RecvPkt*>(wr_.next); }
     void set_next(RecvPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_recv_wr*>(pkt); }
 
     ibv_recv_wr wr_{};
-    ibv_sge sge_{};
     // By hand, not as bit fields: each word is written whole, per packet, without being read first.
     std::uint32_t length_and_status_ = 0;  ///< length below, status in the high 8 bits
     std::uint32_t tag_and_flags_ = 0;      ///< flow tag or source queue pair below, wc_flags in the high 8 bits
     std::uint64_t timestamp_ = 0;
+    // The first ends the first cache line: a packet of one chunk needs no other. A datagram's header is elsewhere.
+    ibv_sge sges_[Layout::max_chunks]{};
+    std::uint64_t reserved_[2]{};
 };
 
-/// What the lists rely on: the work request comes first, and a packet is one cache line.
+/// What the lists rely on: the work request comes first, and all that a packet of one chunk needs is in one cache line.
 struct RecvPktLayout {
     static_assert(std::is_standard_layout_v<RecvPkt>);
     static_assert(offsetof(RecvPkt, wr_) == 0);
-    static_assert(sizeof(RecvPkt) == 64);
+    static_assert(offsetof(RecvPkt, sges_) == 48);
+    static_assert(sizeof(RecvPkt) == 128);
 };
 
 }  // namespace pktverbs
