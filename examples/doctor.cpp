@@ -20,10 +20,12 @@ int main(int argc, char** argv) {
     app.add_option("--send", options.send_packets, "Packets to send with, for each queue")->capture_default_str();
     app.add_option("--size", options.max_packet_size, "Longest frame, in bytes")->capture_default_str();
     app.add_option("--queues", options.queues, "Queues")->capture_default_str();
-    app.add_flag("--huge-pages", options.huge_pages, "Buffers in huge pages");
+    bool huge_pages = false;
+    app.add_flag("--huge-pages", huge_pages, "Buffers in huge pages of 2 MiB");
     app.add_flag("--json", json, "As JSON");
     app.add_flag("--no-probe", no_probe, "Try nothing out");
     return example::run(app, argc, argv, [&] {
+        if (huge_pages) options.pages = pktverbs::PageSize::huge_2m;
         const auto probe = no_probe ? pktverbs::Probe::nothing : pktverbs::Probe::everything;
         const pktverbs::Report report = pktverbs::check(device, options, probe);
         fmt::print("{}\n", json ? report.to_json() : report.to_string());

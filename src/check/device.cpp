@@ -132,12 +132,12 @@ void look_at_port(Inspection& inspection, const Device& device, ibv_context* con
                       : fmt::format("plug the cable, ip link set {} up, or open with require_link = false",
                                     device.interface.empty() ? "INTERFACE" : device.interface));
     if (device.mtu == 0) return inspection.add("mtu", "not known");
-    const bool cuts = inspection.wanted.max_packet_size < device.mtu + ethernet_header_with_vlan;
-    inspection.add("mtu",
-                   fmt::format("{} bytes, packets have room for {}", device.mtu, inspection.wanted.max_packet_size),
+    const bool cuts =
+        inspection.wanted.recv_packets != none && inspection.room() < device.mtu + ethernet_header_with_vlan;
+    inspection.add("mtu", fmt::format("{} bytes, packets have room for {}", device.mtu, inspection.room()),
                    cuts && raw ? Severity::warning : Severity::ok,
                    cuts && raw ? fmt::format("a longer frame fails, and takes its queue to the error state: "
-                                             "max_packet_size = {}",
+                                             "max_packet_size = {}, or as much in recv_layout",
                                              device.mtu + ethernet_header_with_vlan)
                                : "");
 }

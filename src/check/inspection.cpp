@@ -36,9 +36,19 @@ std::string Files::entry(const std::string& path, std::string_view key) const {
 }
 
 std::size_t Inspection::buffer_bytes() const noexcept {
-    const auto packets = [](std::uint32_t count) { return count == none ? std::size_t{0} : std::size_t{count}; };
-    return Memory::stride(wanted.max_packet_size) * (packets(wanted.recv_packets) + packets(wanted.send_packets)) *
+    const auto side = [&](std::uint32_t packets, const Layout& layout) {
+        if (packets == none) return std::size_t{0};
+        std::size_t each = layout.empty() ? Memory::stride(wanted.max_packet_size) : 0;
+        for (const Layout::Chunk& chunk : layout.chunks())
+            if (chunk.is_own && chunk.bytes != 0) each += Memory::stride(chunk.bytes);
+        return each * packets;
+    };
+    return (side(wanted.recv_packets, wanted.recv_layout) + side(wanted.send_packets, wanted.send_layout)) *
            wanted.queues;
+}
+
+std::size_t Inspection::room() const noexcept {
+    return wanted.recv_layout.empty() ? wanted.max_packet_size : wanted.recv_layout.bytes();
 }
 
 std::string bytes_text(std::uint64_t bytes) {

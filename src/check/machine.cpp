@@ -47,7 +47,7 @@ void look_at_page_size(Inspection& inspection, const char* what, unsigned kib, b
     const auto more = inspection.files.number(folder + "nr_overcommit_hugepages");
     if (!total || !free)
         return inspection.add(what, "none of this size here", wanted ? Severity::problem : Severity::ok,
-                              wanted ? "huge_pages = false" : "");
+                              wanted ? "ask for another page size" : "");
     const std::size_t page = std::size_t{kib} * 1024;
     const auto needed = static_cast<std::int64_t>((inspection.buffer_bytes() + page - 1) / page);
     const bool lacks = wanted && *free + more.value_or(0) < needed;
@@ -93,8 +93,8 @@ void look_at_process(Inspection& inspection) {
 }
 
 void look_at_memory(Inspection& inspection) {
-    look_at_page_size(inspection, "huge_pages_2m", 2048, inspection.wanted.huge_pages);
-    look_at_page_size(inspection, "huge_pages_1g", 1048576, false);
+    look_at_page_size(inspection, "huge_pages_2m", 2048, inspection.wanted.pages == PageSize::huge_2m);
+    look_at_page_size(inspection, "huge_pages_1g", 1048576, inspection.wanted.pages == PageSize::huge_1g);
     const auto& files = inspection.files;
     // What packet: devices take from: their filter's instructions, and what waits to be sent. Their ring is their own.
     if (const auto most = files.number("proc/sys/net/core/optmem_max")) {

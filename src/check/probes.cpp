@@ -72,7 +72,7 @@ void probe_memory(Inspection& inspection, Scratch& scratch, const std::string& d
     const std::size_t bytes = inspection.buffer_bytes();
     if (bytes == 0) return;
     try {
-        scratch.try_memory(Memory{bytes, {.huge_pages = inspection.wanted.huge_pages}}, device);
+        scratch.try_memory(Memory{bytes, {.pages = inspection.wanted.pages}}, device);
         inspection.registers_memory = true;
         inspection.add("memory", fmt::format("{} for buffers can be registered", bytes_text(bytes)));
     } catch (const std::system_error& error) {

@@ -147,7 +147,7 @@ TEST(Check, ComparesTheOptionsWithTheDevice) {
 TEST(Check, AsksForHugePagesThatAreMissing) {
     // 256 GiB: more than this machine has set aside.
     const Report report =
-        check("wire:Check", {.recv_packets = 32768, .max_packet_size = 1U << 23, .huge_pages = true}, Probe::nothing);
+        check("wire:Check", {.recv_packets = 32768, .max_packet_size = 1U << 23, .pages = PageSize::huge_2m}, Probe::nothing);
     EXPECT_EQ(severity_of(report, "huge_pages_2m"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(report, "huge_pages_2m"), "nr_hugepages"));
 }

@@ -53,7 +53,7 @@ TEST_F(Machine, HasCapabilitiesByTheirBits) {
 TEST_F(Machine, HasHugePagesOfTwoSizes) {
     pages(2048, 64, 20);
     pages(1048576, 2, 1);
-    inspection.wanted.huge_pages = true;  // 38.6 MiB
+    inspection.wanted.pages = PageSize::huge_2m;  // 38.6 MiB
     look_at_memory(inspection);
     EXPECT_EQ(found("huge_pages_2m").value, "20 free of 64, 20 needed");
     EXPECT_EQ(found("huge_pages_2m").severity, Severity::ok);
@@ -62,7 +62,7 @@ TEST_F(Machine, HasHugePagesOfTwoSizes) {
 
 TEST_F(Machine, LacksHugePages) {
     pages(2048, 64, 19);
-    inspection.wanted.huge_pages = true;
+    inspection.wanted.pages = PageSize::huge_2m;
     look_at_memory(inspection);
     EXPECT_EQ(found("huge_pages_2m").severity, Severity::problem);
     EXPECT_NE(found("huge_pages_2m").advice.find("echo 65 > /sys/kernel"), std::string::npos);
