@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pktverbs/find_device.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -184,6 +185,21 @@ Stats Context::stats() const {
     for (const auto& queue : core_->queues) sum += queue->stats();
     sum.drops = core_->drops();
     return sum;
+}
+
+Counters Context::counters() const {
+    Counters counters;
+    counters.device = core_->device.name;
+    for (const auto& queue : core_->queues) counters.queues.push_back(queue->stats());
+    counters.drops = core_->drops();
+    for (FlowRegistry::Counted& flow : core_->flows->counts()) {
+        const auto at = std::ranges::find(core_->queues, flow.qp, [](const auto& queue) { return queue->raw(); });
+        counters.flows.push_back({.id = flow.id, .rule = flow.rule.to_string(), .queue = {}, .count = flow.count});
+        if (at != core_->queues.end())
+            counters.flows.back().queue = static_cast<std::size_t>(at - core_->queues.begin());
+    }
+    counters.interface = core_->interface_counters.read();
+    return counters;
 }
 
 ibv_port_attr Context::port() const {

@@ -68,7 +68,10 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 
 }  // namespace
 
-Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+Core::Core(Device device_opened)
+    : device{std::move(device_opened)},
+      interface_counters{device.interface},
+      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {

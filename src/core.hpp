@@ -22,6 +22,7 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "interface_counters.hpp"
 
 namespace pktverbs {
 
@@ -64,6 +65,7 @@ public:
     }
 
     const Device device;
+    const InterfaceCounters interface_counters;
     Limits limits;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
