@@ -18,6 +18,7 @@
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
 #include "region_table.hpp"
+#include "spreader.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -49,6 +50,10 @@ void check(const Options& options, const std::string& device) {
     if (options.send_packets == none && options.recv_packets == none)
         verbs::throw_message(EINVAL,
                              fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+    if (options.spread && options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {}: datagrams are not spread over queues (each queue "
+                                                     "has an endpoint of its own)",
+                                                     device));
     if (options.queues == 0 || options.queues > most_queues)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
                                                  options.queues, most_queues));
@@ -89,8 +94,10 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
-    if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
-        extended.completion_timestamp_mask != 0 && verbs::extended_polling_works(attr, verbs::rdma_core_release()))
+    const bool is_extended =
+        (options.timestamps || options.spread) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
+        verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
     limits.timestamps = clock_khz != 0;
 
@@ -127,7 +134,10 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
         limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
     }
+    if (options.spread && options.recv_packets != none)
+        spreader = std::make_unique<Spreader>(*this, *options.spread, is_extended ? extended.rss_caps : ibv_rss_caps{});
     for (std::uint32_t i = 0; i < options.queues; ++i) {
+        all_queues.push_back(i);
         queues.push_back(
             std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
         queues.back()->start();
@@ -158,6 +168,13 @@ void Core::make_event_loop_fd() {
     }
 }
 
+std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
+    if (spreader) return spreader->queues_of(queue_pair);
+    for (std::size_t i = 0; i < queues.size(); ++i)
+        if (queues[i]->raw() == queue_pair) return {i};
+    return {};
+}
+
 verbs::DeviceDrops Core::drops() const noexcept {
     if (!device.read_drops) return {};
     const verbs::DeviceDrops now = device.read_drops(device, context.get());
@@ -178,6 +195,7 @@ void Core::close() noexcept {
     for (const auto& queue : queues) queue->state_->shut();
     slots.clear();
     if (flows) flows->close();
+    spreader.reset();
     if (datagrams) datagrams->leave_all();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();

@@ -29,6 +29,7 @@ namespace pktverbs {
 class Datagrams;
 class FlowRegistry;
 class RegionTable;
+class Spreader;
 
 class Core {
 public:
@@ -74,10 +75,12 @@ public:
     std::unique_ptr<Datagrams> datagrams;  ///< none for raw packets
     std::vector<std::unique_ptr<Queue>> queues;
     std::vector<Queue*> queue_pointers;
+    std::unique_ptr<Spreader> spreader;  ///< none if each rule is for one queue
+    std::vector<std::size_t> all_queues;
 
     std::mutex slots_mutex;
     struct Slot {
-        std::size_t queue;
+        std::vector<std::size_t> queues;
         Flow flow;
     };
     std::map<std::size_t, Slot> slots;
@@ -87,6 +90,8 @@ public:
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
 
+    /// The queues that a queue pair receives for.
+    std::vector<std::size_t> queues_of(const ibv_qp* queue_pair) const;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
     verbs::DeviceDrops drops() const noexcept;
 

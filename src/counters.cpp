@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters: sums, text and JSON.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iterator>
 #include <string_view>
@@ -55,9 +56,8 @@ std::string joined(const List& list, std::string_view separator, ToText&& to_tex
 }
 
 std::string json_of(const Counters::OfFlow& flow) {
-    return fmt::format(R"({{"flow": {}, "rule": {}, "queue": {}, "packets": {}, "bytes": {}}})", flow.id,
-                       json_string(flow.rule), flow.queue ? fmt::to_string(*flow.queue) : "null", flow.count.packets,
-                       flow.count.bytes);
+    return fmt::format(R"({{"flow": {}, "rule": {}, "queues": [{}], "packets": {}, "bytes": {}}})", flow.id,
+                       json_string(flow.rule), fmt::join(flow.queues, ", "), flow.count.packets, flow.count.bytes);
 }
 
 std::string json_of(const Counters::OfInterface& counter) {

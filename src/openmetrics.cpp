@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters as OpenMetrics text (OpenMetrics 1.0, "Text format"): a family at a time, with the samples of all contexts.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iterator>
 #include <string_view>
@@ -95,7 +96,7 @@ void write_flows(Writer& writer, std::string_view name, std::string_view unit, s
             writer.sample({{"device", context.device},
                            {"flow", fmt::to_string(flow.id)},
                            {"rule", flow.rule},
-                           {"queue", flow.queue ? fmt::to_string(*flow.queue) : ""}},
+                           {"queues", fmt::to_string(fmt::join(flow.queues, ","))}},
                           flow.count.*number);
 }
 

@@ -233,7 +233,7 @@ std::size_t Queue::post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noex
     // Before posting: the receiver may take them off again at once.
     state.posted.fetch_add(count, std::memory_order_relaxed);
     ibv_recv_wr* bad = nullptr;
-    const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
+    const int result = state.post(&first->wr_, &bad);
     if (result == 0) [[likely]]
         return count;
     auto* const refused = bad ? reinterpret_cast<RecvPkt*>(bad) : first;  // some drivers don't say which

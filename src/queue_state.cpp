@@ -52,6 +52,7 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
       spin{options.spin},
       clock_khz{khz},
       default_batch{options.max_batch == 0},
+      spreads{owner.spreader != nullptr},
       comp_vector{static_cast<int>(index) % std::max(owner.context->num_comp_vectors, 1)},
       wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
       send_wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
@@ -69,7 +70,8 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
         try {
             make_recv_side(options, limits.recv_packets);
             make_send_side(options, limits.send_packets);
-            make_queue_pair(options);
+            if (spreads) make_work_queue(options);
+            if (!spreads || limits.send_packets != 0) make_queue_pair(options);
             break;
         } catch (const std::system_error& failure) {
             const bool flexible = options.recv_packets == 0 || options.send_packets == 0;
@@ -221,25 +223,44 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
     free_count = count;
 }
 
+void Queue::State::make_work_queue(const Options& options) {
+    const verbs::Provider& provider = *core.device.provider;
+    ibv_wq_init_attr attr{};
+    attr.wq_type = IBV_WQT_RQ;
+    attr.max_wr = limits.recv_packets;
+    attr.max_sge = static_cast<std::uint32_t>(chunks(options.recv_layout));
+    attr.pd = core.pd.get();
+    attr.cq = recv_cq.get();
+    wq = verbs::WqHandle{verbs::check_pointer(core.action("create_wq", "create a work queue"),
+                                              [&] { return provider.create_wq(core.context.get(), &attr); }),
+                         {&provider}};
+    limits.recv_depth = attr.max_wr;
+    if (limits.recv_depth < limits.recv_packets)
+        verbs::throw_message(ENOMEM, fmt::format("cannot create a work queue on {}: it grants {} work requests, not {} "
+                                                 "(ask for fewer packets)",
+                                                 core.device.name, limits.recv_depth, limits.recv_packets));
+}
+
 void Queue::State::make_queue_pair(const Options& options) {
     const verbs::Provider& provider = *core.device.provider;
+    const std::uint32_t receives = spreads ? 0 : limits.recv_packets;
     ibv_qp_init_attr attr{};
     // Verbs want two completion queues, also where one side has nothing to complete.
     attr.send_cq = send_cq ? send_cq.get() : recv_cq.get();
-    attr.recv_cq = recv_cq ? recv_cq.get() : send_cq.get();
+    attr.recv_cq = receives != 0 ? recv_cq.get() : send_cq.get();
     attr.cap.max_send_wr = limits.send_packets;
-    attr.cap.max_recv_wr = limits.recv_packets;
+    attr.cap.max_recv_wr = receives;
     attr.cap.max_send_sge = limits.send_packets == 0 ? 0 : static_cast<std::uint32_t>(chunks(options.send_layout));
-    attr.cap.max_recv_sge = limits.recv_packets == 0 ? 0
-                            : is_datagram()          ? 2
-                                                     : static_cast<std::uint32_t>(chunks(options.recv_layout));
+    attr.cap.max_recv_sge = receives == 0   ? 0
+                            : is_datagram() ? 2
+                                            : static_cast<std::uint32_t>(chunks(options.recv_layout));
     attr.cap.max_inline_data = options.max_inline;
     attr.qp_type = is_datagram() ? IBV_QPT_UD : IBV_QPT_RAW_PACKET;
     errno = 0;
     qp = verbs::QpHandle{provider.create_qp(core.pd.get(), &attr), {&provider}};
     if (!qp) refuse_queue_pair(errno != 0 ? errno : EIO);
     limits.max_inline = options.max_inline == 0 ? 0 : attr.cap.max_inline_data;
-    limits.recv_depth = limits.recv_packets == 0 ? 0 : attr.cap.max_recv_wr;
+    if (!spreads) limits.recv_depth = receives == 0 ? 0 : attr.cap.max_recv_wr;
     limits.send_depth = limits.send_packets == 0 ? 0 : attr.cap.max_send_wr;
     if (limits.recv_depth < limits.recv_packets || limits.send_depth < limits.send_packets)
         verbs::throw_message(ENOMEM, fmt::format("cannot create a {} queue pair on {}: it grants {} receive and "
@@ -265,6 +286,7 @@ void Queue::State::refuse_queue_pair(int reason) const {
 void Queue::State::close() noexcept {
     const verbs::Provider& provider = *core.device.provider;
     qp.reset();
+    wq.reset();
     // Destroying a completion queue waits for its events to be acknowledged.
     if (recv_events != 0) provider.ack_cq_events(recv_cq.get(), std::exchange(recv_events, 0));
     if (send_events != 0) provider.ack_cq_events(send_cq.get(), std::exchange(send_events, 0));

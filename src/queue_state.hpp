@@ -38,6 +38,11 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     /// Takes the queue pair to another state, `with` these attributes besides it (IBV_QP_PORT). Throws
     /// std::system_error.
     void step(ibv_qp_state to, int with, std::string_view what);
+    void step(ibv_wq_state to, std::string_view what);
+    ibv_qp_state qp_state();
+    int post(ibv_recv_wr* wr, ibv_recv_wr** bad) noexcept {
+        return wq ? ibv_post_wq_recv(wq.get(), wr, bad) : ibv_post_recv(qp.get(), wr, bad);
+    }
     /// Ends posting: returns when no thread is at it any more.
     void shut() noexcept;
     void take_events(ibv_comp_channel& channel, ibv_cq& cq, std::uint32_t& unacknowledged,
@@ -55,6 +60,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::chrono::nanoseconds spin;
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
+    const bool spreads;  ///< receives by a work queue
     std::atomic<bool> in_error{false};
     std::atomic<int> error{0};       ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
@@ -75,7 +81,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     verbs::CqHandle send_cq;
     PacketBuffers send_buffers;
     Memory send_packets;
-    verbs::QpHandle qp;
+    verbs::WqHandle wq;  ///< receives, where frames are spread over queues
+    verbs::QpHandle qp;  ///< sends, and receives where they are not; none if there is neither
 
     // What differs between frames and datagrams, per packet.
     std::uint32_t header_bytes;  ///< that count in a completion's length, and the user doesn't see: the GRH
@@ -143,6 +150,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
 private:
     void make_recv_side(const Options& options, std::uint32_t count);
     void make_send_side(const Options& options, std::uint32_t count);
+    void make_work_queue(const Options& options);
     void make_queue_pair(const Options& options);
     bool make_extended_cq(std::uint32_t count);
     [[noreturn]] void refuse_queue_pair(int reason) const;

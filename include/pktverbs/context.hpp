@@ -66,14 +66,21 @@ public:
     /// All queues; false if `timeout` passed or `stop` was requested first.
     bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
-    /// Steers matching frames to a queue until the Flow ends. A multicast destination address fills in the
-    /// multicast MAC address and joins the group on the device's interface.
-    /// Throws std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves
-    /// nothing behind.
-    [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue = 0);
+    /// Steers matching frames to the first queue, or with Options::spread to all, until the Flow ends. A multicast
+    /// destination address fills in the multicast MAC address and joins the group on the device's interface. Throws
+    /// std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves nothing
+    /// behind.
+    [[nodiscard]] Flow install(const FlowRule& rule);
+    /// To one queue.
+    [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue);
+    /// To several queues, by the hash of Options::spread; without it EOPNOTSUPP for more than one. In another order
+    /// they are other queues.
+    [[nodiscard]] Flow install(const FlowRule& rule, std::span<const std::size_t> queues);
     /// Puts a rule in a numbered slot, in place of the one that is there. If that fails, the old
     /// rule stays in force. Slots are made as they are needed; throws like install().
-    void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue = 0);
+    void set_flow(std::size_t slot, const FlowRule& rule);
+    void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue);
+    void set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues);
     /// Empties a slot; an empty one is no error.
     void clear_flow(std::size_t slot);
 

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +22,9 @@ namespace pktverbs {
 /// apart.
 struct Counters {
     struct OfFlow {
-        std::uint64_t id = 0;              ///< rises with each rule that is installed
-        std::string rule;                  ///< FlowRule::to_string()
-        std::optional<std::size_t> queue;  ///< none for a rule that spreads over queues
+        std::uint64_t id = 0;  ///< rises with each rule that is installed
+        std::string rule;      ///< FlowRule::to_string()
+        std::vector<std::size_t> queues;
         FlowCount count;
     };
     /// One of the kernel's or the driver's own counters of drops and errors, by the name that they give it.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/memory.hpp>
 #include <pktverbs/region.hpp>
+#include <pktverbs/spread.hpp>
 
 namespace pktverbs {
 
@@ -61,6 +63,9 @@ struct Options {
     std::vector<Region> regions = {};
     /// Queue pairs, each with its own packets, completion queues and thread if you like. At least 1.
     std::uint32_t queues = 1;
+    /// One rule may feed several queues: see Context::install(). Raw packets only; EOPNOTSUPP without receive-side
+    /// scaling in the device. nullopt: rules are for one queue each.
+    std::optional<Spread> spread = {};
     /// Most packets that one recv gives. 0: half of those that are posted, so that one call never takes all from the
     /// NIC.
     std::uint32_t max_batch = 0;

@@ -2,7 +2,9 @@
 // Everything a program needs: raw Ethernet frames between a NIC's queues and your memory.
 #pragma once
 
+#include <pktverbs/check.hpp>
 #include <pktverbs/context.hpp>
+#include <pktverbs/counters.hpp>
 #include <pktverbs/find_device.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>

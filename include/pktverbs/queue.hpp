@@ -74,7 +74,10 @@ public:
 
     /// The verbs objects underneath, for the data path's verbs. Control verbs must come from
     /// Context::device().provider: libibverbs' own are only for its own objects.
+    /// With Options::spread it only sends, and is null for a queue that doesn't.
     ibv_qp* raw() noexcept;
+    /// With Options::spread, what receives; else null.
+    ibv_wq* raw_wq() noexcept;
     ibv_cq* raw_recv_cq() noexcept;
     ibv_cq* raw_send_cq() noexcept;
 

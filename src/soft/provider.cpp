@@ -9,6 +9,7 @@
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
 #include "soft/work_queue_verbs.hpp"
+#include "verbs/inline_verbs.hpp"
 
 namespace pktverbs::soft {
 
@@ -58,9 +59,15 @@ constexpr verbs::Provider table{
     .resize_cq = resize_cq,
     .destroy_cq = destroy_cq,
     .create_qp = create_qp,
+    .create_qp_ex = verbs::inline_verbs::create_qp_ex,
     .query_qp = query_qp,
     .modify_qp = modify_qp,
     .destroy_qp = destroy_qp,
+    .create_wq = verbs::inline_verbs::create_wq,
+    .modify_wq = verbs::inline_verbs::modify_wq,
+    .destroy_wq = verbs::inline_verbs::destroy_wq,
+    .create_rwq_ind_table = verbs::inline_verbs::create_rwq_ind_table,
+    .destroy_rwq_ind_table = verbs::inline_verbs::destroy_rwq_ind_table,
     .attach_mcast = attach_mcast,
     .detach_mcast = detach_mcast,
     .create_flow = create_flow,

@@ -2,6 +2,8 @@
 // The hardware provider: libibverbs' own control verbs, for NICs and for SoftRoCE.
 #include <pktverbs/verbs/provider.hpp>
 
+#include "verbs/inline_verbs.hpp"
+
 namespace pktverbs::verbs {
 namespace {
 
@@ -76,9 +78,15 @@ constexpr Provider table{
     .resize_cq = ibv_resize_cq,
     .destroy_cq = ibv_destroy_cq,
     .create_qp = ibv_create_qp,
+    .create_qp_ex = inline_verbs::create_qp_ex,
     .query_qp = ibv_query_qp,
     .modify_qp = ibv_modify_qp,
     .destroy_qp = ibv_destroy_qp,
+    .create_wq = inline_verbs::create_wq,
+    .modify_wq = inline_verbs::modify_wq,
+    .destroy_wq = inline_verbs::destroy_wq,
+    .create_rwq_ind_table = inline_verbs::create_rwq_ind_table,
+    .destroy_rwq_ind_table = inline_verbs::destroy_rwq_ind_table,
     .attach_mcast = ibv_attach_mcast,
     .detach_mcast = ibv_detach_mcast,
     .create_flow = create_flow,

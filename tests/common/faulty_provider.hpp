@@ -136,6 +136,10 @@ private:
         made.create_cq_ex = failing<&P::create_cq_ex>("create_cq_ex");
         made.create_qp = failing<&P::create_qp>("create_qp");
         made.modify_qp = failing<&P::modify_qp>("modify_qp");
+        made.create_qp_ex = failing<&P::create_qp_ex>("create_qp_ex");
+        made.create_wq = failing<&P::create_wq>("create_wq");
+        made.modify_wq = failing<&P::modify_wq>("modify_wq");
+        made.create_rwq_ind_table = failing<&P::create_rwq_ind_table>("create_rwq_ind_table");
         made.create_flow = failing<&P::create_flow>("create_flow");
         made.create_counters = failing<&P::create_counters>("create_counters");
         made.attach_counters_point_flow = failing<&P::attach_counters_point_flow>("attach_counters_point_flow");
@@ -146,6 +150,8 @@ private:
         made.destroy_comp_channel = destroying<&P::destroy_comp_channel>("destroy_comp_channel");
         made.destroy_cq = destroying<&P::destroy_cq>("destroy_cq");
         made.destroy_qp = destroying<&P::destroy_qp>("destroy_qp");
+        made.destroy_wq = destroying<&P::destroy_wq>("destroy_wq");
+        made.destroy_rwq_ind_table = destroying<&P::destroy_rwq_ind_table>("destroy_rwq_ind_table");
         made.destroy_flow = destroying<&P::destroy_flow>("destroy_flow");
         made.destroy_counters = destroying<&P::destroy_counters>("destroy_counters");
         return made;

@@ -26,7 +26,7 @@ Counters example() {
     counters.queues[1].recv_errors[IBV_WC_LOC_LEN_ERR] = 2;
     counters.queues[1].largest_batch = 4;
     counters.drops.unmatched = 7;
-    counters.flows.push_back({.id = 1, .rule = "udp dst_port 7148 count", .queue = 1, .count = {10, 640}});
+    counters.flows.push_back({.id = 1, .rule = "udp dst_port 7148 count", .queues = {1}, .count = {10, 640}});
     counters.interface.push_back({"driver", "rx_discards_phy", 5});
     return counters;
 }
@@ -72,14 +72,14 @@ TEST(Counters, AreText) {
 TEST(Counters, AreJson) {
     Counters one = example();
     one.queues.pop_back();
-    one.flows[0].queue.reset();
+    one.flows[0].queues = {0, 2};
     EXPECT_EQ(one.to_json(),
               R"({"device": "wire:x", "queues": [{"recv_packets": 3, "recv_bytes": 180, "sent_packets": 0, )"
               R"("sent_bytes": 0, "posted_now": 16, "in_flight": 0, "largest_batch": 0, "empty_wakeups": 0, )"
               R"("starvations": 0, "refused_posts": 0, "recv_errors": {}, "send_errors": {}}], )"
               R"("drops": {"out_of_buffer": 0, "unmatched": 7, "by_rule": 0, "not_ready": 0, "oversize": 0, )"
               R"("link": 0, "unsent": 0}, )"
-              R"("flows": [{"flow": 1, "rule": "udp dst_port 7148 count", "queue": null, "packets": 10, )"
+              R"("flows": [{"flow": 1, "rule": "udp dst_port 7148 count", "queues": [0, 2], "packets": 10, )"
               R"("bytes": 640}], "interface": [{"source": "driver", "name": "rx_discards_phy", "value": 5}]})");
     EXPECT_EQ(Counters{}.to_json().find("\"queues\": []") != std::string::npos, true);
 }
@@ -114,7 +114,7 @@ TEST(OpenMetrics, HasAFamilyForEachCounter) {
     EXPECT_TRUE(contains(text, "\npktverbs_dropped_packets_total{device=\"wire:x\",reason=\"unmatched\"} 7\n"));
     EXPECT_TRUE(contains(text,
                          "\npktverbs_flow_packets_total{device=\"wire:x\",flow=\"1\",rule=\"udp dst_port 7148 "
-                         "count\",queue=\"1\"} 10\n"));
+                         "count\",queues=\"1\"} 10\n"));
     EXPECT_TRUE(contains(
         text, "\npktverbs_interface_events_total{device=\"wire:x\",source=\"driver\",name=\"rx_discards_phy\"} 5\n"));
     EXPECT_TRUE(text.ends_with("} 5\n# EOF\n"));

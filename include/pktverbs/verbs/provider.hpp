@@ -48,9 +48,15 @@ struct Provider {
     int (*resize_cq)(ibv_cq*, int cqe);
     int (*destroy_cq)(ibv_cq*);
     ibv_qp* (*create_qp)(ibv_pd*, ibv_qp_init_attr*);
+    ibv_qp* (*create_qp_ex)(ibv_context*, ibv_qp_init_attr_ex*);
     int (*query_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask, ibv_qp_init_attr*);
     int (*modify_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask);
     int (*destroy_qp)(ibv_qp*);
+    ibv_wq* (*create_wq)(ibv_context*, ibv_wq_init_attr*);
+    int (*modify_wq)(ibv_wq*, ibv_wq_attr*);
+    int (*destroy_wq)(ibv_wq*);
+    ibv_rwq_ind_table* (*create_rwq_ind_table)(ibv_context*, ibv_rwq_ind_table_init_attr*);
+    int (*destroy_rwq_ind_table)(ibv_rwq_ind_table*);
     int (*attach_mcast)(ibv_qp*, const ibv_gid*, std::uint16_t lid);
     int (*detach_mcast)(ibv_qp*, const ibv_gid*, std::uint16_t lid);
     ibv_flow* (*create_flow)(ibv_qp*, ibv_flow_attr*);

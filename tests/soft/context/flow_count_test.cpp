@@ -69,9 +69,9 @@ TEST_F(FlowCounts, AreInTheSnapshotWithTheirQueue) {
     const Counters counters = ctx.counters();
     ASSERT_EQ(counters.flows.size(), 2u);
     EXPECT_EQ(counters.flows[0].rule, "ether_type 0x88b5 count");
-    EXPECT_EQ(counters.flows[0].queue, 1u);
+    EXPECT_EQ(counters.flows[0].queues, std::vector<std::size_t>{1});
     EXPECT_EQ(counters.flows[0].count.packets, 5u);
-    EXPECT_EQ(counters.flows[1].queue, 0u);
+    EXPECT_EQ(counters.flows[1].queues, std::vector<std::size_t>{0});
     EXPECT_EQ(counters.flows[1].count.packets, 0u);
     EXPECT_LT(counters.flows[0].id, counters.flows[1].id);
 }
@@ -113,6 +113,18 @@ TEST_F(FlowCounts, MakeASnapshotOfAllQueues) {
     EXPECT_EQ(counters.queues[1].recv_packets, 2u);
     EXPECT_EQ(counters.sum().to_string(), ctx.stats().to_string());
     EXPECT_TRUE(counters.interface.empty());
+}
+
+TEST_F(FlowCounts, CountRulesThatSpread) {
+    Options options = with_queues(2);
+    options.spread = Spread{};
+    Context spread = open(options);
+    const Flow all = spread.install(FlowRule{}.ipv4().count());
+    const Flow one = spread.install(FlowRule{}.ipv6().count(), 1);
+    const Counters counters = spread.counters();
+    ASSERT_EQ(counters.flows.size(), 2u);
+    EXPECT_EQ(counters.flows[0].queues, (std::vector<std::size_t>{0, 1}));
+    EXPECT_EQ(counters.flows[1].queues, std::vector<std::size_t>{1});
 }
 
 /// Whichever verb fails, the rule is not there, nothing is left behind, and the errno is the verb's.
