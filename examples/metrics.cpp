@@ -4,10 +4,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <string>
-#include <system_error>
-
 #include "common/cli.hpp"
 #include "common/generator.hpp"
 #include "common/stop_on_signal.hpp"
@@ -21,6 +17,8 @@ int listen_on(std::uint16_t port) {
     if (fd < 0 || ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         ::bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) != 0 || ::listen(fd, 4) != 0)
         throw std::system_error{errno, std::generic_category(), fmt::format("cannot listen on port {}", port)};
+    fmt::print("http://127.0.0.1:{}/metrics\n", port);
+    std::fflush(stdout);
     return fd;
 }
 

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 PROGRAM = sys.argv[1]
@@ -76,15 +75,12 @@ def check_served():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([PROGRAM, DEVICE, "--generate", "100", "--serve", str(port)], stdout=subprocess.PIPE)
+    command = [PROGRAM, DEVICE, "--generate", "100", "--serve", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        for _ in range(600):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
-                    kind, text = reply.headers["Content-Type"], reply.read().decode()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)  # it is just starting
+        assert server.stdout.readline() == f"http://127.0.0.1:{port}/metrics\n"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+            kind, text = reply.headers["Content-Type"], reply.read().decode()
         assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8", kind
         check_openmetrics(text)
     finally:
