@@ -12,7 +12,7 @@ namespace {
 class PcapngRecorder final : public Recorder {
 public:
     PcapngRecorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock, std::size_t pieces)
-        : clock_{std::move(clock)}, writer_{file, "capture of pktverbs", interface, pieces} {}
+        : file_{file}, clock_{std::move(clock)}, writer_{file, "capture of pktverbs", interface, pieces} {}
 
     void add(pktverbs::RingBlock block) override {
         clock_.update();
@@ -20,7 +20,7 @@ public:
             if (block.valid(slot))
                 writer_.add(block.header(slot), block.payload(slot), clock_.at(block.timestamp(slot)));
     }
-    void poll() override {}
+    void poll() override { file_.poll(); }
 
     File finish(const pcapng::Statistics& statistics) override {
         const auto packets = writer_.finish(statistics);
@@ -28,6 +28,7 @@ public:
     }
 
 private:
+    BlockWriter& file_;
     PacketClock clock_;
     PcapngWriter writer_;
 };
