@@ -38,6 +38,20 @@ ibv_flow* create_flow(ibv_qp* qp, ibv_flow_attr* attr) { return ibv_create_flow(
 
 int destroy_flow(ibv_flow* flow) { return ibv_destroy_flow(flow); }
 
+ibv_counters* create_counters(ibv_context* context, ibv_counters_init_attr* attr) {
+    return ibv_create_counters(context, attr);
+}
+
+int destroy_counters(ibv_counters* counters) { return ibv_destroy_counters(counters); }
+
+int attach_counters_point_flow(ibv_counters* counters, ibv_counter_attach_attr* attr, ibv_flow* flow) {
+    return ibv_attach_counters_point_flow(counters, attr, flow);
+}
+
+int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t count, std::uint32_t flags) {
+    return ibv_read_counters(counters, values, count, flags);
+}
+
 constexpr Provider table{
     .open_device = ibv_open_device,
     .close_device = ibv_close_device,
@@ -83,6 +97,10 @@ constexpr Provider table{
     .detach_mcast = ibv_detach_mcast,
     .create_flow = create_flow,
     .destroy_flow = destroy_flow,
+    .create_counters = create_counters,
+    .destroy_counters = destroy_counters,
+    .attach_counters_point_flow = attach_counters_point_flow,
+    .read_counters = read_counters,
 };
 
 }  // namespace
