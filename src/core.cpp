@@ -94,12 +94,12 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
-    const bool is_extended =
-        (options.timestamps || options.spread || any_offload(options)) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    const bool is_extended = (options.timestamps || options.spread || any_offload(options)) &&
+                             provider.query_device_ex(context.get(), nullptr, &extended) == 0;
     if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
         verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
-    limits.timestamps = clock_khz != 0;
+    limits.timestamps = clock_khz != 0 && options.recv_packets != none;
     offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
     limits.offloads = offloads.by;
 
