@@ -221,6 +221,19 @@ Stats Context::stats() const {
     return sum;
 }
 
+Counters Context::counters() const {
+    Counters counters;
+    counters.device = core_->device.name;
+    for (const auto& queue : core_->queues) counters.queues.push_back(queue->stats());
+    counters.drops = core_->drops();
+    for (FlowRegistry::Counted& flow : core_->flows->counts()) {
+        counters.flows.push_back(
+            {.id = flow.id, .rule = flow.rule.to_string(), .queues = core_->queues_of(flow.qp), .count = flow.count});
+    }
+    counters.interface = core_->interface_counters.read();
+    return counters;
+}
+
 ibv_port_attr Context::port() const {
     ibv_port_attr port{};
     verbs::check_result(core_->action("query_port", "query the port of"), [&] {

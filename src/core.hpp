@@ -22,6 +22,8 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "interface_counters.hpp"
+#include "offload/grant.hpp"
 
 namespace pktverbs {
 
@@ -66,7 +68,9 @@ public:
     }
 
     const Device device;
+    const InterfaceCounters interface_counters;
     Limits limits;
+    GrantedOffloads offloads;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
     std::unique_ptr<RegionTable> regions;
@@ -89,6 +93,8 @@ public:
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
 
+    /// The queues that a queue pair receives for.
+    std::vector<std::size_t> queues_of(const ibv_qp* queue_pair) const;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
     verbs::DeviceDrops drops() const noexcept;
 

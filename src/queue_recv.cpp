@@ -38,8 +38,10 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
             failed(list, pkt, wc.status);
             continue;
         }
-        const std::uint32_t length = wc.byte_len - state.header_bytes;
+        std::uint32_t length = wc.byte_len - state.header_bytes;
         pkt.set_result(length, IBV_WC_SUCCESS, wc.src_qp & state.source_mask, wc.wc_flags);
+        if (state.finishes) [[unlikely]]
+            length -= state.receive_offloads.apply(pkt);
         ++packets;
         bytes += length;
         list.link(&pkt, &pkt, 1);
@@ -69,12 +71,18 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
             failed(list, pkt, cq->status);
             continue;
         }
-        const std::uint32_t length = ibv_wc_read_byte_len(cq) - state.header_bytes;
+        std::uint32_t length = ibv_wc_read_byte_len(cq) - state.header_bytes;
         const std::uint32_t tag = state.flow_tags          ? ibv_wc_read_flow_tag(cq)
                                   : state.source_mask != 0 ? ibv_wc_read_src_qp(cq)
                                                            : 0;
         pkt.set_result(length, IBV_WC_SUCCESS, tag, ibv_wc_read_wc_flags(cq));
-        pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        if (state.limits.timestamps) [[likely]]
+            pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        if (state.finishes) [[unlikely]] {
+            const std::uint16_t tci = state.device_strips ? ibv_wc_read_cvlan(cq) : std::uint16_t{0};
+            if (state.device_strips) pkt.set_vlan(tci, tci != 0);
+            length -= state.receive_offloads.apply(pkt);
+        }
         ++packets;
         bytes += length;
         list.link(&pkt, &pkt, 1);
@@ -94,6 +102,7 @@ void Queue::failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept 
     state.recv_errors[status].add(1);
     pkt.set_result(0, status, 0, 0);
     pkt.timestamp_ = 0;
+    if (state.finishes) pkt.set_vlan(0, false);
     if (status == IBV_WC_WR_FLUSH_ERR)
         park(&pkt, &pkt, 1);
     else

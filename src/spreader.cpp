@@ -95,4 +95,11 @@ ibv_qp* Spreader::target(const FlowRule& rule, std::span<const std::size_t> queu
     return queue_pairs_.emplace(std::pair{std::move(chosen), fields}, std::move(qp)).first->second.get();
 }
 
+std::vector<std::size_t> Spreader::queues_of(const ibv_qp* queue_pair) {
+    const std::lock_guard lock{mutex_};
+    for (const auto& [choice, handle] : queue_pairs_)
+        if (handle.get() == queue_pair) return choice.first;
+    return {};
+}
+
 }  // namespace pktverbs

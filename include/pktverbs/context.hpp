@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include <pktverbs/counters.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
@@ -131,6 +132,9 @@ public:
     const Limits& limits() const noexcept;
     /// Sums over all queues, and the device's drops. Reads files for some devices: not for every packet.
     Stats stats() const;
+    /// The same by queue, with what flows and the interface count: to show, or to export. Throws std::system_error if
+    /// the device refuses to read a flow's counters.
+    Counters counters() const;
     /// The port as it is now. Throws std::system_error.
     ibv_port_attr port() const;
 

@@ -2,8 +2,10 @@
 // Everything a program needs: raw Ethernet frames between a NIC's queues and your memory.
 #pragma once
 
+#include <pktverbs/check.hpp>
 #include <pktverbs/clock_line.hpp>
 #include <pktverbs/context.hpp>
+#include <pktverbs/counters.hpp>
 #include <pktverbs/device_clock.hpp>
 #include <pktverbs/find_device.hpp>
 #include <pktverbs/flow.hpp>
@@ -13,6 +15,7 @@
 #include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/memory.hpp>
+#include <pktverbs/offloads.hpp>
 #include <pktverbs/options.hpp>
 #include <pktverbs/pacer.hpp>
 #include <pktverbs/peer.hpp>
@@ -22,6 +25,10 @@
 #include <pktverbs/recv_list.hpp>
 #include <pktverbs/recv_pkt.hpp>
 #include <pktverbs/region.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include <pktverbs/ring/ring_writer.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/send_pkt.hpp>
 #include <pktverbs/shared_memory.hpp>

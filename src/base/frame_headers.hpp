@@ -9,7 +9,7 @@
 namespace pktverbs {
 
 struct FrameHeaders {
-    enum class Ip : std::uint8_t { none, v4, v6 };
+    enum class Ip : std::uint8_t { other, v4, v6 };
     /// Whether IP's length fields say how long the packet is, or the frame's end does: the fields of a header that
     /// segments are to be made from are not filled in yet.
     enum class Lengths : bool { of_ip, of_frame };
@@ -17,7 +17,7 @@ struct FrameHeaders {
     static constexpr std::uint8_t tcp = 6;
     static constexpr std::uint8_t udp = 17;
 
-    Ip ip = Ip::none;
+    Ip ip = Ip::other;
     /// A routing header stands between: the pseudo-header's destination is not the one in the IPv6 header (RFC 8200,
     /// 8.1).
     bool routed = false;
