@@ -24,6 +24,7 @@
 #include "base/file_descriptor.hpp"
 #include "base/internet_checksum.hpp"
 #include "network_namespace.hpp"
+#include "tshark.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -231,34 +232,12 @@ TEST_F(KernelStack, TakesSegmentsByteForByte) {
 class Tshark : public ::testing::Test {
 protected:
     void SetUp() override {
-        if (std::system("tshark --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "needs tshark";
+        if (!test::has_tshark()) GTEST_SKIP() << "needs tshark";
     }
     static std::string run(const Frames& frames, const std::string& options, const std::string& filter) {
-        char path[] = "/tmp/pktverbs-offload-XXXXXX";
-        const FileDescriptor file{::mkstemp(path)};
-        const auto put = [&](const void* from, std::size_t bytes) {
-            EXPECT_EQ(::write(file.get(), from, bytes), static_cast<ssize_t>(bytes));
-        };
-        // The classic format (draft-ietf-opsawg-pcap): link type 1 is Ethernet.
-        const std::uint32_t header[] = {0xa1b2c3d4, 4U << 16 | 2U, 0, 0, 65535, 1};
-        put(header, sizeof header);
-        for (const Frame& frame : frames) {
-            const auto bytes = static_cast<std::uint32_t>(frame.size());
-            const std::uint32_t record[] = {0, 0, bytes, bytes};
-            put(record, sizeof record);
-            put(frame.data(), frame.size());
-        }
-        const std::string command =
-            std::string{"tshark -r "} + path + " " + options + " -Y '" + filter + "' 2>/dev/null";
-        std::string said;
-        FILE* const pipe = ::popen(command.c_str(), "r");
-        for (int c; (c = std::fgetc(pipe)) != EOF;) said += static_cast<char>(c);
-        EXPECT_EQ(::pclose(pipe), 0) << command;
-        ::unlink(path);
-        return said;
+        return test::tshark(frames, options + " -Y '" + filter + "'");
     }
-    static constexpr const char* checking =
-        "-o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE";
+    static constexpr const char* checking = test::tshark_checks;
     static constexpr const char* bad =
         "ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0";
     static constexpr const char* good = "tcp.checksum.status == 1 or udp.checksum.status == 1";
