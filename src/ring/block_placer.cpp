@@ -152,6 +152,24 @@ void BlockPlacer::note_run() noexcept {
     stats.bytes += std::exchange(run_bytes_, 0);
 }
 
+/// Frees a block for the one at `i` of the window: one that nothing but aims opened, or the consumer's oldest.
+bool BlockPlacer::make_room(std::uint64_t i) noexcept {
+    for (std::uint64_t ahead = count_; ahead-- > i + 1;) {
+        std::uint32_t& index = window_at(ahead);
+        if (index == RingSlotIndex::nowhere || blocks_[index].claimed != 0) continue;
+        if (index == run_.at.block) run_.left = 0;
+        if (index == aims_.block) aims_left_ = 0;
+        writer_.discard(std::exchange(index, RingSlotIndex::nowhere));
+        return true;
+    }
+    if (when_full_ != WhenFull::overwrite) return false;
+    const auto packets = writer_.take_back_oldest();
+    if (!packets) return false;
+    ++stats.overwritten_blocks;
+    stats.overwritten_packets += *packets;
+    return true;
+}
+
 bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
     while (count_ <= i) window_at(count_++) = RingSlotIndex::nowhere;
     if (window_at(i) != RingSlotIndex::nowhere) [[likely]]
@@ -162,13 +180,7 @@ bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
     if (for_packet) {
         if (no_free_block_) return false;
         index = writer_.open(base, first);
-        if (!index && when_full_ == WhenFull::overwrite) {
-            if (const auto packets = writer_.take_back_oldest()) {
-                ++stats.overwritten_blocks;
-                stats.overwritten_packets += *packets;
-                index = writer_.open(base, first);
-            }
-        }
+        if (!index && make_room(i)) index = writer_.open(base, first);
         no_free_block_ = !index;
     } else {
         if (no_block_to_aim_) return false;
@@ -272,7 +284,7 @@ bool BlockPlacer::close_front(std::uint32_t end) noexcept {
         finish_moves();
         // What is left waits for receives that are posted.
         if (blocks_[index].claimed != blocks_[index].settled && !relocate(index)) {
-            if (when_full_ == WhenFull::wait && !writer_.has_free()) return false;
+            if (when_full_ == WhenFull::wait && writer_.consumer_has_blocks()) return false;
             drop_parked(index);
         }
     }
@@ -309,13 +321,8 @@ void BlockPlacer::hand_over(std::uint32_t index, std::uint32_t end) noexcept {
 bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
     const std::uint32_t from = index;
     auto to = writer_.open(base_, blocks_[from].first, busy_count_);
-    if (!to && when_full_ == WhenFull::overwrite) {
-        if (const auto packets = writer_.take_back_oldest()) {
-            ++stats.overwritten_blocks;
-            stats.overwritten_packets += *packets;
-            to = writer_.open(base_, blocks_[from].first, busy_count_);
-        }
-    }
+    if (!to && when_full_ == WhenFull::overwrite && make_room(count_))
+        to = writer_.open(base_, blocks_[from].first, busy_count_);
     if (!to) return false;
     blocks_[*to] = blocks_[from];
     std::copy_n(claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{from} * words_), words_,

@@ -134,6 +134,7 @@ private:
     std::uint32_t& window_at(std::uint64_t i) noexcept { return window_[(head_ + i) & (window_.size() - 1)]; }
     bool is_open(std::uint64_t i) noexcept { return i < count_ && window_at(i) != RingSlotIndex::nowhere; }
     bool advance(std::uint64_t sequence) noexcept;
+    bool make_room(std::uint64_t i) noexcept;
     bool open(std::uint64_t i, bool for_packet) noexcept;
     bool close_front(std::uint32_t end) noexcept;
     void close_complete() noexcept;

@@ -35,6 +35,8 @@ public:
     std::optional<std::uint32_t> open(std::uint64_t base, std::uint32_t first_slot = 0,
                                       std::span<const std::uint32_t> in_use = {}) noexcept;
     std::uint32_t free_blocks() const noexcept;
+    /// Whether there are filled blocks, read or not.
+    bool consumer_has_blocks() const noexcept;
     /// Frees the oldest filled block that the consumer has not taken. Gives the number of its packets, or none if there
     /// is no such block.
     std::optional<std::uint32_t> take_back_oldest() noexcept;
