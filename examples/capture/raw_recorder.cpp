@@ -47,10 +47,9 @@ public:
     ~RawRecorder() override { file_.wait(0); }
 
     void add(pktverbs::RingBlock block) override {
-        const auto* start = block.payloads().data() - layout_.payloads_offset;
         blocks_.push_back(std::move(block));
         // Waits while as many are being written as may be, so no more blocks than that are kept from the ring.
-        file_.write({start, layout_.block_stride});
+        file_.write(blocks_.back().memory());
         give_back();
     }
     void poll() override {
