@@ -17,6 +17,8 @@
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
 #include "readiness.hpp"
+#include "region_table.hpp"
+#include "spreader.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -28,13 +30,30 @@ constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t longest_packet = (1U << 24) - 1;
 constexpr std::uint32_t most_queues = 1024;
 
+void check(const Layout& layout, std::string_view name, std::size_t least, const Options& options,
+           const std::string& device) {
+    if (layout.empty()) return;
+    if (options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP,
+                             fmt::format("cannot open {}: datagrams take no {} (it is for raw packets)", device, name));
+    if (layout.bytes() < least || layout.bytes() > longest_packet)
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: the {} bytes of {} are not between {} and {}", device,
+                                                 layout.bytes(), name, least, longest_packet));
+}
+
 void check(const Options& options, const std::string& device) {
     if (options.max_packet_size < ethernet_header || options.max_packet_size > longest_packet)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
                                                  options.max_packet_size, ethernet_header, longest_packet));
+    check(options.recv_layout, "recv_layout", 14, options, device);
+    check(options.send_layout, "send_layout", 0, options, device);
     if (options.send_packets == none && options.recv_packets == none)
         verbs::throw_message(EINVAL,
                              fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+    if (options.spread && options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {}: datagrams are not spread over queues (each queue "
+                                                     "has an endpoint of its own)",
+                                                     device));
     if (options.queues == 0 || options.queues > most_queues)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
                                                  options.queues, most_queues));
@@ -54,7 +73,10 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 
 }  // namespace
 
-Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+Core::Core(Device device_opened)
+    : device{std::move(device_opened)},
+      interface_counters{device.interface},
+      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
@@ -72,10 +94,14 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
-    if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
-        extended.completion_timestamp_mask != 0 && verbs::extended_polling_works(attr, verbs::rdma_core_release()))
+    const bool is_extended =
+        (options.timestamps || options.spread || any_offload(options)) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
+        verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
     limits.timestamps = clock_khz != 0;
+    offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
+    limits.offloads = offloads.by;
 
     ibv_port_attr port{};
     verbs::check_result(action("query_port", "query the port of"),
@@ -93,17 +119,27 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
     limits.mtu = device.mtu;
-    limits.max_packet_size = options.max_packet_size;
+    const bool laid_out = !options.recv_layout.empty();
+    limits.max_packet_size =
+        laid_out ? static_cast<std::uint32_t>(options.recv_layout.bytes()) : options.max_packet_size;
 
     pd = verbs::PdHandle{verbs::check_pointer(action("alloc_pd", "allocate a protection domain"),
                                               [&] { return provider.alloc_pd(context.get()); }),
                          {&provider}};
+    regions = std::make_unique<RegionTable>(device, pd.get());
+    for (const Region& region : options.regions) regions->add(region);
+    for (const Layout* layout : {&options.recv_layout, &options.send_layout})
+        for (const Layout::Chunk& chunk : layout->chunks())
+            if (!chunk.is_own) regions->add(chunk.region);
     flows = std::make_shared<FlowRegistry>(device, limits.mac);
     if (datagram) {
         datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
         limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
     }
+    if (options.spread && options.recv_packets != none)
+        spreader = std::make_unique<Spreader>(*this, *options.spread, is_extended ? extended.rss_caps : ibv_rss_caps{});
     for (std::uint32_t i = 0; i < options.queues; ++i) {
+        all_queues.push_back(i);
         queues.push_back(
             std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
         queues.back()->start();
@@ -123,6 +159,13 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     if (queues.size() == 1 || limits.recv_packets == 0) return;
     all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
     for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
+}
+
+std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
+    if (spreader) return spreader->queues_of(queue_pair);
+    for (std::size_t i = 0; i < queues.size(); ++i)
+        if (queues[i]->raw() == queue_pair) return {i};
+    return {};
 }
 
 verbs::DeviceDrops Core::drops() const noexcept {
@@ -145,11 +188,13 @@ void Core::close() noexcept {
     for (const auto& queue : queues) queue->state_->shut();
     slots.clear();
     if (flows) flows->close();
+    spreader.reset();
     if (datagrams) datagrams->leave_all();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();
     }
     datagrams.reset();
+    regions.reset();
     pd.reset();
     context.reset();
 }

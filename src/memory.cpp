@@ -19,14 +19,47 @@
 namespace pktverbs {
 namespace {
 
-constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+std::string_view unit(PageSize pages) noexcept {
+    switch (pages) {
+        case PageSize::normal:
+            break;
+        case PageSize::huge_2m:
+            return " of huge pages";
+        case PageSize::huge_1g:
+            return " of 1 GiB pages";
+    }
+    return "";
+}
 
-std::string_view unit(const Memory::Placement& placement) { return placement.huge_pages ? " of huge pages" : ""; }
+std::string_view hint(PageSize pages) noexcept {
+    switch (pages) {
+        case PageSize::normal:
+            break;
+        case PageSize::huge_2m:
+            return "raise vm.nr_hugepages";
+        case PageSize::huge_1g:
+            return "raise /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages, or reserve pages at boot";
+    }
+    return "";
+}
 
-std::size_t round_up(std::size_t bytes, const Memory::Placement& placement) {
-    const std::size_t page = placement.huge_pages ? huge_page_bytes : static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+/// The page size is named: the machine's default huge page may be of another.
+int flags_of(PageSize pages) noexcept {
+    switch (pages) {
+        case PageSize::normal:
+            break;
+        case PageSize::huge_2m:
+            return MAP_HUGETLB | MAP_HUGE_2MB;
+        case PageSize::huge_1g:
+            return MAP_HUGETLB | MAP_HUGE_1GB;
+    }
+    return 0;
+}
+
+std::size_t round_up(std::size_t bytes, PageSize pages) {
+    const std::size_t page = page_bytes(pages);
     if (bytes > std::numeric_limits<std::size_t>::max() - (page - 1))
-        verbs::throw_error(ENOMEM, fmt::format("map {} bytes{}", bytes, unit(placement)), {});
+        verbs::throw_error(ENOMEM, fmt::format("map {} bytes{}", bytes, unit(pages)), {});
     return (bytes + page - 1) / page * page;
 }
 
@@ -45,16 +78,38 @@ int prefer_node(void* data, std::size_t size, unsigned node) {
 
 }  // namespace
 
+std::string_view to_string(PageSize pages) noexcept {
+    switch (pages) {
+        case PageSize::normal:
+            return "normal";
+        case PageSize::huge_2m:
+            return "2 MiB";
+        case PageSize::huge_1g:
+            return "1 GiB";
+    }
+    return "unknown";
+}
+
+std::size_t page_bytes(PageSize pages) noexcept {
+    switch (pages) {
+        case PageSize::normal:
+            break;
+        case PageSize::huge_2m:
+            return std::size_t{2} << 20;
+        case PageSize::huge_1g:
+            return std::size_t{1} << 30;
+    }
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 Memory::Memory(std::size_t bytes, Placement placement) {
     if (bytes == 0) return;
-    const std::size_t size = round_up(bytes, placement);
-    // The page size is named: the machine's default huge page may be 1 GiB.
-    const int huge = placement.huge_pages ? MAP_HUGETLB | MAP_HUGE_2MB : 0;
-    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | huge, -1, 0);
+    const std::size_t size = round_up(bytes, placement.pages);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | flags_of(placement.pages);
+    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (data == MAP_FAILED) {
         const int error = errno;
-        verbs::throw_error(error, fmt::format("map {} bytes{}", size, unit(placement)),
-                           placement.huge_pages ? "raise vm.nr_hugepages" : "");
+        verbs::throw_error(error, fmt::format("map {} bytes{}", size, unit(placement.pages)), hint(placement.pages));
     }
     Memory mapped;  // unmaps if the rest throws
     mapped.data_ = static_cast<std::uint8_t*>(data);

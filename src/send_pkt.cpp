@@ -8,9 +8,9 @@
 
 namespace pktverbs {
 
-void SendPkt::throw_too_long(std::size_t bytes) const {
-    throw std::length_error(
-        fmt::format("cannot set a packet's length to {} bytes: its buffer has {} bytes", bytes, capacity_));
+void SendPkt::throw_too_long(std::size_t bytes, std::size_t index) const {
+    throw std::length_error{
+        fmt::format("cannot set a packet's length to {} bytes: its buffer has {} bytes", bytes, capacities_[index])};
 }
 
 }  // namespace pktverbs

@@ -6,11 +6,15 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <stop_token>
 #include <string_view>
 #include <utility>
 
+#include <pktverbs/counters.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
@@ -20,14 +24,20 @@
 #include <pktverbs/peer.hpp>
 #include <pktverbs/queue.hpp>
 #include <pktverbs/recv_list.hpp>
+#include <pktverbs/region.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/stats.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 
 namespace pktverbs {
 
 class Core;
+namespace async {
+template <class Source>
+class Recv;
+}
 
 /// Move-only. Setup throws std::system_error with the errno of the verb that failed and what to do about
 /// it, and leaves nothing behind. One thread receives, one sends, any releases, any installs flows.
@@ -50,6 +60,9 @@ public:
     /// Receives from any of the queues, each in its turn; one list holds packets of one queue. See Queue::recv.
     RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
+    /// The same for a coroutine, which others run beside meanwhile: needs <pktverbs/async/recv.hpp>.
+    async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+
     /// On the first queue; see Queue. With several queues, use queue(i).
     SendList acquire(std::size_t count) noexcept { return queue(0).acquire(count); }
     SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept {
@@ -60,14 +73,21 @@ public:
     /// All queues; false if `timeout` passed or `stop` was requested first.
     bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
-    /// Steers matching frames to a queue until the Flow ends. A multicast destination address fills in the
-    /// multicast MAC address and joins the group on the device's interface.
-    /// Throws std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves
-    /// nothing behind.
-    [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue = 0);
+    /// Steers matching frames to the first queue, or with Options::spread to all, until the Flow ends. A multicast
+    /// destination address fills in the multicast MAC address and joins the group on the device's interface. Throws
+    /// std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves nothing
+    /// behind.
+    [[nodiscard]] Flow install(const FlowRule& rule);
+    /// To one queue.
+    [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue);
+    /// To several queues, by the hash of Options::spread; without it EOPNOTSUPP for more than one. In another order
+    /// they are other queues.
+    [[nodiscard]] Flow install(const FlowRule& rule, std::span<const std::size_t> queues);
     /// Puts a rule in a numbered slot, in place of the one that is there. If that fails, the old
     /// rule stays in force. Slots are made as they are needed; throws like install().
-    void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue = 0);
+    void set_flow(std::size_t slot, const FlowRule& rule);
+    void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue);
+    void set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues);
     /// Empties a slot; an empty one is no error.
     void clear_flow(std::size_t slot);
 
@@ -89,6 +109,16 @@ public:
     void leave(const Ipv4Address& group, std::size_t queue = 0);
     void leave(const Ipv6Address& group, std::size_t queue = 0);
 
+    /// Registers more of the program's memory, until remove_region() or the end; what is registered already stays so.
+    /// The slice is of all of it, or its first 2^32 - 1 bytes. Throws std::system_error. These two while no thread
+    /// calls slice().
+    verbs::LocalSlice add_region(const Region& region);
+    /// Just these bytes were added, and no packet is aimed at them any more. Nothing if they were not.
+    void remove_region(std::span<const std::uint8_t> bytes) noexcept;
+    /// Finds the registration that `bytes` lie in, for RecvPkt::retarget() and SendPkt::attach(); nullopt if they don't
+    /// lie in one. It takes the same short time for any number of regions. Any thread.
+    std::optional<verbs::LocalSlice> slice(std::span<const std::uint8_t> bytes) const noexcept;
+
     std::size_t queue_count() const noexcept;
     /// `index` below queue_count().
     Queue& queue(std::size_t index) noexcept;
@@ -102,6 +132,9 @@ public:
     const Limits& limits() const noexcept;
     /// Sums over all queues, and the device's drops. Reads files for some devices: not for every packet.
     Stats stats() const;
+    /// The same by queue, with what flows and the interface count: to show, or to export. Throws std::system_error if
+    /// the device refuses to read a flow's counters.
+    Counters counters() const;
     /// The port as it is now. Throws std::system_error.
     ibv_port_attr port() const;
 

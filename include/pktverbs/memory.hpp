@@ -5,18 +5,27 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include <pktverbs/export.hpp>
 
 namespace pktverbs {
 
+/// The size of the pages that memory is made of. Huge ones must be reserved before: vm.nr_hugepages for 2 MiB,
+/// /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages (or hugepages= at boot) for 1 GiB.
+enum class PageSize : std::uint8_t { normal, huge_2m, huge_1g };
+
+/// "normal", "2 MiB", "1 GiB".
+PKTVERBS_EXPORT std::string_view to_string(PageSize pages) noexcept;
+PKTVERBS_EXPORT std::size_t page_bytes(PageSize pages) noexcept;
+
 /// Page-aligned, zeroed, private to the process, not copied into a forked child. Move-only.
 class PKTVERBS_EXPORT Memory {
 public:
     struct Placement {
-        bool huge_pages = false;  ///< rounds the size up to whole 2 MiB pages
-        int numa_node = -1;       ///< -1: wherever the kernel likes
+        PageSize pages = PageSize::normal;  ///< the size is rounded up to whole ones
+        int numa_node = -1;                 ///< -1: wherever the kernel likes
     };
 
     Memory() noexcept = default;
@@ -34,6 +43,7 @@ public:
 
     std::uint8_t* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }
+    std::span<std::uint8_t> bytes() const noexcept { return {data_, size_}; }
 
     /// Bytes from one buffer to the next: at least `bytes`, 64-byte aligned, and an odd number of
     /// cache lines, because strides of a power of two put the starts of all buffers in the same few cache sets.

@@ -6,12 +6,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <pktverbs/export.hpp>
+#include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
+#include <pktverbs/memory.hpp>
+#include <pktverbs/offloads.hpp>
+#include <pktverbs/region.hpp>
+#include <pktverbs/spread.hpp>
+#include <pktverbs/timestamp_clock.hpp>
 
 namespace pktverbs {
 
@@ -49,8 +57,17 @@ struct Options {
     /// Bytes in each packet's buffer: the longest frame, Ethernet header first, no FCS, or the longest payload of a
     /// datagram. 14 to 2^24 - 1; datagrams get no more than the port's MTU.
     std::uint32_t max_packet_size = 9216;
+    /// Where each packet's bytes are received to and sent from, instead of one buffer of max_packet_size bytes. Raw
+    /// packets only.
+    Layout recv_layout = {};
+    Layout send_layout = {};
+    /// Memory to register besides that of the layouts, for packets to be aimed at: see Context::slice().
+    std::vector<Region> regions = {};
     /// Queue pairs, each with its own packets, completion queues and thread if you like. At least 1.
     std::uint32_t queues = 1;
+    /// One rule may feed several queues: see Context::install(). Raw packets only; EOPNOTSUPP without receive-side
+    /// scaling in the device. nullopt: rules are for one queue each.
+    std::optional<Spread> spread = {};
     /// Most packets that one recv gives. 0: half of those that are posted, so that one call never takes all from the
     /// NIC.
     std::uint32_t max_batch = 0;
@@ -59,8 +76,8 @@ struct Options {
     /// Frames up to this many bytes are copied into the work request instead of read by the NIC. The granted value may
     /// differ.
     std::uint32_t max_inline = 0;
-    /// Back the buffers with huge pages (vm.nr_hugepages must allow for them).
-    bool huge_pages = false;
+    /// What the library's own buffers are made of.
+    PageSize pages = PageSize::normal;
     /// Put the buffers on the device's NUMA node, where it has one.
     bool local_numa_node = false;
     /// Refuse to open a port whose link is down, instead of waiting silently for it to come up.
@@ -68,6 +85,8 @@ struct Options {
     /// Ask for receive timestamps and flow tags, where the device has them. SoftRoCE before rdma-core 55 has none: its
     /// extended completion queues can't be polled.
     bool timestamps = false;
+    /// What the device or the library does to frames. Raw packets only.
+    Offloads offloads = {};
     /// Datagrams that come with another key are dropped, and a Peer has it in its endpoint. 31 bits: the others are the
     /// kernel's.
     std::uint32_t qkey = 0x11111111;
@@ -87,12 +106,14 @@ struct Limits {
     std::uint32_t recv_packets = 0;     ///< 0 if there is no receive side
     std::uint32_t send_depth = 0;       ///< work requests that the send queue holds: at least send_packets
     std::uint32_t recv_depth = 0;       ///< the same, receiving
-    std::uint32_t max_packet_size = 0;  ///< bytes usable in each buffer
+    std::uint32_t max_packet_size = 0;  ///< bytes usable in each buffer, or of recv_layout
     std::uint32_t max_batch = 0;
     std::uint32_t signal_every = 0;
     std::uint32_t max_inline = 0;
-    std::size_t buffer_bytes = 0;  ///< memory registered for buffers, all queues
+    std::size_t buffer_bytes = 0;  ///< memory of the library's own registered for buffers, all queues
+    Offloads offloads = {};        ///< who does what: off, device or software
     bool timestamps = false;       ///< packets carry timestamps, and flow tags where the device has them
+    TimestampClock timestamp_clock = TimestampClock::absent;  ///< which clock those are from
 
     /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".
     PKTVERBS_EXPORT std::string to_string() const;

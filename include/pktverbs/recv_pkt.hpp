@@ -4,12 +4,17 @@
 
 #include <infiniband/verbs.h>
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
+
+#include <pktverbs/layout.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 
 namespace pktverbs {
 
@@ -21,21 +26,53 @@ public:
     RecvPkt& operator=(const RecvPkt&) = delete;
 
     /// Exactly the bytes received: of a frame Ethernet header first, no FCS; of a datagram the payload. Empty if !ok().
-    std::span<std::uint8_t> bytes() noexcept { return {data(), length()}; }
-    std::span<const std::uint8_t> bytes() const noexcept { return {data(), length()}; }
+    /// With a Layout of several chunks, those in the first one.
+    std::span<std::uint8_t> bytes() noexcept { return {data(), first_length()}; }
+    std::span<const std::uint8_t> bytes() const noexcept { return {data(), first_length()}; }
+    /// Of all chunks.
     std::size_t length() const noexcept { return length_and_status_ & 0xffffff; }
+
+    /// As many as the Layout has; 1 without.
+    std::size_t chunk_count() const noexcept { return grh() ? 1 : static_cast<std::size_t>(wr_.num_sge); }
+    /// The bytes received in chunk `index`, below chunk_count(); none in those that the frame did not reach.
+    std::span<std::uint8_t> chunk(std::size_t index) noexcept {
+        std::size_t before = 0;
+        for (std::size_t i = 0; i < index; ++i) before += sges_[i].length;
+        const std::size_t left = length() - std::min(length(), before);
+        return {reinterpret_cast<std::uint8_t*>(sges_[index].addr), std::min<std::size_t>(left, sges_[index].length)};
+    }
+    /// Where chunk `index` is to be received: all of it, not only what was.
+    verbs::LocalSlice target(std::size_t index = 0) const noexcept {
+        return verbs::LocalSlice::unchecked(sges_[index]);
+    }
+    /// The next frame goes to other memory: for whoever keeps this one's. Only while the packet is in a list. `slice`
+    /// is of memory that is registered with the packet's Context, such as Context::slice() gives, and must stay until
+    /// the packet is aimed elsewhere or the Context closed. From here on bytes() and chunk() are of the new memory.
+    /// Not for datagrams.
+    void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
+        assert(!grh() && index < chunk_count());
+        sges_[index] = slice.raw();
+    }
 
     /// How the receive completed; IBV_WC_SUCCESS for a whole frame.
     ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(length_and_status_ >> 24); }
     bool ok() const noexcept { return length_and_status_ >> 24 == IBV_WC_SUCCESS; }
 
-    /// When the device received the frame, in nanoseconds of the device's own clock: a NIC's runs from some
-    /// start of its own, the soft device's is CLOCK_REALTIME. Zero without Limits::timestamps, and on a failed packet.
+    /// When the frame was received, in nanoseconds of the clock that Limits::timestamp_clock names: CLOCK_REALTIME, or
+    /// a NIC's own, which DeviceClock turns into one of the system's. Zero without Limits::timestamps, and on a
+    /// failed packet.
     std::chrono::nanoseconds timestamp() const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
     }
-    /// The device checked the IPv4 and TCP or UDP checksums and found them right. False also means "not checked".
+    /// The IPv4 and TCP or UDP checksums were checked and found right: by the device or, if Offloads::recv_checksums
+    /// says so, by the library. False also means "not checked".
     bool checksum_ok() const noexcept { return (tag_and_flags_ >> 24 & IBV_WC_IP_CSUM_OK) != 0; }
+    /// The VLAN tag that Offloads::strip_vlan took out: priority in the upper three bits, VLAN in the lower twelve.
+    /// With a device that does it, a tag of all zeros looks like none.
+    std::optional<std::uint16_t> vlan() const noexcept {
+        if ((vlan_ & has_vlan) == 0) return std::nullopt;
+        return static_cast<std::uint16_t>(vlan_);
+    }
     /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0. Not of a datagram.
     std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
 
@@ -44,7 +81,7 @@ public:
     std::uint32_t source_queue_pair() const noexcept { return tag_and_flags_ & 0xffffff; }
     /// Of a datagram: the header that came before it; null for a frame.
     const ibv_grh* grh() const noexcept {
-        return wr_.num_sge > 1 ? reinterpret_cast<const ibv_grh*>(wr_.sg_list[0].addr) : nullptr;
+        return wr_.sg_list != sges_ ? reinterpret_cast<const ibv_grh*>(wr_.sg_list[0].addr) : nullptr;
     }
 
     /// The work request underneath. Its wr_id is the library's.
@@ -52,6 +89,7 @@ public:
 
 private:
     friend class Queue;
+    friend class ReceiveOffloads;
     template <class Pkt>
     friend class PacketChain;
     friend class RecvList;
@@ -62,23 +100,32 @@ private:
         length_and_status_ = (length & 0xffffff) | static_cast<std::uint32_t>(status) << 24;
         tag_and_flags_ = (flow_tag & 0xffffff) | flags << 24;
     }
-    std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sge_.addr); }
+    void set_checksum_ok() noexcept { tag_and_flags_ |= unsigned{IBV_WC_IP_CSUM_OK} << 24; }
+    void shorten(std::uint32_t bytes) noexcept { length_and_status_ -= bytes; }
+    static constexpr std::uint64_t has_vlan = 1U << 16;
+    void set_vlan(std::uint16_t tci, bool there) noexcept { vlan_ = there ? has_vlan | tci : 0; }
+    std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[0].addr); }
+    std::size_t first_length() const noexcept { return std::min<std::size_t>(length(), sges_[0].length); }
     RecvPkt* next() const noexcept { return reinterpret_cast<RecvPkt*>(wr_.next); }
     void set_next(RecvPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_recv_wr*>(pkt); }
 
     ibv_recv_wr wr_{};
-    ibv_sge sge_{};
     // By hand, not as bit fields: each word is written whole, per packet, without being read first.
     std::uint32_t length_and_status_ = 0;  ///< length below, status in the high 8 bits
     std::uint32_t tag_and_flags_ = 0;      ///< flow tag or source queue pair below, wc_flags in the high 8 bits
     std::uint64_t timestamp_ = 0;
+    // The first ends the first cache line: a packet of one chunk needs no other. A datagram's header is elsewhere.
+    ibv_sge sges_[Layout::max_chunks]{};
+    std::uint64_t vlan_ = 0;  ///< written only where tags are taken out
+    std::uint64_t reserved_ = 0;
 };
 
-/// What the lists rely on: the work request comes first, and a packet is one cache line.
+/// What the lists rely on: the work request comes first, and all that a packet of one chunk needs is in one cache line.
 struct RecvPktLayout {
     static_assert(std::is_standard_layout_v<RecvPkt>);
     static_assert(offsetof(RecvPkt, wr_) == 0);
-    static_assert(sizeof(RecvPkt) == 64);
+    static_assert(offsetof(RecvPkt, sges_) == 48);
+    static_assert(sizeof(RecvPkt) == 128);
 };
 
 }  // namespace pktverbs

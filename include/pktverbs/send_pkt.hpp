@@ -4,13 +4,17 @@
 
 #include <infiniband/verbs.h>
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
 #include <pktverbs/export.hpp>
+#include <pktverbs/layout.hpp>
 #include <pktverbs/peer.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 
 namespace pktverbs {
 
@@ -22,19 +26,55 @@ public:
     SendPkt(const SendPkt&) = delete;
     SendPkt& operator=(const SendPkt&) = delete;
 
-    /// The whole capacity, Options::max_packet_size bytes, whatever the length is set to.
-    std::span<std::uint8_t> buffer() noexcept { return {data(), capacity_}; }
-    /// The bytes that will be sent.
-    std::span<std::uint8_t> bytes() noexcept { return {data(), sge_.length}; }
-    std::span<const std::uint8_t> bytes() const noexcept { return {data(), sge_.length}; }
-    std::size_t length() const noexcept { return sge_.length; }
+    /// The whole capacity, Options::max_packet_size bytes, whatever the length is set to. With a Layout of
+    /// several chunks, that of chunk `index`, below chunk_count().
+    std::span<std::uint8_t> buffer(std::size_t index = 0) noexcept { return {data(index), capacities_[index]}; }
+    /// The bytes of a chunk that will be sent; of a packet without a Layout, all.
+    std::span<std::uint8_t> bytes(std::size_t index = 0) noexcept { return {data(index), sges_[index].length}; }
+    std::span<const std::uint8_t> bytes(std::size_t index = 0) const noexcept {
+        return {data(index), sges_[index].length};
+    }
+    /// Bytes that will be sent, of all chunks.
+    std::size_t length() const noexcept { return length_; }
+    /// As many as the Layout has; 1 without.
+    std::size_t chunk_count() const noexcept { return static_cast<std::size_t>(wr_.num_sge); }
 
     /// How many bytes of the buffer to send, of a frame Ethernet header first, no FCS; kept from use to
     /// use. Throws std::length_error if the buffer is shorter: the one throw on the data path.
-    void set_length(std::size_t bytes) {
-        if (bytes > capacity_) [[unlikely]]
-            throw_too_long(bytes);
-        sge_.length = static_cast<std::uint32_t>(bytes);
+    void set_length(std::size_t bytes, std::size_t index = 0) {
+        if (bytes > capacities_[index]) [[unlikely]]
+            throw_too_long(bytes, index);
+        const auto now = static_cast<std::uint32_t>(bytes);
+        length_ += now - sges_[index].length;
+        sges_[index].length = now;
+    }
+    /// Sends a chunk from other memory, all of `slice`, without a copy; kept from use to use. The memory is registered
+    /// with the packet's Context, such as Context::slice() gives, and must stay as it is until the packet is sent:
+    /// until flush() said so, or acquire() gave the same packet again.
+    void attach(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
+        assert(index < chunk_count());
+        length_ += slice.raw().length - sges_[index].length;
+        sges_[index] = slice.raw();
+        capacities_[index] = slice.raw().length;
+    }
+
+    // What the packet's queue was opened for: see Offloads. Kept from use to use.
+
+    /// Have its checksums filled in.
+    void set_checksums(bool on = true) noexcept { ask(asks_checksums, on); }
+    /// Have a VLAN tag inserted: priority in the upper three bits, VLAN in the lower twelve. nullopt: no tag.
+    void set_vlan(std::optional<std::uint16_t> tci) noexcept {
+        ask(asks_vlan, tci.has_value());
+        wr_.imm_data = (wr_.imm_data & 0xffff) | static_cast<std::uint32_t>(tci.value_or(0)) << 16;
+    }
+    /// Have it cut into frames, each with at most `mss` of the bytes that come after the first `header_bytes`: those
+    /// are Ethernet, IP and TCP or UDP headers, up to 256 bytes, and stand before each, with what must differ written
+    /// anew (lengths, IPv4's identification, TCP's sequence number and flags, checksums). 0: not cut. The packet may be
+    /// longer than the MTU then.
+    void set_segmentation(std::uint16_t mss, std::uint16_t header_bytes) noexcept {
+        ask(asks_segments, mss != 0);
+        wr_.tso.mss = mss;
+        wr_.tso.hdr_sz = header_bytes;
     }
 
     /// Where to, if it is a datagram; kept from use to use. The peer must be of the same Context.
@@ -45,20 +85,26 @@ public:
 
 private:
     friend class Queue;
+    friend class SendOffloads;
     template <class Pkt>
     friend class PacketChain;
     friend class SendList;
     friend struct SendPktLayout;
 
+    // Kept where verbs have a number that goes with other opcodes only; a VLAN tag is in the upper 16 bits.
+    static constexpr std::uint32_t asks_checksums = 1, asks_vlan = 2, asks_segments = 4;
+    std::uint32_t asks() const noexcept { return wr_.imm_data & 0xffff; }
+    void ask(std::uint32_t what, bool on) noexcept { wr_.imm_data = on ? wr_.imm_data | what : wr_.imm_data & ~what; }
+
     SendPkt() noexcept = default;
-    std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sge_.addr); }
+    std::uint8_t* data(std::size_t index) const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[index].addr); }
     SendPkt* next() const noexcept { return reinterpret_cast<SendPkt*>(wr_.next); }
     void set_next(SendPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_send_wr*>(pkt); }
-    [[noreturn]] PKTVERBS_EXPORT void throw_too_long(std::size_t bytes) const;
+    [[noreturn]] PKTVERBS_EXPORT void throw_too_long(std::size_t bytes, std::size_t index) const;
 
     ibv_send_wr wr_{};
-    ibv_sge sge_{};
-    std::uint32_t capacity_ = 0;
+    std::uint32_t capacities_[Layout::max_chunks]{};
+    std::uint32_t length_ = 0;
     // Position in the order of posting: tells how many packets a completion retires.
     std::uint32_t sequence_ = 0;
     // Bytes posted on the queue up to and including this packet.
@@ -66,7 +112,11 @@ private:
     // On the first of a chain of free packets: the chain, so that it is handed out whole without walking it.
     SendPkt* chain_last_ = nullptr;
     SendPkt* next_chain_ = nullptr;
-    std::uint64_t chain_size_ = 0;
+    // Of several, only the first is in the same cache line as the rest.
+    ibv_sge sges_[Layout::max_chunks]{};
+    std::uint32_t chain_size_ = 0;
+    // Entries of SendOffloads used up to and including this packet; written only where there are any.
+    std::uint32_t entries_until_ = 0;
     std::uint64_t reserved_ = 0;
 };
 
@@ -74,7 +124,8 @@ private:
 struct SendPktLayout {
     static_assert(std::is_standard_layout_v<SendPkt>);
     static_assert(offsetof(SendPkt, wr_) == 0);
-    static_assert(sizeof(SendPkt) == 192);
+    static_assert(offsetof(SendPkt, sges_) == 176);
+    static_assert(sizeof(SendPkt) == 256);
 };
 
 }  // namespace pktverbs

@@ -36,6 +36,12 @@ public:
         return &space;
     }
 
+    /// What is left, but no more than `most`.
+    std::chrono::nanoseconds left_at_most(std::chrono::nanoseconds most) const noexcept {
+        if (never_) return most;
+        return std::clamp<std::chrono::nanoseconds>(at_ - Clock::now(), std::chrono::nanoseconds::zero(), most);
+    }
+
 private:
     bool never_ = true;
     Clock::time_point at_{};

@@ -54,6 +54,10 @@ void visit_provider(verbs::Provider& table, Visit&& visit) {
     visit(Verb<verb("detach_mcast")>{}, table.detach_mcast);
     visit(Verb<verb("create_flow")>{}, table.create_flow);
     visit(Verb<verb("destroy_flow")>{}, table.destroy_flow);
+    visit(Verb<verb("create_counters")>{}, table.create_counters);
+    visit(Verb<verb("destroy_counters")>{}, table.destroy_counters);
+    visit(Verb<verb("attach_counters_point_flow")>{}, table.attach_counters_point_flow);
+    visit(Verb<verb("read_counters")>{}, table.read_counters);
 }
 
 /// What is called straight through the context: the data path and memory windows.

@@ -63,7 +63,7 @@ inline SendList filled(SendList list, std::uint32_t first) {
     return list;
 }
 
-inline constexpr Options small{.send_packets = 8, .recv_packets = 16, .max_packet_size = 256};
+inline const Options small{.send_packets = 8, .recv_packets = 16, .max_packet_size = 256};
 
 inline Options with_timestamps(Options options) {
     options.timestamps = true;

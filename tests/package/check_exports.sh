@@ -30,6 +30,7 @@ while IFS= read -r symbol; do
         pktverbs::verbs::*) path=${name#pktverbs::verbs::} ;;
         pktverbs::async::*) path=${name#pktverbs::async::} ;;
         pktverbs::soft::*) path=${name#pktverbs::soft::} ;;
+        pktverbs::route::*) path=${name#pktverbs::route::} ;;
         pktverbs::messages::*) path=${name#pktverbs::messages::} ;;
         pktverbs::*) path=${name#pktverbs::} ;;
         *)

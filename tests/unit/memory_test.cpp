@@ -49,7 +49,7 @@ TEST(Memory, IsEmptyForZeroBytes) {
     const Memory memory{0};
     EXPECT_EQ(memory.data(), nullptr);
     EXPECT_EQ(memory.size(), 0U);
-    EXPECT_EQ(Memory(0, {.huge_pages = true, .numa_node = 0}).data(), nullptr);
+    EXPECT_EQ(Memory(0, {.pages = PageSize::huge_2m, .numa_node = 0}).data(), nullptr);
 }
 
 TEST(Memory, RoundsUpToWholePages) {
@@ -114,24 +114,24 @@ TEST(Memory, ThrowsWhenRoundingUpWouldOverflow) {
     constexpr auto most = std::numeric_limits<std::size_t>::max();
     expect_error(ENOMEM, [] { Memory{most}; });
     expect_error(ENOMEM, [] { Memory{most - 4094}; });
-    expect_words(expect_error(ENOMEM, [] { Memory(most - (1U << 20), {.huge_pages = true}); }), {"of huge pages"});
+    expect_words(expect_error(ENOMEM, [] { Memory(most - (1U << 20), {.pages = PageSize::huge_2m}); }), {"of huge pages"});
 }
 
 TEST(Memory, SaysWhatToDoWhenThereAreNoHugePages) {
-    const auto text = expect_error(ENOMEM, [] { Memory((free_huge_pages() + 1) * huge_page, {.huge_pages = true}); });
+    const auto text = expect_error(ENOMEM, [] { Memory((free_huge_pages() + 1) * huge_page, {.pages = PageSize::huge_2m}); });
     expect_words(text, {"cannot map ", " bytes of huge pages: Cannot allocate memory (raise vm.nr_hugepages)"});
 }
 
 TEST(Memory, UsesHugePagesWhenThereAreSome) {
     if (free_huge_pages() == 0) GTEST_SKIP() << "no free huge pages: sysctl vm.nr_hugepages=1";
-    const Memory memory{1, {.huge_pages = true}};
+    const Memory memory{1, {.pages = PageSize::huge_2m}};
     EXPECT_EQ(memory.size(), huge_page);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory.data()) % huge_page, 0U);
     memory.data()[huge_page - 1] = 1;
 }
 
 TEST(Memory, GoesToANodeThatIsThere) {
-    const Memory memory{page, {.huge_pages = false, .numa_node = 0}};
+    const Memory memory{page, {.pages = PageSize::normal, .numa_node = 0}};
     memory.data()[0] = 1;
     EXPECT_EQ(memory.data()[0], 1);
 }
@@ -139,7 +139,7 @@ TEST(Memory, GoesToANodeThatIsThere) {
 TEST(Memory, RefusesANodeThatIsAbsent) {
     if (!std::filesystem::exists("/sys/devices/system/node/node0")) GTEST_SKIP() << "this kernel has no NUMA";
     for (const int node : {1023, std::numeric_limits<int>::max()}) {
-        const auto text = expect_error(EINVAL, [&] { Memory(page, {.huge_pages = false, .numa_node = node}); });
+        const auto text = expect_error(EINVAL, [&] { Memory(page, {.pages = PageSize::normal, .numa_node = node}); });
         expect_words(text, {"cannot place ", ("on NUMA node " + std::to_string(node)).c_str(), "no such node"});
     }
 }

@@ -63,3 +63,14 @@ Recv<Source> recv(Executor& executor, Source& source, std::chrono::nanoseconds t
 }
 
 }  // namespace pktverbs::async
+
+namespace pktverbs {
+
+inline async::Recv<Context> Context::async_recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return async::recv(*this, timeout, std::move(stop));
+}
+inline async::Recv<Queue> Queue::async_recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return async::recv(*this, timeout, std::move(stop));
+}
+
+}  // namespace pktverbs

@@ -25,6 +25,8 @@ public:
     /// Throws std::out_of_range unless it lies inside this one.
     PKTVERBS_EXPORT LocalSlice slice(std::size_t offset, std::size_t length) const;
     const ibv_sge& raw() const noexcept { return sge_; }
+    /// Of an address, a length and an lkey that are known to belong together.
+    static LocalSlice unchecked(const ibv_sge& sge) noexcept { return LocalSlice{sge}; }
 
 private:
     friend class MemoryRegion;

@@ -122,7 +122,7 @@ TEST_F(LimitsOf, WhatIsUnderneathIsLent) {
 
 TEST_F(LimitsOf, HugePagesAreTakenOrMissed) {
     Options options = small;
-    options.huge_pages = true;
+    options.pages = PageSize::huge_2m;
     try {
         EXPECT_EQ(open(options).limits().buffer_bytes, std::size_t{2} * (2 << 20));
     } catch (const std::system_error& error) {

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// SharedMemory: memory that other processes map as well.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <pktverbs/export.hpp>
+#include <pktverbs/memory.hpp>
+
+namespace pktverbs {
+
+/// Mapped to read and write, zeroed when it is made. Move-only. Throws std::system_error. A Region of it is received
+/// into as any other.
+class PKTVERBS_EXPORT SharedMemory {
+public:
+    SharedMemory() noexcept = default;
+    /// Without a name in the file system: others get at it through fd(), by fork() or over a Unix socket
+    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It cannot be made smaller afterwards.
+    static SharedMemory anonymous(std::size_t bytes, PageSize pages = PageSize::normal);
+    /// A new one that others open by its name, "/name" (shm_overview(7)). EEXIST if there is one. The name stays until
+    /// unlink(): also when this process dies.
+    static SharedMemory create(const std::string& name, std::size_t bytes);
+    /// One that somebody made: all of it. ENOENT if there is none.
+    static SharedMemory open(const std::string& name);
+    /// One whose descriptor came from elsewhere; takes the descriptor.
+    static SharedMemory adopt(int fd);
+    /// Takes the name away; those who have it mapped keep it. A name that isn't there is no error.
+    static void unlink(const std::string& name) noexcept;
+
+    SharedMemory(SharedMemory&& other) noexcept { swap(other); }
+    SharedMemory& operator=(SharedMemory&& other) noexcept {
+        SharedMemory{std::move(other)}.swap(*this);
+        return *this;
+    }
+    ~SharedMemory();
+
+    std::uint8_t* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    std::span<std::uint8_t> bytes() const noexcept { return {data_, size_}; }
+    /// Owned by this object.
+    int fd() const noexcept { return fd_; }
+
+private:
+    void map(const std::string& what);
+    void swap(SharedMemory& other) noexcept {
+        std::swap(fd_, other.fd_);
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+    }
+
+    int fd_ = -1;
+    std::uint8_t* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "packet_buffers.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cerrno>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "core.hpp"
+#include "region_table.hpp"
+
+namespace pktverbs {
+
+PacketBuffers::PacketBuffers(Core& core, const Wanted& wanted) : count_{wanted.layout.chunks().size()} {
+    std::size_t own = 0;
+    for (std::size_t i = 0; i < count_; ++i) {
+        const Layout::Chunk& chunk = wanted.layout.chunks()[i];
+        if (!chunk.is_own) continue;
+        places_[i] = {.start = own, .stride = chunk.bytes == 0 ? 0 : Memory::stride(chunk.bytes), .bytes = chunk.bytes};
+        own += places_[i].stride * wanted.packets;
+    }
+    headers_ = {.start = own, .stride = wanted.header_bytes, .bytes = wanted.header_bytes};
+    own += headers_.stride * wanted.packets;
+
+    if (own != 0) {
+        memory_ = Memory{own, wanted.placement};
+        const verbs::Provider& provider = *core.device.provider;
+        const std::string what = fmt::format("register {}", wanted.what);
+        mr_ = verbs::MrHandle{
+            verbs::check_pointer(
+                core.action("reg_mr", what),
+                [&] { return provider.reg_mr(core.pd.get(), memory_.data(), memory_.size(), wanted.access); }),
+            {&provider}};
+        const auto start = reinterpret_cast<std::uint64_t>(memory_.data());
+        for (std::size_t i = 0; i < count_; ++i) {
+            if (!wanted.layout.chunks()[i].is_own) continue;
+            places_[i].start += start;
+            places_[i].lkey = mr_->lkey;
+        }
+        headers_.start += start;
+        headers_.lkey = mr_->lkey;
+    }
+    for (std::size_t i = 0; i < count_; ++i)
+        if (!wanted.layout.chunks()[i].is_own) places_[i] = in_region(core, wanted.layout.chunks()[i], wanted);
+}
+
+PacketBuffers::Place PacketBuffers::in_region(Core& core, const Layout::Chunk& chunk, const Wanted& wanted) const {
+    const auto refuse = [&](const std::string& why) {
+        verbs::throw_message(EINVAL, fmt::format("cannot lay out {} for {}: {}", wanted.what, core.device.name, why));
+    };
+    const std::size_t alignment = chunk.spacing.alignment;
+    if (!std::has_single_bit(alignment)) refuse(fmt::format("an alignment of {} is not a power of two", alignment));
+    const std::size_t stride =
+        chunk.spacing.stride != 0 ? chunk.spacing.stride : (chunk.bytes + alignment - 1) & ~(alignment - 1);
+    if (stride < chunk.bytes || chunk.bytes == 0)
+        refuse(fmt::format("chunks of {} bytes do not fit into a stride of {}", chunk.bytes, stride));
+
+    const std::span<std::uint8_t> bytes = chunk.region.bytes();
+    const auto start = reinterpret_cast<std::uint64_t>(bytes.data());
+    const std::size_t skipped = (start + alignment - 1) / alignment * alignment - start;
+    const std::uint64_t packets = wanted.packets_before + wanted.packets;
+    // In this form no product can overflow.
+    const bool fits = skipped <= bytes.size() && chunk.bytes <= bytes.size() - skipped &&
+                      packets - 1 <= (bytes.size() - skipped - chunk.bytes) / stride;
+    if (!fits)
+        refuse(fmt::format("a region of {} bytes has no room for {} chunks of {} bytes, {} apart and aligned to {}",
+                           bytes.size(), packets, chunk.bytes, stride, alignment));
+    const std::uint32_t lkey = core.regions->add(chunk.region).raw().lkey;
+    return {.start = start + skipped + stride * wanted.packets_before,
+            .stride = stride,
+            .bytes = chunk.bytes,
+            .lkey = lkey};
+}
+
+ibv_sge PacketBuffers::slice(std::size_t chunk, std::uint32_t packet) const noexcept {
+    return places_[chunk].of(packet);
+}
+
+ibv_sge PacketBuffers::header(std::uint32_t packet) const noexcept { return headers_.of(packet); }
+
+}  // namespace pktverbs
