@@ -20,7 +20,6 @@ void consume(const RecvPkt&) { ++consumed; }
 // [asio]
 struct Capture {
     async::AsioReceiver<Context>& receiver;
-
     void start() {
         receiver.async_recv([this](std::error_code error, const RecvList& packets) {
             if (error) return;  // cancelled, or packets.outcome() says what failed
@@ -32,14 +31,12 @@ struct Capture {
 // [/asio]
 
 TEST(WaitingSnippets, Asio) {
-    // [asio-run]
     Context ctx{"wire:asio"};
     const Flow flow = ctx.install(FlowRule{});
     asio::io_context io;
     async::AsioReceiver<Context> receiver{io, ctx};  // after the context, so that it ends first
     Capture capture{receiver};
     capture.start();
-    // [/asio-run]
     io.poll();
     soft::WireTap world{"asio"};
     for (int i = 0; i < 3; ++i) world.send(std::vector<std::uint8_t>(64, 0xff));

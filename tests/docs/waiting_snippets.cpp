@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <stdexcept>
 #include <thread>
@@ -20,7 +21,7 @@ namespace {
 using namespace pktverbs;
 using namespace std::chrono_literals;
 
-std::size_t consumed = 0;
+std::atomic<std::size_t> consumed = 0;
 void consume(const RecvPkt&) { ++consumed; }
 
 std::vector<std::uint8_t> frame() { return std::vector<std::uint8_t>(64, 0xff); }
@@ -34,7 +35,6 @@ async::Task<> receive(Queue& queue, std::stop_token stop) {
         for (const auto& pkt : packets) consume(pkt);
     }
 }
-
 async::Task<> send_slowly(Queue& queue, std::stop_token stop) {
     while (co_await async::sleep(1ms, stop)) {
         SendList packets = co_await async::acquire(queue, 8, forever, stop);
@@ -50,6 +50,10 @@ TEST(WaitingSnippets, Executor) {
     std::stop_source source;
     const std::stop_token stop = source.get_token();
     soft::WireTap world{"waiting"};
+    const std::jthread another{[&] {
+        for (; consumed <= 3; std::this_thread::yield()) world.send(frame());
+        source.request_stop();
+    }};
     // [executor]
     Context ctx{"wire:waiting", {.queues = 2}};
     const Flow flow = ctx.install(FlowRule{}, 1);
@@ -57,14 +61,8 @@ TEST(WaitingSnippets, Executor) {
     executor.spawn(receive(ctx.queue(0), stop));
     executor.spawn(receive(ctx.queue(1), stop));
     executor.spawn(send_slowly(ctx.queue(0), stop));
-    // [/executor]
-    while (!executor.run_for(10ms)) {
-        world.send(frame());
-        if (consumed > 3) source.request_stop();
-    }
-    // [run]
     executor.run();  // until the last task has ended
-    // [/run]
+    // [/executor]
     EXPECT_GT(consumed, 3u);
 }
 
@@ -83,8 +81,10 @@ TEST(WaitingSnippets, Descriptor) {
     while (consumed < 3) {
         ctx.drain();  // what woke us
         if (!ctx.arm()) break;
-        for (RecvList packets = ctx.recv(0ns); !packets.empty(); packets = ctx.recv(0ns))
+        RecvList packets;
+        for (packets = ctx.recv(0ns); !packets.empty(); packets = ctx.recv(0ns))
             for (const auto& pkt : packets) consume(pkt);
+        if (packets.outcome() != Outcome::timeout) break;  // the queue or the device failed
         if (consumed < 3) epoll_wait(epoll_fd, &event, 1, -1);
     }
     // [/descriptor]
