@@ -104,9 +104,9 @@ TEST_P(AsioReceive, LeavesNothingBehindWhenBatchesAreShort) {
 
 TEST_P(AsioReceive, GivesFutures) {
     std::future<RecvList> first = receiver.async_recv(asio::use_future);
-    std::jthread world_thread{[this] { plant(2); }};
+    std::jthread world_thread{[this] { plant(); }};
     io.run();
-    EXPECT_EQ(first.get().size(), 2u);
+    EXPECT_EQ(first.get().size(), 1u);
 }
 
 #ifdef ASIO_HAS_CO_AWAIT
