@@ -194,7 +194,7 @@ std::optional<verbs::LocalSlice> Context::slice(std::span<const std::uint8_t> by
 std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }
 Queue& Context::queue(std::size_t index) noexcept { return *core_->queues[index]; }
 
-int Context::fd() const noexcept { return core_->all_fds ? core_->all_fds.get() : core_->queues.front()->fd(); }
+int Context::fd() const noexcept { return core_->all_ready ? core_->all_ready->fd() : core_->queues.front()->fd(); }
 
 bool Context::arm() noexcept {
     bool armed = true;
@@ -203,7 +203,12 @@ bool Context::arm() noexcept {
 }
 
 void Context::drain() noexcept {
-    for (const auto& queue : core_->queues) queue->drain();
+    Core& core = *core_;
+    if (!core.all_ready) return core.queues.front()->drain();
+    core.all_ready->drain(core, [&core](std::uint32_t i) {
+        const SideGuard guard{core.queues[i]->state_->recv_side};
+        core.queues[i]->take_events();
+    });
 }
 
 const Device& Context::device() const noexcept { return core_->device; }

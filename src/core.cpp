@@ -2,7 +2,6 @@
 #include "core.hpp"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "readiness.hpp"
 #include "region_table.hpp"
 #include "spreader.hpp"
 #include "verbs/non_blocking.hpp"
@@ -95,11 +95,13 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
     const bool is_extended =
-        (options.timestamps || options.spread) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+        (options.timestamps || options.spread || any_offload(options)) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
     if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
         verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
     limits.timestamps = clock_khz != 0;
+    offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
+    limits.offloads = offloads.by;
 
     ibv_port_attr port{};
     verbs::check_result(action("query_port", "query the port of"),
@@ -154,18 +156,9 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         limits.buffer_bytes += queue->limits().buffer_bytes;
     }
     pollfds.resize(queues.size() + 2);
-    if (queues.size() > 1 && limits.recv_packets != 0) make_event_loop_fd();
-}
-
-void Core::make_event_loop_fd() {
-    all_fds = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
-    if (!all_fds) verbs::throw_error(errno, action("epoll_create1", "make an epoll instance for"));
-    for (const auto& queue : queues) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        if (epoll_ctl(all_fds.get(), EPOLL_CTL_ADD, queue->fd(), &event) != 0)
-            verbs::throw_error(errno, action("epoll_ctl", "watch the queues of"));
-    }
+    if (queues.size() == 1 || limits.recv_packets == 0) return;
+    all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
+    for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
 }
 
 std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {

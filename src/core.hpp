@@ -23,11 +23,13 @@
 
 #include "base/file_descriptor.hpp"
 #include "interface_counters.hpp"
+#include "offload/grant.hpp"
 
 namespace pktverbs {
 
 class Datagrams;
 class FlowRegistry;
+class Readiness;
 class RegionTable;
 class Spreader;
 
@@ -68,6 +70,7 @@ public:
     const Device device;
     const InterfaceCounters interface_counters;
     Limits limits;
+    GrantedOffloads offloads;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
     std::unique_ptr<RegionTable> regions;
@@ -85,8 +88,8 @@ public:
     };
     std::map<std::size_t, Slot> slots;
 
-    FileDescriptor wake_fd;  ///< for stop requests to a recv over all queues
-    FileDescriptor all_fds;  ///< an epoll instance over the queues' descriptors; none for a single queue
+    FileDescriptor wake_fd;                ///< for stop requests to a recv over all queues
+    std::unique_ptr<Readiness> all_ready;  ///< of all queues, with `wake_fd`; none for a single queue
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
 
@@ -97,7 +100,6 @@ public:
 
 private:
     explicit Core(Device device_opened);
-    void make_event_loop_fd();
 
     verbs::DeviceDrops drops_before_;
     std::atomic<std::uint32_t> held_after_close_{0};  ///< less what came back before it was set

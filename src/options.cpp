@@ -60,20 +60,22 @@ std::string Options::to_string() const {
         "transport {}, send_packets {}, recv_packets {}, max_packet_size {}, recv_layout {}, send_layout {}, regions "
         "{}, "
         "queues {}, spread {}, max_batch {}, signal_every {}, "
-        "max_inline {}, pages {}, local_numa_node {}, require_link {}, timestamps {}, qkey {:#x}, wait {}, spin "
+        "max_inline {}, pages {}, local_numa_node {}, require_link {}, timestamps {}, offloads ({}), qkey {:#x}, wait "
+        "{}, spin "
         "{} ns",
         transport, packets(send_packets), packets(recv_packets), max_packet_size, chunks(recv_layout),
         chunks(send_layout), regions.size(), queues, hashed(spread), or_chosen(max_batch), or_chosen(signal_every),
-        max_inline, pktverbs::to_string(pages), local_numa_node, require_link, timestamps, qkey, wait, spin.count());
+        max_inline, pktverbs::to_string(pages), local_numa_node, require_link, timestamps, offloads, qkey, wait,
+        spin.count());
 }
 
 std::string Limits::to_string() const {
     return fmt::format(
         "mac {}, mtu {}, send_packets {}, recv_packets {}, send_depth {}, recv_depth {}, max_packet_size {}, max_batch "
         "{}, signal_every {}, "
-        "max_inline {}, buffer_bytes {}, timestamps {}",
+        "max_inline {}, buffer_bytes {}, offloads ({}), timestamps {}, timestamp_clock {}",
         mac, mtu, send_packets, recv_packets, send_depth, recv_depth, max_packet_size, max_batch, signal_every,
-        max_inline, buffer_bytes, timestamps);
+        max_inline, buffer_bytes, offloads, timestamps, timestamp_clock);
 }
 
 }  // namespace pktverbs

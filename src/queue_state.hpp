@@ -16,7 +16,10 @@
 #include "base/counter.hpp"
 #include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
+#include "offload/receive_offloads.hpp"
+#include "offload/send_offloads.hpp"
 #include "packet_buffers.hpp"
+#include "readiness.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {
@@ -60,7 +63,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::chrono::nanoseconds spin;
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
-    const bool spreads;  ///< receives by a work queue
+    const bool spreads;            ///< receives by a work queue
+    std::uint32_t most_sends = 0;  ///< work requests that the device's send queues hold
     std::atomic<bool> in_error{false};
     std::atomic<int> error{0};       ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
@@ -71,15 +75,21 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     FileDescriptor wake;       ///< an eventfd, to end a wait to receive
     FileDescriptor send_wake;  ///< and one to send
     verbs::CompChannelHandle recv_channel;
+    Readiness recv_ready;  ///< of the channel, with `wake`
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
     bool flow_tags = false;           ///< recv_cq_ex reads them
+    const bool device_strips;         ///< VLAN tags; recv_cq_ex reads them
+    const ReceiveOffloads receive_offloads;
+    const bool finishes;  ///< packets have something done to them when they were received
     PacketBuffers recv_buffers;
     Memory recv_packets;
     Memory recv_slices;  ///< of datagrams: two scatter elements each, GRH and payload
     verbs::CompChannelHandle send_channel;
+    Readiness send_ready;  ///< of the channel, with `send_wake`
     verbs::CqHandle send_cq;
     PacketBuffers send_buffers;
+    SendOffloads send_offloads;
     Memory send_packets;
     verbs::WqHandle wq;  ///< receives, where frames are spread over queues
     verbs::QpHandle qp;  ///< sends, and receives where they are not; none if there is neither
@@ -152,6 +162,7 @@ private:
     void make_send_side(const Options& options, std::uint32_t count);
     void make_work_queue(const Options& options);
     void make_queue_pair(const Options& options);
+    ibv_qp* create_queue_pair(ibv_qp_init_attr& attr);
     bool make_extended_cq(std::uint32_t count);
     [[noreturn]] void refuse_queue_pair(int reason) const;
     std::size_t chunks(const Layout& layout) const noexcept { return layout.empty() ? 1 : layout.chunks().size(); }

@@ -34,6 +34,10 @@
 namespace pktverbs {
 
 class Core;
+namespace async {
+template <class Source>
+class Recv;
+}
 
 /// Move-only. Setup throws std::system_error with the errno of the verb that failed and what to do about
 /// it, and leaves nothing behind. One thread receives, one sends, any releases, any installs flows.
@@ -55,6 +59,9 @@ public:
 
     /// Receives from any of the queues, each in its turn; one list holds packets of one queue. See Queue::recv.
     RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+
+    /// The same for a coroutine, which others run beside meanwhile: needs <pktverbs/async/recv.hpp>.
+    async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
     /// On the first queue; see Queue. With several queues, use queue(i).
     SendList acquire(std::size_t count) noexcept { return queue(0).acquire(count); }

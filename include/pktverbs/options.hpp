@@ -16,8 +16,10 @@
 #include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/memory.hpp>
+#include <pktverbs/offloads.hpp>
 #include <pktverbs/region.hpp>
 #include <pktverbs/spread.hpp>
+#include <pktverbs/timestamp_clock.hpp>
 
 namespace pktverbs {
 
@@ -83,6 +85,8 @@ struct Options {
     /// Ask for receive timestamps and flow tags, where the device has them. SoftRoCE before rdma-core 55 has none: its
     /// extended completion queues can't be polled.
     bool timestamps = false;
+    /// What the device or the library does to frames. Raw packets only.
+    Offloads offloads = {};
     /// Datagrams that come with another key are dropped, and a Peer has it in its endpoint. 31 bits: the others are the
     /// kernel's.
     std::uint32_t qkey = 0x11111111;
@@ -107,7 +111,9 @@ struct Limits {
     std::uint32_t signal_every = 0;
     std::uint32_t max_inline = 0;
     std::size_t buffer_bytes = 0;  ///< memory of the library's own registered for buffers, all queues
+    Offloads offloads = {};        ///< who does what: off, device or software
     bool timestamps = false;       ///< packets carry timestamps, and flow tags where the device has them
+    TimestampClock timestamp_clock = TimestampClock::absent;  ///< which clock those are from
 
     /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".
     PKTVERBS_EXPORT std::string to_string() const;

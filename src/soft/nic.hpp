@@ -103,6 +103,7 @@ private:
     void clear_async_fd() noexcept;
 
     std::unique_ptr<Link> link_;
+    const bool verify_checksums_;
     MemoryRegions regions_;
 
     std::mutex objects_mutex_;

@@ -24,6 +24,10 @@ int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, 
     return ibv_query_gid_ex(context, port, index, entry, flags);
 }
 
+int query_rt_values_ex(ibv_context* context, ibv_values_ex* values) { return ibv_query_rt_values_ex(context, values); }
+
+int modify_qp_rate_limit(ibv_qp* qp, ibv_qp_rate_limit_attr* attr) { return ibv_modify_qp_rate_limit(qp, attr); }
+
 ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
     return ibv_reg_mr(pd, addr, length, static_cast<unsigned>(access));
 }
@@ -56,6 +60,7 @@ constexpr Provider table{
     .query_port = query_port,
     .query_gid = ibv_query_gid,
     .query_gid_ex = query_gid_ex,
+    .query_rt_values_ex = query_rt_values_ex,
     .get_async_event = ibv_get_async_event,
     .ack_async_event = ibv_ack_async_event,
     .alloc_pd = ibv_alloc_pd,
@@ -81,6 +86,7 @@ constexpr Provider table{
     .create_qp_ex = inline_verbs::create_qp_ex,
     .query_qp = ibv_query_qp,
     .modify_qp = ibv_modify_qp,
+    .modify_qp_rate_limit = modify_qp_rate_limit,
     .destroy_qp = ibv_destroy_qp,
     .create_wq = inline_verbs::create_wq,
     .modify_wq = inline_verbs::modify_wq,

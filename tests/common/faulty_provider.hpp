@@ -129,6 +129,7 @@ private:
         made.query_port = failing<&P::query_port>("query_port");
         made.query_gid = failing<&P::query_gid>("query_gid");
         made.query_qp = failing<&P::query_qp>("query_qp");
+        made.query_rt_values_ex = failing<&P::query_rt_values_ex>("query_rt_values_ex");
         made.alloc_pd = failing<&P::alloc_pd>("alloc_pd");
         made.reg_mr = failing<&P::reg_mr>("reg_mr");
         made.create_comp_channel = failing<&P::create_comp_channel>("create_comp_channel");
@@ -140,6 +141,7 @@ private:
         made.create_wq = failing<&P::create_wq>("create_wq");
         made.modify_wq = failing<&P::modify_wq>("modify_wq");
         made.create_rwq_ind_table = failing<&P::create_rwq_ind_table>("create_rwq_ind_table");
+        made.modify_qp_rate_limit = failing<&P::modify_qp_rate_limit>("modify_qp_rate_limit");
         made.create_flow = failing<&P::create_flow>("create_flow");
         made.create_counters = failing<&P::create_counters>("create_counters");
         made.attach_counters_point_flow = failing<&P::attach_counters_point_flow>("attach_counters_point_flow");

@@ -29,6 +29,7 @@ while IFS= read -r symbol; do
     case $name in
         pktverbs::verbs::*) path=${name#pktverbs::verbs::} ;;
         pktverbs::soft::*) path=${name#pktverbs::soft::} ;;
+        pktverbs::route::*) path=${name#pktverbs::route::} ;;
         pktverbs::messages::*) path=${name#pktverbs::messages::} ;;
         pktverbs::*) path=${name#pktverbs::} ;;
         *)

@@ -71,6 +71,19 @@ TEST_F(OldDriver, CannotCreateAnExtendedCompletionQueue) {
     EXPECT_EQ(errno, EOPNOTSUPP);
 }
 
+TEST_F(OldDriver, CannotReadItsClock) {
+    ibv_values_ex values{};
+    values.comp_mask = IBV_VALUES_MASK_RAW_CLOCK;
+    EXPECT_EQ(hardware_provider().query_rt_values_ex(&context_, &values), EOPNOTSUPP);
+}
+
+TEST_F(OldDriver, CannotLimitARate) {
+    ibv_qp qp{};
+    qp.context = &context_;
+    ibv_qp_rate_limit_attr attr{};
+    EXPECT_EQ(hardware_provider().modify_qp_rate_limit(&qp, &attr), EOPNOTSUPP);
+}
+
 TEST_F(OldDriver, RefusesUnknownQueryInput) {
     ibv_query_device_ex_input input{.comp_mask = 1};
     ibv_device_attr_ex attr{};

@@ -26,6 +26,7 @@ struct Provider {
     int (*query_port)(ibv_context*, std::uint8_t port, ibv_port_attr*);
     int (*query_gid)(ibv_context*, std::uint8_t port, int index, ibv_gid*);
     int (*query_gid_ex)(ibv_context*, std::uint32_t port, std::uint32_t index, ibv_gid_entry*, std::uint32_t flags);
+    int (*query_rt_values_ex)(ibv_context*, ibv_values_ex*);
     int (*get_async_event)(ibv_context*, ibv_async_event*);
     void (*ack_async_event)(ibv_async_event*);
     ibv_pd* (*alloc_pd)(ibv_context*);
@@ -51,6 +52,7 @@ struct Provider {
     ibv_qp* (*create_qp_ex)(ibv_context*, ibv_qp_init_attr_ex*);
     int (*query_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask, ibv_qp_init_attr*);
     int (*modify_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask);
+    int (*modify_qp_rate_limit)(ibv_qp*, ibv_qp_rate_limit_attr*);
     int (*destroy_qp)(ibv_qp*);
     ibv_wq* (*create_wq)(ibv_context*, ibv_wq_init_attr*);
     int (*modify_wq)(ibv_wq*, ibv_wq_attr*);

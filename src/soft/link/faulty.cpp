@@ -61,6 +61,7 @@ public:
     bool up() const noexcept override { return inner_->up(); }
     std::vector<Ipv6Address> addresses() const override { return inner_->addresses(); }
     std::uint32_t interface_index() const noexcept override { return inner_->interface_index(); }
+    bool verifies_checksums() const noexcept override { return inner_->verifies_checksums(); }
 
     void attach(Sink& sink) override {
         sink_ = &sink;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// RingWriter: the producer's side of a ring: takes free blocks and hands them over filled.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+
+#include <pktverbs/export.hpp>
+#include <pktverbs/options.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_layout.hpp>
+
+namespace pktverbs {
+
+/// What RingReceiver is made of; by itself for producers that have packets from elsewhere. One thread at a time. What
+/// a writer before it had half filled when its process died is handed over before anything else.
+class PKTVERBS_EXPORT RingWriter {
+public:
+    /// Throws std::system_error: EBUSY if the ring has a producer.
+    explicit RingWriter(const BlockRing& ring);
+    RingWriter(RingWriter&&) noexcept;
+    RingWriter& operator=(RingWriter&&) noexcept;
+    /// Blocks that are open go back unfilled; the consumer is told that the producer has ended.
+    ~RingWriter();
+
+    const RingView& view() const noexcept { return view_; }
+    const RingGeometry& geometry() const noexcept { return view_.geometry(); }
+
+    /// A free block, now open and empty, by its index; none if there is none. Block i is left out if in_use[i] isn't 0.
+    std::optional<std::uint32_t> open(std::uint64_t base, std::uint32_t first_slot = 0,
+                                      std::span<const std::uint32_t> in_use = {}) noexcept;
+    std::uint32_t free_blocks() const noexcept;
+    /// Frees the oldest filled block that the consumer has not taken. Gives the number of its packets, or none if there
+    /// is no such block.
+    std::optional<std::uint32_t> take_back_oldest() noexcept;
+
+    /// Of an open block: says that the slot's header and payload are there.
+    void set_valid(std::uint32_t block, std::uint32_t slot, const RingSlot& info) noexcept {
+        view_.slots(block)[slot] = info;
+        std::atomic<std::uint64_t>& word = view_.bitmap(block)[slot / 64];
+        // Released: whoever finds the bit set, be it after our death, finds the packet, too.
+        word.store(word.load(std::memory_order_relaxed) | std::uint64_t{1} << slot % 64, std::memory_order_release);
+    }
+    bool is_valid(std::uint32_t block, std::uint32_t slot) const noexcept {
+        return (view_.bitmap(block)[slot / 64].load(std::memory_order_relaxed) >> slot % 64 & 1) != 0;
+    }
+
+    /// To the consumer, who gets blocks in the order of these calls. `flags` are RingBlockHeader's.
+    void hand_over(std::uint32_t block, std::uint32_t first_slot, std::uint32_t end_slot, std::uint32_t valid_slots,
+                   std::uint32_t flags = 0) noexcept;
+    /// Back to the free ones.
+    void discard(std::uint32_t block) noexcept;
+
+    bool has_free() const noexcept { return find_free().has_value(); }
+    /// Waits until a block is free. False if `timeout` passed or `stop` was requested first.
+    bool wait_for_free(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) const noexcept;
+
+    /// How it is with the other side, now. Asks the kernel: not for every packet.
+    RingPeer consumer() const noexcept;
+    /// How many consumers are known to have died; consumer() and wait_for_free() look for news.
+    std::uint64_t consumer_deaths() const noexcept;
+
+private:
+    std::optional<std::uint32_t> find_free(std::span<const std::uint32_t> in_use = {}) const noexcept;
+
+    std::shared_ptr<class RingSeat> seat_;
+    RingView view_;
+    std::uint32_t cursor_ = 0;  ///< where the next free block is likely to be
+    std::uint64_t opened_ = 0;  ///< blocks so far
+    std::uint64_t number_ = 0;  ///< of the next block that is handed over
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/block_placer.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace pktverbs {
+
+BlockPlacer::BlockPlacer(const BlockRing& ring, const RingReceiverOptions& options, std::uint32_t packets)
+    : writer_{ring},
+      view_{writer_.view()},
+      when_full_{options.when_full},
+      slots_{view_.geometry().slots},
+      words_{(slots_ + 63) / 64},
+      reorder_window_{options.sequence ? options.reorder_window : 0},
+      // Room for what may be open at once: the reorder window, and as many blocks as there are ahead of it.
+      window_(std::bit_ceil((reorder_window_ + slots_ - 1) / slots_ + view_.geometry().blocks + 2),
+              RingSlotIndex::nowhere),
+      blocks_(view_.geometry().blocks),
+      claimed_(std::size_t{view_.geometry().blocks} * words_),
+      busy_(claimed_.size()),
+      busy_count_(view_.geometry().blocks),
+      parked_at_(std::size_t{view_.geometry().blocks} * slots_),
+      parked_(packets) {
+    free_parked_.reserve(packets);
+    for (std::uint32_t i = packets; i-- > 0;) free_parked_.push_back(i);
+    spares_.reserve(packets);
+    moves_.reserve(packets);
+}
+
+void BlockPlacer::copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
+                       std::uint32_t length) noexcept {
+    const std::uint32_t header_bytes = std::min(length, view_.geometry().header_bytes);
+    if (header_bytes != 0) std::memcpy(header_of(to), header, header_bytes);
+    if (length != header_bytes) std::memcpy(payload_of(to), payload, length - header_bytes);
+    ++stats.copied;
+}
+
+/// The packet is in its slot.
+void BlockPlacer::settle(const RingSlotIndex& at, const RingSlot& info) noexcept {
+    writer_.set_valid(at.block, at.slot, info);
+    Block& block = blocks_[at.block];
+    complete_ |= ++block.settled + block.first == slots_;
+    ++settled_;
+    ++stats.placed;
+    stats.bytes += info.length;
+}
+
+void BlockPlacer::vacate(const RingSlotIndex& landed) noexcept {
+    if (landed.is_nowhere()) return;
+    word(busy_, landed) &= ~bit(landed.slot);
+    --busy_count_[landed.block];
+    if (parked_count_ != 0 && parked_at(landed) != 0) [[unlikely]]
+        unpark(landed);
+}
+
+void BlockPlacer::put(const Packet& packet, const RingSlotIndex& to) noexcept {
+    copy(to, packet.header, packet.payload, packet.info.length);
+    settle(to, packet.info);
+    vacate(packet.landed);
+}
+
+void BlockPlacer::finish_moves() noexcept {
+    for (; !moves_.empty(); moves_.pop_back()) {
+        const Move& move = moves_.back();
+        if (is_busy(move.to))
+            park(move);
+        else
+            put(move.packet, move.to);
+    }
+}
+
+void BlockPlacer::park(const Move& move) noexcept {
+    assert(!free_parked_.empty() && !spares_.empty() && parked_at(move.to) == 0);
+    const std::uint32_t index = free_parked_.back();
+    free_parked_.pop_back();
+    Parked& parked = parked_[index];
+    parked.buffers = take_spare();
+    parked.info = move.packet.info;
+    const std::uint32_t header_bytes = std::min(parked.info.length, view_.geometry().header_bytes);
+    const bool two = view_.geometry().header_bytes != 0;
+    if (two) std::memcpy(reinterpret_cast<void*>(parked.buffers[0].addr), move.packet.header, header_bytes);
+    if (parked.info.length != header_bytes)
+        std::memcpy(reinterpret_cast<void*>(parked.buffers[1].addr), move.packet.payload,
+                    parked.info.length - header_bytes);
+    parked_at(move.to) = index + 1;
+    ++parked_count_;
+    vacate(move.packet.landed);
+}
+
+/// Its slot is free now.
+void BlockPlacer::unpark(const RingSlotIndex& at) noexcept {
+    const std::uint32_t index = std::exchange(parked_at(at), 0) - 1;
+    --parked_count_;
+    const Parked& parked = parked_[index];
+    copy(at, reinterpret_cast<const std::uint8_t*>(parked.buffers[0].addr),
+         reinterpret_cast<const std::uint8_t*>(parked.buffers[1].addr), parked.info.length);
+    put_spare(parked.buffers);
+    free_parked_.push_back(index);
+    settle(at, parked.info);
+}
+
+bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
+    while (count_ <= i) window_at(count_++) = RingSlotIndex::nowhere;
+    if (window_at(i) != RingSlotIndex::nowhere) [[likely]]
+        return true;
+    const std::uint32_t first = i == 0 ? resume_ : 0;
+    const std::uint64_t base = base_ + i * slots_;
+    std::optional<std::uint32_t> index;
+    if (for_packet) {
+        if (no_free_block_) return false;
+        index = writer_.open(base, first);
+        if (!index && when_full_ == WhenFull::overwrite) {
+            if (const auto packets = writer_.take_back_oldest()) {
+                ++stats.overwritten_blocks;
+                stats.overwritten_packets += *packets;
+                index = writer_.open(base, first);
+            }
+        }
+        no_free_block_ = !index;
+    } else {
+        if (no_block_to_aim_) return false;
+        // Packets are going to come for the blocks before this one: they must find some.
+        std::uint64_t wanted = 1;
+        for (std::uint64_t before = 0; before < i; ++before) wanted += window_at(before) == RingSlotIndex::nowhere;
+        if (writer_.free_blocks() > wanted) index = writer_.open(base, first);
+        no_block_to_aim_ = !index;
+    }
+    if (!index) return false;
+    const auto words = claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{*index} * words_);
+    std::fill_n(words, words_, 0);
+    blocks_[*index] = {.first = first};
+    window_at(i) = *index;
+    return true;
+}
+
+BlockPlacer::Placed BlockPlacer::place(std::uint64_t sequence, const Packet& packet) noexcept {
+    if (!started_) [[unlikely]] {
+        base_ = sequence - sequence % slots_;
+        end_ = aimed_end_ = sequence;
+        resume_ = 0;
+        started_ = starting_ = true;
+    }
+    const auto past = [&](std::uint64_t mark) { return static_cast<std::int64_t>(sequence - mark) >= 0; };
+    if (past(base_ + slots_ + reorder_window_)) [[unlikely]]
+        if (!advance(sequence)) return Placed::no_block;
+    if (!past(base_ + resume_)) [[unlikely]]
+        return Placed::late;
+    if (past(end_)) end_ = sequence + 1;
+    std::uint64_t offset = sequence - base_;
+    std::uint64_t i = 0;
+    for (; offset >= slots_; offset -= slots_) ++i;
+    if (!open(i, true)) [[unlikely]]
+        return Placed::no_block;
+    const RingSlotIndex to{window_at(i), static_cast<std::uint32_t>(offset)};
+    Block& block = blocks_[to.block];
+    if (starting_) [[unlikely]] {
+        block.floating = true;
+        block.first = slots_;
+        starting_ = false;
+    }
+    if (block.floating) [[unlikely]]
+        block.first = std::min(block.first, to.slot);
+    std::uint64_t& claims = word(claimed_, to);
+    if ((claims & bit(to.slot)) != 0) [[unlikely]]
+        return Placed::duplicate;
+    claims |= bit(to.slot);
+    ++block.claimed;
+    if (packet.landed == to) [[likely]] {
+        word(busy_, to) &= ~bit(to.slot);
+        --busy_count_[to.block];
+        settle(to, packet.info);
+    } else if (is_busy(to)) {
+        moves_.push_back({packet, to});
+    } else {
+        put(packet, to);
+    }
+    if (complete_) [[unlikely]]
+        close_complete();
+    return Placed::placed;
+}
+
+void BlockPlacer::end_batch() noexcept {
+    finish_moves();
+    if (complete_) close_complete();
+}
+
+void BlockPlacer::close_complete() noexcept {
+    complete_ = false;
+    while (count_ != 0 && window_at(0) != RingSlotIndex::nowhere) {
+        const Block& block = blocks_[window_at(0)];
+        if (block.settled + block.first != slots_ || block.settled == 0) break;
+        close_front(slots_);
+    }
+}
+
+/// A number came that closes blocks.
+bool BlockPlacer::advance(std::uint64_t sequence) noexcept {
+    std::uint64_t blocks = (sequence - reorder_window_ - slots_ - base_) / slots_ + 1;
+    for (; blocks != 0 && count_ != 0; --blocks)
+        if (!close_front(slots_)) return false;
+    if (blocks != 0) {
+        stats.skipped += blocks * slots_ - resume_;
+        resume_ = 0;
+        base_ += blocks * slots_;
+    }
+    return true;
+}
+
+/// Hands over the first block of the window, with its slots below `end`; if these are not all, the block goes on.
+bool BlockPlacer::close_front(std::uint32_t end) noexcept {
+    std::uint32_t& index = window_at(0);
+    if (index != RingSlotIndex::nowhere && blocks_[index].claimed != blocks_[index].settled) {
+        finish_moves();
+        // What is left waits for receives that are posted.
+        if (blocks_[index].claimed != blocks_[index].settled && !relocate(index)) {
+            if (when_full_ == WhenFull::wait && !writer_.has_free()) return false;
+            drop_parked(index);
+        }
+    }
+    if (index == RingSlotIndex::nowhere) {
+        stats.skipped += end - std::min(end, resume_);
+    } else if (blocks_[index].settled == 0) {
+        stats.skipped += end - std::min(end, blocks_[index].first);
+        writer_.discard(index);
+    } else {
+        hand_over(index, end);
+    }
+    index = RingSlotIndex::nowhere;
+    resume_ = end;
+    if (end == slots_) {
+        ++head_;
+        --count_;
+        base_ += slots_;
+        resume_ = 0;
+    }
+    return true;
+}
+
+void BlockPlacer::hand_over(std::uint32_t index, std::uint32_t end) noexcept {
+    const Block& block = blocks_[index];
+    writer_.hand_over(index, block.first, end, block.settled,
+                      std::exchange(discontinuous_, false) ? RingBlockHeader::flag_discontinuous : 0);
+    settled_ -= block.settled;
+    ++stats.blocks;
+    stats.slots += end - block.first;
+    stats.missing += end - block.first - block.settled;
+}
+
+/// A block with parked packets becomes another one, at whose slots no receive is aimed.
+bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
+    const std::uint32_t from = index;
+    auto to = writer_.open(base_, blocks_[from].first, busy_count_);
+    if (!to && when_full_ == WhenFull::overwrite) {
+        if (const auto packets = writer_.take_back_oldest()) {
+            ++stats.overwritten_blocks;
+            stats.overwritten_packets += *packets;
+            to = writer_.open(base_, blocks_[from].first, busy_count_);
+        }
+    }
+    if (!to) return false;
+    blocks_[*to] = blocks_[from];
+    std::copy_n(claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{from} * words_), words_,
+                claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{*to} * words_));
+    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+        const RingSlotIndex old_place{from, slot};
+        const RingSlotIndex new_place{*to, slot};
+        if ((word(claimed_, old_place) & bit(slot)) == 0) continue;
+        if (const std::uint32_t parked = parked_at(old_place); parked != 0) {
+            parked_at(old_place) = 0;
+            parked_at(new_place) = parked;
+            unpark(new_place);
+        } else {
+            const RingSlot info = view_.slots(from)[slot];
+            const std::uint32_t most = view_.geometry().header_bytes + view_.geometry().payload_bytes;
+            copy(new_place, header_of(old_place), payload_of(old_place), std::min(info.length, most));
+            writer_.set_valid(*to, slot, info);
+        }
+    }
+    writer_.discard(from);
+    index = *to;
+    return true;
+}
+
+void BlockPlacer::drop_parked(std::uint32_t index) noexcept {
+    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+        const RingSlotIndex at{index, slot};
+        if (parked_at(at) == 0) continue;
+        const std::uint32_t parked = std::exchange(parked_at(at), 0) - 1;
+        --parked_count_;
+        put_spare(parked_[parked].buffers);
+        free_parked_.push_back(parked);
+        --blocks_[index].claimed;
+        ++stats.no_block;
+    }
+}
+
+bool BlockPlacer::flush() noexcept {
+    finish_moves();
+    close_complete();
+    while (started_ && static_cast<std::int64_t>(end_ - (base_ + resume_)) > 0) {
+        if (count_ == 0) window_at(count_++) = RingSlotIndex::nowhere;
+        if (!close_front(static_cast<std::uint32_t>(std::min<std::uint64_t>(slots_, end_ - base_)))) return false;
+    }
+    return true;
+}
+
+bool BlockPlacer::restart() noexcept {
+    if (!flush()) return false;
+    for (; count_ != 0; --count_, ++head_)
+        if (window_at(0) != RingSlotIndex::nowhere) writer_.discard(window_at(0));
+    started_ = false;
+    discontinuous_ = true;
+    ++stats.restarts;
+    return true;
+}
+
+RingSlotIndex BlockPlacer::aim(std::uint64_t posted_before) noexcept {
+    const std::uint64_t sequence = end_ + posted_before;
+    // Behind what was aimed at: a packet came twice, and the receive that it took is one too many.
+    if (!started_ || static_cast<std::int64_t>(sequence - aimed_end_) < 0) return {};
+    aimed_end_ = sequence + 1;
+    const std::uint64_t offset = sequence - base_;
+    const std::uint64_t i = offset / slots_;
+    if (i >= window_.size() - 1 || !open(i, false)) return {};
+    const RingSlotIndex at{window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
+    if (is_busy(at) || (word(claimed_, at) & bit(at.slot)) != 0) return {};
+    word(busy_, at) |= bit(at.slot);
+    ++busy_count_[at.block];
+    return at;
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// BlockPlacer: puts numbered packets into the slots of open blocks, and says where the next ones should land.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include <pktverbs/ring/ring_stats.hpp>
+#include <pktverbs/ring/ring_writer.hpp>
+
+namespace pktverbs {
+
+/// A place in a ring, or none.
+struct RingSlotIndex {
+    static constexpr std::uint32_t nowhere = ~std::uint32_t{0};
+    std::uint32_t block = nowhere;
+    std::uint32_t slot = 0;
+    bool is_nowhere() const noexcept { return block == nowhere; }
+    bool operator==(const RingSlotIndex&) const = default;
+};
+
+/// A window of blocks, from the one that is handed over next. A packet's block is `number - base` over the slots of a
+/// block; it is opened when the first packet comes or is aimed there, and handed over when it is complete, or when a
+/// number came that is reorder_window past its end.
+///
+/// Packets that were aimed land in a slot, not always their own. A slot is busy while a receive that is aimed at it is
+/// posted, or has completed and its packet still lies there. What belongs in a busy slot is put off to the end of the
+/// batch, last first, so that a shift by one, as after a loss, is undone by one copy for each packet; and if the slot
+/// is still busy then, its packet is parked in a spare buffer until it isn't. A receive that is aimed at a slot leaves
+/// its own buffer as a spare one, and at most one packet waits for a slot, so there are always enough.
+class __attribute__((visibility("hidden"))) BlockPlacer {
+public:
+    enum class Placed : std::uint8_t { placed, duplicate, late, no_block };
+    struct Packet {
+        const std::uint8_t* header;  ///< its first header_bytes, as far as it has them
+        const std::uint8_t* payload;
+        RingSlot info;
+        RingSlotIndex landed;  ///< where both are, if they were received into a slot
+    };
+    /// A packet's own buffers: for header and payload, or payload alone.
+    using Buffers = std::array<ibv_sge, 2>;
+
+    /// `packets` that are received into slots at most, so many at once.
+    BlockPlacer(const BlockRing& ring, const RingReceiverOptions& options, std::uint32_t packets);
+    BlockPlacer(const BlockPlacer&) = delete;
+    BlockPlacer& operator=(const BlockPlacer&) = delete;
+
+    /// Packets between two of these may be put off; what lies in their buffers must stay.
+    void begin_batch() noexcept { no_free_block_ = no_block_to_aim_ = false; }
+    /// Copies the packet to its slot, now or at the end of the batch. With no_block nothing has happened, and it may be
+    /// tried again.
+    Placed place(std::uint64_t sequence, const Packet& packet) noexcept;
+    void end_batch() noexcept;
+    /// A packet that isn't placed does not lie there any more.
+    void vacate(const RingSlotIndex& landed) noexcept;
+
+    /// Hands over what there is. False if a block had to stay, with WhenFull::wait.
+    bool flush() noexcept;
+    /// Flushes, and begins anew with the next number.
+    bool restart() noexcept;
+    /// Whether there are packets that are not handed over.
+    bool has_packets() const noexcept { return settled_ != 0; }
+
+    /// Where the packet is going to belong that is received with so many receives posted before it; the slot becomes
+    /// busy. Nowhere if it can't be told, or isn't free.
+    RingSlotIndex aim(std::uint64_t posted_before) noexcept;
+    /// The buffers of a packet that has been aimed at a slot, for others; and back for a packet that is not aimed.
+    void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
+    Buffers take_spare() noexcept {
+        const Buffers buffers = spares_.back();
+        spares_.pop_back();
+        return buffers;
+    }
+
+    RingWriter& writer() noexcept { return writer_; }
+    const RingWriter& writer() const noexcept { return writer_; }
+    RingStats stats;
+
+private:
+    struct Block {
+        std::uint32_t first = 0;    ///< slot that counts; lower ones are another block's
+        std::uint32_t claimed = 0;  ///< packets that belong here
+        std::uint32_t settled = 0;  ///< of these, the ones that are in their slots
+        bool floating = false;      ///< `first` is the lowest that came: nobody knows what was before
+    };
+    struct Parked {
+        Buffers buffers;
+        RingSlot info;
+    };
+    struct Move {
+        Packet packet;
+        RingSlotIndex to;
+    };
+
+    std::uint32_t& window_at(std::uint64_t i) noexcept { return window_[(head_ + i) & (window_.size() - 1)]; }
+    bool advance(std::uint64_t sequence) noexcept;
+    bool open(std::uint64_t i, bool for_packet) noexcept;
+    bool close_front(std::uint32_t end) noexcept;
+    void close_complete() noexcept;
+    void hand_over(std::uint32_t index, std::uint32_t end) noexcept;
+    bool relocate(std::uint32_t& index) noexcept;
+    void drop_parked(std::uint32_t index) noexcept;
+    void put(const Packet& packet, const RingSlotIndex& to) noexcept;
+    void settle(const RingSlotIndex& at, const RingSlot& info) noexcept;
+    void finish_moves() noexcept;
+    void park(const Move& move) noexcept;
+    void unpark(const RingSlotIndex& at) noexcept;
+
+    static std::uint64_t bit(std::uint32_t slot) noexcept { return std::uint64_t{1} << slot % 64; }
+    std::uint64_t& word(std::vector<std::uint64_t>& bits, const RingSlotIndex& at) const noexcept {
+        return bits[std::size_t{at.block} * words_ + at.slot / 64];
+    }
+    std::uint32_t& parked_at(const RingSlotIndex& at) noexcept {
+        return parked_at_[std::size_t{at.block} * slots_ + at.slot];
+    }
+    bool is_busy(const RingSlotIndex& at) noexcept { return (word(busy_, at) & bit(at.slot)) != 0; }
+    std::uint8_t* header_of(const RingSlotIndex& at) const noexcept {
+        return view_.headers(at.block) + std::size_t{view_.geometry().header_stride} * at.slot;
+    }
+    std::uint8_t* payload_of(const RingSlotIndex& at) const noexcept {
+        return view_.payloads(at.block) + std::size_t{view_.geometry().payload_stride} * at.slot;
+    }
+    void copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
+              std::uint32_t length) noexcept;
+
+    RingWriter writer_;
+    const RingView view_;
+    const WhenFull when_full_;
+    const std::uint32_t slots_;
+    const std::uint32_t words_;  ///< of a block's bitmap
+    const std::uint64_t reorder_window_;
+
+    std::vector<std::uint32_t> window_;  ///< blocks by their order, from head_; nowhere if not open
+    std::uint64_t head_ = 0;
+    std::uint64_t count_ = 0;
+    std::uint64_t base_ = 0;       ///< sequence number of slot 0 of the first
+    std::uint32_t resume_ = 0;     ///< its slots below this have been handed over
+    std::uint64_t end_ = 0;        ///< behind the highest number that came
+    std::uint64_t aimed_end_ = 0;  ///< behind the highest number that was aimed at
+    bool started_ = false;
+    bool starting_ = false;       ///< no block was opened since
+    bool discontinuous_ = false;  ///< the next block that is handed over begins a new sequence
+    bool complete_ = false;       ///< some block may be
+    bool no_free_block_ = false;
+    bool no_block_to_aim_ = false;
+    std::uint64_t settled_ = 0;  ///< in all open blocks
+
+    std::vector<Block> blocks_;
+    std::vector<std::uint64_t> claimed_;
+    std::vector<std::uint64_t> busy_;
+    std::vector<std::uint32_t> busy_count_;  ///< by block
+    std::vector<std::uint32_t> parked_at_;   ///< by slot: which of parked_, plus 1
+    std::vector<Parked> parked_;
+    std::vector<std::uint32_t> free_parked_;
+    std::uint32_t parked_count_ = 0;
+    std::vector<Buffers> spares_;
+    std::vector<Move> moves_;
+};
+
+}  // namespace pktverbs

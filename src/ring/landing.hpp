@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Landing: finds out where packets were received, and aims them at slots.
+#pragma once
+
+#include <cstdint>
+
+#include <pktverbs/recv_pkt.hpp>
+#include <pktverbs/ring/ring_layout.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
+
+#include "ring/block_placer.hpp"
+
+namespace pktverbs {
+
+class __attribute__((visibility("hidden"))) Landing {
+public:
+    /// `lkey` of the ring's memory.
+    Landing(const RingView& view, std::uint32_t lkey) noexcept
+        : view_{view},
+          lkey_{lkey},
+          payload_chunk_{view.geometry().header_bytes != 0 ? 1U : 0U},
+          begin_{reinterpret_cast<std::uint64_t>(view.block(0))},
+          size_{view.layout().block_stride * view.geometry().blocks} {}
+
+    /// Packets have the ring's recv_layout(). Known when the first one was looked at.
+    bool is_aimed() const noexcept { return is_aimed_; }
+
+    /// False of a packet that is spread over other chunks than the ring's: not to be looked at.
+    bool is_in_one_piece(const RecvPkt& pkt, std::uint32_t length) noexcept {
+        if (!known_) [[unlikely]] {
+            known_ = true;
+            is_aimed_ = has_ring_layout(pkt);
+        }
+        return is_aimed_ || length <= pkt.target(0).size();
+    }
+    BlockPlacer::Packet look(RecvPkt& pkt, std::uint32_t length) noexcept {
+        const RingSlot info{length, static_cast<std::uint32_t>(pkt.status()),
+                            static_cast<std::uint64_t>(pkt.timestamp().count())};
+        if (!is_aimed_) {
+            const std::uint8_t* const frame = pkt.bytes().data();
+            return {frame, frame + view_.geometry().header_bytes, info, {}};
+        }
+        const std::uint64_t header = pkt.target(0).raw().addr;
+        const std::uint64_t payload = pkt.target(payload_chunk_).raw().addr;
+        return {reinterpret_cast<const std::uint8_t*>(header), reinterpret_cast<const std::uint8_t*>(payload), info,
+                slot_at(payload)};
+    }
+
+    /// Only of a packet with the ring's layout, when what is in it isn't needed any more.
+    void aim(RecvPkt& pkt, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
+        const bool was_at_slot = is_slot(pkt.target(payload_chunk_).raw().addr);
+        const RingSlotIndex at = placer.aim(posted_before);
+        if (at.is_nowhere()) [[unlikely]] {
+            if (was_at_slot) retarget(pkt, placer.take_spare());
+            return;
+        }
+        if (!was_at_slot) [[unlikely]]
+            placer.put_spare({pkt.target(0).raw(), pkt.target(payload_chunk_).raw()});
+        const RingGeometry& geometry = view_.geometry();
+        const auto header = view_.headers(at.block) + std::size_t{geometry.header_stride} * at.slot;
+        const auto payload = view_.payloads(at.block) + std::size_t{geometry.payload_stride} * at.slot;
+        retarget(pkt, {ibv_sge{reinterpret_cast<std::uint64_t>(header), geometry.header_bytes, lkey_},
+                       ibv_sge{reinterpret_cast<std::uint64_t>(payload), geometry.payload_bytes, lkey_}});
+    }
+
+private:
+    bool has_ring_layout(const RecvPkt& pkt) const noexcept {
+        const RingGeometry& geometry = view_.geometry();
+        return pkt.chunk_count() == payload_chunk_ + 1 && !pkt.grh() &&
+               pkt.target(payload_chunk_).size() == geometry.payload_bytes &&
+               (payload_chunk_ == 0 || pkt.target(0).size() == geometry.header_bytes);
+    }
+    void retarget(RecvPkt& pkt, const BlockPlacer::Buffers& buffers) noexcept {
+        if (payload_chunk_ != 0) pkt.retarget(verbs::LocalSlice::unchecked(buffers[0]), 0);
+        pkt.retarget(verbs::LocalSlice::unchecked(buffers[1]), payload_chunk_);
+    }
+    bool is_slot(std::uint64_t address) const noexcept { return address - begin_ < size_; }
+
+    /// Mostly it's the one after the last: that saves two divisions.
+    RingSlotIndex slot_at(std::uint64_t address) noexcept {
+        const RingGeometry& geometry = view_.geometry();
+        if (address == expected_ && expected_slot_.slot < geometry.slots) [[likely]] {
+            expected_ += geometry.payload_stride;
+            return {expected_slot_.block, expected_slot_.slot++};
+        }
+        if (!is_slot(address)) return {};
+        const RingLayout& layout = view_.layout();
+        const std::uint64_t offset = address - begin_;
+        const auto block = static_cast<std::uint32_t>(offset / layout.block_stride);
+        const auto slot = static_cast<std::uint32_t>((offset % layout.block_stride - layout.payloads_offset) /
+                                                     geometry.payload_stride);
+        expected_ = address + geometry.payload_stride;
+        expected_slot_ = {block, slot + 1};
+        return {block, slot};
+    }
+
+    const RingView view_;
+    const std::uint32_t lkey_;
+    const std::size_t payload_chunk_;
+    const std::uint64_t begin_;
+    const std::uint64_t size_;
+    bool known_ = false;
+    bool is_aimed_ = false;
+    std::uint64_t expected_ = 0;
+    RingSlotIndex expected_slot_;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/ring/ring_geometry.hpp>
+
+#include <cerrno>
+#include <string_view>
+
+#include <pktverbs/ring/ring_layout.hpp>
+#include <pktverbs/verbs/error.hpp>
+
+namespace pktverbs {
+namespace {
+
+constexpr std::uint64_t page = 4096;  ///< also what GPUs and O_DIRECT want
+constexpr std::uint64_t line = 64;
+constexpr std::uint32_t most_blocks = 4096;
+constexpr std::uint32_t most_slots = 1U << 20;
+constexpr std::uint32_t most_header_bytes = 1U << 16;
+constexpr std::uint32_t most_payload_bytes = 1U << 24;
+constexpr std::uint64_t most_bytes = std::uint64_t{1} << 46;
+
+constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+void check(std::string_view what, std::uint32_t value, std::uint32_t least, std::uint32_t most) {
+    if (value < least || value > most)
+        verbs::throw_message(
+            EINVAL, fmt::format("cannot lay out a ring: {} {} is not between {} and {}", what, value, least, most));
+}
+
+}  // namespace
+
+RingGeometry RingGeometry::checked() const {
+    RingGeometry made = *this;
+    check("blocks", blocks, 2, most_blocks);
+    check("slots", slots, 1, most_slots);
+    check("header_bytes", header_bytes, 0, most_header_bytes);
+    check("payload_bytes", payload_bytes, 1, most_payload_bytes);
+    if (header_stride == 0) made.header_stride = static_cast<std::uint32_t>(round_up(header_bytes, line));
+    if (payload_stride == 0) made.payload_stride = static_cast<std::uint32_t>(round_up(payload_bytes, line));
+    check("header_stride", made.header_stride, header_bytes, 2 * most_header_bytes);
+    check("payload_stride", made.payload_stride, payload_bytes, 2 * most_payload_bytes);
+    // The largest sizes together are more than an address space, but not more than 64 bits.
+    if (RingLayout{made}.total_bytes > most_bytes)
+        verbs::throw_message(ENOMEM, fmt::format("cannot lay out a ring: an address space has no room for {}", made));
+    return made;
+}
+
+std::string RingGeometry::to_string() const {
+    return fmt::format("{} blocks of {} slots, headers {} bytes every {}, payloads {} bytes every {}", blocks, slots,
+                       header_bytes, header_stride, payload_bytes, payload_stride);
+}
+
+RingLayout::RingLayout(const RingGeometry& checked) noexcept
+    : geometry{checked},
+      states_offset{sizeof(RingHeader)},
+      blocks_offset{round_up(states_offset + sizeof(std::uint64_t) * geometry.blocks, page)},
+      bitmap_offset{sizeof(RingBlockHeader)},
+      slots_offset{round_up(bitmap_offset + (std::uint64_t{geometry.slots} + 63) / 64 * 8, line)},
+      headers_offset{round_up(slots_offset + sizeof(RingSlot) * std::uint64_t{geometry.slots}, line)},
+      payloads_offset{round_up(headers_offset + std::uint64_t{geometry.header_stride} * geometry.slots, page)} {
+    block_stride = round_up(payloads_offset + std::uint64_t{geometry.payload_stride} * geometry.slots, page);
+    total_bytes = blocks_offset + block_stride * geometry.blocks;
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/ring/ring_reader.hpp>
+
+#include <utility>
+
+#include "base/deadline.hpp"
+#include "ring/ring_seat.hpp"
+#include "ring/ring_states.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait
+
+}  // namespace
+
+void RingBlock::give_back() noexcept {
+    if (!seat_) return;
+    // Released: our last look at it comes before the producer's first write.
+    view_.state(index_).store(RingState::word(number_, RingState::free), std::memory_order_release);
+    seat_->own().blocks.fetch_add(1, std::memory_order_relaxed);
+    seat_->notify();
+    seat_.reset();
+}
+
+RingReader::RingReader(const BlockRing& ring)
+    : seat_{std::make_shared<RingSeat>(ring.mapping_, RingSeat::Side::consumer)}, view_{seat_->view()} {
+    const RingSide& producer = seat_->other();
+    known_deaths_ = producer.deaths.load(std::memory_order_relaxed);
+    // One that is dead already is news, too.
+    if (producer.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(RingPeer::died)) --known_deaths_;
+}
+
+RingReader::RingReader(RingReader&&) noexcept = default;
+RingReader& RingReader::operator=(RingReader&&) noexcept = default;
+RingReader::~RingReader() = default;
+
+bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept {
+    std::uint64_t word = RingState::word(number, RingState::filled);
+    // Acquired: the packets come after it. Only the producer competes, to take the block back.
+    if (!view_.state(index).compare_exchange_strong(word, RingState::word(number, RingState::reading),
+                                                    std::memory_order_acquire, std::memory_order_relaxed))
+        return false;
+    next_number_ = number + 1;
+    next_index_ = index + 1 == view_.geometry().blocks ? 0 : index + 1;
+    block.seat_ = seat_;
+    block.view_ = view_;
+    block.index_ = index;
+    block.number_ = number;
+    RingBlockHeader& header = block.header_;
+    header = view_.block_header(index);
+    if (header.end_slot <= view_.geometry().slots && header.first_slot <= header.end_slot &&
+        header.valid_slots <= header.end_slot - header.first_slot) [[likely]] {
+        block.outcome_ = RingOutcome::block;
+    } else {
+        block.give_back();
+        block.outcome_ = RingOutcome::corrupt;
+    }
+    return true;
+}
+
+bool RingReader::take(RingBlock& block) noexcept {
+    // Blocks are mostly filled one after the other.
+    const std::uint64_t expected = RingState::word(next_number_, RingState::filled);
+    if (view_.state(next_index_).load(std::memory_order_relaxed) == expected && take(block, next_index_, next_number_))
+        [[likely]]
+        return true;
+    while (const auto oldest = oldest_of(view_, RingState::filled))
+        if (take(block, oldest->index, oldest->number)) return true;
+    return false;
+}
+
+/// How the producer ended, if that is news.
+RingReader::News RingReader::news() const noexcept {
+    const RingSide& producer = seat_->other();
+    News news{.deaths = producer.deaths.load(std::memory_order_relaxed),
+              .generation = producer.generation.load(std::memory_order_relaxed)};
+    const auto state = static_cast<RingPeer>(producer.state.load(std::memory_order_acquire));
+    if (news.deaths != known_deaths_)
+        news.outcome = RingOutcome::producer_died;
+    else if (state == RingPeer::ended && news.generation != told_generation_)
+        news.outcome = RingOutcome::finished;
+    return news;
+}
+
+RingBlock RingReader::next(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    RingBlock block;
+    if (stop.stop_requested()) return RingBlock{RingOutcome::stopped};
+    if (take(block)) [[likely]]
+        return block;
+    const bool may_wait = timeout > std::chrono::nanoseconds::zero();
+    const Deadline deadline{may_wait ? timeout : std::chrono::nanoseconds::zero()};
+    const SeatStop stop_wake{stop, *seat_};
+    for (bool look = !may_wait && ++empty_polls_ % polls_per_look == 0;;) {
+        if (look) seat_->look();
+        const std::uint32_t seen = seat_->other().events.load(std::memory_order_seq_cst);
+        // News first, told last: what was handed over before it must be found.
+        const News now = news();
+        if (take(block)) return block;
+        if (now.outcome != RingOutcome::timeout) {
+            (now.outcome == RingOutcome::finished ? told_generation_ : known_deaths_) =
+                now.outcome == RingOutcome::finished ? now.generation : now.deaths;
+            return RingBlock{now.outcome};
+        }
+        if (stop.stop_requested()) return RingBlock{RingOutcome::stopped};
+        if (!may_wait || deadline.passed()) return RingBlock{RingOutcome::timeout};
+        seat_->sleep(seen, deadline.left_at_most(look_interval));
+        look = seat_->other().events.load(std::memory_order_relaxed) == seen;
+    }
+}
+
+RingPeer RingReader::producer() const noexcept { return seat_->look(); }
+
+std::string_view to_string(RingOutcome outcome) noexcept {
+    switch (outcome) {
+        case RingOutcome::block:
+            return "block";
+        case RingOutcome::timeout:
+            return "timeout";
+        case RingOutcome::stopped:
+            return "stopped";
+        case RingOutcome::finished:
+            return "finished";
+        case RingOutcome::producer_died:
+            return "producer died";
+        case RingOutcome::corrupt:
+            return "corrupt";
+    }
+    return "?";
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/ring/ring_receiver.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "base/deadline.hpp"
+#include "ring/block_placer.hpp"
+#include "ring/landing.hpp"
+#include "ring/sequence_tracker.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Verdict = SequenceTracker::Verdict;
+
+[[noreturn]] void refuse(const std::string& why) {
+    verbs::throw_message(EINVAL, fmt::format("cannot receive into a ring: {}", why));
+}
+
+Queue& queue_of(Context& ctx, std::size_t index) {
+    if (index >= ctx.queue_count()) refuse(fmt::format("queue {} of {}", index, ctx.queue_count()));
+    if (ctx.limits().recv_packets == 0) refuse("the context was opened to send only");
+    return ctx.queue(index);
+}
+
+const RingReceiverOptions& checked(const RingReceiverOptions& options, const RingGeometry& geometry) {
+    if (!options.sequence) return options;
+    const SequenceField& field = *options.sequence;
+    field.check();
+    if (field.offset < geometry.header_bytes && field.offset + field.width > geometry.header_bytes)
+        refuse(fmt::format("the sequence field at {} reaches across the header's {} bytes", field.offset,
+                           geometry.header_bytes));
+    if (field.offset + std::uint64_t{field.width} > std::uint64_t{geometry.header_bytes} + geometry.payload_bytes)
+        refuse(fmt::format("the sequence field at {} lies behind the {} bytes of a slot", field.offset,
+                           geometry.header_bytes + geometry.payload_bytes));
+    if (options.reorder_window > field.most() / field.divisor / 2)
+        refuse(fmt::format("reorder_window {} is more than half of what the sequence field can hold",
+                           options.reorder_window));
+    if (options.jump_limit < options.reorder_window || options.jump_limit == 0)
+        refuse(fmt::format("jump_limit {} is less than reorder_window {}, or 0", options.jump_limit,
+                           options.reorder_window));
+    return options;
+}
+
+constexpr std::uint64_t blocks_per_look = 64;
+
+}  // namespace
+
+class RingReceiver::State {
+public:
+    State(Context& ctx, const BlockRing& ring, const RingReceiverOptions& options)
+        : queue_{queue_of(ctx, options.queue)},
+          options_{checked(options, ring.geometry())},
+          packets_{queue_.limits().recv_packets},
+          geometry_{ring.geometry()},
+          placer_{ring, options, packets_},
+          landing_{placer_.writer().view(), ctx.add_region(ring.memory()).raw().lkey},
+          tracker_{options.sequence.value_or(SequenceField{}), options.jump_limit} {
+        if (options_.sequence) {
+            SequenceField& field = *options_.sequence;
+            field_end_ = field.offset + field.width;
+            field_in_payload_ = field.offset >= geometry_.header_bytes;
+            if (field_in_payload_) field.offset -= geometry_.header_bytes;
+        }
+    }
+    ~State() { placer_.flush(); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    Outcome step(std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept {
+        const Outcome outcome = do_step(timeout, stop);
+        if (outcome != Outcome::packets || placer_.stats.blocks - looked_at_block_ >= blocks_per_look) {
+            looked_at_block_ = placer_.stats.blocks;
+            placer_.writer().consumer();  // cleans up after one that died
+        }
+        publish();
+        return outcome;
+    }
+    bool flush() noexcept {
+        const bool done = placer_.flush();
+        publish();
+        return done;
+    }
+    RingStats stats() const noexcept {
+        Words words;
+        for (std::size_t i = 0; i < words.size(); ++i) words[i] = published_[i].load(std::memory_order_relaxed);
+        return std::bit_cast<RingStats>(words);
+    }
+    RingPeer consumer() const noexcept { return placer_.writer().consumer(); }
+
+private:
+    using Words = std::array<std::uint64_t, sizeof(RingStats) / sizeof(std::uint64_t)>;
+    static_assert(sizeof(Words) == sizeof(RingStats));
+
+    Outcome do_step(std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept {
+        const auto left = left_to_hand_over();
+        if (left <= std::chrono::nanoseconds::zero()) hand_over();
+        timeout = std::min(timeout, std::max(left, std::chrono::nanoseconds::zero()));
+        if (held_.empty()) {
+            held_ = queue_.recv(timeout, stop);
+            if (held_.outcome() == Outcome::queue_error) return recover();
+            if (held_.outcome() == Outcome::timeout && left_to_hand_over() <= std::chrono::nanoseconds::zero())
+                hand_over();
+            if (held_.outcome() != Outcome::packets) return held_.outcome();
+        } else if (!placer_.writer().wait_for_free(timeout, stop)) {
+            return stop.stop_requested() ? Outcome::stopped : Outcome::timeout;
+        }
+        const std::uint64_t blocks = placer_.stats.blocks;
+        take_held();
+        if (placer_.stats.blocks != blocks) waiting_since_.reset();
+        return Outcome::packets;
+    }
+
+    /// Until blocks must be handed over as they are.
+    std::chrono::nanoseconds left_to_hand_over() noexcept {
+        if (options_.hand_over_after == forever) return forever;
+        if (!placer_.has_packets()) {
+            waiting_since_.reset();
+            return forever;
+        }
+        const auto now = Clock::now();
+        if (!waiting_since_) waiting_since_ = now;
+        return options_.hand_over_after - (now - *waiting_since_);
+    }
+    void hand_over() noexcept {
+        placer_.flush();
+        waiting_since_.reset();
+    }
+
+    Outcome recover() noexcept {
+        try {
+            queue_.recover();
+        } catch (const std::exception&) {
+            return Outcome::queue_error;
+        }
+        ++placer_.stats.recoveries;
+        return Outcome::packets;
+    }
+
+    /// Places all packets, or those before the first that has to wait, and gives these back.
+    void take_held() noexcept {
+        placer_.begin_batch();
+        std::size_t taken = 0;
+        for (RecvPkt& pkt : held_) {
+            if (!take(pkt)) break;
+            ++taken;
+        }
+        placer_.end_batch();
+        RecvList done;
+        if (taken == held_.size()) {
+            done = std::move(held_);
+            held_ = {};
+        } else {
+            ++placer_.stats.waits;
+            for (; taken != 0; --taken) done.append(held_.pop_front());
+        }
+        if (landing_.is_aimed()) {
+            std::uint64_t posted = packets_ - done.size() - held_.size();
+            for (RecvPkt& pkt : done) landing_.aim(pkt, placer_, posted++);
+        }
+    }
+
+    /// False if it has to wait for a free block.
+    bool take(RecvPkt& pkt) noexcept {
+        RingStats& stats = placer_.stats;
+        if (!pkt.ok()) [[unlikely]]
+            return drop(pkt, stats.failed);
+        const auto length = static_cast<std::uint32_t>(pkt.length());
+        if (length > geometry_.header_bytes + geometry_.payload_bytes || !landing_.is_in_one_piece(pkt, length))
+            [[unlikely]]
+            return drop(pkt, stats.too_long);
+        const BlockPlacer::Packet packet = landing_.look(pkt, length);
+        std::uint64_t sequence = arrived_;
+        std::uint64_t number = 0;
+        if (options_.sequence) {
+            if (length < field_end_) [[unlikely]]
+                return drop(packet, stats.not_matching);
+            number = options_.sequence->read(field_in_payload_ ? packet.payload : packet.header);
+            const auto [verdict, found] = tracker_.next(number);
+            sequence = found;
+            if (verdict != Verdict::in_sequence) [[unlikely]] {
+                if (verdict == Verdict::wild) return drop(packet, stats.wild);
+                if (verdict == Verdict::not_matching) return drop(packet, stats.not_matching);
+                must_restart_ = true;
+            }
+        }
+        if (must_restart_) [[unlikely]] {
+            if (!placer_.restart()) return false;
+            must_restart_ = false;
+        }
+        switch (placer_.place(sequence, packet)) {
+            case BlockPlacer::Placed::placed:
+                ++arrived_;
+                return true;
+            case BlockPlacer::Placed::duplicate:
+                return drop(packet, stats.duplicate);
+            case BlockPlacer::Placed::late:
+                return take_late(packet, number);
+            case BlockPlacer::Placed::no_block:
+                break;
+        }
+        if (options_.when_full == WhenFull::wait) return false;
+        // In order of arrival, the next one takes its number: there is no gap to be seen, only the count.
+        return drop(packet, stats.no_block);
+    }
+
+    bool take_late(const BlockPlacer::Packet& packet, std::uint64_t number) noexcept {
+        const auto [verdict, sequence] = tracker_.late(number);
+        if (verdict != Verdict::restarted) return drop(packet, placer_.stats.late);
+        must_restart_ = true;
+        if (!placer_.restart()) return false;
+        must_restart_ = false;
+        if (placer_.place(sequence, packet) == BlockPlacer::Placed::placed) return true;
+        if (options_.when_full == WhenFull::wait) return false;
+        return drop(packet, placer_.stats.no_block);
+    }
+
+    bool drop(const BlockPlacer::Packet& packet, std::uint64_t& count) noexcept {
+        ++count;
+        placer_.vacate(packet.landed);
+        return true;
+    }
+    bool drop(RecvPkt& pkt, std::uint64_t& count) noexcept { return drop(landing_.look(pkt, 0), count); }
+
+    void publish() noexcept {
+        placer_.stats.consumer_deaths = placer_.writer().consumer_deaths();
+        const auto words = std::bit_cast<Words>(placer_.stats);
+        for (std::size_t i = 0; i < words.size(); ++i) published_[i].store(words[i], std::memory_order_relaxed);
+    }
+
+    Queue& queue_;
+    RingReceiverOptions options_;
+    const std::uint32_t packets_;
+    const RingGeometry geometry_;
+    BlockPlacer placer_;
+    Landing landing_;
+    SequenceTracker tracker_;
+    std::uint32_t field_end_ = 0;    ///< from the frame's start
+    bool field_in_payload_ = false;  ///< and then its offset is from the payload's
+    bool must_restart_ = false;
+    std::uint64_t arrived_ = 0;
+    RecvList held_;  ///< packets for which no block was free
+    std::optional<Clock::time_point> waiting_since_;
+    std::uint64_t looked_at_block_ = 0;
+    std::array<std::atomic<std::uint64_t>, std::tuple_size_v<Words>> published_{};
+};
+
+RingReceiver::RingReceiver(Context& ctx, const BlockRing& ring, const RingReceiverOptions& options)
+    : state_{std::make_unique<State>(ctx, ring, options)} {}
+RingReceiver::RingReceiver(RingReceiver&&) noexcept = default;
+RingReceiver& RingReceiver::operator=(RingReceiver&&) noexcept = default;
+RingReceiver::~RingReceiver() = default;
+
+Outcome RingReceiver::step(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return state_->step(timeout, stop);
+}
+
+Outcome RingReceiver::run(std::stop_token stop) noexcept {
+    for (;;) {
+        const Outcome outcome = step(forever, stop);
+        if (outcome != Outcome::packets && outcome != Outcome::timeout) return outcome;
+    }
+}
+
+bool RingReceiver::flush() noexcept { return state_->flush(); }
+RingStats RingReceiver::stats() const noexcept { return state_->stats(); }
+RingPeer RingReceiver::consumer() const noexcept { return state_->consumer(); }
+
+std::string_view to_string(WhenFull policy) noexcept {
+    switch (policy) {
+        case WhenFull::drop:
+            return "drop";
+        case WhenFull::wait:
+            return "wait";
+        case WhenFull::overwrite:
+            return "overwrite";
+    }
+    return "?";
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/ring_seat.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "ring/futex.hpp"
+#include "ring/ring_states.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+/// Bytes of the ring's file that are locked, whatever is in them.
+enum Byte : off_t { producer_byte, consumer_byte, recovery_byte };
+
+constexpr Byte byte_of(RingSeat::Side side) noexcept {
+    return side == RingSeat::Side::producer ? producer_byte : consumer_byte;
+}
+
+struct flock lock_of(Byte byte, short type) noexcept {
+    struct flock lock {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = byte;
+    lock.l_len = 1;
+    return lock;
+}
+
+bool try_lock(int fd, Byte byte) noexcept {
+    struct flock lock = lock_of(byte, F_WRLCK);
+    return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool is_locked(int fd, Byte byte) noexcept {
+    struct flock lock = lock_of(byte, F_WRLCK);
+    return ::fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+/// One at a time changes who is attached.
+class RecoveryLock {
+public:
+    explicit RecoveryLock(int fd) noexcept : fd_{fd} {
+        struct flock lock = lock_of(recovery_byte, F_WRLCK);
+        while (::fcntl(fd_, F_OFD_SETLKW, &lock) != 0 && errno == EINTR) {
+        }
+    }
+    RecoveryLock(const RecoveryLock&) = delete;
+    RecoveryLock& operator=(const RecoveryLock&) = delete;
+    ~RecoveryLock() {
+        struct flock lock = lock_of(recovery_byte, F_UNLCK);
+        ::fcntl(fd_, F_OFD_SETLK, &lock);
+    }
+
+private:
+    int fd_;
+};
+
+/// Fills in the header of a block that its producer couldn't: from the bitmap.
+std::uint32_t count_packets(const RingView& view, std::uint32_t index) noexcept {
+    const std::uint32_t slots = view.geometry().slots;
+    RingBlockHeader& header = view.block_header(index);
+    std::uint32_t valid = 0;
+    std::uint32_t first = slots;
+    std::uint32_t end = 0;
+    for (std::uint32_t slot = 0; slot < slots; slot += 64) {
+        std::uint64_t bits = view.bitmap(index)[slot / 64].load(std::memory_order_acquire);
+        if (slots - slot < 64) bits &= (std::uint64_t{1} << (slots - slot)) - 1;
+        if (bits == 0) continue;
+        valid += static_cast<std::uint32_t>(std::popcount(bits));
+        first = std::min(first, slot + static_cast<std::uint32_t>(std::countr_zero(bits)));
+        end = slot + 64 - static_cast<std::uint32_t>(std::countl_zero(bits));
+    }
+    header.first_slot = std::min(header.first_slot, first);
+    header.end_slot = end;
+    header.valid_slots = valid;
+    header.flags |= RingBlockHeader::flag_abandoned;
+    return valid;
+}
+
+/// What a dead producer had begun goes to the consumer, in its order; what has no packet becomes free.
+void hand_over_abandoned(const RingView& view) noexcept {
+    std::uint64_t number = next_number(view);
+    while (const auto oldest = oldest_of(view, RingState::filling)) {
+        const bool has_packets = count_packets(view, oldest->index) != 0;
+        view.state(oldest->index)
+            .store(has_packets ? RingState::word(number++, RingState::filled) : 0, std::memory_order_release);
+    }
+    view.header().producer.blocks.store(number, std::memory_order_relaxed);
+}
+
+/// What a dead consumer had taken is there to be read again.
+void put_back(const RingView& view) noexcept {
+    while (const auto taken = oldest_of(view, RingState::reading))
+        view.state(taken->index).store(RingState::word(taken->number, RingState::filled), std::memory_order_release);
+}
+
+constexpr auto number_of(RingPeer peer) noexcept { return static_cast<std::uint32_t>(peer); }
+
+}  // namespace
+
+RingSeat::RingSeat(std::shared_ptr<const RingMapping> mapping, Side side) : mapping_{std::move(mapping)}, side_{side} {
+    // Opened anew: a lock belongs to an open file description, and both sides may be in one process.
+    const std::string path = fmt::format("/proc/self/fd/{}", mapping_->memory().fd());
+    lock_ = FileDescriptor{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+    if (!lock_) verbs::throw_error(errno, fmt::format("open ring {} again", mapping_->name()), "is /proc mounted?");
+    if (!try_lock(lock_.get(), byte_of(side))) {
+        const int error = errno;
+        if (error == EAGAIN || error == EACCES)
+            verbs::throw_message(EBUSY, fmt::format("cannot attach to ring {}: it has a {} already", mapping_->name(),
+                                                    side == Side::producer ? "producer" : "consumer"));
+        verbs::throw_error(error, fmt::format("lock ring {}", mapping_->name()), "");
+    }
+    const RecoveryLock recovery{lock_.get()};
+    recover(side);
+    own().generation.fetch_add(1, std::memory_order_relaxed);
+    own().state.store(number_of(RingPeer::present), std::memory_order_release);
+    notify();
+}
+
+RingSeat::~RingSeat() {
+    own().state.store(number_of(RingPeer::ended), std::memory_order_release);
+    notify();
+}
+
+void RingSeat::wake() const noexcept {
+    other().events.fetch_add(1, std::memory_order_seq_cst);
+    futex_wake(other().events);
+}
+
+void RingSeat::notify(RingSide& side) noexcept {
+    // Sequentially consistent, as is the sleeper's store: either we see that it wants to sleep, or the kernel sees,
+    // when it is about to sleep, that events are not what they were.
+    side.events.fetch_add(1, std::memory_order_seq_cst);
+    if (side.sleepers.load(std::memory_order_seq_cst) != 0) futex_wake(side.events);
+}
+
+void RingSeat::sleep(std::uint32_t seen, std::chrono::nanoseconds at_most) const noexcept {
+    if (at_most <= std::chrono::nanoseconds::zero()) return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(at_most);
+    RingSide& side = other();
+    side.sleepers.store(1, std::memory_order_seq_cst);
+    futex_wait(side.events, seen, {seconds.count(), std::chrono::nanoseconds{at_most - seconds}.count()});
+    side.sleepers.store(0, std::memory_order_relaxed);
+}
+
+RingPeer RingSeat::look() const noexcept {
+    RingSide& side = other();
+    const auto is_present = [&] { return side.state.load(std::memory_order_acquire) == number_of(RingPeer::present); };
+    if (is_present() && !is_locked(lock_.get(), byte_of(opposite()))) {
+        const RecoveryLock recovery{lock_.get()};
+        // A new one may have come meanwhile: then it has cleaned up, or waits to do so.
+        if (!is_locked(lock_.get(), byte_of(opposite()))) recover(opposite());
+    }
+    const std::uint32_t state = side.state.load(std::memory_order_acquire);
+    return state <= number_of(RingPeer::died) ? static_cast<RingPeer>(state) : RingPeer::absent;
+}
+
+/// Nobody is there, so a state that says so is of somebody who died. Whoever dies over this leaves it to the next.
+void RingSeat::recover(Side side) const noexcept {
+    RingSide& dead = of(side);
+    if (dead.state.load(std::memory_order_acquire) != number_of(RingPeer::present)) return;
+    if (side == Side::producer)
+        hand_over_abandoned(view());
+    else
+        put_back(view());
+    dead.deaths.fetch_add(1, std::memory_order_relaxed);
+    dead.state.store(number_of(RingPeer::died), std::memory_order_release);
+    notify(dead);
+}
+
+std::string_view to_string(RingPeer peer) noexcept {
+    switch (peer) {
+        case RingPeer::absent:
+            return "absent";
+        case RingPeer::present:
+            return "present";
+        case RingPeer::ended:
+            return "ended";
+        case RingPeer::died:
+            return "died";
+    }
+    return "?";
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// ring_states: looking for blocks by what is going on with them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include <pktverbs/ring/ring_layout.hpp>
+
+namespace pktverbs {
+
+struct RingPlace {
+    std::uint64_t number;
+    std::uint32_t index;
+};
+
+/// The first block of a kind. Looks at all states: a few cache lines.
+inline std::optional<RingPlace> oldest_of(const RingView& view, RingState::Kind kind) noexcept {
+    std::optional<RingPlace> oldest;
+    for (std::uint32_t i = 0; i < view.geometry().blocks; ++i) {
+        const std::uint64_t word = view.state(i).load(std::memory_order_acquire);
+        if (RingState::kind(word) == kind && (!oldest || RingState::number(word) < oldest->number))
+            oldest = RingPlace{RingState::number(word), i};
+    }
+    return oldest;
+}
+
+/// Of the next block that is handed over. A producer that died may not have counted its last one, but then the block
+/// still has its number.
+inline std::uint64_t next_number(const RingView& view) noexcept {
+    std::uint64_t number = view.header().producer.blocks.load(std::memory_order_relaxed);
+    for (std::uint32_t i = 0; i < view.geometry().blocks; ++i) {
+        const std::uint64_t word = view.state(i).load(std::memory_order_acquire);
+        if (RingState::kind(word) != RingState::filling && word != 0)
+            number = std::max(number, RingState::number(word) + 1);
+    }
+    return number;
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/ring/sequence_field.hpp>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+
+#include <pktverbs/verbs/error.hpp>
+
+namespace pktverbs {
+
+void SequenceField::check() const {
+    const auto refuse = [](const std::string& why) {
+        verbs::throw_message(EINVAL, fmt::format("cannot place by a sequence field: {}", why));
+    };
+    if (width < 1 || width > 8) refuse(fmt::format("width {} is not between 1 and 8 bytes", width));
+    if (shift > 63) refuse(fmt::format("shift {} is more than 63 bits", shift));
+    if (most() == 0) refuse(fmt::format("mask {:#x} leaves nothing of {} bytes", mask, width));
+    if ((most() & (most() + 1)) != 0)
+        refuse(fmt::format("mask {:#x}, shifted by {}, has gaps or does not begin at bit 0", mask, shift));
+    if (divisor == 0) refuse("divisor is 0");
+    if (divisor > most() / 2) refuse(fmt::format("divisor {} is more than half of what the field can hold", divisor));
+    if (order != std::endian::big && order != std::endian::little) refuse("order is neither big nor little");
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/sequence_tracker.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace pktverbs::testing {
+namespace {
+
+using Verdict = SequenceTracker::Verdict;
+
+std::uint64_t sequence_of(SequenceTracker& tracker, std::uint64_t number) {
+    const auto [verdict, sequence] = tracker.next(number);
+    EXPECT_EQ(verdict, Verdict::in_sequence) << number;
+    return sequence;
+}
+
+TEST(SequenceTracker, GoesOnWhereTheFieldWraps) {
+    for (const std::uint32_t width : {1U, 2U, 4U}) {
+        const std::uint64_t wrap = std::uint64_t{1} << 8 * width;
+        SequenceTracker tracker{{.width = width}, 100};
+        std::uint64_t number = wrap - 200;
+        EXPECT_EQ(sequence_of(tracker, number), wrap - 200);
+        for (std::uint64_t i = 1; i < 1000; ++i) EXPECT_EQ(sequence_of(tracker, (number + i) % wrap), number + i);
+    }
+}
+
+TEST(SequenceTracker, GoesBackOverAWrap) {
+    SequenceTracker tracker{{.width = 2}, 1000};
+    sequence_of(tracker, 65530);
+    EXPECT_EQ(sequence_of(tracker, 5), 65541U);
+    EXPECT_EQ(sequence_of(tracker, 65535), 65535U) << "late";
+    EXPECT_EQ(sequence_of(tracker, 6), 65542U);
+}
+
+TEST(SequenceTracker, GivesNumbersBeforeTheFirst) {
+    SequenceTracker tracker{{.width = 2}, 1000};
+    EXPECT_EQ(sequence_of(tracker, 0), 0U);
+    EXPECT_EQ(static_cast<std::int64_t>(sequence_of(tracker, 65535)), -1);
+}
+
+TEST(SequenceTracker, UsesAllOf64Bits) {
+    SequenceTracker tracker{{}, 100};
+    EXPECT_EQ(sequence_of(tracker, ~std::uint64_t{0}), ~std::uint64_t{0});
+    EXPECT_EQ(sequence_of(tracker, 0), 0U) << "one further, modulo 2^64";
+    EXPECT_EQ(sequence_of(tracker, 1), 1U);
+}
+
+TEST(SequenceTracker, CountsFromTheFirstByTheDivisor) {
+    SequenceTracker tracker{{.first = 1000, .divisor = 16}, 100};
+    EXPECT_EQ(sequence_of(tracker, 1016), 1U);
+    EXPECT_EQ(sequence_of(tracker, 1000 + 16 * 50), 50U);
+    EXPECT_EQ(tracker.next(1017).verdict, Verdict::not_matching);
+    EXPECT_EQ(sequence_of(tracker, 1000), 0U);
+}
+
+TEST(SequenceTracker, ADivisorNeedNotDivideTheWrap) {
+    SequenceTracker tracker{{.width = 2, .divisor = 7}, 100};
+    std::uint64_t number = 7 * 9000;
+    for (std::uint64_t i = 0; i < 40000; ++i, number += 7)
+        ASSERT_EQ(sequence_of(tracker, number & 0xffff), 9000 + i) << number;
+}
+
+TEST(SequenceTracker, TakesOneFarNumberForAMistake) {
+    SequenceTracker tracker{{}, 100};
+    sequence_of(tracker, 5000);
+    EXPECT_EQ(sequence_of(tracker, 5100), 5100U) << "just not too far";
+    EXPECT_EQ(tracker.next(5201).verdict, Verdict::wild);
+    EXPECT_EQ(tracker.next(4999).verdict, Verdict::wild);
+    EXPECT_EQ(sequence_of(tracker, 5000), 5000U);
+    EXPECT_EQ(tracker.next(9'000'000).verdict, Verdict::wild);
+    EXPECT_EQ(tracker.next(9'000'000).verdict, Verdict::wild) << "the same one twice";
+    EXPECT_EQ(sequence_of(tracker, 5101), 5101U);
+    EXPECT_EQ(tracker.next(9'000'001).verdict, Verdict::wild) << "a good one in between";
+}
+
+TEST(SequenceTracker, BeginsAnewWhereTwoAgree) {
+    SequenceTracker tracker{{.width = 4}, 100};
+    sequence_of(tracker, 1'000'000);
+    EXPECT_EQ(tracker.next(0).verdict, Verdict::wild);
+    const auto back = tracker.next(1);
+    EXPECT_EQ(back.verdict, Verdict::restarted);
+    EXPECT_EQ(back.sequence, 1U);
+    EXPECT_EQ(sequence_of(tracker, 2), 2U);
+    EXPECT_EQ(tracker.next(50'000).verdict, Verdict::wild);
+    const auto ahead = tracker.next(50'002);
+    EXPECT_EQ(ahead.verdict, Verdict::restarted);
+    EXPECT_EQ(ahead.sequence, 50'002U);
+}
+
+TEST(SequenceTracker, KeepsCountingOverAWrapWhenItJumpsAhead) {
+    SequenceTracker tracker{{.width = 2}, 100};
+    sequence_of(tracker, 60'000);
+    tracker.next(3000);
+    EXPECT_EQ(tracker.next(3001).sequence, 65536U + 3001U);
+}
+
+TEST(SequenceTracker, BeginsAnewWhenNothingButLateOnesCome) {
+    SequenceTracker tracker{{}, 10'000};
+    sequence_of(tracker, 5000);
+    for (std::uint64_t i = 0; i < 63; ++i) {
+        EXPECT_EQ(sequence_of(tracker, i), i);
+        EXPECT_EQ(tracker.late(i).verdict, Verdict::in_sequence);
+    }
+    EXPECT_EQ(sequence_of(tracker, 63), 63U);
+    const auto result = tracker.late(63);
+    EXPECT_EQ(result.verdict, Verdict::restarted);
+    EXPECT_EQ(result.sequence, 63U);
+    EXPECT_EQ(sequence_of(tracker, 64), 64U);
+}
+
+TEST(SequenceTracker, BearsLateOnesBetweenOthers) {
+    SequenceTracker tracker{{}, 10'000};
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+        sequence_of(tracker, 5000 + i);
+        sequence_of(tracker, i);
+        EXPECT_EQ(tracker.late(i).verdict, Verdict::in_sequence);
+    }
+}
+
+/// Whatever the field's width, first and divisor: what goes in as a number of 64 bits comes out again.
+TEST(SequenceTracker, FollowsAnyStreamThatStaysNearItself) {
+    std::mt19937_64 random{20261121};
+    for (int turn = 0; turn < 200; ++turn) {
+        const auto width = static_cast<std::uint32_t>(1 + random() % 8);
+        SequenceField field{.width = width};
+        field.divisor = 1 + random() % (width == 1 ? 3 : 40);
+        field.first = random() & field.most();
+        const std::uint64_t near = std::min<std::uint64_t>(field.most() / field.divisor / 4, 1000);
+        SequenceTracker tracker{field, near};
+        std::uint64_t newest = random() % (field.most() / field.divisor / 2 + 1);
+        for (int i = 0; i < 500; ++i) {
+            const std::uint64_t step = random() % (2 * near + 1);
+            const std::uint64_t sequence = i == 0 || newest + step < near ? newest : newest + step - near;
+            const std::uint64_t number = (field.first + sequence * field.divisor) & field.most();
+            ASSERT_EQ(sequence_of(tracker, number), sequence) << turn << ' ' << i;
+            newest = std::max(newest, sequence);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace pktverbs::testing
