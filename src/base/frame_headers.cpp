@@ -2,9 +2,10 @@
 #include "base/frame_headers.hpp"
 
 #include <net/ethernet.h>
-#include <netinet/in.h>
 
 #include <algorithm>
+
+#include <pktverbs/net/ipv6.hpp>
 
 namespace pktverbs {
 namespace {
@@ -42,36 +43,13 @@ void find_in_ipv6(std::span<const std::uint8_t> packet, std::size_t there, Frame
     const std::size_t payload = packet_bytes(read_be16(&packet[4]), there - ipv6_bytes, lengths);
     if (payload > there - ipv6_bytes) return;
     const std::size_t end = ipv6_bytes + payload;
-    std::uint8_t next = packet[6];
-    for (std::size_t at = ipv6_bytes;;) {
-        const std::span<const std::uint8_t> rest = packet.subspan(at, std::min(end, packet.size()) - at);
-        std::size_t extension_bytes = 8;
-        switch (next) {
-            case IPPROTO_HOPOPTS:
-            case IPPROTO_DSTOPTS:
-            case IPPROTO_ROUTING:
-                if (rest.size() < 8) return;
-                extension_bytes = (rest[1] + 1u) * 8u;
-                if (next == IPPROTO_ROUTING && rest[3] != 0) found.routed = true;
-                break;
-            case IPPROTO_AH:
-                if (rest.size() < 8) return;
-                extension_bytes = (rest[1] + 2u) * 4u;
-                break;
-            case IPPROTO_FRAGMENT:
-                // Not one that is alone (RFC 6946).
-                if (rest.size() < 8 || (read_be16(&rest[2]) & 0xfff9) != 0) return;
-                break;
-            default:
-                found.protocol = next;
-                found.offset = found.ip_offset + at;
-                found.length = end - at;
-                return;
-        }
-        if (extension_bytes > rest.size()) return;
-        next = rest[0];
-        at += extension_bytes;
-    }
+    const auto extensions =
+        net::walk_extension_headers(packet[6], packet.subspan(ipv6_bytes, std::min(end, packet.size()) - ipv6_bytes));
+    found.routed = extensions.is_routed;
+    if (!extensions.is_whole || extensions.is_fragment) return;
+    found.protocol = extensions.protocol;
+    found.offset = found.ip_offset + ipv6_bytes + extensions.bytes;
+    found.length = payload - extensions.bytes;
 }
 
 }  // namespace

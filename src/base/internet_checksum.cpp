@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/internet_checksum.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 
 namespace pktverbs {
@@ -10,8 +8,7 @@ namespace pktverbs {
 void add_pseudo_header(InternetSum& sum, ByteSpan head, const FrameHeaders& headers, std::size_t length) noexcept {
     const bool v4 = headers.ip == FrameHeaders::Ip::v4;
     sum.add(head.subspan(headers.ip_offset + (v4 ? 12 : 8), v4 ? 8 : 32));
-    sum.add_word(htonl(static_cast<std::uint32_t>(length)));
-    sum.add_word(htons(headers.protocol));
+    sum.add(static_cast<std::uint32_t>(length)).add(std::uint16_t{headers.protocol});
 }
 
 namespace {
@@ -41,8 +38,7 @@ std::size_t bytes_in(ByteSpan head, std::span<const ByteSpan> rest) noexcept {
 /// jumbogram (RFC 2675).
 std::size_t covered(ByteSpan head, const FrameHeaders& headers) noexcept {
     if (!headers.is_udp()) return headers.length;
-    const std::uint8_t* const field = &head[headers.offset + udp_length_field];
-    const auto length = static_cast<std::size_t>(field[0] << 8 | field[1]);
+    const std::size_t length = net::load<std::uint16_t>(&head[headers.offset + udp_length_field]);
     return length >= 8 && length <= headers.length ? length : headers.length;
 }
 
@@ -77,16 +73,14 @@ bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest
     const FrameHeaders headers = find_headers(head, bytes_in(head, rest));
     if (headers.ip == FrameHeaders::Ip::v4) {
         std::uint8_t* const field = &head[headers.ip_offset + ipv4_field];
-        std::memset(field, 0, 2);
-        const auto checksum = static_cast<std::uint16_t>(~ipv4_sum(head, headers));
-        std::memcpy(field, &checksum, sizeof checksum);
+        net::store(field, std::uint16_t{0});
+        net::store(field, static_cast<std::uint16_t>(~ipv4_sum(head, headers)));
     }
     if (!checksummed(head, headers)) return false;
     std::uint8_t* const field = &head[field_of(headers)];
-    std::memset(field, 0, 2);
-    auto checksum = static_cast<std::uint16_t>(~transport_sum(head, rest, headers));
-    if (checksum == 0 && headers.is_udp()) checksum = 0xffff;  // 0 says: no checksum (RFC 768)
-    std::memcpy(field, &checksum, sizeof checksum);
+    net::store(field, std::uint16_t{0});
+    const auto checksum = static_cast<std::uint16_t>(~transport_sum(head, rest, headers));
+    net::store(field, headers.is_udp() ? net::udp_checksum(checksum) : checksum);
     return true;
 }
 
@@ -94,8 +88,7 @@ bool checksums_right(ByteSpan head, std::span<const ByteSpan> rest) noexcept {
     const FrameHeaders headers = find_headers(head, bytes_in(head, rest));
     if (!checksummed(head, headers)) return false;
     if (headers.ip == FrameHeaders::Ip::v4 && ipv4_sum(head, headers) != 0xffff) return false;
-    const std::uint8_t* const field = &head[field_of(headers)];
-    if (headers.is_udp() && field[0] == 0 && field[1] == 0) return false;
+    if (headers.is_udp() && net::load<std::uint16_t>(&head[field_of(headers)]) == 0) return false;
     return transport_sum(head, rest, headers) == 0xffff;
 }
 

@@ -134,7 +134,8 @@ bool NeighbourEvents::wait(const Deadline& deadline) {
         if (ready > 0) break;
     }
     // What it says is not looked at; if it was too much for the socket (ENOBUFS), something did change.
-    nl_recvmsgs_default(socket_.get());
+    while (nl_recvmsgs_default(socket_.get()) >= 0) {
+    }
     return true;
 }
 

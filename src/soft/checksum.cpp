@@ -2,7 +2,6 @@
 #include "soft/checksum.hpp"
 
 #include <cstddef>
-#include <cstring>
 
 #include "base/internet_checksum.hpp"
 
@@ -19,19 +18,16 @@ bool complete_checksum(std::span<std::uint8_t> frame) noexcept {
         return false;
 
     std::uint8_t* const start = frame.data() + headers.offset;
-    std::uint16_t field;
-    std::memcpy(&field, start + field_offset, sizeof field);
     InternetSum pseudo_header;
     add_pseudo_header(pseudo_header, frame, headers, headers.length);
     // A tunnel's outer header may have no checksum, or a whole one, while the inner one is to be completed.
-    if (!headers.routed && field != pseudo_header.folded()) return false;
+    if (!headers.routed && net::load<std::uint16_t>(start + field_offset) != pseudo_header.folded()) return false;
 
     // The field's own value brings the pseudo-header into the sum.
     InternetSum sum;
-    sum.add({start, headers.length});
-    field = sum.checksum();
-    if (field == 0 && headers.is_udp()) field = 0xffff;  // 0 says: no checksum (RFC 768)
-    std::memcpy(start + field_offset, &field, sizeof field);
+    sum.add(net::ConstBytes{start, headers.length});
+    const std::uint16_t checksum = sum.checksum();
+    net::store(start + field_offset, headers.is_udp() ? net::udp_checksum(checksum) : checksum);
     return true;
 }
 

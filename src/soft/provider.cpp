@@ -9,7 +9,7 @@
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
 #include "soft/work_queue_verbs.hpp"
-#include "verbs/inline_verbs.hpp"
+#include "base/inline_verbs.hpp"
 
 namespace pktverbs::soft {
 

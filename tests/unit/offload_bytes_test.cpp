@@ -61,25 +61,6 @@ TEST(FrameHeaders, OfAFragmentHaveNoTransport) {
     EXPECT_EQ(find_headers(whole.bytes(), whole.bytes().size()).protocol, 17);
 }
 
-TEST(InternetSum, IsTheSameInAnyPieces) {
-    std::mt19937 random{5};
-    Bytes bytes(999);
-    std::ranges::generate(bytes, [&] { return static_cast<std::uint8_t>(random()); });
-    InternetSum whole;
-    whole.add(bytes);
-    const std::uint32_t expected = one_by_one_sum(bytes, 0, bytes.size());
-    EXPECT_EQ(whole.folded(), static_cast<std::uint16_t>(expected << 8 | expected >> 8));
-    for (int round = 0; round < 100; ++round) {
-        InternetSum sum;
-        for (std::size_t at = 0; at < bytes.size();) {
-            const std::size_t part = std::min<std::size_t>(random() % 40, bytes.size() - at);
-            sum.add({&bytes[at], part});
-            at += part;
-        }
-        EXPECT_EQ(sum.folded(), whole.folded());
-    }
-}
-
 TEST(FillChecksums, MakesThemRightForEveryKindAndLength) {
     for (const bool tcp : {false, true})
         for (const std::size_t payload : {0U, 1U, 2U, 3U, 1460U, 8958U})

@@ -34,7 +34,8 @@ struct Ipv4 {
 };
 
 /// A header is one if its version is 4, its header length fits, and its total length lies between that and the bytes
-/// that are there; so a packet that was cut short is none.
+/// that are there; so a packet that was cut short is none. (Nor is one of more than 64 KiB, for which Linux writes 0:
+/// BIG TCP.)
 template <FrameByte Byte = const std::uint8_t>
 class Ipv4View : public HeaderView<Byte> {
 public:

@@ -42,9 +42,13 @@ public:
     /// Of an open block: says that the slot's header and payload are there.
     void set_valid(std::uint32_t block, std::uint32_t slot, const RingSlot& info) noexcept {
         view_.slots(block)[slot] = info;
-        std::atomic<std::uint64_t>& word = view_.bitmap(block)[slot / 64];
+        set_valid_bits(block, slot / 64, std::uint64_t{1} << slot % 64);
+    }
+    /// The same of several slots, whose RingSlot is there, too: in a word of the bitmap.
+    void set_valid_bits(std::uint32_t block, std::uint32_t word, std::uint64_t bits) noexcept {
+        std::atomic<std::uint64_t>& valid = view_.bitmap(block)[word];
         // Released: whoever finds the bit set, be it after our death, finds the packet, too.
-        word.store(word.load(std::memory_order_relaxed) | std::uint64_t{1} << slot % 64, std::memory_order_release);
+        valid.store(valid.load(std::memory_order_relaxed) | bits, std::memory_order_release);
     }
     bool is_valid(std::uint32_t block, std::uint32_t slot) const noexcept {
         return (view_.bitmap(block)[slot / 64].load(std::memory_order_relaxed) >> slot % 64 & 1) != 0;
