@@ -99,7 +99,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
         verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
-    limits.timestamps = clock_khz != 0;
+    limits.timestamps = clock_khz != 0 && options.recv_packets != none;
     offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
     limits.offloads = offloads.by;
 

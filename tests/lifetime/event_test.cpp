@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device's events: where its user meets them, and that nothing is lost by them.
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,23 @@ TEST_F(DeviceEvents, LoseNothingThatHadBeenReceived) {
     EXPECT_EQ(numbers(ctx.recv(0ns)), (Numbers{5, 6}));
     EXPECT_TRUE(flow.installed());
     EXPECT_FALSE(ctx.queue(0).in_error());
+}
+
+/// What a driver that was unloaded leaves: reading its events fails (ibv_get_async_event(3)).
+TEST_F(DeviceEvents, AreMadeUpOnceForADeviceThatIsGone) {
+    static verbs::Provider provider = soft::provider();
+    provider.get_async_event = [](ibv_context*, ibv_async_event*) {
+        errno = EIO;
+        return -1;
+    };
+    Device device = soft::wire_device(name);
+    device.provider = &provider;
+    Context gone{device, small};
+    EXPECT_FALSE(gone.next_event());
+    wire.set_link(false);  // which makes the descriptor readable
+    EXPECT_EQ(all_events(gone), Texts{"device: local catastrophic error"});
+    EXPECT_EQ(gone.recv(forever).outcome(), Outcome::device_error);
+    EXPECT_EQ(gone.queue(0).error(), EIO);
 }
 
 verbs::AsyncEvent numbered(int number) { return {.type = IBV_EVENT_PORT_ERR, .port = number}; }
