@@ -60,7 +60,8 @@ int main(int argc, char** argv) {
         if (frames != 0) {
             pktverbs::Context sender{device, {.recv_packets = pktverbs::none}};
             example::Stream stream{.dst_mac = ctx.limits().mac, .src_ip = {}, .dst_ip = {}, .payload_bytes = 100};
-            example::Generator{sender, stream}.run({.count = frames}, signals.token(), [](std::uint64_t) {});
+            example::Generator{sender, stream}.run({.rate = {}, .count = frames}, signals.token(),
+                                                   [](std::uint64_t) {});
         }
         const int listening = port != 0 ? listen_on(port) : -1;
         const auto end = std::chrono::steady_clock::now() + example::to_nanoseconds(seconds);

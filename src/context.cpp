@@ -239,6 +239,11 @@ Counters Context::counters() const {
     return counters;
 }
 
+std::optional<verbs::AsyncEvent> Context::next_event() noexcept {
+    core_->look_for_device_events();
+    return core_->events.take();
+}
+
 ibv_port_attr Context::port() const {
     ibv_port_attr port{};
     verbs::check_result(core_->action("query_port", "query the port of"), [&] {

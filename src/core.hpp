@@ -22,6 +22,7 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "event_log.hpp"
 #include "interface_counters.hpp"
 #include "offload/grant.hpp"
 
@@ -80,6 +81,8 @@ public:
     std::vector<Queue*> queue_pointers;
     std::unique_ptr<Spreader> spreader;  ///< none if each rule is for one queue
     std::vector<std::size_t> all_queues;
+
+    EventLog events;  ///< that take_device_events() took
 
     std::mutex slots_mutex;
     struct Slot {

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <iterator>
+#include <map>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -36,6 +38,15 @@ std::string escaped(std::string_view text) {
 
 class Writer {
 public:
+    explicit Writer(std::span<const Counters> contexts) {
+        // Of several contexts on one device, the second one and so on are told by their number: no two samples may have
+        // the same labels.
+        std::map<std::string_view, unsigned> opened;
+        for (const Counters& context : contexts) {
+            const unsigned number = ++opened[context.device];
+            labels_.emplace(&context, number == 1 ? std::string{} : fmt::to_string(number));
+        }
+    }
     /// Begins a family: no other one may have its name.
     void family(std::string_view name, StatsField::Kind kind, std::string_view unit, std::string_view help) {
         name_ = name;
@@ -44,15 +55,16 @@ public:
         if (!unit.empty()) fmt::format_to(out(), "# UNIT pktverbs_{} {}\n", name, unit);
         fmt::format_to(out(), "# HELP pktverbs_{} {}\n", name, help);
     }
-    /// Labels in pairs of name and value; a pair with an empty value is left out.
-    void sample(std::initializer_list<std::pair<std::string_view, std::string_view>> labels, std::uint64_t number) {
-        fmt::format_to(out(), "pktverbs_{}{}", name_, is_counter_ ? "_total" : "");
-        char separator = '{';
-        for (const auto& [label, value] : labels) {
-            if (value.empty()) continue;
-            fmt::format_to(out(), "{}{}=\"{}\"", separator, label, escaped(value));
-            separator = ',';
-        }
+    /// Labels in pairs of name and value, besides the context's; a pair with an empty value is left out.
+    void sample(const Counters& context, std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
+                std::uint64_t number) {
+        fmt::format_to(out(), "pktverbs_{}{}{{device=\"{}\"", name_, is_counter_ ? "_total" : "",
+                       escaped(context.device));
+        const auto add = [this](std::string_view label, std::string_view value) {
+            if (!value.empty()) fmt::format_to(out(), ",{}=\"{}\"", label, escaped(value));
+        };
+        add("context", labels_.at(&context));
+        for (const auto& [label, value] : labels) add(label, value);
         fmt::format_to(out(), "}} {}\n", number);
     }
     std::string finish() && { return std::move(text_) + "# EOF\n"; }
@@ -61,6 +73,7 @@ private:
     std::back_insert_iterator<std::string> out() { return std::back_inserter(text_); }
 
     std::string text_;
+    std::map<const Counters*, std::string> labels_;
     std::string_view name_;
     bool is_counter_ = false;
 };
@@ -72,8 +85,7 @@ void write_queues(Writer& writer, const StatsField& field, std::span<const Count
         for (std::size_t queue = 0; queue < context.queues.size(); ++queue)
             visit_numbers(field, context.queues[queue], [&](std::string_view status, std::uint64_t number) {
                 if (only_risen && number == 0) return;
-                writer.sample({{"device", context.device}, {"queue", fmt::to_string(queue)}, {"status", status}},
-                              number);
+                writer.sample(context, {{"queue", fmt::to_string(queue)}, {"status", status}}, number);
             });
 }
 
@@ -83,7 +95,7 @@ void write_drops(Writer& writer, const StatsField& field, std::span<const Counte
         Stats stats;
         stats.drops = context.drops;
         visit_numbers(field, stats, [&](std::string_view reason, std::uint64_t number) {
-            writer.sample({{"device", context.device}, {"reason", reason}}, number);
+            writer.sample(context, {{"reason", reason}}, number);
         });
     }
 }
@@ -93,8 +105,8 @@ void write_flows(Writer& writer, std::string_view name, std::string_view unit, s
     writer.family(name, StatsField::Kind::counter, unit, help);
     for (const Counters& context : contexts)
         for (const Counters::OfFlow& flow : context.flows)
-            writer.sample({{"device", context.device},
-                           {"flow", fmt::to_string(flow.id)},
+            writer.sample(context,
+                          {{"flow", fmt::to_string(flow.id)},
                            {"rule", flow.rule},
                            {"queues", fmt::to_string(fmt::join(flow.queues, ","))}},
                           flow.count.*number);
@@ -105,14 +117,13 @@ void write_interface(Writer& writer, std::span<const Counters> contexts) {
                   "Drops and errors as the kernel and the driver of the interface count them.");
     for (const Counters& context : contexts)
         for (const Counters::OfInterface& counter : context.interface)
-            writer.sample({{"device", context.device}, {"source", counter.source}, {"name", counter.name}},
-                          counter.value);
+            writer.sample(context, {{"source", counter.source}, {"name", counter.name}}, counter.value);
 }
 
 }  // namespace
 
 std::string to_openmetrics(std::span<const Counters> contexts) {
-    Writer writer;
+    Writer writer{contexts};
     for (const StatsField& field : stats_fields) {
         const bool is_drops = std::holds_alternative<verbs::DeviceDrops Stats::*>(field.member);
         (is_drops ? write_drops : write_queues)(writer, field, contexts);

@@ -52,7 +52,8 @@ struct Counters {
 /// those that there were, of all else everything.
 PKTVERBS_EXPORT std::string to_json(const Stats& stats);
 
-/// Text for a scraper, of any number of contexts: OpenMetrics 1.0, content type openmetrics_content_type.
+/// Text for a scraper, of any number of contexts: OpenMetrics 1.0, content type openmetrics_content_type. The second of
+/// several contexts on one device has the label context="2" and so on: give them in the same order each time.
 PKTVERBS_EXPORT std::string to_openmetrics(std::span<const Counters> contexts);
 PKTVERBS_EXPORT std::string to_openmetrics(const Counters& context);
 

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <string>
 
+#include <pktverbs/verbs/fork.hpp>
+
 #include "check/inspection.hpp"
 
 namespace pktverbs::checks {
@@ -83,6 +85,10 @@ void look_at_process(Inspection& inspection) {
                    Severity::ok,
                    admin ? "" : "without it, net.core.wmem_max limits what packet: devices have under way");
     look_at_memlock(inspection, has(set, CAP_IPC_LOCK));
+
+    const bool forks_safely = verbs::fork_is_safe();
+    inspection.add("fork", forks_safely ? "safe" : "not prepared for", Severity::ok,
+                   forks_safely ? "" : "if the program forks: verbs::prepare_fork(), first of all");
 
     rlimit files{};
     constexpr rlim_t few = 256;

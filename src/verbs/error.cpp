@@ -109,6 +109,7 @@ constexpr std::array hints{
     Hint{"create_counters", EOPNOTSUPP, no_counters},
     Hint{"create_counters", ENOSYS, no_counters},
     Hint{"attach_counters_point_flow", EOPNOTSUPP, no_counters},
+    Hint{"fork_init", EINVAL, "memory is registered already: do it first of all"},
     Hint{"query_", ENODEV, gone},
     Hint{"", EMFILE, "too many open files: raise ulimit -n"},
     Hint{"", ENFILE, "too many open files on this machine: raise fs.file-max"},

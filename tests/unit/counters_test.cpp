@@ -131,6 +131,15 @@ TEST(OpenMetrics, KeepsTheSamplesOfAFamilyTogether) {
     EXPECT_EQ(text.find("# EOF"), text.rfind("# EOF"));
 }
 
+TEST(OpenMetrics, TellsContextsOnOneDeviceApart) {
+    const std::array<Counters, 3> same{example(), example(), example()};
+    const std::string text = to_openmetrics(same);
+    std::set<std::string_view> lines;
+    for (std::string_view rest = text; !rest.empty(); rest.remove_prefix(rest.find('\n') + 1))
+        EXPECT_TRUE(lines.insert(rest.substr(0, rest.find('\n'))).second) << rest.substr(0, rest.find('\n'));
+    EXPECT_TRUE(contains(text, "pktverbs_posted_now{device=\"wire:x\",context=\"3\",queue=\"0\"} 16\n"));
+}
+
 TEST(OpenMetrics, EscapesLabels) {
     Counters odd = example();
     odd.device = "a\"b\\c\nd\xff";
