@@ -21,6 +21,8 @@ ibv_qp* queue_pair(Context& ctx, std::size_t queue) {
     if (queue >= ctx.queue_count())
         verbs::throw_message(EINVAL,
                              fmt::format("cannot {}, queue {}: there are {}", what(ctx), queue, ctx.queue_count()));
+    if (ctx.queue(queue).limits().send_packets == 0)
+        verbs::throw_error(EOPNOTSUPP, what(ctx), "the context was opened to receive only");
     return ctx.queue(queue).raw();
 }
 
