@@ -92,6 +92,7 @@ void Queue::recover() {
     if (stops_wq) state.step(IBV_WQS_RESET, "reset a work queue");
     if (stops_qp) state.step(IBV_QPS_RESET, 0, "reset a queue pair");
     if (state.newest_in_flight) retire(*state.newest_in_flight, true);  // sent, but not to be told of
+    state.send_offloads.free_until(state.send_offloads.used());
     start();
     state.in_error = false;
     state.error = 0;

@@ -201,14 +201,12 @@ void Queue::drain_send() noexcept {
     });
 }
 
-/// Makes a packet's work requests what it asks for. `alone`: no packet stands before it in what is being sent.
-int Queue::shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first, bool alone) noexcept {
+/// Makes a packet's work requests what it asks for.
+int Queue::shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept {
     SendOffloads& offloads = state_->send_offloads;
     const int error = offloads.shape(pkt, flags, first);
     if (error != ENOBUFS) return error;
     reclaim();
-    // What packets had that the device refused then, nobody has now.
-    if (alone && state_->in_flight.load(std::memory_order_relaxed) == 0) offloads.free_until(offloads.used());
     return offloads.shape(pkt, flags, first);
 }
 
@@ -229,6 +227,7 @@ SendList Queue::send(SendList packets) noexcept {
     // Where the work requests begin: those of a packet may begin with others than its own.
     ibv_send_wr* begin = &packets.head_->wr_;
     bool shaped = false;
+    const std::uint32_t entries_before = state.send_offloads.used();
     // One pass over the list writes what differs from packet to packet.
     std::uint32_t count = 0;
     std::uint32_t unsignalled = 0;
@@ -247,7 +246,7 @@ SendList Queue::send(SendList packets) noexcept {
         unsigned flags = pkt.length_ <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
         if (pkt.asks() != 0) [[unlikely]] {
             ibv_send_wr* its = nullptr;
-            packets.error_ = shape(pkt, flags, its, count == 0);
+            packets.error_ = shape(pkt, flags, its);
             if (packets.error_ != 0) break;
             (last ? last->wr_.next : begin) = its;
             shaped = true;
@@ -286,6 +285,8 @@ SendList Queue::send(SendList packets) noexcept {
         last = first;
         for (std::uint32_t i = 1; i < count; ++i) last = last->next();
         if (count != 0) last->set_next(nullptr);
+        if (state.send_offloads.has_entries())
+            state.send_offloads.take_back(bad, *refused, count != 0 ? last->entries_until_ : entries_before);
     }
     if (count != 0) {
         if (state.newest_in_flight)

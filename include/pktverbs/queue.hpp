@@ -124,7 +124,7 @@ private:
     std::size_t give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
     Posted post_parked() noexcept;
 
-    int shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first, bool alone) noexcept;
+    int shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept;
     void reclaim() noexcept;
     void retire(SendPkt& newest, bool ok) noexcept;
     bool completion_due() const noexcept;

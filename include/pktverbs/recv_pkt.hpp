@@ -48,7 +48,8 @@ public:
     /// The next frame goes to other memory: for whoever keeps this one's. Only while the packet is in a list. `slice`
     /// is of memory that is registered with the packet's Context, such as Context::slice() gives, and must stay until
     /// the packet is aimed elsewhere or the Context closed. From here on bytes() and chunk() are of the new memory.
-    /// Not for datagrams.
+    /// Not for datagrams, and not to a dmabuf that isn't mapped where the library is to do something with the frame
+    /// (Offloads: recv_checksums, strip_vlan in software).
     void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
         assert(!grh() && index < chunk_count());
         sges_[index] = slice.raw();

@@ -50,7 +50,9 @@ public:
     }
     /// Sends a chunk from other memory, all of `slice`, without a copy; kept from use to use. The memory is registered
     /// with the packet's Context, such as Context::slice() gives, and must stay as it is until the packet is sent:
-    /// until flush() said so, or acquire() gave the same packet again.
+    /// until flush() said so, or acquire() gave the same packet again. Not a dmabuf that isn't mapped if the packet is
+    /// short enough to be copied into the work request (Limits::max_inline), or the library is to do something with its
+    /// bytes (Offloads: checksums or segmentation in software; headers in any case).
     void attach(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
         assert(index < chunk_count());
         length_ += slice.raw().length - sges_[index].length;

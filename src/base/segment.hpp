@@ -16,6 +16,10 @@ struct Segment {
     std::uint32_t bytes = 0;  ///< payload bytes of this one
     bool last = false;
 
+    /// Whether IP's length fields can tell of a packet with so much payload behind these headers.
+    static bool fits(std::size_t header_bytes, std::size_t ip_offset, std::size_t payload_bytes) noexcept {
+        return header_bytes - ip_offset + payload_bytes <= 65535;
+    }
     /// How many make up a payload; at least 1.
     static std::uint32_t count(std::uint32_t payload_bytes, std::uint32_t mss) noexcept {
         return payload_bytes == 0 ? 1 : (payload_bytes - 1) / mss + 1;
@@ -26,8 +30,9 @@ struct Segment {
     }
 };
 
-/// The headers of a frame without payload, for making segments: Ethernet, IPv4 or IPv6, and TCP or UDP, which must end
-/// where `header` ends. Otherwise its protocol is 0. The length fields may say anything.
+/// The headers of a frame without payload, for making segments: Ethernet, IPv4 or IPv6 without a routing header that is
+/// still to be followed, and TCP or UDP, which must end where `header` ends. Otherwise its protocol is 0. The length
+/// fields may say anything.
 FrameHeaders find_segment_headers(std::span<const std::uint8_t> header) noexcept;
 
 /// Makes a copy of such a header that of one segment, all but the checksums: lengths; IPv4's identification and TCP's

@@ -28,7 +28,8 @@ public:
     /// What touches frames here needs memory that this process can read: a dmabuf need not be mapped.
     void check_memory(std::span<const Layout::Chunk> chunks, std::string_view what) const {
         for (const Layout::Chunk& chunk : chunks)
-            if (!chunk.is_own && chunk.region.is_dmabuf()) fail(EINVAL, what, "the library can't do it in a dmabuf");
+            if (!chunk.is_own && chunk.region.is_dmabuf())
+                fail(EINVAL, what, "it needs memory that can be read, and a dmabuf need not be");
     }
     void check_first(const Layout& layout, std::uint32_t bytes, std::string_view what) const {
         if (!layout.empty() && layout.chunks()[0].bytes < bytes)
@@ -49,8 +50,10 @@ private:
 GrantedOffloads grant_offloads(const Options& options, const ibv_device_attr_ex& device, std::string_view name) {
     const Offloads& asked = options.offloads;
     GrantedOffloads granted;
-    if (asked == Offloads{}) return granted;
     const Granting granting{name};
+    // Drivers copy what they send inline, too.
+    if (options.max_inline != 0) granting.check_memory(options.send_layout.chunks(), "max_inline");
+    if (asked == Offloads{}) return granted;
     if (options.transport == Transport::datagram)
         granting.refuse("offloads", "they are for raw packets (the device does what datagrams need)");
     const auto has = [&](unsigned cap) { return (device.raw_packet_caps & cap) != 0; };

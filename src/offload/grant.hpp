@@ -17,7 +17,7 @@ struct GrantedOffloads {
 };
 
 /// `device`: all zero if it can't be asked. Throws std::system_error: EOPNOTSUPP for what neither can do, EINVAL for
-/// memory that this library can't do it in; with the device's name.
+/// memory that this process can't read and must; with the device's name.
 GrantedOffloads grant_offloads(const Options& options, const ibv_device_attr_ex& device, std::string_view name);
 
 /// Whether anything is asked for that needs the extended attributes.

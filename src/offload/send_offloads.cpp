@@ -128,6 +128,8 @@ int SendOffloads::segment(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) no
     const auto header = std::span{space}.first(bytes);
     const FrameHeaders headers = find_segment_headers(header);
     if (headers.protocol != FrameHeaders::tcp && (!splits_ || headers.protocol != FrameHeaders::udp)) return EINVAL;
+    const std::uint32_t longest = std::min<std::uint32_t>(pkt.wr_.tso.mss, pkt.length_ - header_bytes);
+    if (!Segment::fits(header.size(), headers.ip_offset, longest)) return EMSGSIZE;
     if (!splits_) {
         flags = (flags & ~unsigned{IBV_SEND_INLINE}) | IBV_SEND_IP_CSUM;
         return segment_by_device(pkt, header);
@@ -182,6 +184,18 @@ void SendOffloads::split(SendPkt& pkt, std::span<const std::uint8_t> header, std
         else
             first = &wr;
         before = &wr;
+    }
+}
+
+void SendOffloads::take_back(const ibv_send_wr* bad, const SendPkt& refused, std::uint32_t first) noexcept {
+    used_ = first;
+    if (!bad) return;
+    if (is_entry(bad)) {
+        const auto* const entries = reinterpret_cast<const Entry*>(memory_.data());
+        const auto index = static_cast<std::uint32_t>(reinterpret_cast<const Entry*>(bad) - entries);
+        used_ += (index - first) & (capacity_ - 1);
+    } else if (refused.entries_until_ - first > 1) {
+        used_ = refused.entries_until_ - 1;  // all but the last, which is the packet's own
     }
 }
 

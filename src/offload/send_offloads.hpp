@@ -54,6 +54,10 @@ public:
     std::uint32_t used() const noexcept { return used_; }
     /// All entries up to this one are free again.
     void free_until(std::uint32_t entry) noexcept { freed_ = entry; }
+    /// The device refused the work request `bad` (null: all), which is `refused` or a part of it; entries from `first`
+    /// on were for that packet and those behind it. They are nobody's again, except those of parts that the device took
+    /// before: it may still read them, and sends them before anything that is posted later.
+    void take_back(const ibv_send_wr* bad, const SendPkt& refused, std::uint32_t first) noexcept;
 
 private:
     static constexpr std::uint64_t part = 1;

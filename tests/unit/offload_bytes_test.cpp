@@ -184,6 +184,21 @@ TEST(Segment, TakesHeadersThatEndWithTcpOrUdp) {
     EXPECT_EQ(find_segment_headers(Bytes(14)).protocol, 0);
 }
 
+TEST(Segment, RefusesHeadersWhoseChecksumIsOfAnotherDestination) {
+    IpFrame frame = with(IpFrame::v6(), 0, true);
+    Bytes header = frame.bytes();
+    header[20] = 43;  // a routing header, of which one segment is left
+    header.insert(header.begin() + 54, {6, 0, 0, 1, 0, 0, 0, 0});
+    EXPECT_EQ(find_segment_headers(header).protocol, 0);
+    header[57] = 0;  // of which none is left
+    EXPECT_EQ(find_segment_headers(header).protocol, 6);
+}
+
+TEST(Segment, FitsIntoIpsLengthFields) {
+    EXPECT_TRUE(Segment::fits(54, 14, 65495));
+    EXPECT_FALSE(Segment::fits(54, 14, 65496));
+}
+
 TEST(Segment, CountsOnWhatCountsOn) {
     IpFrame frame = with({}, 0, true);
     frame.tcp_flags = 0x80 | 0x10 | 0x08 | 0x01;  // CWR, ACK, PSH, FIN
