@@ -17,6 +17,11 @@ if(PKTVERBS_ROUTE)
   install(EXPORT pktverbs-route-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
   install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindLibnlRoute.cmake" DESTINATION "${pktverbs_cmake_dir}")
 endif()
+if(PKTVERBS_ASIO)
+  install(TARGETS pktverbs_asio EXPORT pktverbs-asio-targets FILE_SET HEADERS)
+  install(EXPORT pktverbs-asio-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
+  install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindAsio.cmake" DESTINATION "${pktverbs_cmake_dir}")
+endif()
 
 configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/pktverbs-config.cmake.in" pktverbs-config.cmake

@@ -26,6 +26,7 @@ probe() {
         ibverbs-utils) command -v ibv_devinfo ;;
         perftest) command -v raw_ethernet_bw ;;
         python3-pyverbs) /usr/bin/python3 -c 'import pyverbs.device' ;;
+        python3-prometheus-client) /usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' ;;
         libibverbs-dev) header=infiniband/verbs.h ;;
         librdmacm-dev) header=rdma/rdma_cma.h ;;
         libnl-route-3-dev) header=libnl3/netlink/route/route.h ;;

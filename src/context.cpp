@@ -102,7 +102,8 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::span<const s
     const auto at = core_->slots.find(slot);
     // The same again would be refused as a duplicate of itself.
     const bool is_taken = at != core_->slots.end();
-    if (is_taken && std::ranges::equal(at->second.queues, queues) && core_->flows->same(rule, at->second.flow.rule()))
+    if (is_taken && at->second.flow.installed() && std::ranges::equal(at->second.queues, queues) &&
+        core_->flows->same(rule, at->second.flow.rule()))
         return;
     Flow flow;
     try {
@@ -115,7 +116,11 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::span<const s
         try {
             flow = install(rule, queues);
         } catch (...) {
-            at->second.flow = install(old, at->second.queues);
+            try {
+                at->second.flow = install(old, at->second.queues);
+            } catch (const std::system_error&) {
+                core_->slots.erase(at);  // the first reason is the one to tell
+            }
             throw;
         }
     }
@@ -219,6 +224,24 @@ Stats Context::stats() const {
     for (const auto& queue : core_->queues) sum += queue->stats();
     sum.drops = core_->drops();
     return sum;
+}
+
+Counters Context::counters() const {
+    Counters counters;
+    counters.device = core_->device.name;
+    for (const auto& queue : core_->queues) counters.queues.push_back(queue->stats());
+    counters.drops = core_->drops();
+    for (FlowRegistry::Counted& flow : core_->flows->counts()) {
+        counters.flows.push_back(
+            {.id = flow.id, .rule = flow.rule.to_string(), .queues = core_->queues_of(flow.qp), .count = flow.count});
+    }
+    counters.interface = core_->interface_counters.read();
+    return counters;
+}
+
+std::optional<verbs::AsyncEvent> Context::next_event() noexcept {
+    core_->look_for_device_events();
+    return core_->events.take();
 }
 
 ibv_port_attr Context::port() const {

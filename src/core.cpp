@@ -73,7 +73,10 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 
 }  // namespace
 
-Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+Core::Core(Device device_opened)
+    : device{std::move(device_opened)},
+      interface_counters{device.interface},
+      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
@@ -91,12 +94,12 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
-    const bool is_extended =
-        (options.timestamps || options.spread || any_offload(options)) && provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    const bool is_extended = (options.timestamps || options.spread || any_offload(options)) &&
+                             provider.query_device_ex(context.get(), nullptr, &extended) == 0;
     if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
         verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
-    limits.timestamps = clock_khz != 0;
+    limits.timestamps = clock_khz != 0 && options.recv_packets != none;
     offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
     limits.offloads = offloads.by;
 
@@ -156,6 +159,13 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     if (queues.size() == 1 || limits.recv_packets == 0) return;
     all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
     for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
+}
+
+std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
+    if (spreader) return spreader->queues_of(queue_pair);
+    for (std::size_t i = 0; i < queues.size(); ++i)
+        if (queues[i]->raw() == queue_pair) return {i};
+    return {};
 }
 
 verbs::DeviceDrops Core::drops() const noexcept {

@@ -22,6 +22,8 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "event_log.hpp"
+#include "interface_counters.hpp"
 #include "offload/grant.hpp"
 
 namespace pktverbs {
@@ -67,6 +69,7 @@ public:
     }
 
     const Device device;
+    const InterfaceCounters interface_counters;
     Limits limits;
     GrantedOffloads offloads;
     verbs::ContextHandle context;
@@ -78,6 +81,8 @@ public:
     std::vector<Queue*> queue_pointers;
     std::unique_ptr<Spreader> spreader;  ///< none if each rule is for one queue
     std::vector<std::size_t> all_queues;
+
+    EventLog events;  ///< that take_device_events() took
 
     std::mutex slots_mutex;
     struct Slot {
@@ -91,6 +96,8 @@ public:
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
 
+    /// The queues that a queue pair receives for.
+    std::vector<std::size_t> queues_of(const ibv_qp* queue_pair) const;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
     verbs::DeviceDrops drops() const noexcept;
 

@@ -32,11 +32,14 @@ void Core::take_device_events() noexcept {
             set_event_fd(state.send_wake.get());
         }
         set_event_fd(wake_fd.get());
+        events.put(verbs::AsyncEvent::from(event));
         provider.ack_async_event(&event);
     }
     // The device itself is gone (ibv_get_async_event(3) passes on what read(2) says).
-    if (errno != EAGAIN && errno != EINTR)
-        for (Queue* queue : queue_pointers) queue->state_->error = queue->state_->send_error = EIO;
+    if (errno == EAGAIN || errno == EINTR) return;
+    const bool is_news = queue_pointers.front()->state_->error == 0;
+    if (is_news) events.put({.type = IBV_EVENT_DEVICE_FATAL});
+    for (Queue* queue : queue_pointers) queue->state_->error = queue->state_->send_error = EIO;
 }
 
 }  // namespace pktverbs

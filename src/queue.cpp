@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <memory>
 
 #include "base/deadline.hpp"
 #include "core.hpp"
@@ -71,6 +72,14 @@ void Queue::recover() {
     State& state = *state_;
     const SideGuard receiving{state.recv_side};
     const SideGuard sending{state.send_side};
+    // Sequentially consistent, as in shut(): whoever gives packets back either sees this, or is waited for.
+    const auto post_again = [](State* of) {
+        of->recovering.store(false);
+        of->wait_for_givers();
+    };
+    state.recovering.store(true);
+    std::unique_ptr<State, decltype(post_again)> recovering{&state, post_again};
+    state.wait_for_givers();
     // From RESET, where an earlier try can have ended, there is no step to ERR, and nothing to collect.
     const bool stops_wq = state.wq && state.wq->state != IBV_WQS_RESET;
     const bool stops_qp = state.qp && state.qp_state() != IBV_QPS_RESET;
@@ -87,6 +96,8 @@ void Queue::recover() {
     state.in_error = false;
     state.error = 0;
     state.send_error = 0;
+    recovering.reset();
+    post_parked();  // what came back meanwhile
 }
 
 /// Everything posted completes now, as flushed if nothing else. Frames that had come whole are kept for recv.

@@ -223,6 +223,10 @@ std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count)
         core.packets_returned(count);  // and with the last of them, all of this is gone
         return 0;
     }
+    if (state.recovering.load()) [[unlikely]] {
+        park(first, last, count);  // what is posted to a queue pair that is being reset, is lost
+        return 0;
+    }
     const std::size_t posted = post(first, last, count);
     // Flushed packets are parked, too: they wait for recover().
     const bool refused_before = posted == count && state.parked_count.load(std::memory_order_relaxed) != 0;

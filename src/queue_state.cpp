@@ -345,6 +345,10 @@ void Queue::State::close() noexcept {
 
 void Queue::State::shut() noexcept {
     closed.store(true);
+    wait_for_givers();
+}
+
+void Queue::State::wait_for_givers() const noexcept {
     while (givers.load() != 0) std::this_thread::yield();
 }
 

@@ -48,6 +48,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     }
     /// Ends posting: returns when no thread is at it any more.
     void shut() noexcept;
+    /// Returns when no thread is giving packets back that began before.
+    void wait_for_givers() const noexcept;
     void take_events(ibv_comp_channel& channel, ibv_cq& cq, std::uint32_t& unacknowledged,
                      std::atomic<int>& failure) noexcept;
     /// When spinning ends and sleeping begins.
@@ -69,6 +71,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::atomic<int> error{0};       ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
     std::atomic<bool> closed{false};
+    std::atomic<bool> recovering{false};   ///< packets that come back wait to be posted
     std::atomic<std::uint32_t> givers{0};  ///< threads that are giving packets back
     int comp_vector;                       ///< each queue its own, so that each can interrupt a core of its own
 

@@ -73,7 +73,8 @@ ibv_rwq_ind_table* Spreader::table_of(const Queues& queues) {
 ibv_qp* Spreader::target(const FlowRule& rule, std::span<const std::size_t> queues) {
     const std::lock_guard lock{mutex_};
     Queues chosen{queues.begin(), queues.end()};
-    const std::uint64_t fields = fields_of(rule);
+    // Where there is nothing to choose, nothing is hashed, and any rule will do.
+    const std::uint64_t fields = chosen.size() == 1 ? 0 : fields_of(rule);
     const auto known = queue_pairs_.find({chosen, fields});
     if (known != queue_pairs_.end()) return known->second.get();
 
@@ -93,6 +94,13 @@ ibv_qp* Spreader::target(const FlowRule& rule, std::span<const std::size_t> queu
                              [&] { return provider.create_qp_ex(core_.context.get(), &attr); }),
         {&provider}};
     return queue_pairs_.emplace(std::pair{std::move(chosen), fields}, std::move(qp)).first->second.get();
+}
+
+std::vector<std::size_t> Spreader::queues_of(const ibv_qp* queue_pair) {
+    const std::lock_guard lock{mutex_};
+    for (const auto& [choice, handle] : queue_pairs_)
+        if (handle.get() == queue_pair) return choice.first;
+    return {};
 }
 
 }  // namespace pktverbs

@@ -29,6 +29,8 @@ public:
 
     /// The queue pair for a rule whose frames go to these queues. Throws std::system_error.
     ibv_qp* target(const FlowRule& rule, std::span<const std::size_t> queues);
+    /// The queues behind a queue pair of target()'s.
+    std::vector<std::size_t> queues_of(const ibv_qp* queue_pair);
 
 private:
     using Queues = std::vector<std::size_t>;

@@ -71,7 +71,8 @@ void add_options(CLI::App& app, Arguments& args) {
     app.add_option("--payload", args.payload_bytes, "Longest UDP payload in bytes (default: what the MTU allows)")
         ->check(between(1, 65507));
     app.add_option("--seconds", args.seconds, "Stop after so long")->check(between(0.001, example::longest_seconds));
-    app.add_option("--count", args.count, "Stop after so many packets")->check(between(1, example::most_packets));
+    app.add_option("--count", args.count, "Stop when so many packets have come, or a few more")
+        ->check(between(1, example::most_packets));
     app.add_option("--pin", args.cpus, "CPUs of the receiving and the writing thread: 2,3")
         ->delimiter(',')
         ->expected(1, 2)

@@ -3,30 +3,34 @@
 
 #include <algorithm>
 
+#include <pktverbs/net/headers.hpp>
+
 namespace capture {
 
 FlowSequences::FlowSequences(const std::vector<UdpFlow>& flows, std::optional<SequenceOption> sequence)
     : sequence_{sequence} {
-    constexpr std::size_t longest_headers = 128;  // with IP options and more VLAN tags than anyone has
-    front_.resize(longest_headers + (sequence ? sequence->offset + sequence->width : 0));
+    constexpr std::size_t longest_headers = 128;  // VLAN tags and IP options included
+    front_bytes_ = longest_headers + (sequence ? sequence->offset + sequence->width : 0);
     for (const auto& flow : flows) flows_.push_back({flow});
 }
 
 void FlowSequences::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest) {
-    auto front = rest.first(std::min(rest.size(), front_.size()));
+    auto frame = rest;
     if (!header.empty()) {
-        const auto from_header = std::min(header.size(), front_.size());
-        const auto from_rest = std::min(rest.size(), front_.size() - from_header);
-        std::copy_n(rest.begin(), from_rest, std::copy_n(header.begin(), from_header, front_.begin()));
-        front = {front_.data(), from_header + from_rest};
+        const auto bytes = header.size() + rest.size();
+        if (frame_.size() < std::max(bytes, front_bytes_)) frame_.resize(std::max(bytes, front_bytes_));
+        const auto from_header = std::min(header.size(), front_bytes_);
+        const auto from_rest = std::min(rest.size(), front_bytes_ - from_header);
+        std::copy_n(rest.begin(), from_rest, std::copy_n(header.begin(), from_header, frame_.begin()));
+        frame = {frame_.data(), bytes};
     }
-    const auto payload = find_udp_payload(front, header.size() + rest.size());
-    if (!payload) return;
+    const pktverbs::net::Headers found{frame};
+    if (!found.ipv4() || !found.udp()) return;
     for (auto& flow : flows_) {
-        if (flow.flow.port != payload->port) continue;
-        if (flow.flow.address && *flow.flow.address != payload->address) continue;
+        if (flow.flow.port != found.udp().dst_port()) continue;
+        if (flow.flow.address && *flow.flow.address != found.ipv4().dst()) continue;
         ++flow.packets;
-        if (sequence_) add_number(flow, payload->bytes);
+        if (sequence_) add_number(flow, found.payload());
         return;
     }
 }

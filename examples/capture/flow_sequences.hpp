@@ -38,7 +38,8 @@ private:
     void add_number(Flow& flow, std::span<const std::uint8_t> payload) const;
 
     std::optional<SequenceOption> sequence_;
-    std::vector<std::uint8_t> front_;  ///< room for as much of a frame as is looked at
+    std::size_t front_bytes_;          ///< of a frame are looked at
+    std::vector<std::uint8_t> frame_;  ///< whose front is in one piece; the rest is whatever was there before
     std::vector<Flow> flows_;
 };
 

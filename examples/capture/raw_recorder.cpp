@@ -18,7 +18,7 @@ struct alignas(BlockWriter::alignment) FirstPage {
     std::uint8_t bytes[RawHeader::page_bytes]{};
 };
 
-RawHeader describe(const pktverbs::RingLayout& layout) {
+RawHeader describe(const pktverbs::RingLayout& layout, pktverbs::TimestampClock clock) {
     return {.block_stride = layout.block_stride,
             .bitmap_offset = layout.bitmap_offset,
             .slots_offset = layout.slots_offset,
@@ -28,16 +28,18 @@ RawHeader describe(const pktverbs::RingLayout& layout) {
             .header_bytes = layout.geometry.header_bytes,
             .payload_bytes = layout.geometry.payload_bytes,
             .header_stride = layout.geometry.header_stride,
-            .payload_stride = layout.geometry.payload_stride};
+            .payload_stride = layout.geometry.payload_stride,
+            .clock = static_cast<std::uint32_t>(clock)};
 }
 
 class RawRecorder final : public Recorder {
 public:
-    RawRecorder(BlockWriter& file, const pktverbs::RingGeometry& geometry) : file_{file}, layout_{geometry.checked()} {
+    RawRecorder(BlockWriter& file, const pktverbs::RingGeometry& geometry, pktverbs::TimestampClock clock)
+        : file_{file}, layout_{geometry.checked()} {
         if (layout_.block_stride % BlockWriter::alignment != 0)
             throw std::system_error{EINVAL, std::generic_category(),
                                     fmt::format("cannot write blocks of {} bytes as they are", layout_.block_stride)};
-        const auto header = describe(layout_);
+        const auto header = describe(layout_, clock);
         std::memcpy(first_page_->bytes, &header, sizeof header);
         file_.write(first_page_->bytes);
     }
@@ -45,10 +47,9 @@ public:
     ~RawRecorder() override { file_.wait(0); }
 
     void add(pktverbs::RingBlock block) override {
-        const auto* start = block.payloads().data() - layout_.payloads_offset;
         blocks_.push_back(std::move(block));
         // Waits while as many are being written as may be, so no more blocks than that are kept from the ring.
-        file_.write({start, layout_.block_stride});
+        file_.write(blocks_.back().memory());
         give_back();
     }
     void poll() override {
@@ -85,8 +86,9 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry) {
-    return std::make_unique<RawRecorder>(file, geometry);
+std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,
+                                            pktverbs::TimestampClock clock) {
+    return std::make_unique<RawRecorder>(file, geometry, clock);
 }
 
 }  // namespace capture

@@ -11,7 +11,9 @@
 
 #include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_block.hpp>
+#include <pktverbs/timestamp_clock.hpp>
 #include "block_writer.hpp"
+#include "packet_clock.hpp"
 #include "pcapng.hpp"
 
 namespace capture {
@@ -36,12 +38,13 @@ public:
     virtual File finish(const pcapng::Statistics& statistics) = 0;
 };
 
-/// Packets one behind the other; see PcapngWriter.
-std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pcapng::Interface& interface,
+/// Packets one behind the other; see PcapngWriter. Times are the clock's.
+std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock,
                                                std::size_t pieces);
 /// Blocks as they stand in the ring, behind a page that tells how; see RawHeader. They are not copied, so as many are
-/// taken from the ring as there are writes in flight.
-std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry);
+/// taken from the ring as there are writes in flight. Times stay those of the device.
+std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,
+                                            pktverbs::TimestampClock clock);
 
 /// What a raw file begins with, in this machine's byte order; docs/capture.md has it in words.
 struct RawHeader {
@@ -61,7 +64,7 @@ struct RawHeader {
     std::uint32_t payload_bytes = 0;               ///< ... and in the payloads
     std::uint32_t header_stride = 0;               ///< bytes from one header to the next
     std::uint32_t payload_stride = 0;
-    std::uint32_t unused = 0;
+    std::uint32_t clock = 0;  ///< of the timestamps: a pktverbs::TimestampClock
 };
 static_assert(sizeof(RawHeader) == 80);
 

@@ -56,34 +56,35 @@ pktverbs::RingReceiverOptions receiver_options(const Arguments& args) {
 }
 
 std::unique_ptr<Recorder> make_recorder(const Arguments& args, BlockWriter& file, const pktverbs::BlockRing& ring,
-                                        const pktverbs::Device& device) {
-    if (args.format == Format::raw) return make_raw_recorder(file, ring.geometry());
+                                        pktverbs::Context& ctx) {
+    if (args.format == Format::raw) return make_raw_recorder(file, ring.geometry(), ctx.limits().timestamp_clock);
+    const auto& device = ctx.device();
     std::string comment;
     for (const auto& flow : args.flows) comment += (comment.empty() ? "" : ", ") + flow.to_string();
     return make_pcapng_recorder(file,
                                 {.name = device.interface.empty() ? device.name : device.interface,
                                  .comment = std::move(comment),
                                  .bits_per_second = 0},
-                                args.writer.writes_in_flight + 1);
+                                PacketClock{ctx}, args.writer.writes_in_flight + 1);
 }
 
 }  // namespace
 
-Recording::Recording(const Arguments& args, pktverbs::Device device)
+Recording::Recording(const Arguments& args, const pktverbs::Device& device)
     : args_{args},
       sequences_{args.flows, args.sequence},
       ring_{geometry(args, device)},
       ctx_{device, options(args, ring_)},
       receiver_{std::in_place, ctx_, ring_, receiver_options(args)},
       file_{args.output, args.writer},
-      recorder_{make_recorder(args, file_, ring_, device)} {
+      recorder_{make_recorder(args, file_, ring_, ctx_)} {
     for (const auto& flow : args.flows) flows_.push_back(ctx_.install(flow.rule()));
 }
 
 std::string Recording::describe() const {
     auto text = fmt::format("capturing on {} ({})", ctx_.device().name, ctx_.limits().mac);
     for (const auto& flow : flows_) text += fmt::format(", {}", flow.rule());
-    return text + fmt::format("; {}", ring_.geometry());
+    return text + fmt::format("; {}; timestamps: {}", ring_.geometry(), ctx_.limits().timestamp_clock);
 }
 
 void Recording::run(const std::stop_token& stop) {

@@ -24,7 +24,7 @@ namespace capture {
 class Recording {
 public:
     /// Throws if the device, the ring, the flows or the file cannot be had.
-    Recording(const Arguments& arguments, pktverbs::Device device);
+    Recording(const Arguments& arguments, const pktverbs::Device& device);
 
     Recording(const Recording&) = delete;
     Recording& operator=(const Recording&) = delete;

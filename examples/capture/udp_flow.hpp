@@ -2,10 +2,8 @@
 // UdpFlow: which packets a capture wants, as a word on the command line.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,16 +28,5 @@ struct UdpFlow {
 
     friend bool operator==(const UdpFlow&, const UdpFlow&) = default;
 };
-
-/// Where a UDP datagram stands in a frame.
-struct UdpPayload {
-    pktverbs::Ipv4Address address;  ///< destination
-    std::uint16_t port = 0;         ///< destination
-    std::span<const std::uint8_t> bytes;
-};
-
-/// Of an Ethernet frame of `frame_bytes`, of which `front` is the beginning; the payload ends where that ends. VLAN
-/// tags are stepped over. nullopt unless it is UDP over IPv4 and its lengths fit; a fragment has no ports to tell.
-std::optional<UdpPayload> find_udp_payload(std::span<const std::uint8_t> front, std::size_t frame_bytes);
 
 }  // namespace capture

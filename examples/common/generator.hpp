@@ -44,7 +44,7 @@ struct Stream {
 
 /// How much to send, and how fast.
 struct Pace {
-    std::optional<pktverbs::Rate> rate;  ///< none: as fast as it goes
+    std::optional<pktverbs::Rate> rate = {};  ///< none: as fast as it goes
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     std::chrono::nanoseconds duration = pktverbs::forever;
     std::size_t batch = 32;

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include <pktverbs/counters.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
@@ -26,6 +27,7 @@
 #include <pktverbs/region.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/stats.hpp>
+#include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
@@ -131,6 +133,14 @@ public:
     const Limits& limits() const noexcept;
     /// Sums over all queues, and the device's drops. Reads files for some devices: not for every packet.
     Stats stats() const;
+    /// The same by queue, with what flows and the interface count: to show, or to export. Throws std::system_error if
+    /// the device refuses to read a flow's counters.
+    Counters counters() const;
+    /// What happened to the device since the last time: its port went down or came up, a queue or all of it failed.
+    /// Those make fd() readable, and end waits, if they concern receiving or sending; here they can be read, the oldest
+    /// first, 64 at most. nullopt if nothing did. Any thread.
+    std::optional<verbs::AsyncEvent> next_event() noexcept;
+
     /// The port as it is now. Throws std::system_error.
     ibv_port_attr port() const;
 

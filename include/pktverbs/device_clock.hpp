@@ -7,7 +7,9 @@
 #include <ctime>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include <fmt/format.h>
 #include <pktverbs/clock_line.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/verbs/open_device.hpp>

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <pktverbs/export.hpp>
 #include <pktverbs/rate.hpp>
+#include <pktverbs/rate_limit.hpp>
 #include <pktverbs/send_list.hpp>
 
 namespace pktverbs {
@@ -41,6 +42,8 @@ struct PacerOptions {
     std::chrono::nanoseconds spin = std::chrono::microseconds{100};
     /// Null: CLOCK_MONOTONIC.
     const PacerClock* clock = nullptr;
+    /// What Pacer::on() tells the device.
+    RateLimitOptions limit = {};
 };
 
 /// What a Pacer was asked for, and what came of it.

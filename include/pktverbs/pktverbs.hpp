@@ -2,8 +2,10 @@
 // Everything a program needs: raw Ethernet frames between a NIC's queues and your memory.
 #pragma once
 
+#include <pktverbs/check.hpp>
 #include <pktverbs/clock_line.hpp>
 #include <pktverbs/context.hpp>
+#include <pktverbs/counters.hpp>
 #include <pktverbs/device_clock.hpp>
 #include <pktverbs/find_device.hpp>
 #include <pktverbs/flow.hpp>

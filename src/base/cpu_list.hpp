@@ -26,8 +26,7 @@ inline std::vector<unsigned> parse_cpu_list(std::string_view text) {
         for (unsigned cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
     }
     std::ranges::sort(cpus);
-    const auto twice = std::ranges::unique(cpus);
-    cpus.erase(twice.begin(), twice.end());
+    cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());  // ranges::unique: not with clang 14
     return cpus;
 }
 

@@ -9,6 +9,20 @@
 
 namespace pktverbs {
 
+namespace {
+
+/// Calls `change(word, bits)` for every word of a bitmap that [begin, begin + count) has bits in.
+template <class Change>
+void for_bits(std::uint32_t begin, std::uint32_t count, Change&& change) {
+    for (const std::uint32_t end = begin + count; begin < end;) {
+        const std::uint32_t in_word = std::min(64 - begin % 64, end - begin);
+        change(begin / 64, ~std::uint64_t{0} >> (64 - in_word) << begin % 64);
+        begin += in_word;
+    }
+}
+
+}  // namespace
+
 BlockPlacer::BlockPlacer(const BlockRing& ring, const RingReceiverOptions& options, std::uint32_t packets)
     : writer_{ring},
       view_{writer_.view()},
@@ -103,6 +117,59 @@ void BlockPlacer::unpark(const RingSlotIndex& at) noexcept {
     settle(at, parked.info);
 }
 
+/// If the slot of the next number is in an open block, packets may follow there.
+void BlockPlacer::begin_run() noexcept {
+    std::uint64_t slot = end_ - base_;
+    std::uint64_t i = 0;
+    for (; slot >= slots_; slot -= slots_) ++i;
+    run_.left = 0;
+    if (!is_open(i)) return;
+    run_.next = end_;
+    run_.left = std::min(slots_ - slot, base_ + slots_ + reorder_window_ - end_);
+    run_.at = {window_at(i), static_cast<std::uint32_t>(slot)};
+    run_.payload = reinterpret_cast<std::uint64_t>(payload_of(run_.at));
+    run_.infos = view_.slots(run_.at.block) + slot;
+}
+
+void BlockPlacer::note_run() noexcept {
+    const std::uint32_t count = std::exchange(run_count_, 0);
+    if (count == 0) return;
+    const std::uint32_t index = run_.at.block;
+    std::uint64_t* const claimed = &claimed_[std::size_t{index} * words_];
+    std::uint64_t* const busy = &busy_[std::size_t{index} * words_];
+    for_bits(run_.at.slot - count, count, [&](std::uint32_t word, std::uint64_t bits) {
+        claimed[word] |= bits;
+        busy_count_[index] -= static_cast<std::uint32_t>(std::popcount(busy[word] & bits));
+        busy[word] &= ~bits;
+        writer_.set_valid_bits(index, word, bits);
+    });
+    Block& block = blocks_[index];
+    block.claimed += count;
+    block.settled += count;
+    complete_ |= block.settled + block.first == slots_;
+    settled_ += count;
+    stats.placed += count;
+    stats.bytes += std::exchange(run_bytes_, 0);
+}
+
+/// Frees a block for the one at `i` of the window: one that nothing but aims opened, or the consumer's oldest.
+bool BlockPlacer::make_room(std::uint64_t i) noexcept {
+    for (std::uint64_t ahead = count_; ahead-- > i + 1;) {
+        std::uint32_t& index = window_at(ahead);
+        if (index == RingSlotIndex::nowhere || blocks_[index].claimed != 0) continue;
+        if (index == run_.at.block) run_.left = 0;
+        if (index == aims_.block) aims_left_ = 0;
+        writer_.discard(std::exchange(index, RingSlotIndex::nowhere));
+        return true;
+    }
+    if (when_full_ != WhenFull::overwrite) return false;
+    const auto packets = writer_.take_back_oldest();
+    if (!packets) return false;
+    ++stats.overwritten_blocks;
+    stats.overwritten_packets += *packets;
+    return true;
+}
+
 bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
     while (count_ <= i) window_at(count_++) = RingSlotIndex::nowhere;
     if (window_at(i) != RingSlotIndex::nowhere) [[likely]]
@@ -113,13 +180,7 @@ bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
     if (for_packet) {
         if (no_free_block_) return false;
         index = writer_.open(base, first);
-        if (!index && when_full_ == WhenFull::overwrite) {
-            if (const auto packets = writer_.take_back_oldest()) {
-                ++stats.overwritten_blocks;
-                stats.overwritten_packets += *packets;
-                index = writer_.open(base, first);
-            }
-        }
+        if (!index && make_room(i)) index = writer_.open(base, first);
         no_free_block_ = !index;
     } else {
         if (no_block_to_aim_) return false;
@@ -138,6 +199,8 @@ bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
 }
 
 BlockPlacer::Placed BlockPlacer::place(std::uint64_t sequence, const Packet& packet) noexcept {
+    note_run();
+    if (complete_) close_complete();
     if (!started_) [[unlikely]] {
         base_ = sequence - sequence % slots_;
         end_ = aimed_end_ = sequence;
@@ -153,7 +216,7 @@ BlockPlacer::Placed BlockPlacer::place(std::uint64_t sequence, const Packet& pac
     std::uint64_t offset = sequence - base_;
     std::uint64_t i = 0;
     for (; offset >= slots_; offset -= slots_) ++i;
-    if (!open(i, true)) [[unlikely]]
+    if (!is_open(i) && !open(i, true)) [[unlikely]]
         return Placed::no_block;
     const RingSlotIndex to{window_at(i), static_cast<std::uint32_t>(offset)};
     Block& block = blocks_[to.block];
@@ -180,10 +243,12 @@ BlockPlacer::Placed BlockPlacer::place(std::uint64_t sequence, const Packet& pac
     }
     if (complete_) [[unlikely]]
         close_complete();
+    if (sequence + 1 == end_) begin_run();
     return Placed::placed;
 }
 
 void BlockPlacer::end_batch() noexcept {
+    note_run();
     finish_moves();
     if (complete_) close_complete();
 }
@@ -213,11 +278,13 @@ bool BlockPlacer::advance(std::uint64_t sequence) noexcept {
 /// Hands over the first block of the window, with its slots below `end`; if these are not all, the block goes on.
 bool BlockPlacer::close_front(std::uint32_t end) noexcept {
     std::uint32_t& index = window_at(0);
+    if (index == run_.at.block) run_.left = 0;
+    if (index == aims_.block) aims_left_ = 0;
     if (index != RingSlotIndex::nowhere && blocks_[index].claimed != blocks_[index].settled) {
         finish_moves();
         // What is left waits for receives that are posted.
         if (blocks_[index].claimed != blocks_[index].settled && !relocate(index)) {
-            if (when_full_ == WhenFull::wait && !writer_.has_free()) return false;
+            if (when_full_ == WhenFull::wait && writer_.consumer_has_blocks()) return false;
             drop_parked(index);
         }
     }
@@ -254,13 +321,8 @@ void BlockPlacer::hand_over(std::uint32_t index, std::uint32_t end) noexcept {
 bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
     const std::uint32_t from = index;
     auto to = writer_.open(base_, blocks_[from].first, busy_count_);
-    if (!to && when_full_ == WhenFull::overwrite) {
-        if (const auto packets = writer_.take_back_oldest()) {
-            ++stats.overwritten_blocks;
-            stats.overwritten_packets += *packets;
-            to = writer_.open(base_, blocks_[from].first, busy_count_);
-        }
-    }
+    if (!to && when_full_ == WhenFull::overwrite && make_room(count_))
+        to = writer_.open(base_, blocks_[from].first, busy_count_);
     if (!to) return false;
     blocks_[*to] = blocks_[from];
     std::copy_n(claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{from} * words_), words_,
@@ -299,6 +361,7 @@ void BlockPlacer::drop_parked(std::uint32_t index) noexcept {
 }
 
 bool BlockPlacer::flush() noexcept {
+    note_run();
     finish_moves();
     close_complete();
     while (started_ && static_cast<std::int64_t>(end_ - (base_ + resume_)) > 0) {
@@ -313,24 +376,45 @@ bool BlockPlacer::restart() noexcept {
     for (; count_ != 0; --count_, ++head_)
         if (window_at(0) != RingSlotIndex::nowhere) writer_.discard(window_at(0));
     started_ = false;
+    run_.left = 0;
+    aims_left_ = 0;
     discontinuous_ = true;
     ++stats.restarts;
     return true;
 }
 
-RingSlotIndex BlockPlacer::aim(std::uint64_t posted_before) noexcept {
+BlockPlacer::Target BlockPlacer::aim(std::uint64_t posted_before) noexcept {
     const std::uint64_t sequence = end_ + posted_before;
-    // Behind what was aimed at: a packet came twice, and the receive that it took is one too many.
-    if (!started_ || static_cast<std::int64_t>(sequence - aimed_end_) < 0) return {};
-    aimed_end_ = sequence + 1;
-    const std::uint64_t offset = sequence - base_;
-    const std::uint64_t i = offset / slots_;
-    if (i >= window_.size() - 1 || !open(i, false)) return {};
-    const RingSlotIndex at{window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
-    if (is_busy(at) || (word(claimed_, at) & bit(at.slot)) != 0) return {};
-    word(busy_, at) |= bit(at.slot);
-    ++busy_count_[at.block];
-    return at;
+    if (sequence != aimed_end_ || aims_left_ == 0) {
+        aims_left_ = 0;
+        // Behind what was aimed at: a packet came twice, and the receive that it took is one too many.
+        if (!started_ || static_cast<std::int64_t>(sequence - aimed_end_) < 0) return {};
+        aimed_end_ = sequence + 1;
+        const std::uint64_t offset = sequence - base_;
+        const std::uint64_t i = offset / slots_;
+        if (i >= window_.size() - 1 || (!is_open(i) && !open(i, false))) return {};
+        aims_ = {window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
+        // No number came that was as high: so the slots are free, unless an earlier aim was wrong.
+        const std::uint32_t left = slots_ - aims_.slot;
+        for_bits(aims_.slot, left, [&](std::uint32_t word, std::uint64_t bits) {
+            const std::uint64_t busy = busy_[std::size_t{aims_.block} * words_ + word] & bits;
+            const auto free = static_cast<std::uint32_t>(std::countr_zero(busy));
+            if (aims_left_ == word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)) - aims_.slot)
+                aims_left_ = std::min(word * 64 + free - aims_.slot, left);
+        });
+        if (aims_left_ == 0) return {};
+        aimed_end_ = sequence;
+    }
+    return {header_of(aims_), payload_of(aims_), aims_left_};
+}
+
+void BlockPlacer::aimed(std::uint32_t count) noexcept {
+    for_bits(aims_.slot, count,
+             [&](std::uint32_t word, std::uint64_t bits) { busy_[std::size_t{aims_.block} * words_ + word] |= bits; });
+    busy_count_[aims_.block] += count;
+    aims_.slot += count;
+    aims_left_ -= count;
+    aimed_end_ += count;
 }
 
 }  // namespace pktverbs

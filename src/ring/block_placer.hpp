@@ -34,6 +34,9 @@ struct RingSlotIndex {
 /// batch, last first, so that a shift by one, as after a loss, is undone by one copy for each packet; and if the slot
 /// is still busy then, its packet is parked in a spare buffer until it isn't. A receive that is aimed at a slot leaves
 /// its own buffer as a spare one, and at most one packet waits for a slot, so there are always enough.
+///
+/// Most packets continue a run: they have the next number and lie where it belongs. They cost little, and so do
+/// receives that are aimed one slot after the other: what there is to note down is noted once for the whole run.
 class __attribute__((visibility("hidden"))) BlockPlacer {
 public:
     enum class Placed : std::uint8_t { placed, duplicate, late, no_block };
@@ -53,6 +56,28 @@ public:
 
     /// Packets between two of these may be put off; what lies in their buffers must stay.
     void begin_batch() noexcept { no_free_block_ = no_block_to_aim_ = false; }
+    /// Where the packets with the next numbers belong. If it lies there, and `info` was written, continue_run() says
+    /// so.
+    struct Run {
+        std::uint64_t next = 0;     ///< the number of the next packet
+        std::uint64_t left = 0;     ///< how many slots there are for it and those after it; 0 if none
+        std::uint64_t payload = 0;  ///< address of the next one's payload; the others are a stride apart
+        RingSlot* infos = nullptr;
+        RingSlotIndex at;
+    };
+    const Run& run() const noexcept { return run_; }
+    void continue_run(std::uint32_t count, std::uint64_t bytes) noexcept {
+        run_.next = end_ += count;
+        run_.left -= count;
+        run_.payload += std::uint64_t{view_.geometry().payload_stride} * count;
+        run_.infos += count;
+        run_.at.slot += count;
+        run_count_ += count;
+        run_bytes_ += bytes;
+    }
+    /// To a slot that isn't busy.
+    void copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
+              std::uint32_t length) noexcept;
     /// Copies the packet to its slot, now or at the end of the batch. With no_block nothing has happened, and it may be
     /// tried again.
     Placed place(std::uint64_t sequence, const Packet& packet) noexcept;
@@ -67,9 +92,15 @@ public:
     /// Whether there are packets that are not handed over.
     bool has_packets() const noexcept { return settled_ != 0; }
 
-    /// Where the packet is going to belong that is received with so many receives posted before it; the slot becomes
-    /// busy. Nowhere if it can't be told, or isn't free.
-    RingSlotIndex aim(std::uint64_t posted_before) noexcept;
+    /// Where packets are going to belong that are received with so many receives posted before the first of them.
+    struct Target {
+        std::uint8_t* header = nullptr;
+        std::uint8_t* payload = nullptr;
+        std::uint32_t count = 0;  ///< slots one after the other; 0 if it can't be told, or they aren't free
+    };
+    Target aim(std::uint64_t posted_before) noexcept;
+    /// So many of these were aimed at: they are busy now.
+    void aimed(std::uint32_t count) noexcept;
     /// The buffers of a packet that has been aimed at a slot, for others; and back for a packet that is not aimed.
     void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
     Buffers take_spare() noexcept {
@@ -98,8 +129,12 @@ private:
         RingSlotIndex to;
     };
 
+    void begin_run() noexcept;
+    void note_run() noexcept;
     std::uint32_t& window_at(std::uint64_t i) noexcept { return window_[(head_ + i) & (window_.size() - 1)]; }
+    bool is_open(std::uint64_t i) noexcept { return i < count_ && window_at(i) != RingSlotIndex::nowhere; }
     bool advance(std::uint64_t sequence) noexcept;
+    bool make_room(std::uint64_t i) noexcept;
     bool open(std::uint64_t i, bool for_packet) noexcept;
     bool close_front(std::uint32_t end) noexcept;
     void close_complete() noexcept;
@@ -126,8 +161,6 @@ private:
     std::uint8_t* payload_of(const RingSlotIndex& at) const noexcept {
         return view_.payloads(at.block) + std::size_t{view_.geometry().payload_stride} * at.slot;
     }
-    void copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
-              std::uint32_t length) noexcept;
 
     RingWriter writer_;
     const RingView view_;
@@ -150,6 +183,12 @@ private:
     bool no_free_block_ = false;
     bool no_block_to_aim_ = false;
     std::uint64_t settled_ = 0;  ///< in all open blocks
+
+    Run run_;
+    std::uint32_t run_count_ = 0;  ///< packets of the run, before its `at`, that are not noted down yet
+    std::uint64_t run_bytes_ = 0;
+    RingSlotIndex aims_;  ///< the slot behind the last that was aimed at
+    std::uint32_t aims_left_ = 0;
 
     std::vector<Block> blocks_;
     std::vector<std::uint64_t> claimed_;

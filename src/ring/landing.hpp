@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include <pktverbs/recv_list.hpp>
 #include <pktverbs/recv_pkt.hpp>
 #include <pktverbs/ring/ring_layout.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
@@ -33,35 +34,57 @@ public:
         }
         return is_aimed_ || length <= pkt.target(0).size();
     }
-    BlockPlacer::Packet look(RecvPkt& pkt, std::uint32_t length) noexcept {
-        const RingSlot info{length, static_cast<std::uint32_t>(pkt.status()),
-                            static_cast<std::uint64_t>(pkt.timestamp().count())};
+    /// Where the packet's header is, or its payload.
+    const std::uint8_t* bytes_of(const RecvPkt& pkt, bool payload) const noexcept {
+        const std::uint64_t address = pkt.target(payload && is_aimed_ ? payload_chunk_ : 0).raw().addr;
+        return reinterpret_cast<const std::uint8_t*>(address) +
+               (payload && !is_aimed_ ? view_.geometry().header_bytes : 0);
+    }
+    BlockPlacer::Packet look(RecvPkt& pkt, const RingSlot& info) noexcept {
         if (!is_aimed_) {
             const std::uint8_t* const frame = pkt.bytes().data();
             return {frame, frame + view_.geometry().header_bytes, info, {}};
         }
         const std::uint64_t header = pkt.target(0).raw().addr;
-        const std::uint64_t payload = pkt.target(payload_chunk_).raw().addr;
+        const std::uint64_t payload = payload_address(pkt);
         return {reinterpret_cast<const std::uint8_t*>(header), reinterpret_cast<const std::uint8_t*>(payload), info,
                 slot_at(payload)};
     }
 
-    /// Only of a packet with the ring's layout, when what is in it isn't needed any more.
-    void aim(RecvPkt& pkt, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
-        const bool was_at_slot = is_slot(pkt.target(payload_chunk_).raw().addr);
-        const RingSlotIndex at = placer.aim(posted_before);
-        if (at.is_nowhere()) [[unlikely]] {
-            if (was_at_slot) retarget(pkt, placer.take_spare());
-            return;
+    /// Only of packets with the ring's layout, when what is in them isn't needed any more.
+    void aim(RecvList& list, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
+        const std::uint32_t header_stride = view_.geometry().header_stride;
+        const std::uint32_t payload_stride = view_.geometry().payload_stride;
+        ibv_sge header{0, view_.geometry().header_bytes, lkey_};
+        ibv_sge payload{0, view_.geometry().payload_bytes, lkey_};
+        for (auto pkt = list.begin(); pkt != list.end();) {
+            const BlockPlacer::Target target = placer.aim(posted_before);
+            header.addr = reinterpret_cast<std::uint64_t>(target.header);
+            payload.addr = reinterpret_cast<std::uint64_t>(target.payload);
+            std::uint32_t count = 0;
+            for (; count < target.count && pkt != list.end(); ++count, ++pkt) {
+                if (!is_slot(payload_address(*pkt))) [[unlikely]]
+                    placer.put_spare({pkt->target(0).raw(), pkt->target(payload_chunk_).raw()});
+                retarget(*pkt, header, payload);
+                header.addr += header_stride;
+                payload.addr += payload_stride;
+            }
+            posted_before += count;
+            if (count != 0) [[likely]] {
+                placer.aimed(count);
+                continue;
+            }
+            if (is_slot(payload_address(*pkt))) {
+                const BlockPlacer::Buffers own = placer.take_spare();
+                retarget(*pkt, own[0], own[1]);
+            }
+            ++posted_before;
+            ++pkt;
         }
-        if (!was_at_slot) [[unlikely]]
-            placer.put_spare({pkt.target(0).raw(), pkt.target(payload_chunk_).raw()});
-        const RingGeometry& geometry = view_.geometry();
-        const auto header = view_.headers(at.block) + std::size_t{geometry.header_stride} * at.slot;
-        const auto payload = view_.payloads(at.block) + std::size_t{geometry.payload_stride} * at.slot;
-        retarget(pkt, {ibv_sge{reinterpret_cast<std::uint64_t>(header), geometry.header_bytes, lkey_},
-                       ibv_sge{reinterpret_cast<std::uint64_t>(payload), geometry.payload_bytes, lkey_}});
     }
+
+    std::uint32_t payload_stride() const noexcept { return view_.geometry().payload_stride; }
+    std::uint64_t payload_address(const RecvPkt& pkt) const noexcept { return pkt.target(payload_chunk_).raw().addr; }
 
 private:
     bool has_ring_layout(const RecvPkt& pkt) const noexcept {
@@ -70,9 +93,9 @@ private:
                pkt.target(payload_chunk_).size() == geometry.payload_bytes &&
                (payload_chunk_ == 0 || pkt.target(0).size() == geometry.header_bytes);
     }
-    void retarget(RecvPkt& pkt, const BlockPlacer::Buffers& buffers) noexcept {
-        if (payload_chunk_ != 0) pkt.retarget(verbs::LocalSlice::unchecked(buffers[0]), 0);
-        pkt.retarget(verbs::LocalSlice::unchecked(buffers[1]), payload_chunk_);
+    void retarget(RecvPkt& pkt, const ibv_sge& header, const ibv_sge& payload) noexcept {
+        if (payload_chunk_ != 0) pkt.retarget(verbs::LocalSlice::unchecked(header), 0);
+        pkt.retarget(verbs::LocalSlice::unchecked(payload), payload_chunk_);
     }
     bool is_slot(std::uint64_t address) const noexcept { return address - begin_ < size_; }
 

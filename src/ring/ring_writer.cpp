@@ -49,6 +49,14 @@ std::uint32_t RingWriter::free_blocks() const noexcept {
     return count;
 }
 
+bool RingWriter::consumer_has_blocks() const noexcept {
+    for (std::uint32_t i = 0; i < view_.geometry().blocks; ++i) {
+        const auto kind = RingState::kind(view_.state(i).load(std::memory_order_relaxed));
+        if (kind == RingState::filled || kind == RingState::reading) return true;
+    }
+    return false;
+}
+
 std::optional<std::uint32_t> RingWriter::open(std::uint64_t base, std::uint32_t first_slot,
                                               std::span<const std::uint32_t> in_use) noexcept {
     const auto index = find_free(in_use);

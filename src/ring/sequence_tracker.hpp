@@ -29,7 +29,7 @@ public:
 
     /// May be told the same number twice.
     Result next(std::uint64_t number) noexcept {
-        const std::uint64_t value = (number - first_) & most_;
+        const std::uint64_t value = value_of(number);
         if (!started_) [[unlikely]]
             return start(value, value);
         const std::int64_t place = newest_ + distance(value, newest_value_);
@@ -52,11 +52,28 @@ public:
         return {Verdict::in_sequence, static_cast<std::uint64_t>(sequence)};
     }
 
+    /// For numbers that follow each other: the next packet is `sequence` and has the number `value` (less first,
+    /// masked).
+    std::uint64_t next_sequence() const noexcept { return static_cast<std::uint64_t>(newest_sequence_) + 1; }
+    std::uint64_t next_value() const noexcept { return value_after(newest_value_); }
+    std::uint64_t value_of(std::uint64_t number) const noexcept { return (number - first_) & most_; }
+    std::uint64_t value_after(std::uint64_t value) const noexcept {
+        return (value + static_cast<std::uint64_t>(divisor_)) & most_;
+    }
+    /// So many of them came.
+    void skip(std::uint64_t count) noexcept {
+        newest_ += static_cast<std::int64_t>(count) * divisor_;
+        newest_value_ = static_cast<std::uint64_t>(newest_) & most_;
+        newest_sequence_ += static_cast<std::int64_t>(count);
+        has_candidate_ = false;
+        late_run_ = 0;
+    }
+
     /// The packet of this number came late. After so many in a row that it must be the sender that went back, the
     /// sequence begins anew with it.
     Result late(std::uint64_t number) noexcept {
         if (++late_run_ < late_limit) return {Verdict::in_sequence, 0};
-        const std::uint64_t value = (number - first_) & most_;
+        const std::uint64_t value = value_of(number);
         return restart(value, value);
     }
 

@@ -40,6 +40,8 @@ public:
     virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
     /// The link came up or went down.
     virtual void link_changed(bool up) noexcept = 0;
+    /// What the link is on is there no more, and won't come back.
+    virtual void removed() noexcept {}
 
 protected:
     ~Sink() = default;

@@ -141,6 +141,12 @@ void Nic::link_changed(bool up) noexcept {
     raise(event);
 }
 
+void Nic::removed() noexcept {
+    ibv_async_event event{};
+    event.event_type = IBV_EVENT_DEVICE_FATAL;
+    raise(event);
+}
+
 // The descriptor's count is above zero just while events wait, both under the lock.
 
 void Nic::raise(const ibv_async_event& event) noexcept {

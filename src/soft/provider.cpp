@@ -9,7 +9,7 @@
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
 #include "soft/work_queue_verbs.hpp"
-#include "verbs/inline_verbs.hpp"
+#include "base/inline_verbs.hpp"
 
 namespace pktverbs::soft {
 
@@ -72,6 +72,10 @@ constexpr verbs::Provider table{
     .detach_mcast = detach_mcast,
     .create_flow = create_flow,
     .destroy_flow = destroy_flow,
+    .create_counters = create_counters,
+    .destroy_counters = destroy_counters,
+    .attach_counters_point_flow = attach_counters_point_flow,
+    .read_counters = read_counters,
 };
 
 }  // namespace

@@ -18,8 +18,9 @@ namespace pktverbs::soft {
 class RewrittenFrames {
 public:
     static constexpr std::size_t capacity = 32;
-    /// How far the NIC looks for headers, and the longest one that is put before segments.
-    static constexpr std::size_t most_header = 256;
+    /// How far the NIC looks for headers, and the longest one that is put before segments. rdma-core's tests ask for
+    /// up to an 800th of max_tso.
+    static constexpr std::size_t most_header = 512;
     static constexpr std::size_t most_sges = 16;
 
     /// What is to be sent: one frame, or a header and the payload of several.

@@ -81,20 +81,26 @@ void ClockFit::fit() {
     // Each slope is that of two readings at least half the span apart, and none is further off than this.
     const double widest = std::ranges::max(gains, {}, &Gain::width).width;
     const double rate_error = span > 0 ? 4 * widest / span * 1e9 + wander_ppb : unknown_rate_ppb;
-    if (rate_error < unknown_rate_ppb && !numbers.empty()) {
-        line_.rate = std::llround(median(numbers) * two_to_63);
-        line_.rate_error_ppb = std::llround(rate_error);
-    }
+    const bool knows_rate = rate_error < unknown_rate_ppb && !numbers.empty();
+    if (knows_rate) line_.rate = std::llround(median(numbers) * two_to_63);
+
     const double rate = static_cast<double>(line_.rate) / two_to_63;
     numbers.clear();
     for (const Gain& gain : gains) numbers.push_back(gain.gained - rate * gain.elapsed);
     const double offset = median(numbers);
     line_.reference_ns = newest.reference_ns + std::llround(offset);
+    const auto distance = [&](const Gain& gain) { return std::abs(gain.gained - rate * gain.elapsed - offset); };
+    // A rate that changes steadily bends the line into a parabola, which is 3/32 of the bend away from its chord at the
+    // ends, where its slope is off by half the bend: 16/3 of that, over the span.
+    double furthest = 0;
+    for (const Gain& gain : gains) furthest = std::max(furthest, distance(gain));
+    if (knows_rate) line_.rate_error_ppb = std::llround(rate_error + 6 * furthest / span * 1e9);
+
     // At each reading the line is within the reading's width and its distance from it; from there on the rate counts.
     std::optional<double> least;
     for (const Gain& gain : gains) {
-        const double distance = std::abs(gain.gained - rate * gain.elapsed - offset);
-        const double error = gain.width + distance - gain.elapsed * static_cast<double>(line_.rate_error_ppb) * 1e-9;
+        const double error =
+            gain.width + distance(gain) - gain.elapsed * static_cast<double>(line_.rate_error_ppb) * 1e-9;
         if (!least || error < *least) least = error;
     }
     line_.error_ns = std::llround(std::ceil(least.value_or(0))) + 1;

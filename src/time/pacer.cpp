@@ -7,7 +7,6 @@
 #include <ctime>
 #include <system_error>
 
-#include <pktverbs/rate_limit.hpp>
 #include <pktverbs/verbs/error.hpp>
 
 namespace pktverbs {
@@ -62,7 +61,7 @@ Pacer Pacer::on(Context& ctx, const Rate& rate, Pacing pacing, const PacerOption
     Pacer pacer{rate, options};
     if (pacing == Pacing::software) return pacer;
     try {
-        limit_rate(ctx, rate, {}, queue);
+        limit_rate(ctx, rate, options.limit, queue);
         pacer.in_hardware_ = true;
     } catch (const std::system_error& error) {
         if (pacing == Pacing::hardware) throw;

@@ -2,7 +2,7 @@
 // The hardware provider: libibverbs' own control verbs, for NICs and for SoftRoCE.
 #include <pktverbs/verbs/provider.hpp>
 
-#include "verbs/inline_verbs.hpp"
+#include "base/inline_verbs.hpp"
 
 namespace pktverbs::verbs {
 namespace {
@@ -37,6 +37,20 @@ ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) { retur
 ibv_flow* create_flow(ibv_qp* qp, ibv_flow_attr* attr) { return ibv_create_flow(qp, attr); }
 
 int destroy_flow(ibv_flow* flow) { return ibv_destroy_flow(flow); }
+
+ibv_counters* create_counters(ibv_context* context, ibv_counters_init_attr* attr) {
+    return ibv_create_counters(context, attr);
+}
+
+int destroy_counters(ibv_counters* counters) { return ibv_destroy_counters(counters); }
+
+int attach_counters_point_flow(ibv_counters* counters, ibv_counter_attach_attr* attr, ibv_flow* flow) {
+    return ibv_attach_counters_point_flow(counters, attr, flow);
+}
+
+int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t count, std::uint32_t flags) {
+    return ibv_read_counters(counters, values, count, flags);
+}
 
 constexpr Provider table{
     .open_device = ibv_open_device,
@@ -83,6 +97,10 @@ constexpr Provider table{
     .detach_mcast = ibv_detach_mcast,
     .create_flow = create_flow,
     .destroy_flow = destroy_flow,
+    .create_counters = create_counters,
+    .destroy_counters = destroy_counters,
+    .attach_counters_point_flow = attach_counters_point_flow,
+    .read_counters = read_counters,
 };
 
 }  // namespace

@@ -299,6 +299,14 @@ TEST_F(Executors, RunUntilOtherCoroutinesHaveWhatTheyWaitFor) {
     EXPECT_EQ(log, Log{"passed"});
 }
 
+BoundCoroutine nap_on(Executor&, Log& notes) { notes.push_back(co_await async::sleep(1ms) ? "passed" : "stopped"); }
+
+TEST_F(Executors, AreFoundByPromisesOfTheUsersOwn) {
+    nap_on(*executor, log);
+    EXPECT_TRUE(executor->run());
+    EXPECT_EQ(log, Log{"passed"});
+}
+
 TEST_F(Executors, RefuseACoroutineThatKnowsNone) {
     const auto wait = [](Log& notes) -> OwnCoroutine {
         try {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recovering: from a queue pair in error back to full function.
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "faulty_provider.hpp"
@@ -124,6 +128,26 @@ TEST_P(Recover, LeavesHeldListsAlone) {
     held.release();
     EXPECT_EQ(ctx.stats().posted_now, 16u);
     EXPECT_TRUE(ctx.send(filled(std::move(to_send), 0)).empty());
+    expect_works();
+}
+
+TEST_P(Recover, WhileListsEndOnAnotherThread) {
+    for (std::uint32_t turn = 0; turn < repeated(200); ++turn) {
+        plant(6);
+        std::vector<RecvList> lists;
+        for (RecvList list = ctx.recv(0ns); !list.empty(); list = ctx.recv(0ns))
+            while (!list.empty()) lists.push_back(list.pop_front());
+        ASSERT_FALSE(lists.empty());
+        std::atomic<bool> begun{false};
+        std::thread other{[&] {
+            begun = true;
+            lists.clear();
+        }};
+        while (!begun) std::this_thread::yield();
+        queue().recover();
+        other.join();
+        ASSERT_EQ(ctx.stats().posted_now, 16u) << "in turn " << turn;
+    }
     expect_works();
 }
 

@@ -21,7 +21,7 @@ refuse() {
     fi
 }
 
-context_layer='(pktverbs/)?(context|core|queue|(recv|send)_(list|pkt)|flow|flow_(rule|spec|registry)|multicast_groups|options|stats|pktverbs|find_device)\.hpp'
+context_layer='(pktverbs/)?(check|counters|async/(recv|send)|asio/.*|ring/.*|context|core|device_clock|pacer|queue|rate_limit|(recv|send)_(list|pkt)|flow|flow_(rule|spec|registry)|multicast_groups|options|stats|pktverbs|find_device)\.hpp'
 soft_device='(.*/)?soft/.*'
 
 refuse "the soft device knows verbs, not Context" "$context_layer" src/soft include/pktverbs/soft

@@ -20,27 +20,28 @@ namespace pktverbs::testing {
 namespace {
 
 #if defined(PKTVERBS_SANITIZED) || !defined(__OPTIMIZE__)
-constexpr std::uint64_t packets_in_all = 300'000;
+constexpr std::uint64_t many = 100'000, some = 20'000;
 #else
-constexpr std::uint64_t packets_in_all = 10'500'000;
+constexpr std::uint64_t many = 10'000'000, some = 1'000'000;
 #endif
 constexpr std::uint32_t header_bytes = 24;
 constexpr std::uint32_t payload_bytes = 40;
 constexpr std::uint32_t batch = 32;
+constexpr double one_percent = 0.01;
 
 struct Case {
     const char* name;
     bool by_sequence;
-    WhenFull when_full;
-    bool aimed;
-    double faults = 0.01;
+    bool aimed;  ///< else copied
+    WhenFull when_full = WhenFull::drop;
+    std::uint64_t packets = some;
+    double faults = one_percent;
     std::uint32_t slots = 256;
     std::uint32_t blocks = 32;
     std::uint32_t recv_packets = 512;
-    std::uint32_t consumer_sleeps = 0;  ///< turns between two looks at the ring
+    std::uint32_t turns_asleep = 0;  ///< of the consumer, between two looks at the ring
 };
-
-std::ostream& operator<<(std::ostream& out, const Case& of) { return out << of.name; }
+constexpr std::uint32_t too_long = 100;  ///< turns to sleep: more than the ring holds
 
 /// Ethernet header, two bytes of nothing, the number; in the payload what follows from it.
 void fill(SendPkt& pkt, std::uint64_t number) {
@@ -83,6 +84,7 @@ public:
         while (const RingBlock block = reader_.next(0ns)) take(block);
     }
     std::uint64_t valid = 0, missing = 0, blocks = 0, overwritten = 0;
+    std::uint64_t first = ~std::uint64_t{0}, last = 0;  ///< numbers
 
 private:
     void take(const RingBlock& block) {
@@ -104,6 +106,8 @@ private:
             ASSERT_LT(number, seen_.size());
             ASSERT_FALSE(case_.by_sequence && seen_[number]) << number;
             seen_[number] = true;
+            first = std::min(first, number);
+            last = std::max(last, number);
         }
         ASSERT_EQ(count, block.valid_count());
         valid += count;
@@ -119,7 +123,7 @@ class Placement : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
     const Case& of = GetParam();
-    const std::uint64_t count = std::max<std::uint64_t>(packets_in_all / 8, 1);
+    const std::uint64_t count = of.packets;
     const std::string name = std::string{"Placement."} + of.name;
     soft::Wire wire{name};
     const BlockRing ring{{.blocks = of.blocks,
@@ -144,7 +148,7 @@ TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
         for (SendPkt& pkt : list) fill(pkt, next++);
         ASSERT_TRUE(sender.send(std::move(list)).empty());
         receiver.step(0ns);
-        if (of.consumer_sleeps == 0 || turn % of.consumer_sleeps == 0) consumer.read();
+        if (of.turns_asleep == 0 || turn % of.turns_asleep == 0) consumer.read();
     }
     wire.set_faults({});
     wire.release_held();
@@ -154,36 +158,68 @@ TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
 
     const RingStats stats = receiver.stats();
     const soft::WireCounters carried = wire.counters();
+    const bool full = of.turns_asleep == too_long;
+    const std::uint64_t nic_drops = ctx.stats().drops.out_of_buffer;
     SCOPED_TRACE(stats.to_string());
-    // All that the wire delivered was received or refused by the NIC, and all that was received was counted once.
-    EXPECT_EQ(carried.delivered, stats.packets() + ctx.stats().drops.out_of_buffer);
+    // All that the wire delivered was received or dropped by the NIC, and all that was received was counted once.
+    EXPECT_EQ(carried.delivered, count + carried.duplicated - carried.lost);
+    EXPECT_EQ(carried.delivered, stats.packets() + nic_drops);
     EXPECT_EQ(stats.packets(), ctx.stats().recv_packets);
-    EXPECT_EQ(stats.failed + stats.not_matching + stats.too_long + stats.wild, 0u);
+    EXPECT_EQ(stats.failed + stats.not_matching + stats.too_long + stats.wild + stats.restarts, 0u);
     EXPECT_EQ(stats.placed + stats.missing, stats.slots);
     EXPECT_EQ(stats.placed, consumer.valid + stats.overwritten_packets);
     EXPECT_EQ(stats.blocks, consumer.blocks + stats.overwritten_blocks);
+    EXPECT_EQ(consumer.overwritten, stats.overwritten_blocks);
     EXPECT_TRUE(stats.overwritten_blocks != 0 || stats.missing == consumer.missing);
-    if (of.by_sequence && stats.no_block == 0 && of.when_full != WhenFull::wait) {
-        EXPECT_EQ(stats.slots + stats.skipped, count);
+    EXPECT_EQ(stats.bytes, stats.placed * (header_bytes + payload_bytes));
+    if (of.by_sequence) {
+        EXPECT_LE(stats.slots + stats.skipped, count);
+        EXPECT_TRUE(full || stats.slots + stats.skipped == consumer.last - consumer.first + 1);
+    } else {
+        EXPECT_EQ(stats.missing + stats.duplicate + stats.late + stats.skipped, 0u);
+    }
+    if (of.by_sequence && stats.no_block + nic_drops == 0) {
         EXPECT_EQ(stats.placed, count - carried.lost);
         EXPECT_EQ(stats.duplicate + stats.late, carried.duplicated);
     }
-    if (!of.by_sequence) {
-        EXPECT_EQ(stats.placed + stats.no_block, stats.packets());
-    }
-    fmt::print("{}\n", stats);
+    // What a case is for has happened.
+    EXPECT_EQ(stats.no_block != 0, full && of.when_full == WhenFull::drop);
+    EXPECT_EQ(stats.waits != 0 && nic_drops != 0, full && of.when_full == WhenFull::wait);
+    EXPECT_EQ(stats.overwritten_blocks != 0, full && of.when_full == WhenFull::overwrite);
+    EXPECT_TRUE((of.faults != 0 && of.by_sequence) || (stats.copied > of.recv_packets) == (!of.aimed || full));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Placement,
-                         ::testing::Values(Case{"arrival_copied", false, WhenFull::drop, false},
-                                           Case{"arrival_aimed", false, WhenFull::drop, true},
-                                           Case{"sequence_copied", true, WhenFull::drop, false},
-                                           Case{"sequence_aimed", true, WhenFull::drop, true},
-                                           Case{"sequence_without_faults", true, WhenFull::drop, true, 0},
-                                           Case{"sequence_wait", true, WhenFull::wait, true, 0.01, 64, 16, 512, 30},
-                                           Case{"sequence_overwrite", true, WhenFull::overwrite, true, 0.01, 64, 32,
-                                                512, 30},
-                                           Case{"sequence_drop", true, WhenFull::drop, true, 0.01, 64, 32, 512, 30}),
+std::vector<Case> cases() {
+    std::vector<Case> all{
+        {.name = "arrival_aimed", .by_sequence = false, .aimed = true, .packets = many},
+        {.name = "arrival_copied", .by_sequence = false, .aimed = false},
+        {.name = "sequence_aimed", .by_sequence = true, .aimed = true, .packets = many},
+        {.name = "sequence_copied", .by_sequence = true, .aimed = false},
+        {.name = "sequence_without_faults", .by_sequence = true, .aimed = true, .faults = 0},
+        {.name = "sequence_in_blocks_of_one", .by_sequence = true, .aimed = true, .slots = 1, .blocks = 600},
+        {.name = "sequence_in_few_blocks", .by_sequence = true, .aimed = true, .slots = 1024, .blocks = 3},
+        {.name = "sequence_in_odd_blocks", .by_sequence = true, .aimed = true, .slots = 77, .blocks = 20},
+        {.name = "sequence_with_many_faults", .by_sequence = true, .aimed = true, .faults = 0.2},
+    };
+    const auto full = [&](const char* name, bool by_sequence, WhenFull when_full) {
+        all.push_back({.name = name,
+                       .by_sequence = by_sequence,
+                       .aimed = true,
+                       .when_full = when_full,
+                       .slots = 64,
+                       .blocks = 24,
+                       .turns_asleep = too_long});
+    };
+    full("arrival_full_drop", false, WhenFull::drop);
+    full("arrival_full_wait", false, WhenFull::wait);
+    full("arrival_full_overwrite", false, WhenFull::overwrite);
+    full("sequence_full_drop", true, WhenFull::drop);
+    full("sequence_full_wait", true, WhenFull::wait);
+    full("sequence_full_overwrite", true, WhenFull::overwrite);
+    return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Placement, ::testing::ValuesIn(cases()),
                          [](const auto& param) { return param.param.name; });
 
 }  // namespace

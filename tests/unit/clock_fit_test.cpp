@@ -27,8 +27,9 @@ public:
 
     /// The device's clock runs faster by the drift.
     std::int64_t device(std::int64_t time) const {
-        const std::int64_t ns =
-            7 * second + time + std::llround(static_cast<double>(time) * 1e-9 * static_cast<double>(drift_ppb_));
+        const auto seconds = static_cast<double>(time) * 1e-9;
+        const std::int64_t ns = 7 * second + time + std::llround(seconds * static_cast<double>(drift_ppb_)) +
+                                std::llround(wander_ns * std::sin(seconds / 100));
         return wrap_ns == 0 ? ns : ns % wrap_ns;
     }
     std::int64_t reference(std::int64_t time) const { return 1'790'000'000 * second + stepped_by + time; }
@@ -43,6 +44,8 @@ public:
     std::int64_t draw(std::int64_t below) { return std::uniform_int_distribution<std::int64_t>{0, below - 1}(random_); }
 
     std::int64_t stepped_by = 0;
+    /// A hundredth of it in nanoseconds per second is what the rate wanders, either way, every 10 minutes.
+    double wander_ns = 0;
     const std::int64_t wrap_ns;
 
 private:
@@ -78,6 +81,17 @@ TEST(ClockFit, StaysWithinTheErrorThatItStates) {
         expect_within_error(fit, clocks, time, 200);
         EXPECT_EQ(fit.restarts(), 0u) << "seed " << seed;
         EXPECT_EQ(fit.readings(), ClockFit::window);
+    }
+}
+
+TEST(ClockFit, StaysWithinItsErrorWhileTheRateWanders) {
+    for (const double ppb : {50.0, 500.0, 2000.0}) {
+        Clocks clocks{50'000, 0, 6};
+        clocks.wander_ns = ppb * 100;
+        ClockFit fit;
+        std::int64_t time = 0;
+        expect_within_error(fit, clocks, time, 1300);
+        EXPECT_LT(fit.line().error_ns, 2000) << ppb;
     }
 }
 

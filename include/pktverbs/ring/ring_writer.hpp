@@ -35,6 +35,8 @@ public:
     std::optional<std::uint32_t> open(std::uint64_t base, std::uint32_t first_slot = 0,
                                       std::span<const std::uint32_t> in_use = {}) noexcept;
     std::uint32_t free_blocks() const noexcept;
+    /// Whether there are filled blocks, read or not.
+    bool consumer_has_blocks() const noexcept;
     /// Frees the oldest filled block that the consumer has not taken. Gives the number of its packets, or none if there
     /// is no such block.
     std::optional<std::uint32_t> take_back_oldest() noexcept;
@@ -42,9 +44,13 @@ public:
     /// Of an open block: says that the slot's header and payload are there.
     void set_valid(std::uint32_t block, std::uint32_t slot, const RingSlot& info) noexcept {
         view_.slots(block)[slot] = info;
-        std::atomic<std::uint64_t>& word = view_.bitmap(block)[slot / 64];
+        set_valid_bits(block, slot / 64, std::uint64_t{1} << slot % 64);
+    }
+    /// The same of several slots, whose RingSlot is there, too: in a word of the bitmap.
+    void set_valid_bits(std::uint32_t block, std::uint32_t word, std::uint64_t bits) noexcept {
+        std::atomic<std::uint64_t>& valid = view_.bitmap(block)[word];
         // Released: whoever finds the bit set, be it after our death, finds the packet, too.
-        word.store(word.load(std::memory_order_relaxed) | std::uint64_t{1} << slot % 64, std::memory_order_release);
+        valid.store(valid.load(std::memory_order_relaxed) | bits, std::memory_order_release);
     }
     bool is_valid(std::uint32_t block, std::uint32_t slot) const noexcept {
         return (view_.bitmap(block)[slot / 64].load(std::memory_order_relaxed) >> slot % 64 & 1) != 0;

@@ -63,6 +63,10 @@ struct Provider {
     int (*detach_mcast)(ibv_qp*, const ibv_gid*, std::uint16_t lid);
     ibv_flow* (*create_flow)(ibv_qp*, ibv_flow_attr*);
     int (*destroy_flow)(ibv_flow*);
+    ibv_counters* (*create_counters)(ibv_context*, ibv_counters_init_attr*);
+    int (*destroy_counters)(ibv_counters*);
+    int (*attach_counters_point_flow)(ibv_counters*, ibv_counter_attach_attr*, ibv_flow*);
+    int (*read_counters)(ibv_counters*, std::uint64_t* values, std::uint32_t count, std::uint32_t flags);
 };
 
 /// libibverbs' own functions: real hardware and SoftRoCE.

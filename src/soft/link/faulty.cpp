@@ -103,6 +103,7 @@ private:
         show_held();
     }
     void link_changed(bool up) noexcept override { sink_->link_changed(up); }
+    void removed() noexcept override { sink_->removed(); }
 
     void pass_on(const RxFrame& frame) noexcept { sink_->deliver({&frame, 1}); }
     void show_held() noexcept {

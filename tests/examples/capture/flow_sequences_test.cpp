@@ -8,37 +8,30 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "common/frame.hpp"
+#include <pktverbs/net/net.hpp>
 #include "flow_sequences.hpp"
 #include "sequence_option.hpp"
 #include "udp_flow.hpp"
 
-using capture::find_udp_payload;
 using capture::FlowSequences;
 using capture::SequenceOption;
 using capture::UdpFlow;
 using pktverbs::Ipv4Address;
+namespace net = pktverbs::net;
 
 namespace {
 
 using Frame = std::vector<std::uint8_t>;
 
-Frame udp_frame(std::string_view address, std::uint16_t port, const std::vector<std::uint8_t>& payload) {
-    Frame frame(14 + 20 + 8 + payload.size());
-    const std::span bytes{frame};
-    example::write(bytes, example::Ethernet{{}, {}, example::ether_type_ipv4});
-    std::ranges::copy(payload, frame.begin() + 42);
-    const auto datagram = bytes.subspan(34);
-    example::write(bytes.subspan(14),
-                   example::Ipv4{Ipv4Address{"10.0.0.1"}, Ipv4Address{address}, example::protocol_udp, 64, datagram});
-    example::write(datagram, example::Udp{1, port, payload.size()});
-    return frame;
-}
-Frame with_vlan_tag(Frame frame) {
-    frame.insert(frame.begin() + 12, {0x81, 0x00, 0x00, 0x05});
+Frame udp_frame(std::string_view address, std::uint16_t port, const std::vector<std::uint8_t>& payload,
+                const net::Ethernet& ethernet = {}) {
+    Frame frame(100);
+    const net::FrameTemplate headers{ethernet, net::Ipv4{.dst = Ipv4Address{address}},
+                                     net::Udp{.dst_port = port, .checksum = false}};
+    frame.resize(headers.write(frame, payload.size()));
+    std::ranges::copy(payload, frame.end() - static_cast<std::ptrdiff_t>(payload.size()));
     return frame;
 }
 Frame numbered(std::string_view address, std::uint16_t port, std::uint8_t number) {
@@ -64,44 +57,6 @@ TEST(UdpFlow, MakesRulesThatHold) {
     EXPECT_EQ(flow("239.1.2.3:7").rule().to_string(), "dst_ip 239.1.2.3 udp dst_port 7");
     EXPECT_EQ(flow("10.0.0.2:7").rule().to_string(), "own_mac dst_ip 10.0.0.2 udp dst_port 7");
     for (const char* text : {"any:7", "10.0.0.2:7", "239.1.2.3:7"}) EXPECT_NO_THROW(flow(text).rule().check());
-}
-
-TEST(UdpPayload, IsFoundBehindTagsToo) {
-    const auto frame = udp_frame("10.0.0.2", 7148, {1, 2, 3});
-    for (const auto& variant : {frame, with_vlan_tag(frame), with_vlan_tag(with_vlan_tag(frame))}) {
-        const auto payload = find_udp_payload(variant, variant.size());
-        ASSERT_TRUE(payload);
-        EXPECT_EQ(payload->address, Ipv4Address{"10.0.0.2"});
-        EXPECT_EQ(payload->port, 7148);
-        EXPECT_EQ((std::vector<std::uint8_t>{payload->bytes.begin(), payload->bytes.end()}),
-                  (std::vector<std::uint8_t>{1, 2, 3}));
-    }
-}
-
-TEST(UdpPayload, LeavesPaddingOut) {
-    auto frame = udp_frame("10.0.0.2", 7148, {1, 2, 3});
-    frame.resize(60);
-    ASSERT_TRUE(find_udp_payload(frame, frame.size()));
-    EXPECT_EQ(find_udp_payload(frame, frame.size())->bytes.size(), 3u);
-}
-
-TEST(UdpPayload, IsNotFoundInWhatIsCutShortOrSomethingElse) {
-    const auto whole = with_vlan_tag(udp_frame("10.0.0.2", 7148, {1, 2, 3}));
-    for (std::size_t bytes = 0; bytes < whole.size(); ++bytes)
-        EXPECT_FALSE(find_udp_payload({whole.data(), bytes}, bytes)) << bytes;
-    for (const auto& [at, value] : {std::pair<std::size_t, std::uint8_t>{12, 0x86},
-                                    {14, 0x60},
-                                    {14, 0x44},
-                                    {14, 0x4f},
-                                    {20, 0x20},
-                                    {21, 0x01},
-                                    {23, 6},
-                                    {39, 7},
-                                    {38, 1}}) {
-        auto frame = udp_frame("10.0.0.2", 7148, {1, 2, 3});
-        frame[at] = value;
-        EXPECT_FALSE(find_udp_payload(frame, frame.size())) << at;
-    }
 }
 
 TEST(SequenceOption, IsRead) {
@@ -155,6 +110,17 @@ TEST(FlowSequences, FollowsNumbersPastTheirEnd) {
         if (number != 300) sequences.add({}, numbered("10.0.0.2", 7, static_cast<std::uint8_t>(number)));
     EXPECT_EQ(sequences.missing(), 1u);
     EXPECT_EQ(sequences.flows()[0].numbers.restarts(), 0u);
+}
+
+TEST(FlowSequences, FindsNumbersInFramesOfTwoParts) {
+    const auto tagged = udp_frame("10.0.0.2", 7, {9, 9, 0, 5}, {.vlan = net::Vlan{.id = 3}});
+    for (std::size_t part = 0; part <= tagged.size(); ++part) {
+        FlowSequences sequences{{flow("any:7")}, SequenceOption{2, 2, false}};
+        const std::span bytes{tagged};
+        sequences.add(bytes.first(part), bytes.subspan(part));
+        EXPECT_EQ(sequences.flows()[0].packets, 1u) << part;
+        EXPECT_EQ(sequences.flows()[0].last_number & 0xffff, 5u) << part;
+    }
 }
 
 TEST(FlowSequences, CountsPacketsWithoutNumbersToo) {

@@ -94,7 +94,7 @@ TEST(RawRecorder, WritesBlocksAsTheyAre) {
     const TemporaryFolder folder;
     const pktverbs::BlockRing ring{geometry};
     BlockWriter file{folder / "file", {.writes_in_flight = 3}};
-    const auto recorder = capture::make_raw_recorder(file, ring.geometry());
+    const auto recorder = capture::make_raw_recorder(file, ring.geometry(), pktverbs::TimestampClock::kernel);
     EXPECT_EQ(record(*recorder, ring, 20), 20u * (slots - 1));
 
     const auto bytes = contents(folder / "file");
@@ -103,6 +103,7 @@ TEST(RawRecorder, WritesBlocksAsTheyAre) {
     EXPECT_EQ(header.slots, slots);
     EXPECT_EQ(header.header_bytes, 42u);
     EXPECT_EQ(header.payload_bytes, 3000u);
+    EXPECT_EQ(header.clock, 3u);
     ASSERT_EQ(bytes.size(), RawHeader::page_bytes + 20 * header.block_stride);
     for (std::uint64_t block = 0; block < 20; ++block) {
         const auto start = RawHeader::page_bytes + block * header.block_stride;
@@ -129,7 +130,7 @@ TEST(RawRecorder, LeavesOnlyWholeBlocksOnAFullDisk) {
         const TemporaryFolder folder;
         const pktverbs::BlockRing ring{geometry};
         BlockWriter file{folder / "file", {.direct = false}, std::make_unique<FullDisk>(room)};
-        const auto recorder = capture::make_raw_recorder(file, ring.geometry());
+        const auto recorder = capture::make_raw_recorder(file, ring.geometry(), pktverbs::TimestampClock::kernel);
         const auto packets = record(*recorder, ring, 12);
         const auto whole = room < RawHeader::page_bytes ? 0 : (room - RawHeader::page_bytes) / layout.block_stride;
         EXPECT_EQ(packets, whole * (slots - 1));
@@ -143,7 +144,8 @@ TEST(PcapngRecorder, WritesThePacketsThatAreThere) {
     const TemporaryFolder folder;
     const pktverbs::BlockRing ring{geometry};
     BlockWriter file{folder / "file", {}};
-    const auto recorder = capture::make_pcapng_recorder(file, {.name = "test"}, 2);
+    pktverbs::Context ctx{"wire:recorder", {.send_packets = pktverbs::none, .timestamps = true}};
+    const auto recorder = capture::make_pcapng_recorder(file, {.name = "test"}, capture::PacketClock{ctx}, 2);
     EXPECT_EQ(record(*recorder, ring, 20), 20u * (slots - 1));
 
     const auto bytes = contents(folder / "file");
@@ -160,11 +162,20 @@ TEST(PcapngRecorder, WritesThePacketsThatAreThere) {
     EXPECT_EQ(number, 20u * slots);
 }
 
+TEST(PacketClock, TellsTheTimeOfPacketsThatHaveNone) {
+    pktverbs::Context ctx{"wire:recorder", {.send_packets = pktverbs::none}};
+    const auto before = std::chrono::system_clock::now().time_since_epoch();
+    const capture::PacketClock clock{ctx};
+    EXPECT_GE(clock.at({}), before);
+    EXPECT_LE(clock.at({}), std::chrono::system_clock::now().time_since_epoch());
+    EXPECT_EQ(clock.at(std::chrono::nanoseconds{5}), std::chrono::nanoseconds{5}) << "it is of CLOCK_REALTIME";
+}
+
 TEST(DiskThread, TakesEverythingThatWasHandedOver) {
     const TemporaryFolder folder;
     const pktverbs::BlockRing ring{geometry};
     BlockWriter file{folder / "file", {.writes_in_flight = 2}};
-    const auto recorder = capture::make_raw_recorder(file, ring.geometry());
+    const auto recorder = capture::make_raw_recorder(file, ring.geometry(), pktverbs::TimestampClock::kernel);
     auto sequences = no_sequences();
     Producer producer{ring};
     DiskThread disk{ring, file, *recorder, sequences, [] { ADD_FAILURE() << "nothing failed"; }};
@@ -181,7 +192,7 @@ TEST(DiskThread, GoesOnTakingWhenTheDiskIsFull) {
     const TemporaryFolder folder;
     const pktverbs::BlockRing ring{geometry};
     BlockWriter file{folder / "file", {.direct = false}, std::make_unique<FullDisk>(70'000)};
-    const auto recorder = capture::make_raw_recorder(file, ring.geometry());
+    const auto recorder = capture::make_raw_recorder(file, ring.geometry(), pktverbs::TimestampClock::kernel);
     auto sequences = no_sequences();
     Producer producer{ring};
     std::atomic<int> failures = 0;

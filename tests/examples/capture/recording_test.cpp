@@ -31,6 +31,7 @@ using capture::UdpFlow;
 using capture::test::contents;
 using capture::test::TemporaryFolder;
 using pktverbs::soft::Wire;
+namespace net = pktverbs::net;
 using pktverbs::soft::WireFaults;
 
 namespace {
@@ -47,9 +48,8 @@ std::map<std::uint16_t, std::vector<std::uint64_t>> numbers_in(const std::string
     for (std::size_t at = 0; at < file.size(); at += block[1]) {
         std::memcpy(block, file.data() + at, sizeof block);
         if (block[0] != 6) continue;
-        const auto frame = example::ConstBytes{file}.subspan(at + sizeof(capture::pcapng::PacketHeader));
-        const auto port = example::load<std::uint16_t>(frame, 36);
-        numbers[port].push_back(example::load<std::uint64_t>(frame, example::Stream::headers_bytes));
+        const auto* frame = file.data() + at + sizeof(capture::pcapng::PacketHeader);
+        numbers[net::load<std::uint16_t>(frame + 36)].push_back(net::load<std::uint64_t>(frame + 42));
     }
     return numbers;
 }

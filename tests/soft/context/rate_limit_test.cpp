@@ -139,6 +139,15 @@ TEST_F(RateLimit, SparesThePacerItsWork) {
     EXPECT_EQ(pacer.report().late, 0u);
 }
 
+TEST_F(RateLimit, TakesThePacersOptions) {
+    Context ctx = open_limiting(with_queues(2));
+    PacerOptions options;
+    options.limit.frame_bytes = 1000;
+    EXPECT_TRUE(Pacer::on(ctx, Rate::packets(1e6), Pacing::hardware, options, 1).in_hardware());
+    EXPECT_EQ(last().rate_limit, 8'000'000u);
+    EXPECT_EQ(LimitingNic::told.back().first, ctx.queue(1).raw());
+}
+
 TEST_F(RateLimit, LeavesThePacerToItsWork) {
     Context ctx = open();
     const Pacer pacer = Pacer::on(ctx, Rate::wire_bits(1e9), Pacing::either);

@@ -196,6 +196,9 @@ TEST_F(SpreadOver, RuleWithoutAHashedFieldIsRefused) {
     const auto text = expect_error(EINVAL, [&] { auto flow = ctx.install(FlowRule{}.dst_ip("10.0.0.1")); });
     expect_words(text, {"cannot spread the frames of the flow rule 'dst_ip 10.0.0.1'", "ports need udp() or tcp()"});
     EXPECT_NO_THROW(auto flow = ctx.install(FlowRule{}.dst_ip("10.0.0.1").tcp()));
+    const Flow arp = ctx.install(FlowRule{}.ether_type(0x88b5), 1);
+    plant();
+    EXPECT_EQ(received(ctx), (std::vector<std::size_t>{0, 1})) << "one queue needs no hash";
 }
 
 TEST_F(SpreadOver, SlotsReplaceSpreadRules) {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attaches to the ring of ring_recv, reads its blocks and says what is missing in them. May be killed and started
+// again.
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <string>
+
+#include <pktverbs/ring/ring_reader.hpp>
+
+#include "common/cli.hpp"
+#include "common/stop_on_signal.hpp"
+
+namespace {
+
+/// What a program would do with the payloads; pktgen's begin with their number.
+bool is_in_its_slot(const pktverbs::RingBlock& block, std::uint32_t slot) {
+    std::uint64_t number = 0;
+    for (const std::uint8_t byte : block.payload(slot).first(8)) number = number << 8 | byte;
+    return number == (block.base() + slot);
+}
+
+int read(const std::string& name, std::uint64_t count) {
+    const example::StopOnSignal signals;
+    const auto ring = pktverbs::BlockRing::attach(name);
+    pktverbs::RingReader reader{ring};
+    fmt::print("{}: {}\n", name, ring.geometry());
+    std::uint64_t packets = 0;
+    std::uint64_t missing = 0;
+    std::uint64_t misplaced = 0;
+    for (std::uint64_t blocks = 0; blocks < count;) {
+        const auto block = reader.next(pktverbs::forever, signals.token());
+        if (!block) {
+            fmt::print("{}\n", block.outcome());
+            if (block.outcome() == pktverbs::RingOutcome::producer_died) continue;  // another one may come
+            break;
+        }
+        ++blocks;
+        for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot)
+            if (block.valid(slot) && !is_in_its_slot(block, slot)) ++misplaced;
+        packets += block.valid_count();
+        missing += block.missing();
+        fmt::print("block {}: packets {} to {}, missing {}{}\n", block.number(), block.base() + block.first_slot(),
+                   block.base() + block.end_slot() - 1, block.missing(), block.abandoned() ? ", half filled" : "");
+        std::fflush(stdout);
+    }
+    fmt::print("{} packets, {} missing, {} not in their slots\n", packets, missing, misplaced);
+    return misplaced == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Reads the blocks that ring_recv fills.", "ring_read"};
+    std::string name = "/pktverbs";
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    bool remove = false;
+    app.add_option("--ring", name, "Name of the ring (default /pktverbs)");
+    app.add_option("--count", count, "Stop after so many blocks")->check(example::between(1, example::most_packets));
+    app.add_flag("--remove", remove, "Take the ring's name out of /dev/shm instead");
+    return example::run(app, argc, argv, [&] {
+        if (!remove) return read(name, count);
+        pktverbs::BlockRing::remove(name);
+        return 0;
+    });
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The code in docs/ring.md.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include <pktverbs/pktverbs.hpp>
+#include <pktverbs/soft/wire.hpp>
+
+#include "ring_frames.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+void produce(const std::string& name, const char* device, std::stop_token stop) {
+    // [produce]
+    const pktverbs::BlockRing ring =
+        pktverbs::BlockRing::open(name, {.blocks = 64, .slots = 256, .header_bytes = 42, .payload_bytes = 8192});
+    pktverbs::Options options{.send_packets = pktverbs::none};
+    options.recv_layout = ring.recv_layout();  // packets land in their slots by themselves
+    pktverbs::Context ctx{device, options};
+    pktverbs::RingReceiver receiver{ctx, ring, {.sequence = pktverbs::SequenceField{.offset = 42}}};
+    const auto flow = ctx.install(pktverbs::FlowRule{}.dst_ip("239.2.1.150").udp().dst_port(7148));
+    receiver.run(stop);
+    // [/produce]
+}
+
+template <class Consume>
+void read_all(const std::string& name, Consume&& consume) {
+    // [consume]
+    const pktverbs::BlockRing ring = pktverbs::BlockRing::attach(name);
+    pktverbs::RingReader reader{ring};
+    while (const auto block = reader.next())
+        for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot)
+            if (block.valid(slot)) consume(block.base() + slot, block.payload(slot));
+    // [/consume]
+}
+
+TEST(RingSnippets, PassPacketsFromOneToTheOther) {
+    const RingName name{"snippets"};
+    const BlockRing keep = BlockRing::open(name, {.blocks = 4, .slots = 8, .header_bytes = 42, .payload_bytes = 8192});
+    {
+        RingWriter writer{keep};
+        hand_over(writer, 8);
+    }
+    std::uint64_t next = 8;
+    read_all(name, [&](std::uint64_t number, std::span<const std::uint8_t>) { EXPECT_EQ(number, next++); });
+    EXPECT_EQ(next, 16U);
+    BlockRing::remove(name);
+    std::stop_source stop;
+    stop.request_stop();
+    produce(name, "wire:snippets", stop.get_token());
+    EXPECT_EQ(BlockRing::attach(name).geometry().blocks, 64U);
+}
+
+}  // namespace
+}  // namespace pktverbs::testing
