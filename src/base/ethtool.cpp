@@ -22,7 +22,8 @@ std::string text_of(const char* text, std::size_t most) { return {text, ::strnle
 }  // namespace
 
 Ethtool::Ethtool(std::string interface)
-    : interface_{std::move(interface)}, socket_{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)} {}
+    : interface_{std::move(interface)},
+      socket_{interface_.empty() ? -1 : ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)} {}
 
 bool Ethtool::ask(void* command) const noexcept {
     if (!socket_ || !is_interface_name(interface_)) return false;

@@ -15,7 +15,7 @@ namespace {
 std::uint16_t by_the_book(ConstBytes bytes) {
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-        sum += i % 2 == 0 ? bytes[i] << 8u : bytes[i];
+        sum += std::uint32_t{bytes[i]} << (i % 2 == 0 ? 8 : 0);
         if (sum > 0xffff) sum -= 0xffff;
     }
     return static_cast<std::uint16_t>(~sum);
