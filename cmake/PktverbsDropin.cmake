@@ -75,6 +75,7 @@ function(pktverbs_dropin_library target system_library soname map)
 endfunction()
 
 add_library(pktverbs_verbs SHARED
+  ${pktverbs_base_sources}
   ${pktverbs_soft_sources}
   src/ipv4_address.cpp
   src/ipv6_address.cpp

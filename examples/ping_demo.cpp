@@ -39,7 +39,7 @@ int respond(pktverbs::Context& ctx, const Arguments& args, const std::stop_token
 }
 
 int ping(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& stop) {
-    example::check_mtu(ctx, example::Ipv4::size + example::Echo::size + args.size);
+    example::check_mtu(ctx, pktverbs::net::Ipv4View<>::size + pktverbs::net::IcmpView<>::size + args.size);
     example::Pinger::Job job;
     job.peer = *args.peer;
     job.payload_bytes = args.size;
@@ -55,7 +55,7 @@ int ping(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& s
     std::optional<example::ArpRequestFlows> arp;
     if (job.answer_arp) arp.emplace(ctx);
     const auto replies =
-        ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(job.source).protocol(example::protocol_icmp));
+        ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(job.source).protocol(pktverbs::net::ip_protocol::icmp));
 
     fmt::print("PING {} on {} (source {}, via {}): {} bytes\n", job.peer, ctx.device().name, job.source, job.peer_mac,
                args.size);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // pktgen: sends a UDP stream of numbered packets, at a chosen rate or as fast as it goes.
+#include <map>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,7 @@ struct Arguments {
     std::optional<pktverbs::MacAddress> dst_mac;
     std::optional<pktverbs::Ipv4Address> source;
     double rate_gbps = 0;
+    double packets_per_second = 0;
     double seconds = 0;
     example::Stream stream;
     example::Pace pace;
@@ -40,7 +42,8 @@ int generate(Arguments& args) {
         args.source ? *args.source : example::choose_source(device, stream.dst_ip, args.dst_mac.has_value());
     stream.dst_mac =
         args.dst_mac ? *args.dst_mac : example::resolve(ctx, stream.src_ip, stream.dst_ip, signals.token());
-    if (args.rate_gbps > 0) args.pace.packets_per_second = stream.packets_per_second(args.rate_gbps);
+    if (args.rate_gbps > 0) args.pace.rate = pktverbs::Rate::frame_bits(args.rate_gbps * 1e9);
+    if (args.packets_per_second > 0) args.pace.rate = pktverbs::Rate::packets(args.packets_per_second);
     if (args.seconds > 0) args.pace.duration = example::to_nanoseconds(args.seconds);
 
     fmt::print("sending {} bytes of payload from {} to {} port {} ({}) on {}\n", stream.payload_bytes, stream.src_ip,
@@ -53,6 +56,7 @@ int generate(Arguments& args) {
         std::fflush(stdout);
     });
     fmt::print("{}\n", meter.total(generator.sent(), generator.sent() * stream.frame_bytes()));
+    if (const auto report = generator.report()) fmt::print("pace: {}\n", *report);
     generator.check();
     return 0;
 }
@@ -72,9 +76,10 @@ int main(int argc, char** argv) {
     app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
     app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)")
         ->check(example::between(8, 65507));
-    auto* rate = app.add_option("--rate", args.rate_gbps, "Gb/s (default: as fast as it goes)");
-    rate->check(example::between(1e-6, 1e4));
-    app.add_option("--pps", args.pace.packets_per_second, "Packets per second")
+    auto* rate = app.add_option("--rate", args.rate_gbps, "Gb/s, or 10G, 500M, 64k (default: as fast as it goes)");
+    rate->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"G", 1}, {"M", 1e-3}, {"k", 1e-6}}));
+    rate->check(example::between(1e-6, 9e3));
+    app.add_option("--pps", args.packets_per_second, "Packets per second")
         ->check(example::between(0.001, 1e9))
         ->excludes(rate);
     app.add_option("--count", args.pace.count, "Stop after so many packets")

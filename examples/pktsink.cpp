@@ -39,7 +39,7 @@ public:
         if (stream.dst_ip.is_multicast()) stream.dst_mac = stream.dst_ip.multicast_mac();
         example::check_mtu(ctx_, stream.packet_bytes());
         example::Pace pace;
-        pace.packets_per_second = stream.packets_per_second(args.rate_gbps);
+        if (args.rate_gbps > 0) pace.rate = pktverbs::Rate::frame_bits(args.rate_gbps * 1e9);
         pace.count = args.count;
         thread_ = std::jthread{[this, stream, pace](const std::stop_token& stop) {
             example::Generator generator{ctx_, stream};
@@ -64,12 +64,13 @@ public:
         last_arrival_ = example::RateMeter::Clock::now();
         if (received() == 0) meter_ = {};  // an idle time before the stream isn't part of its rate
         for (const auto& pkt : packets) {
-            const auto payload = example::udp_payload(pkt.bytes());
+            const pktverbs::net::Headers headers{pkt.bytes()};
+            const auto payload = headers.udp().payload();
             if (payload.size() < sizeof(std::uint64_t)) {
                 ++foreign_;
                 continue;
             }
-            tracker_.add(example::load<std::uint64_t>(payload, 0));
+            tracker_.add(pktverbs::net::load<std::uint64_t>(payload.data()));
             bytes_ += pkt.length();
         }
     }

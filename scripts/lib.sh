@@ -26,8 +26,12 @@ probe() {
         ibverbs-utils) command -v ibv_devinfo ;;
         perftest) command -v raw_ethernet_bw ;;
         python3-pyverbs) /usr/bin/python3 -c 'import pyverbs.device' ;;
+        python3-prometheus-client) /usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' ;;
         libibverbs-dev) header=infiniband/verbs.h ;;
         librdmacm-dev) header=rdma/rdma_cma.h ;;
+        libnl-route-3-dev) header=libnl3/netlink/route/route.h ;;
+        libasio-dev) header=asio.hpp ;;
+        liburing-dev) header=liburing.h ;;
         libfmt-dev) header=fmt/core.h ;;
         libcli11-dev) header=CLI/CLI.hpp ;;
         libgtest-dev) header=gtest/gtest.h ;;

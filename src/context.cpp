@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <pktverbs/find_device.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <span>
 #include <system_error>
 
 #include "base/deadline.hpp"
@@ -13,6 +15,7 @@
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
 #include "region_table.hpp"
+#include "spreader.hpp"
 
 namespace pktverbs {
 
@@ -57,39 +60,71 @@ bool Context::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noex
     return done;
 }
 
-Flow Context::install(const FlowRule& rule, std::size_t queue) {
-    if (queue >= core_->queues.size())
-        throw std::system_error{
-            EINVAL, std::generic_category(),
-            fmt::format("cannot install a flow on queue {}: there are {}", queue, core_->queues.size())};
+Flow Context::install(const FlowRule& rule) {
+    const std::span all{core_->all_queues};
+    return install(rule, core_->spreader ? all : all.first(1));
+}
+
+Flow Context::install(const FlowRule& rule, std::size_t queue) { return install(rule, std::span{&queue, 1}); }
+
+Flow Context::install(const FlowRule& rule, std::span<const std::size_t> queues) {
+    for (const std::size_t queue : queues)
+        if (queue >= core_->queues.size())
+            throw std::system_error{
+                EINVAL, std::generic_category(),
+                fmt::format("cannot install a flow on queue {}: there are {}", queue, core_->queues.size())};
+    if (queues.empty()) throw std::system_error{EINVAL, std::generic_category(), "cannot install a flow on no queue"};
     if (core_->datagrams)
         verbs::throw_error(EOPNOTSUPP, fmt::format("install a flow on {}", core_->device.name),
                            "datagrams come by endpoint(), or by join() to a group");
-    return core_->flows->install(rule, core_->queues[queue]->raw());
+    if (core_->spreader) {
+        rule.check();
+        return core_->flows->install(rule, core_->spreader->target(rule, queues));
+    }
+    if (queues.size() != 1)
+        verbs::throw_error(EOPNOTSUPP,
+                           fmt::format("install a flow on {} queues of {}", queues.size(), core_->device.name),
+                           "open it with Options::spread");
+    return core_->flows->install(rule, core_->queues[queues.front()]->raw());
+}
+
+void Context::set_flow(std::size_t slot, const FlowRule& rule) {
+    const std::span all{core_->all_queues};
+    set_flow(slot, rule, core_->spreader ? all : all.first(1));
 }
 
 void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue) {
+    set_flow(slot, rule, std::span{&queue, 1});
+}
+
+void Context::set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues) {
     const std::lock_guard lock{core_->slots_mutex};
     const auto at = core_->slots.find(slot);
     // The same again would be refused as a duplicate of itself.
     const bool is_taken = at != core_->slots.end();
-    if (is_taken && at->second.queue == queue && core_->flows->same(rule, at->second.flow.rule())) return;
+    if (is_taken && at->second.flow.installed() && std::ranges::equal(at->second.queues, queues) &&
+        core_->flows->same(rule, at->second.flow.rule()))
+        return;
     Flow flow;
     try {
-        flow = install(rule, queue);
+        flow = install(rule, queues);
     } catch (const std::system_error& error) {
         if (error.code().value() != EEXIST || !is_taken) throw;
         // mlx5 takes no two rules that differ only in what they do: this one has to come after the old one has gone.
         const FlowRule old = at->second.flow.rule();
         at->second.flow.remove();
         try {
-            flow = install(rule, queue);
+            flow = install(rule, queues);
         } catch (...) {
-            at->second.flow = install(old, at->second.queue);
+            try {
+                at->second.flow = install(old, at->second.queues);
+            } catch (const std::system_error&) {
+                core_->slots.erase(at);  // the first reason is the one to tell
+            }
             throw;
         }
     }
-    core_->slots.insert_or_assign(slot, Core::Slot{queue, std::move(flow)});
+    core_->slots.insert_or_assign(slot, Core::Slot{{queues.begin(), queues.end()}, std::move(flow)});
 }
 
 void Context::clear_flow(std::size_t slot) {
@@ -164,7 +199,7 @@ std::optional<verbs::LocalSlice> Context::slice(std::span<const std::uint8_t> by
 std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }
 Queue& Context::queue(std::size_t index) noexcept { return *core_->queues[index]; }
 
-int Context::fd() const noexcept { return core_->all_fds ? core_->all_fds.get() : core_->queues.front()->fd(); }
+int Context::fd() const noexcept { return core_->all_ready ? core_->all_ready->fd() : core_->queues.front()->fd(); }
 
 bool Context::arm() noexcept {
     bool armed = true;
@@ -173,7 +208,12 @@ bool Context::arm() noexcept {
 }
 
 void Context::drain() noexcept {
-    for (const auto& queue : core_->queues) queue->drain();
+    Core& core = *core_;
+    if (!core.all_ready) return core.queues.front()->drain();
+    core.all_ready->drain(core, [&core](std::uint32_t i) {
+        const SideGuard guard{core.queues[i]->state_->recv_side};
+        core.queues[i]->take_events();
+    });
 }
 
 const Device& Context::device() const noexcept { return core_->device; }
@@ -184,6 +224,24 @@ Stats Context::stats() const {
     for (const auto& queue : core_->queues) sum += queue->stats();
     sum.drops = core_->drops();
     return sum;
+}
+
+Counters Context::counters() const {
+    Counters counters;
+    counters.device = core_->device.name;
+    for (const auto& queue : core_->queues) counters.queues.push_back(queue->stats());
+    counters.drops = core_->drops();
+    for (FlowRegistry::Counted& flow : core_->flows->counts()) {
+        counters.flows.push_back(
+            {.id = flow.id, .rule = flow.rule.to_string(), .queues = core_->queues_of(flow.qp), .count = flow.count});
+    }
+    counters.interface = core_->interface_counters.read();
+    return counters;
+}
+
+std::optional<verbs::AsyncEvent> Context::next_event() noexcept {
+    core_->look_for_device_events();
+    return core_->events.take();
 }
 
 ibv_port_attr Context::port() const {

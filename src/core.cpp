@@ -2,7 +2,6 @@
 #include "core.hpp"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -17,7 +16,9 @@
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
+#include "readiness.hpp"
 #include "region_table.hpp"
+#include "spreader.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -49,6 +50,10 @@ void check(const Options& options, const std::string& device) {
     if (options.send_packets == none && options.recv_packets == none)
         verbs::throw_message(EINVAL,
                              fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+    if (options.spread && options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {}: datagrams are not spread over queues (each queue "
+                                                     "has an endpoint of its own)",
+                                                     device));
     if (options.queues == 0 || options.queues > most_queues)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
                                                  options.queues, most_queues));
@@ -68,7 +73,10 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
 
 }  // namespace
 
-Core::Core(Device device_opened) : device{std::move(device_opened)}, wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+Core::Core(Device device_opened)
+    : device{std::move(device_opened)},
+      interface_counters{device.interface},
+      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
@@ -86,10 +94,14 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
     ibv_device_attr& attr = extended.orig_attr;
     verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
     std::uint64_t clock_khz = 0;
-    if (options.timestamps && provider.query_device_ex(context.get(), nullptr, &extended) == 0 &&
-        extended.completion_timestamp_mask != 0 && verbs::extended_polling_works(attr, verbs::rdma_core_release()))
+    const bool is_extended = (options.timestamps || options.spread || any_offload(options)) &&
+                             provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
+        verbs::extended_polling_works(attr, verbs::rdma_core_release()))
         clock_khz = extended.hca_core_clock;
-    limits.timestamps = clock_khz != 0;
+    limits.timestamps = clock_khz != 0 && options.recv_packets != none;
+    offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
+    limits.offloads = offloads.by;
 
     ibv_port_attr port{};
     verbs::check_result(action("query_port", "query the port of"),
@@ -124,7 +136,10 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
         limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
     }
+    if (options.spread && options.recv_packets != none)
+        spreader = std::make_unique<Spreader>(*this, *options.spread, is_extended ? extended.rss_caps : ibv_rss_caps{});
     for (std::uint32_t i = 0; i < options.queues; ++i) {
+        all_queues.push_back(i);
         queues.push_back(
             std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
         queues.back()->start();
@@ -141,18 +156,16 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         limits.buffer_bytes += queue->limits().buffer_bytes;
     }
     pollfds.resize(queues.size() + 2);
-    if (queues.size() > 1 && limits.recv_packets != 0) make_event_loop_fd();
+    if (queues.size() == 1 || limits.recv_packets == 0) return;
+    all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
+    for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
 }
 
-void Core::make_event_loop_fd() {
-    all_fds = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
-    if (!all_fds) verbs::throw_error(errno, action("epoll_create1", "make an epoll instance for"));
-    for (const auto& queue : queues) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        if (epoll_ctl(all_fds.get(), EPOLL_CTL_ADD, queue->fd(), &event) != 0)
-            verbs::throw_error(errno, action("epoll_ctl", "watch the queues of"));
-    }
+std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
+    if (spreader) return spreader->queues_of(queue_pair);
+    for (std::size_t i = 0; i < queues.size(); ++i)
+        if (queues[i]->raw() == queue_pair) return {i};
+    return {};
 }
 
 verbs::DeviceDrops Core::drops() const noexcept {
@@ -175,6 +188,7 @@ void Core::close() noexcept {
     for (const auto& queue : queues) queue->state_->shut();
     slots.clear();
     if (flows) flows->close();
+    spreader.reset();
     if (datagrams) datagrams->leave_all();
     for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
         (*queue)->state_->close();

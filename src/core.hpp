@@ -22,12 +22,17 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "event_log.hpp"
+#include "interface_counters.hpp"
+#include "offload/grant.hpp"
 
 namespace pktverbs {
 
 class Datagrams;
 class FlowRegistry;
+class Readiness;
 class RegionTable;
+class Spreader;
 
 class Core {
 public:
@@ -64,7 +69,9 @@ public:
     }
 
     const Device device;
+    const InterfaceCounters interface_counters;
     Limits limits;
+    GrantedOffloads offloads;
     verbs::ContextHandle context;
     verbs::PdHandle pd;
     std::unique_ptr<RegionTable> regions;
@@ -72,25 +79,30 @@ public:
     std::unique_ptr<Datagrams> datagrams;  ///< none for raw packets
     std::vector<std::unique_ptr<Queue>> queues;
     std::vector<Queue*> queue_pointers;
+    std::unique_ptr<Spreader> spreader;  ///< none if each rule is for one queue
+    std::vector<std::size_t> all_queues;
+
+    EventLog events;  ///< that take_device_events() took
 
     std::mutex slots_mutex;
     struct Slot {
-        std::size_t queue;
+        std::vector<std::size_t> queues;
         Flow flow;
     };
     std::map<std::size_t, Slot> slots;
 
-    FileDescriptor wake_fd;  ///< for stop requests to a recv over all queues
-    FileDescriptor all_fds;  ///< an epoll instance over the queues' descriptors; none for a single queue
+    FileDescriptor wake_fd;                ///< for stop requests to a recv over all queues
+    std::unique_ptr<Readiness> all_ready;  ///< of all queues, with `wake_fd`; none for a single queue
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
 
+    /// The queues that a queue pair receives for.
+    std::vector<std::size_t> queues_of(const ibv_qp* queue_pair) const;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
     verbs::DeviceDrops drops() const noexcept;
 
 private:
     explicit Core(Device device_opened);
-    void make_event_loop_fd();
 
     verbs::DeviceDrops drops_before_;
     std::atomic<std::uint32_t> held_after_close_{0};  ///< less what came back before it was set

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 
 #include <pktverbs/verbs/error.hpp>
@@ -63,21 +64,63 @@ void FlowRegistry::leave(const FlowRule& rule) noexcept {
     for_group(rule, [this](const auto& address) { groups_.leave(address); });
 }
 
+/// Points are attached before there is a flow: mlx5 takes none afterwards.
+verbs::CountersHandle FlowRegistry::make_counters(ibv_context* context) const {
+    const verbs::Provider& provider = *device_.provider;
+    ibv_counters_init_attr init{};
+    verbs::CountersHandle counters{verbs::check_pointer({"create_counters", "make counters for a flow", device_.name},
+                                                        [&] { return provider.create_counters(context, &init); }),
+                                   {&provider}};
+    for (const auto what : {IBV_COUNTER_PACKETS, IBV_COUNTER_BYTES}) {
+        ibv_counter_attach_attr attach{};
+        attach.counter_desc = what;
+        attach.index = what == IBV_COUNTER_PACKETS ? 0 : 1;
+        verbs::check_result({"attach_counters_point_flow", "count packets and bytes of a flow", device_.name},
+                            [&] { return provider.attach_counters_point_flow(counters.get(), &attach, nullptr); });
+    }
+    return counters;
+}
+
+FlowCount FlowRegistry::read(const Installed& flow) const {
+    std::array<std::uint64_t, 2> values{};
+    verbs::check_result({"read_counters", "read the counters of a flow", device_.name}, [&] {
+        return device_.provider->read_counters(flow.counters.get(), values.data(), values.size(), 0);
+    });
+    return {values[0], values[1]};
+}
+
+std::optional<FlowCount> FlowRegistry::count(std::uint64_t id) const {
+    const std::lock_guard lock{mutex_};
+    const auto at = installed_.find(id);
+    if (at == installed_.end() || !at->second.counters) return std::nullopt;
+    return read(at->second);
+}
+
+std::vector<FlowRegistry::Counted> FlowRegistry::counts() const {
+    std::vector<Counted> all;
+    const std::lock_guard lock{mutex_};
+    for (const auto& [id, flow] : installed_)
+        if (flow.counters) all.push_back({id, flow.rule, flow.qp, read(flow)});
+    return all;
+}
+
 Flow FlowRegistry::install(const FlowRule& rule, ibv_qp* qp) {
     rule.check();
     check_device(rule);
     Flow flow;
     flow.rule_ = completed(rule, own_mac_);
-    FlowSpec spec{flow.rule_, own_mac_, device_.port};
 
     const std::lock_guard lock{mutex_};
     join(flow.rule_);
     try {
+        verbs::CountersHandle counters;
+        if (flow.rule_.fields().count) counters = make_counters(qp->context);
+        FlowSpec spec{flow.rule_, own_mac_, device_.port, counters.get()};
         const std::string what = fmt::format("install the flow rule '{}'", flow.rule_);
         verbs::FlowHandle handle{verbs::check_pointer({"create_flow", what, device_.name},
                                                       [&] { return device_.provider->create_flow(qp, spec.attr()); }),
                                  {device_.provider}};
-        installed_.emplace(next_id_, Installed{flow.rule_, std::move(handle)});
+        installed_.emplace(next_id_, Installed{flow.rule_, qp, std::move(counters), std::move(handle)});
     } catch (...) {
         leave(flow.rule_);
         throw;
@@ -90,8 +133,9 @@ Flow FlowRegistry::install(const FlowRule& rule, ibv_qp* qp) {
 bool FlowRegistry::same(const FlowRule& one, const FlowRule& other) const {
     one.check();
     other.check();
-    return FlowSpec{completed(one, own_mac_), own_mac_, device_.port} ==
-           FlowSpec{completed(other, own_mac_), own_mac_, device_.port};
+    return one.fields().count == other.fields().count &&
+           FlowSpec{completed(one, own_mac_), own_mac_, device_.port} ==
+               FlowSpec{completed(other, own_mac_), own_mac_, device_.port};
 }
 
 void FlowRegistry::remove(std::uint64_t id) noexcept {
@@ -122,6 +166,8 @@ Flow& Flow::operator=(Flow&& other) noexcept {
     rule_ = std::move(other.rule_);
     return *this;
 }
+
+std::optional<FlowCount> Flow::count() const { return registry_ ? registry_->count(id_) : std::nullopt; }
 
 void Flow::remove() noexcept {
     if (!registry_) return;

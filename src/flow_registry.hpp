@@ -6,7 +6,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <pktverbs/flow.hpp>
 #include <pktverbs/verbs/device.hpp>
@@ -26,21 +28,35 @@ public:
     /// Whether two rules are one to the device, however they are written. Throws as install() does.
     bool same(const FlowRule& one, const FlowRule& other) const;
     void remove(std::uint64_t id) noexcept;
+    /// See Flow::count.
+    std::optional<FlowCount> count(std::uint64_t id) const;
+    struct Counted {
+        std::uint64_t id;
+        FlowRule rule;
+        const ibv_qp* qp;
+        FlowCount count;
+    };
+    /// Of all rules that count, in the order in which they were installed. Throws like count().
+    std::vector<Counted> counts() const;
     void close() noexcept;
 
 private:
     struct Installed {
         FlowRule rule;
+        const ibv_qp* qp;
+        verbs::CountersHandle counters;  ///< null if the rule doesn't count
         verbs::FlowHandle handle;
     };
 
     void check_device(const FlowRule& rule) const;
     void join(const FlowRule& rule);
     void leave(const FlowRule& rule) noexcept;
+    verbs::CountersHandle make_counters(ibv_context* context) const;
+    FlowCount read(const Installed& flow) const;
 
     const Device device_;
     const MacAddress own_mac_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     MulticastGroups groups_;
     std::map<std::uint64_t, Installed> installed_;
     std::uint64_t next_id_ = 1;

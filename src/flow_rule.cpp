@@ -104,6 +104,7 @@ std::string actions_text(const Fields& f) {
     words.add_if(f.dont_trap, "dont_trap");
     words.add_if(f.drop, "drop");
     words.add_number("tag", f.tag);
+    words.add_if(f.count, "count");
     return std::move(words).text();
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <iterator>
 #include <new>
 
@@ -135,7 +136,8 @@ Spec& FlowSpec::append(ibv_flow_spec_type type) noexcept {
     return *spec;
 }
 
-FlowSpec::FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t port) noexcept {
+FlowSpec::FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t port,
+                   ibv_counters* counters) noexcept {
     const auto& f = rule.fields();
     auto* const header = new (bytes_.data()) ibv_flow_attr();
     header->type = attr_type(f.kind);
@@ -155,6 +157,18 @@ FlowSpec::FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t
     }
     if (f.tag) append<ibv_flow_spec_action_tag>(IBV_FLOW_SPEC_ACTION_TAG).tag_id = *f.tag;
     if (f.drop) append<ibv_flow_spec_action_drop>(IBV_FLOW_SPEC_ACTION_DROP);
+    if (counters) append_counters(counters);
+}
+
+// Not like the others: specs stand back to back, and this one's pointer would not be aligned.
+void FlowSpec::append_counters(ibv_counters* counters) noexcept {
+    ibv_flow_spec_counter_action spec{};
+    spec.type = IBV_FLOW_SPEC_ACTION_COUNT;
+    spec.size = sizeof spec;
+    spec.counters = counters;
+    std::memcpy(bytes_.data() + attr()->size, &spec, sizeof spec);
+    attr()->size = static_cast<std::uint16_t>(attr()->size + sizeof spec);
+    ++attr()->num_of_specs;
 }
 
 // Always there, even if it says nothing: drivers take the Ethernet level as the start of a rule.

@@ -27,7 +27,9 @@ std::optional<MaskedMac> group_mac(const FlowRule& rule) noexcept;
 class FlowSpec {
 public:
     /// `rule` must have passed check(); `own_mac` is what its own_mac() means; `port` counts from 1.
-    FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t port) noexcept;
+    /// What a normal rule counts in, if it is to, must outlive the flow.
+    FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t port,
+             ibv_counters* counters = nullptr) noexcept;
 
     /// Valid while this object lives and is not moved.
     ibv_flow_attr* attr() noexcept { return reinterpret_cast<ibv_flow_attr*>(bytes_.data()); }
@@ -37,13 +39,14 @@ public:
 private:
     template <class Spec>
     Spec& append(ibv_flow_spec_type type) noexcept;
+    void append_counters(ibv_counters* counters) noexcept;
     void append_eth(const FlowRule& rule, const MacAddress& own_mac) noexcept;
     void append_ipv4(const FlowRule::Fields& fields) noexcept;
     void append_ipv6(const FlowRule::Fields& fields) noexcept;
 
-    static constexpr std::size_t capacity = sizeof(ibv_flow_attr) + sizeof(ibv_flow_spec_eth) +
-                                            sizeof(ibv_flow_spec_ipv6) + sizeof(ibv_flow_spec_tcp_udp) +
-                                            sizeof(ibv_flow_spec_action_tag) + sizeof(ibv_flow_spec_action_drop);
+    static constexpr std::size_t capacity =
+        sizeof(ibv_flow_attr) + sizeof(ibv_flow_spec_eth) + sizeof(ibv_flow_spec_ipv6) + sizeof(ibv_flow_spec_tcp_udp) +
+        sizeof(ibv_flow_spec_action_tag) + sizeof(ibv_flow_spec_action_drop) + sizeof(ibv_flow_spec_counter_action);
     alignas(ibv_flow_attr) std::array<std::byte, capacity> bytes_{};
 };
 

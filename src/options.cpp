@@ -20,6 +20,17 @@ std::string chunks(const Layout& layout) {
     return text.empty() ? "whole" : text;
 }
 
+/// "by src_ip dst_ip", or "no".
+std::string hashed(const std::optional<Spread>& spread) {
+    if (!spread) return "no";
+    std::string text = "by";
+    if (spread->src_ip) text += " src_ip";
+    if (spread->dst_ip) text += " dst_ip";
+    if (spread->src_port) text += " src_port";
+    if (spread->dst_port) text += " dst_port";
+    return text;
+}
+
 }  // namespace
 
 std::string_view to_string(Transport transport) noexcept {
@@ -48,21 +59,23 @@ std::string Options::to_string() const {
     return fmt::format(
         "transport {}, send_packets {}, recv_packets {}, max_packet_size {}, recv_layout {}, send_layout {}, regions "
         "{}, "
-        "queues {}, max_batch {}, signal_every {}, "
-        "max_inline {}, pages {}, local_numa_node {}, require_link {}, timestamps {}, qkey {:#x}, wait {}, spin "
+        "queues {}, spread {}, max_batch {}, signal_every {}, "
+        "max_inline {}, pages {}, local_numa_node {}, require_link {}, timestamps {}, offloads ({}), qkey {:#x}, wait "
+        "{}, spin "
         "{} ns",
         transport, packets(send_packets), packets(recv_packets), max_packet_size, chunks(recv_layout),
-        chunks(send_layout), regions.size(), queues, or_chosen(max_batch), or_chosen(signal_every), max_inline,
-        pktverbs::to_string(pages), local_numa_node, require_link, timestamps, qkey, wait, spin.count());
+        chunks(send_layout), regions.size(), queues, hashed(spread), or_chosen(max_batch), or_chosen(signal_every),
+        max_inline, pktverbs::to_string(pages), local_numa_node, require_link, timestamps, offloads, qkey, wait,
+        spin.count());
 }
 
 std::string Limits::to_string() const {
     return fmt::format(
         "mac {}, mtu {}, send_packets {}, recv_packets {}, send_depth {}, recv_depth {}, max_packet_size {}, max_batch "
         "{}, signal_every {}, "
-        "max_inline {}, buffer_bytes {}, timestamps {}",
+        "max_inline {}, buffer_bytes {}, offloads ({}), timestamps {}, timestamp_clock {}",
         mac, mtu, send_packets, recv_packets, send_depth, recv_depth, max_packet_size, max_batch, signal_every,
-        max_inline, buffer_bytes, timestamps);
+        max_inline, buffer_bytes, offloads, timestamps, timestamp_clock);
 }
 
 }  // namespace pktverbs

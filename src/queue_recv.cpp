@@ -10,18 +10,13 @@
 #include "base/deadline.hpp"
 #include "core.hpp"
 #include "queue_state.hpp"
+#include "time/ticks.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr std::uint32_t poll_batch_size = 64;
-
-std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noexcept {
-    if (khz == 1'000'000) return ticks;
-    __extension__ using Wide = unsigned __int128;  // ticks * 10^6 passes 64 bits within hours
-    return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000U / khz);
-}
 
 }  // namespace
 
@@ -43,8 +38,10 @@ std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
             failed(list, pkt, wc.status);
             continue;
         }
-        const std::uint32_t length = wc.byte_len - state.header_bytes;
+        std::uint32_t length = wc.byte_len - state.header_bytes;
         pkt.set_result(length, IBV_WC_SUCCESS, wc.src_qp & state.source_mask, wc.wc_flags);
+        if (state.finishes) [[unlikely]]
+            length -= state.receive_offloads.apply(pkt);
         ++packets;
         bytes += length;
         list.link(&pkt, &pkt, 1);
@@ -74,12 +71,18 @@ std::uint32_t Queue::poll_extended(RecvList& list, std::uint32_t most) noexcept 
             failed(list, pkt, cq->status);
             continue;
         }
-        const std::uint32_t length = ibv_wc_read_byte_len(cq) - state.header_bytes;
+        std::uint32_t length = ibv_wc_read_byte_len(cq) - state.header_bytes;
         const std::uint32_t tag = state.flow_tags          ? ibv_wc_read_flow_tag(cq)
                                   : state.source_mask != 0 ? ibv_wc_read_src_qp(cq)
                                                            : 0;
         pkt.set_result(length, IBV_WC_SUCCESS, tag, ibv_wc_read_wc_flags(cq));
-        pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        if (state.limits.timestamps) [[likely]]
+            pkt.timestamp_ = to_nanoseconds(ibv_wc_read_completion_ts(cq), state.clock_khz);
+        if (state.finishes) [[unlikely]] {
+            const std::uint16_t tci = state.device_strips ? ibv_wc_read_cvlan(cq) : std::uint16_t{0};
+            if (state.device_strips) pkt.set_vlan(tci, tci != 0);
+            length -= state.receive_offloads.apply(pkt);
+        }
         ++packets;
         bytes += length;
         list.link(&pkt, &pkt, 1);
@@ -99,6 +102,7 @@ void Queue::failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept 
     state.recv_errors[status].add(1);
     pkt.set_result(0, status, 0, 0);
     pkt.timestamp_ = 0;
+    if (state.finishes) pkt.set_vlan(0, false);
     if (status == IBV_WC_WR_FLUSH_ERR)
         park(&pkt, &pkt, 1);
     else
@@ -159,7 +163,7 @@ RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noe
     return Core::wait(std::span{&self, 1}, next, fds, state.wake.get(), timeout, stop);
 }
 
-int Queue::fd() const noexcept { return state_->recv_channel ? state_->recv_channel->fd : -1; }
+int Queue::fd() const noexcept { return state_->recv_ready.fd(); }
 
 bool Queue::arm() noexcept {
     const SideGuard guard{state_->recv_side};
@@ -167,8 +171,9 @@ bool Queue::arm() noexcept {
 }
 
 void Queue::drain() noexcept {
-    const SideGuard guard{state_->recv_side};
-    take_events();
+    State& state = *state_;
+    const SideGuard guard{state.recv_side};
+    if (state.recv_ready) state.recv_ready.drain(state.core, [this](std::uint32_t) { take_events(); });
 }
 
 bool Queue::request_event() noexcept {
@@ -218,6 +223,10 @@ std::size_t Queue::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count)
         core.packets_returned(count);  // and with the last of them, all of this is gone
         return 0;
     }
+    if (state.recovering.load()) [[unlikely]] {
+        park(first, last, count);  // what is posted to a queue pair that is being reset, is lost
+        return 0;
+    }
     const std::size_t posted = post(first, last, count);
     // Flushed packets are parked, too: they wait for recover().
     const bool refused_before = posted == count && state.parked_count.load(std::memory_order_relaxed) != 0;
@@ -233,7 +242,7 @@ std::size_t Queue::post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noex
     // Before posting: the receiver may take them off again at once.
     state.posted.fetch_add(count, std::memory_order_relaxed);
     ibv_recv_wr* bad = nullptr;
-    const int result = ibv_post_recv(state.qp.get(), &first->wr_, &bad);
+    const int result = state.post(&first->wr_, &bad);
     if (result == 0) [[likely]]
         return count;
     auto* const refused = bad ? reinterpret_cast<RecvPkt*>(bad) : first;  // some drivers don't say which

@@ -52,6 +52,8 @@ void Queue::retire(SendPkt& newest, bool ok) noexcept {
     state.bytes_retired = newest.bytes_until_;
     state.packets_sent.add(ok ? count : count - 1);
     state.bytes_sent.add(ok ? bytes : bytes - newest.length_);
+    if (state.send_offloads.has_entries()) [[unlikely]]
+        state.send_offloads.free_until(newest.entries_until_);
     SendPkt* const first = state.oldest_in_flight;
     state.oldest_in_flight = &newest == state.newest_in_flight ? nullptr : newest.next();
     if (!state.oldest_in_flight) state.newest_in_flight = nullptr;
@@ -77,6 +79,10 @@ void Queue::reclaim() noexcept {
             state.send_error = device_errno(got);
         for (int i = 0; i < got; ++i) {
             const ibv_wc& wc = wcs[static_cast<std::size_t>(i)];
+            if (SendOffloads::is_part(wc.wr_id)) [[unlikely]] {
+                state.in_error = true;
+                continue;
+            }
             const bool ok = wc.status == IBV_WC_SUCCESS;
             if (!ok) [[unlikely]] {
                 state.send_errors[wc.status].add(1);
@@ -173,6 +179,37 @@ bool Queue::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noexce
     });
 }
 
+int Queue::send_fd() const noexcept { return state_->send_ready.fd(); }
+
+bool Queue::arm_send() noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    if (!state.send_cq) return false;
+    if (const int result = ibv_req_notify_cq(state.send_cq.get(), 0); result != 0)
+        state.send_error = device_errno(result);
+    // Armed first, polled after: what is due now makes an event, or it is seen by the caller's next call.
+    reclaim();
+    return state.send_error == 0 && completion_due();
+}
+
+void Queue::drain_send() noexcept {
+    State& state = *state_;
+    const SideGuard guard{state.send_side};
+    if (!state.send_ready) return;
+    state.send_ready.drain(state.core, [&state](std::uint32_t) {
+        state.take_events(*state.send_channel, *state.send_cq, state.send_events, state.send_error);
+    });
+}
+
+/// Makes a packet's work requests what it asks for.
+int Queue::shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept {
+    SendOffloads& offloads = state_->send_offloads;
+    const int error = offloads.shape(pkt, flags, first);
+    if (error != ENOBUFS) return error;
+    reclaim();
+    return offloads.shape(pkt, flags, first);
+}
+
 SendList Queue::send(SendList packets) noexcept {
     State& state = *state_;
     const SideGuard guard{state.send_side};
@@ -187,6 +224,10 @@ SendList Queue::send(SendList packets) noexcept {
         return packets;
     }
 
+    // Where the work requests begin: those of a packet may begin with others than its own.
+    ibv_send_wr* begin = &packets.head_->wr_;
+    bool shaped = false;
+    const std::uint32_t entries_before = state.send_offloads.used();
     // One pass over the list writes what differs from packet to packet.
     std::uint32_t count = 0;
     std::uint32_t unsignalled = 0;
@@ -202,10 +243,19 @@ SendList Queue::send(SendList packets) noexcept {
             packets.error_ = EDESTADDRREQ;
             break;
         }
+        unsigned flags = pkt.length_ <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
+        if (pkt.asks() != 0) [[unlikely]] {
+            ibv_send_wr* its = nullptr;
+            packets.error_ = shape(pkt, flags, its);
+            if (packets.error_ != 0) break;
+            (last ? last->wr_.next : begin) = its;
+            shaped = true;
+        }
+        if (state.send_offloads.has_entries()) [[unlikely]]
+            pkt.entries_until_ = state.send_offloads.used();
         pkt.sequence_ = state.next_sequence + count;
         state.bytes_posted += pkt.length_;
         pkt.bytes_until_ = state.bytes_posted;
-        unsigned flags = pkt.length_ <= state.limits.max_inline ? IBV_SEND_INLINE : 0;
         if (++unsignalled == state.limits.signal_every) {
             flags |= IBV_SEND_SIGNALED;
             unsignalled = 0;
@@ -220,12 +270,14 @@ SendList Queue::send(SendList packets) noexcept {
 
     SendPkt* const first = packets.head_;
     ibv_send_wr* bad = nullptr;
-    const int result = ibv_post_send(state.qp.get(), &first->wr_, &bad);
+    const int result = ibv_post_send(state.qp.get(), begin, &bad);
+    if (shaped) [[unlikely]]
+        state.send_offloads.unshape(begin);
     if (result != 0) [[unlikely]] {
         const std::uint32_t offered = count;
         // The rest, if there is one, goes behind what the device refused.
         last->set_next(refused);
-        refused = bad ? reinterpret_cast<SendPkt*>(bad) : first;  // some drivers don't say which: then none was taken
+        refused = bad ? SendOffloads::packet_of(bad) : first;  // some drivers don't say which: then none was taken
         packets.error_ = device_errno(result);
         count = refused->sequence_ - first->sequence_;
         state.refused_sends.add(offered - count);
@@ -233,6 +285,8 @@ SendList Queue::send(SendList packets) noexcept {
         last = first;
         for (std::uint32_t i = 1; i < count; ++i) last = last->next();
         if (count != 0) last->set_next(nullptr);
+        if (state.send_offloads.has_entries())
+            state.send_offloads.take_back(bad, *refused, count != 0 ? last->entries_until_ : entries_before);
     }
     if (count != 0) {
         if (state.newest_in_flight)

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
+#include <pktverbs/placement.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <new>
 #include <string>
@@ -34,12 +34,6 @@ std::uint32_t asked(std::uint32_t count, int most, std::string_view side, const 
     return count;
 }
 
-int numa_node_of(const std::string& interface) {
-    int node = -1;
-    if (!interface.empty()) std::ifstream{"/sys/class/net/" + interface + "/device/numa_node"} >> node;
-    return node;
-}
-
 }  // namespace
 
 Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& device, std::uint64_t khz,
@@ -52,15 +46,20 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
       spin{options.spin},
       clock_khz{khz},
       default_batch{options.max_batch == 0},
+      spreads{owner.spreader != nullptr},
       comp_vector{static_cast<int>(index) % std::max(owner.context->num_comp_vectors, 1)},
       wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
       send_wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
+      device_strips{owner.offloads.by.strip_vlan == Offload::device},
+      receive_offloads{owner.offloads.by},
+      finishes{device_strips || receive_offloads.any()},
       header_bytes{is_datagram() ? grh_bytes : 0},
       source_mask{is_datagram() ? 0xffffffU : 0},
       least_bytes{is_datagram() ? 0 : ethernet_header} {
     if (!wake || !send_wake) verbs::throw_error(errno, owner.action("eventfd", "make an eventfd for"));
     const std::string& name = owner.device.name;
     const int most = std::min(device.max_qp_wr, device.max_cqe);
+    most_sends = static_cast<std::uint32_t>(std::max(most, 0));
     limits.recv_packets = asked(options.recv_packets, most, "receive", name);
     limits.send_packets = asked(options.send_packets, most, "send", name);
     // For "as many as the device can" the attributes are only an upper bound (ibv_query_device(3)): come down to what
@@ -69,7 +68,8 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
         try {
             make_recv_side(options, limits.recv_packets);
             make_send_side(options, limits.send_packets);
-            make_queue_pair(options);
+            if (spreads) make_work_queue(options);
+            if (!spreads || limits.send_packets != 0) make_queue_pair(options);
             break;
         } catch (const std::system_error& failure) {
             const bool flexible = options.recv_packets == 0 || options.send_packets == 0;
@@ -89,11 +89,13 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     // 16 saves nothing that can be measured.
     limits.signal_every = options.signal_every != 0 ? options.signal_every : std::min(limits.send_packets / 4, 16U);
     limits.signal_every = std::clamp(limits.signal_every, 1U, std::max(limits.send_packets, 1U));
+    if (limits.timestamps && limits.recv_packets != 0) limits.timestamp_clock = owner.device.timestamp_clock;
     limits.buffer_bytes = recv_buffers.own_bytes() + send_buffers.own_bytes();
 }
 
 Memory::Placement Queue::State::placement(const Options& options) const {
-    return {.pages = options.pages, .numa_node = options.local_numa_node ? numa_node_of(core.device.interface) : -1};
+    return {.pages = options.pages,
+            .numa_node = options.local_numa_node ? static_cast<int>(numa_node(core.device).value_or(-1U)) : -1};
 }
 
 void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
@@ -104,9 +106,15 @@ void Queue::State::make_recv_side(const Options& options, std::uint32_t count) {
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
     verbs::set_non_blocking(recv_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
+    recv_ready = Readiness{core, wake.get()};
+    recv_ready.add(core, recv_channel->fd, 0);
     const auto create_cq = core.action("create_cq", "create a receive completion queue");
-    limits.timestamps = limits.timestamps && make_extended_cq(count);
-    if (!limits.timestamps)
+    if (limits.timestamps || device_strips) limits.timestamps = make_extended_cq(count) && limits.timestamps;
+    if (!recv_cq_ex && device_strips)
+        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {} with strip_vlan: its completions don't tell VLAN "
+                                                     "tags (ask for software)",
+                                                     core.device.name));
+    if (!recv_cq_ex)
         recv_cq = verbs::CqHandle{verbs::check_pointer(create_cq,
                                                        [&] {
                                                            return provider.create_cq(core.context.get(),
@@ -158,7 +166,9 @@ bool Queue::State::make_extended_cq(std::uint32_t count) {
     attr.cqe = count;
     attr.channel = recv_channel.get();
     attr.comp_vector = static_cast<std::uint32_t>(comp_vector);
-    constexpr std::uint64_t always = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+    const std::uint64_t always = std::uint64_t{IBV_WC_EX_WITH_BYTE_LEN} |
+                                 (limits.timestamps ? IBV_WC_EX_WITH_COMPLETION_TIMESTAMP : 0) |
+                                 (device_strips ? IBV_WC_EX_WITH_CVLAN : 0);
     for (const bool with_tags : {true, false}) {
         if (with_tags && is_datagram()) continue;
         attr.wc_flags = always | (with_tags ? IBV_WC_EX_WITH_FLOW_TAG : is_datagram() ? IBV_WC_EX_WITH_SRC_QP : 0);
@@ -182,13 +192,15 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
                                                       [&] { return provider.create_comp_channel(core.context.get()); }),
                                  {&provider}};
     verbs::set_non_blocking(send_channel->fd, core.action("fcntl", "make a completion channel non-blocking"));
-    send_cq =
-        verbs::CqHandle{verbs::check_pointer(core.action("create_cq", "create a send completion queue"),
-                                             [&] {
-                                                 return provider.create_cq(core.context.get(), static_cast<int>(count),
-                                                                           nullptr, send_channel.get(), 0);
-                                             }),
-                        {&provider}};
+    send_ready = Readiness{core, send_wake.get()};
+    send_ready.add(core, send_channel->fd, 0);
+    send_offloads = SendOffloads{core, core.offloads, chunks(options.send_layout), count, most_sends};
+    const auto completions = static_cast<int>(count + send_offloads.extra_work_requests());
+    send_cq = verbs::CqHandle{
+        verbs::check_pointer(
+            core.action("create_cq", "create a send completion queue"),
+            [&] { return provider.create_cq(core.context.get(), completions, nullptr, send_channel.get(), 0); }),
+        {&provider}};
     const std::uint32_t whole = is_datagram() ? limits.max_packet_size : options.max_packet_size;
     const Layout layout = options.send_layout.empty() ? Layout{}.chunk(whole) : options.send_layout;
     std::uint64_t before = 0;
@@ -221,31 +233,80 @@ void Queue::State::make_send_side(const Options& options, std::uint32_t count) {
     free_count = count;
 }
 
+void Queue::State::make_work_queue(const Options& options) {
+    const verbs::Provider& provider = *core.device.provider;
+    ibv_wq_init_attr attr{};
+    attr.wq_type = IBV_WQT_RQ;
+    attr.max_wr = limits.recv_packets;
+    attr.max_sge = static_cast<std::uint32_t>(chunks(options.recv_layout));
+    attr.pd = core.pd.get();
+    attr.cq = recv_cq.get();
+    const Offloads& by = core.offloads.by;
+    if (device_strips) attr.create_flags |= IBV_WQ_FLAGS_CVLAN_STRIPPING;
+    if (by.scatter_fcs) attr.create_flags |= IBV_WQ_FLAGS_SCATTER_FCS;
+    if (attr.create_flags != 0) attr.comp_mask |= IBV_WQ_INIT_ATTR_FLAGS;
+    wq = verbs::WqHandle{verbs::check_pointer(core.action("create_wq", "create a work queue"),
+                                              [&] { return provider.create_wq(core.context.get(), &attr); }),
+                         {&provider}};
+    limits.recv_depth = attr.max_wr;
+    if (limits.recv_depth < limits.recv_packets)
+        verbs::throw_message(ENOMEM, fmt::format("cannot create a work queue on {}: it grants {} work requests, not {} "
+                                                 "(ask for fewer packets)",
+                                                 core.device.name, limits.recv_depth, limits.recv_packets));
+}
+
 void Queue::State::make_queue_pair(const Options& options) {
     const verbs::Provider& provider = *core.device.provider;
+    const std::uint32_t receives = spreads ? 0 : limits.recv_packets;
     ibv_qp_init_attr attr{};
     // Verbs want two completion queues, also where one side has nothing to complete.
     attr.send_cq = send_cq ? send_cq.get() : recv_cq.get();
-    attr.recv_cq = recv_cq ? recv_cq.get() : send_cq.get();
-    attr.cap.max_send_wr = limits.send_packets;
-    attr.cap.max_recv_wr = limits.recv_packets;
-    attr.cap.max_send_sge = limits.send_packets == 0 ? 0 : static_cast<std::uint32_t>(chunks(options.send_layout));
-    attr.cap.max_recv_sge = limits.recv_packets == 0 ? 0
-                            : is_datagram()          ? 2
-                                                     : static_cast<std::uint32_t>(chunks(options.recv_layout));
+    attr.recv_cq = receives != 0 ? recv_cq.get() : send_cq.get();
+    const std::uint32_t sends = limits.send_packets + send_offloads.extra_work_requests();
+    attr.cap.max_send_wr = sends;
+    attr.cap.max_recv_wr = receives;
+    if (sends != 0) attr.cap.max_send_sge = static_cast<std::uint32_t>(chunks(options.send_layout));
+    if (send_offloads.has_entries()) ++attr.cap.max_send_sge;  // a header that is written anew
+    attr.cap.max_recv_sge = receives == 0   ? 0
+                            : is_datagram() ? 2
+                                            : static_cast<std::uint32_t>(chunks(options.recv_layout));
     attr.cap.max_inline_data = options.max_inline;
     attr.qp_type = is_datagram() ? IBV_QPT_UD : IBV_QPT_RAW_PACKET;
     errno = 0;
-    qp = verbs::QpHandle{provider.create_qp(core.pd.get(), &attr), {&provider}};
+    qp = verbs::QpHandle{create_queue_pair(attr), {&provider}};
     if (!qp) refuse_queue_pair(errno != 0 ? errno : EIO);
     limits.max_inline = options.max_inline == 0 ? 0 : attr.cap.max_inline_data;
-    limits.recv_depth = limits.recv_packets == 0 ? 0 : attr.cap.max_recv_wr;
+    if (!spreads) limits.recv_depth = receives == 0 ? 0 : attr.cap.max_recv_wr;
     limits.send_depth = limits.send_packets == 0 ? 0 : attr.cap.max_send_wr;
-    if (limits.recv_depth < limits.recv_packets || limits.send_depth < limits.send_packets)
+    if (limits.recv_depth < limits.recv_packets || limits.send_depth < sends)
         verbs::throw_message(ENOMEM, fmt::format("cannot create a {} queue pair on {}: it grants {} receive and "
                                                  "{} send work requests, not {} and {} (ask for fewer packets)",
                                                  transport, core.device.name, limits.recv_depth, limits.send_depth,
-                                                 limits.recv_packets, limits.send_packets));
+                                                 limits.recv_packets, sends));
+}
+
+/// The extended verb only where something needs it: not every driver has it.
+ibv_qp* Queue::State::create_queue_pair(ibv_qp_init_attr& attr) {
+    const verbs::Provider& provider = *core.device.provider;
+    std::uint32_t flags = 0;
+    if (attr.cap.max_recv_wr != 0 && device_strips) flags |= IBV_QP_CREATE_CVLAN_STRIPPING;
+    if (attr.cap.max_recv_wr != 0 && core.offloads.by.scatter_fcs) flags |= IBV_QP_CREATE_SCATTER_FCS;
+    const bool segments = attr.cap.max_send_wr != 0 && core.offloads.max_tso != 0;
+    if (flags == 0 && !segments) return provider.create_qp(core.pd.get(), &attr);
+    ibv_qp_init_attr_ex extended{};
+    extended.send_cq = attr.send_cq;
+    extended.recv_cq = attr.recv_cq;
+    extended.cap = attr.cap;
+    extended.qp_type = attr.qp_type;
+    extended.comp_mask = IBV_QP_INIT_ATTR_PD;
+    extended.pd = core.pd.get();
+    if (flags != 0) extended.comp_mask |= IBV_QP_INIT_ATTR_CREATE_FLAGS;
+    extended.create_flags = flags;
+    if (segments) extended.comp_mask |= IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
+    if (segments) extended.max_tso_header = SendOffloads::most_header;
+    ibv_qp* const made = provider.create_qp_ex(core.context.get(), &extended);
+    attr.cap = extended.cap;
+    return made;
 }
 
 void Queue::State::refuse_queue_pair(int reason) const {
@@ -265,10 +326,12 @@ void Queue::State::refuse_queue_pair(int reason) const {
 void Queue::State::close() noexcept {
     const verbs::Provider& provider = *core.device.provider;
     qp.reset();
+    wq.reset();
     // Destroying a completion queue waits for its events to be acknowledged.
     if (recv_events != 0) provider.ack_cq_events(recv_cq.get(), std::exchange(recv_events, 0));
     if (send_events != 0) provider.ack_cq_events(send_cq.get(), std::exchange(send_events, 0));
     send_buffers.deregister();
+    send_offloads = {};
     send_cq.reset();
     send_channel.reset();
     recv_buffers.deregister();
@@ -282,6 +345,10 @@ void Queue::State::close() noexcept {
 
 void Queue::State::shut() noexcept {
     closed.store(true);
+    wait_for_givers();
+}
+
+void Queue::State::wait_for_givers() const noexcept {
     while (givers.load() != 0) std::this_thread::yield();
 }
 

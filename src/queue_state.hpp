@@ -16,7 +16,10 @@
 #include "base/counter.hpp"
 #include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
+#include "offload/receive_offloads.hpp"
+#include "offload/send_offloads.hpp"
 #include "packet_buffers.hpp"
+#include "readiness.hpp"
 #include "side_guard.hpp"
 
 namespace pktverbs {
@@ -38,8 +41,15 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     /// Takes the queue pair to another state, `with` these attributes besides it (IBV_QP_PORT). Throws
     /// std::system_error.
     void step(ibv_qp_state to, int with, std::string_view what);
+    void step(ibv_wq_state to, std::string_view what);
+    ibv_qp_state qp_state();
+    int post(ibv_recv_wr* wr, ibv_recv_wr** bad) noexcept {
+        return wq ? ibv_post_wq_recv(wq.get(), wr, bad) : ibv_post_recv(qp.get(), wr, bad);
+    }
     /// Ends posting: returns when no thread is at it any more.
     void shut() noexcept;
+    /// Returns when no thread is giving packets back that began before.
+    void wait_for_givers() const noexcept;
     void take_events(ibv_comp_channel& channel, ibv_cq& cq, std::uint32_t& unacknowledged,
                      std::atomic<int>& failure) noexcept;
     /// When spinning ends and sleeping begins.
@@ -55,27 +65,37 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::chrono::nanoseconds spin;
     std::uint64_t clock_khz;  ///< of the device's timestamps; 0 without
     bool default_batch;
+    const bool spreads;            ///< receives by a work queue
+    std::uint32_t most_sends = 0;  ///< work requests that the device's send queues hold
     std::atomic<bool> in_error{false};
     std::atomic<int> error{0};       ///< of the device when it was polled, armed or waited for, receiving
     std::atomic<int> send_error{0};  ///< and sending
     std::atomic<bool> closed{false};
+    std::atomic<bool> recovering{false};   ///< packets that come back wait to be posted
     std::atomic<std::uint32_t> givers{0};  ///< threads that are giving packets back
     int comp_vector;                       ///< each queue its own, so that each can interrupt a core of its own
 
     FileDescriptor wake;       ///< an eventfd, to end a wait to receive
     FileDescriptor send_wake;  ///< and one to send
     verbs::CompChannelHandle recv_channel;
+    Readiness recv_ready;  ///< of the channel, with `wake`
     verbs::CqHandle recv_cq;
     ibv_cq_ex* recv_cq_ex = nullptr;  ///< the same as recv_cq, where it is an extended one
     bool flow_tags = false;           ///< recv_cq_ex reads them
+    const bool device_strips;         ///< VLAN tags; recv_cq_ex reads them
+    const ReceiveOffloads receive_offloads;
+    const bool finishes;  ///< packets have something done to them when they were received
     PacketBuffers recv_buffers;
     Memory recv_packets;
     Memory recv_slices;  ///< of datagrams: two scatter elements each, GRH and payload
     verbs::CompChannelHandle send_channel;
+    Readiness send_ready;  ///< of the channel, with `send_wake`
     verbs::CqHandle send_cq;
     PacketBuffers send_buffers;
+    SendOffloads send_offloads;
     Memory send_packets;
-    verbs::QpHandle qp;
+    verbs::WqHandle wq;  ///< receives, where frames are spread over queues
+    verbs::QpHandle qp;  ///< sends, and receives where they are not; none if there is neither
 
     // What differs between frames and datagrams, per packet.
     std::uint32_t header_bytes;  ///< that count in a completion's length, and the user doesn't see: the GRH
@@ -143,7 +163,9 @@ struct __attribute__((visibility("hidden"))) Queue::State {
 private:
     void make_recv_side(const Options& options, std::uint32_t count);
     void make_send_side(const Options& options, std::uint32_t count);
+    void make_work_queue(const Options& options);
     void make_queue_pair(const Options& options);
+    ibv_qp* create_queue_pair(ibv_qp_init_attr& attr);
     bool make_extended_cq(std::uint32_t count);
     [[noreturn]] void refuse_queue_pair(int reason) const;
     std::size_t chunks(const Layout& layout) const noexcept { return layout.empty() ? 1 : layout.chunks().size(); }

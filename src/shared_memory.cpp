@@ -24,9 +24,9 @@ unsigned flags_of(PageSize pages) noexcept {
         case PageSize::normal:
             break;
         case PageSize::huge_2m:
-            return MFD_HUGETLB | MFD_HUGE_2MB;
+            return MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_2MB;
         case PageSize::huge_1g:
-            return MFD_HUGETLB | MFD_HUGE_1GB;
+            return MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_1GB;
     }
     return MFD_ALLOW_SEALING;
 }
@@ -52,9 +52,7 @@ SharedMemory SharedMemory::anonymous(std::size_t bytes, PageSize pages) {
     made.fd_ = ::memfd_create("pktverbs", MFD_CLOEXEC | flags_of(pages));
     if (made.fd_ < 0) verbs::throw_error(errno, what, {});
     if (::ftruncate(made.fd_, size) != 0) verbs::throw_error(errno, what, {});
-    // Whoever maps it may rely on its size; huge pages have no seals before Linux 4.16, and then it is a matter of
-    // trust.
-    ::fcntl(made.fd_, F_ADD_SEALS, F_SEAL_SHRINK);
+    if (::fcntl(made.fd_, F_ADD_SEALS, F_SEAL_SHRINK) != 0) verbs::throw_error(errno, what, "it cannot be sealed");
     made.map(what);
     return made;
 }
@@ -70,7 +68,8 @@ SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes) {
         // /dev/shm has a limit of its own; beyond it, touching pages kills (SIGBUS). The error is what is returned, not
         // errno (posix_fallocate(3)).
         struct statvfs room {};
-        if (::fstatvfs(made.fd_, &room) == 0 && bytes > std::uint64_t{room.f_bavail} * room.f_frsize)
+        if (::fstatvfs(made.fd_, &room) == 0 && room.f_blocks != 0 &&
+            bytes > std::uint64_t{room.f_bavail} * room.f_frsize)
             verbs::throw_error(ENOSPC, what, "its file system has less: see df /dev/shm");
         if (const int error = ::posix_fallocate(made.fd_, 0, size); error != 0) verbs::throw_error(error, what, {});
         made.map(what);

@@ -46,7 +46,7 @@ RecvList Core::wait(std::span<Queue* const> queues, std::size_t& next, std::span
         if (polls % Core::polls_per_look == 0) first.core.look_for_device_events();
     }
 
-    for (std::size_t i = 0; i < queues.size(); ++i) fds[i] = {queues[i]->fd(), POLLIN, 0};
+    for (std::size_t i = 0; i < queues.size(); ++i) fds[i] = {queues[i]->state_->recv_channel->fd, POLLIN, 0};
     pollfd& woken = fds[queues.size()];
     pollfd& device_event = fds[queues.size() + 1];
     woken = {wake, POLLIN, 0};

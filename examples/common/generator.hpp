@@ -9,39 +9,42 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <stop_token>
 #include <system_error>
-#include <thread>
 #include <utility>
 
+#include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include "frame.hpp"
 
 namespace example {
+
+namespace net = pktverbs::net;
 
 /// Where a stream goes, and what its packets look like.
 struct Stream {
     static constexpr std::uint16_t default_port = 7148;
-    static constexpr std::size_t headers_bytes = Ethernet::size + Ipv4::size + Udp::size;
-    MacAddress dst_mac;
-    Ipv4Address src_ip;
-    Ipv4Address dst_ip;
+    pktverbs::MacAddress dst_mac;
+    pktverbs::Ipv4Address src_ip;
+    pktverbs::Ipv4Address dst_ip;
     std::uint16_t port = default_port;
     /// Starts with the 8-byte sequence number.
     std::size_t payload_bytes = 8192;
 
-    std::size_t frame_bytes() const noexcept { return headers_bytes + payload_bytes; }
-    double packets_per_second(double gbps) const noexcept {
-        return gbps * 1e9 / (8 * static_cast<double>(frame_bytes()));
+    /// Without a UDP checksum: one would mean to read every payload.
+    net::FrameTemplate headers(pktverbs::MacAddress src_mac) const noexcept {
+        return {net::Ethernet{.dst = dst_mac, .src = src_mac}, net::Ipv4{.src = src_ip, .dst = dst_ip},
+                net::Udp{.src_port = port, .dst_port = port, .checksum = false}};
     }
+    std::size_t frame_bytes() const noexcept { return headers({}).frame_bytes(payload_bytes); }
     /// From the IP header on: what the MTU limits.
-    std::size_t packet_bytes() const noexcept { return Ipv4::size + Udp::size + payload_bytes; }
+    std::size_t packet_bytes() const noexcept { return frame_bytes() - net::EthernetView<>::size; }
 };
 
 /// How much to send, and how fast.
 struct Pace {
-    double packets_per_second = 0;  ///< 0: as fast as it goes
+    std::optional<pktverbs::Rate> rate = {};  ///< none: as fast as it goes
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     std::chrono::nanoseconds duration = pktverbs::forever;
     std::size_t batch = 32;
@@ -52,11 +55,13 @@ class Generator {
 public:
     /// Writes the headers into every buffer: buffers keep their bytes, so from now on only the number changes.
     /// Takes all packets for that, so none may be in flight.
-    Generator(pktverbs::Context& ctx, const Stream& stream) : ctx_{ctx} {
+    Generator(pktverbs::Context& ctx, const Stream& stream) : ctx_{ctx}, frame_bytes_{stream.frame_bytes()} {
+        const auto headers = stream.headers(ctx.limits().mac);
+        number_at_ = headers.header_bytes();
         auto all = ctx.acquire(ctx.limits().send_packets);
         for (auto& pkt : all) {
             pkt.set_length(stream.frame_bytes());
-            write_headers(pkt.bytes(), ctx.limits().mac, stream);
+            headers.write(pkt.bytes(), stream.payload_bytes);
         }
     }
 
@@ -64,40 +69,23 @@ public:
     /// packet ends it: see check().
     template <class Progress>
     void run(const Pace& pace, const std::stop_token& stop, Progress&& progress) {
-        using Clock = std::chrono::steady_clock;
-        const auto start = Clock::now();
-        auto credit_start = start;  // where the pace counts from
-        std::uint64_t credited = 0;
-        // A slow stream comes evenly, not in bursts of more than a millisecond's packets.
-        const bool paced = pace.packets_per_second > 0;
-        const auto in_a_millisecond = static_cast<std::size_t>(paced ? pace.packets_per_second / 1000 : 0);
-        const auto most_at_once = paced ? std::clamp<std::size_t>(in_a_millisecond, 1, pace.batch) : pace.batch;
-        while (!stop.stop_requested() && sent_ < pace.count) {
-            const auto now = Clock::now();
-            if (now - start >= pace.duration) break;
-            const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(most_at_once, pace.count - sent_));
-            if (paced) {
-                const std::chrono::duration<double> due{static_cast<double>(credited) / pace.packets_per_second};
-                const auto ahead = due - (now - credit_start);
-                if (ahead > std::chrono::duration<double>::zero()) {
-                    wait(std::min<std::chrono::nanoseconds>(std::chrono::duration_cast<std::chrono::nanoseconds>(ahead),
-                                                            longest_sleep));
-                    continue;
-                }
-                if (-ahead > longest_lag) {  // don't make up for a long stall by a burst
-                    credit_start = now;
-                    credited = 0;
-                }
-            }
-            const std::size_t posted = send(batch);
-            if (error_ != 0) break;
-            credited += posted;
+        const auto start = std::chrono::steady_clock::now();
+        pacer_ = pace.rate ? std::optional<pktverbs::Pacer>{*pace.rate} : std::nullopt;
+        while (!stop.stop_requested() && sent_ < pace.count && error_ == 0) {
+            auto left = pace.duration - (std::chrono::steady_clock::now() - start);
+            if (pacer_) left -= pacer_->time_left();
+            if (left <= std::chrono::nanoseconds::zero()) break;
+            send(static_cast<std::size_t>(std::min<std::uint64_t>(batch(pace), pace.count - sent_)), stop);
             progress(sent_);
         }
         ctx_.flush(std::chrono::seconds{1});
     }
 
     std::uint64_t sent() const noexcept { return sent_; }
+    /// Of the last run with a rate.
+    std::optional<pktverbs::PacerReport> report() const {
+        return pacer_ ? std::optional{pacer_->report()} : std::nullopt;
+    }
     /// Throws if the device refused a packet, or failed to send one that it had taken.
     void check() const {
         if (error_ != 0)
@@ -111,38 +99,29 @@ public:
     }
 
 private:
-    static constexpr std::chrono::milliseconds longest_sleep{100};
-    static constexpr std::chrono::milliseconds longest_lag{10};
+    static constexpr std::chrono::milliseconds longest_wait{100};
 
-    static void write_headers(Bytes frame, MacAddress src_mac, const Stream& stream) {
-        const Bytes packet = frame.subspan(Ethernet::size);
-        const Bytes datagram = packet.subspan(Ipv4::size);
-        write(frame, Ethernet{stream.dst_mac, src_mac, ether_type_ipv4});
-        write(packet, Ipv4{stream.src_ip, stream.dst_ip, protocol_udp, 64, datagram});
-        write(datagram, Udp{stream.port, stream.port, stream.payload_bytes});
-    }
+    /// A slow stream comes evenly, not in bursts.
+    std::size_t batch(const Pace& pace) const { return pacer_ ? pacer_->batch(frame_bytes_, pace.batch) : pace.batch; }
 
-    /// Sends up to `batch` packets; those that find no free buffer now are for the next time.
-    std::size_t send(std::size_t batch) {
-        auto packets = ctx_.acquire(batch);
-        if (packets.empty()) packets = ctx_.acquire(1, longest_sleep);
+    /// Sends up to `most` packets; those that find no free buffer now are for the next time.
+    void send(std::size_t most, const std::stop_token& stop) {
+        auto packets = ctx_.acquire(most);
+        if (packets.empty()) packets = ctx_.acquire(1, longest_wait);
+        if (packets.empty() || (pacer_ && !pacer_->wait(packets, stop))) return;
         const std::size_t filled = packets.size();
         std::uint64_t number = sent_;
-        for (auto& pkt : packets) store(pkt.bytes(), Stream::headers_bytes, number++);
+        for (auto& pkt : packets) net::store(&pkt.bytes()[number_at_], number++);
         const auto refused = ctx_.send(std::move(packets));
+        if (pacer_) pacer_->give_back(refused);
         error_ = refused.error();
-        const std::size_t posted = filled - refused.size();
-        sent_ += posted;
-        return posted;
-    }
-
-    /// The scheduler is late by tens of microseconds: the last of them are spun away.
-    static void wait(std::chrono::nanoseconds time) {
-        constexpr std::chrono::microseconds spin{100};
-        if (time > spin) std::this_thread::sleep_for(time - spin);
+        sent_ += filled - refused.size();
     }
 
     pktverbs::Context& ctx_;
+    std::size_t frame_bytes_;
+    std::size_t number_at_ = 0;
+    std::optional<pktverbs::Pacer> pacer_;
     std::uint64_t sent_ = 0;
     int error_ = 0;
 };

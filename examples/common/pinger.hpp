@@ -17,7 +17,6 @@
 #include <pktverbs/pktverbs.hpp>
 #include "arp.hpp"
 #include "cli.hpp"
-#include "frame.hpp"
 #include "send_one.hpp"
 
 namespace example {
@@ -107,14 +106,10 @@ private:
     void send(std::uint64_t number) {
         const auto sequence = static_cast<std::uint16_t>(number);
         probe(number) = {Clock::now(), State::waiting};
-        const std::size_t packet_bytes = Ipv4::size + Echo::size + job_.payload_bytes;
-        const bool posted = send_one(ctx_, Ethernet::size + packet_bytes, [&](Bytes frame) {
-            const Bytes packet = frame.subspan(Ethernet::size);
-            const Bytes message = packet.subspan(Ipv4::size);
-            write(frame, Ethernet{job_.peer_mac, ctx_.limits().mac, ether_type_ipv4});
-            write(packet, Ipv4{job_.source, job_.peer, protocol_icmp, 64, message});
-            for (std::size_t i = 0; i < job_.payload_bytes; ++i) message[Echo::size + i] = pattern(sequence, i);
-            write(message, Echo{Echo::request, identifier_, sequence, {}});
+        const bool posted = send_one(ctx_, headers_.frame_bytes(job_.payload_bytes), [&](net::Bytes frame) {
+            const auto payload = frame.subspan(headers_.header_bytes());
+            for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = pattern(sequence, i);
+            headers_.write(frame, payload.size(), {.sequence = sequence});
             probe(number).sent = Clock::now();
         });
         if (!posted) fmt::print("cannot send icmp_seq={}\n", sequence);
@@ -133,27 +128,26 @@ private:
         }
     }
 
-    void receive(ConstBytes frame, Clock::time_point arrival) {
+    void receive(net::ConstBytes frame, Clock::time_point arrival) {
         if (job_.answer_arp && answer_arp(ctx_, frame, job_.source)) return;
-        const auto ip = read_ipv4(frame);
-        if (!ip || ip->protocol != protocol_icmp || ip->src != job_.peer || ip->dst != job_.source) return;
-        const auto echo = read_echo(ip->payload);
-        if (!echo) {
-            // Only a message that reads as a reply to us can be called a bad reply.
-            if (ip->payload.size() >= Echo::size && ip->payload[0] == Echo::reply) report_bad("wrong checksum");
-            return;
-        }
-        if (echo->type != Echo::reply || echo->identifier != identifier_) return;
-        Probe& asked = probe(echo->sequence);
+        const net::Headers found{frame};
+        const auto ip = found.ipv4();
+        const auto echo = found.icmp();
+        if (!echo || !ip.checksum_is_right() || ip.src() != job_.peer || ip.dst() != job_.source) return;
+        if (!echo.is_echo_reply()) return;
+        if (!echo.checksum_is_right()) return report_bad("wrong checksum");
+        if (echo.identifier() != identifier_) return;
+        const auto data = echo.payload();
+        Probe& asked = probe(echo.sequence());
         if (asked.state == State::unused) return report_bad("a sequence number that was not sent");
-        if (echo->data.size() != job_.payload_bytes) return report_bad("wrong length");
-        for (std::size_t i = 0; i < echo->data.size(); ++i)
-            if (echo->data[i] != pattern(echo->sequence, i)) return report_bad("wrong payload");
+        if (data.size() != job_.payload_bytes) return report_bad("wrong length");
+        for (std::size_t i = 0; i < data.size(); ++i)
+            if (data[i] != pattern(echo.sequence(), i)) return report_bad("wrong payload");
 
         const double ms = std::chrono::duration<double, std::milli>{arrival - asked.sent}.count();
         const bool duplicate = asked.state == State::answered;
-        fmt::print("{} bytes from {}: icmp_seq={} ttl={} time={:.3f} ms{}\n", ip->payload.size(), ip->src,
-                   echo->sequence, ip->ttl, ms, duplicate ? " (duplicate)" : "");
+        fmt::print("{} bytes from {}: icmp_seq={} ttl={} time={:.3f} ms{}\n", ip.payload().size(), ip.src(),
+                   echo.sequence(), ip.ttl(), ms, duplicate ? " (duplicate)" : "");
         std::fflush(stdout);
         if (duplicate) {
             ++counts_.duplicates;
@@ -176,6 +170,8 @@ private:
     Job job_;
     std::vector<Probe> probes_;
     std::uint16_t identifier_ = static_cast<std::uint16_t>(std::random_device{}());
+    net::FrameTemplate headers_{net::Ethernet{.dst = job_.peer_mac, .src = ctx_.limits().mac},
+                                net::Ipv4{.src = job_.source, .dst = job_.peer}, net::Echo{.identifier = identifier_}};
     std::uint64_t oldest_ = 1;  // the first request that may still be answered in time
     Counts counts_;
     std::chrono::nanoseconds elapsed_{};

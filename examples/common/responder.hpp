@@ -9,7 +9,6 @@
 
 #include <pktverbs/pktverbs.hpp>
 #include "arp.hpp"
-#include "frame.hpp"
 #include "send_one.hpp"
 
 namespace example {
@@ -27,7 +26,7 @@ public:
         : ctx_{ctx},
           address_{address},
           arp_{ctx},
-          echo_{ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(address).protocol(protocol_icmp))} {}
+          echo_{ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(address).protocol(net::ip_protocol::icmp))} {}
 
     /// Waits for one batch of frames, and answers it.
     void serve(std::chrono::nanoseconds timeout = pktverbs::forever, const std::stop_token& stop = {}) {
@@ -46,22 +45,23 @@ public:
     const Counts& counts() const noexcept { return counts_; }
 
 private:
-    bool answer_echo(ConstBytes request) {
-        const auto ip = read_ipv4(request);
-        if (!ip || ip->protocol != protocol_icmp || ip->dst != address_) return false;
+    bool answer_echo(net::ConstBytes request) {
+        const net::Headers found{request};
+        const auto ip = found.ipv4();
+        const auto echo = found.icmp();
+        if (!echo || !ip.checksum_is_right() || ip.dst() != address_) return false;
+        if (!echo.is_echo_request() || !echo.checksum_is_right()) return false;
         // Nobody can be answered at a group address (RFC 1122, 3.2.1.3).
-        const MacAddress asker = read_ethernet(request)->src;
-        if (ip->src.is_multicast() || ip->src.is_zero() || asker.is_multicast()) return false;
-        const auto echo = read_echo(ip->payload);
-        if (!echo || echo->type != Echo::request) return false;
+        const MacAddress asker = found.ethernet().src();
+        if (ip.src().is_multicast() || ip.src().is_zero() || asker.is_multicast()) return false;
 
-        return send_one(ctx_, Ethernet::size + Ipv4::size + ip->payload.size(), [&](Bytes frame) {
-            const Bytes packet = frame.subspan(Ethernet::size);
-            const Bytes message = packet.subspan(Ipv4::size);
-            write(frame, Ethernet{asker, ctx_.limits().mac, ether_type_ipv4});
-            write(packet, Ipv4{address_, ip->src, protocol_icmp, 64, message});
-            std::ranges::copy(echo->data, message.subspan(Echo::size).begin());
-            write(message, Echo{Echo::reply, echo->identifier, echo->sequence, {}});
+        const net::FrameTemplate headers{net::Ethernet{.dst = asker, .src = ctx_.limits().mac},
+                                         net::Ipv4{.src = address_, .dst = ip.src()},
+                                         net::Echo{.is_reply = true, .identifier = echo.identifier()}};
+        const auto data = echo.payload();
+        return send_one(ctx_, headers.frame_bytes(data.size()), [&](net::Bytes frame) {
+            std::ranges::copy(data, frame.subspan(headers.header_bytes()).begin());
+            headers.write(frame, data.size(), {.sequence = echo.sequence()});
         });
     }
 

@@ -7,9 +7,11 @@
 #include <utility>
 
 #include <pktverbs/context.hpp>
-#include "frame.hpp"
+#include <pktverbs/net/net.hpp>
 
 namespace example {
+
+namespace net = pktverbs::net;
 
 /// Lets `fill` write a frame of `frame_bytes`, and sends it. False if it wasn't posted: all packets in
 /// flight for a second, or the device refused it.
@@ -18,7 +20,7 @@ bool send_one(pktverbs::Context& ctx, std::size_t frame_bytes, Fill&& fill) {
     auto packets = ctx.acquire(1, std::chrono::seconds{1});
     if (packets.empty()) return false;
     packets.front().set_length(frame_bytes);
-    fill(Bytes{packets.front().bytes()});
+    fill(net::Bytes{packets.front().bytes()});
     return ctx.send(std::move(packets)).empty();
 }
 

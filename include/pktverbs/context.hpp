@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include <pktverbs/counters.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
@@ -26,6 +27,7 @@
 #include <pktverbs/region.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/stats.hpp>
+#include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
@@ -33,6 +35,10 @@
 namespace pktverbs {
 
 class Core;
+namespace async {
+template <class Source>
+class Recv;
+}
 
 /// Move-only. Setup throws std::system_error with the errno of the verb that failed and what to do about
 /// it, and leaves nothing behind. One thread receives, one sends, any releases, any installs flows.
@@ -55,6 +61,9 @@ public:
     /// Receives from any of the queues, each in its turn; one list holds packets of one queue. See Queue::recv.
     RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
+    /// The same for a coroutine, which others run beside meanwhile: needs <pktverbs/async/recv.hpp>.
+    async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+
     /// On the first queue; see Queue. With several queues, use queue(i).
     SendList acquire(std::size_t count) noexcept { return queue(0).acquire(count); }
     SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept {
@@ -65,14 +74,21 @@ public:
     /// All queues; false if `timeout` passed or `stop` was requested first.
     bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
-    /// Steers matching frames to a queue until the Flow ends. A multicast destination address fills in the
-    /// multicast MAC address and joins the group on the device's interface.
-    /// Throws std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves
-    /// nothing behind.
-    [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue = 0);
+    /// Steers matching frames to the first queue, or with Options::spread to all, until the Flow ends. A multicast
+    /// destination address fills in the multicast MAC address and joins the group on the device's interface. Throws
+    /// std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves nothing
+    /// behind.
+    [[nodiscard]] Flow install(const FlowRule& rule);
+    /// To one queue.
+    [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue);
+    /// To several queues, by the hash of Options::spread; without it EOPNOTSUPP for more than one. In another order
+    /// they are other queues.
+    [[nodiscard]] Flow install(const FlowRule& rule, std::span<const std::size_t> queues);
     /// Puts a rule in a numbered slot, in place of the one that is there. If that fails, the old
     /// rule stays in force. Slots are made as they are needed; throws like install().
-    void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue = 0);
+    void set_flow(std::size_t slot, const FlowRule& rule);
+    void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue);
+    void set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues);
     /// Empties a slot; an empty one is no error.
     void clear_flow(std::size_t slot);
 
@@ -117,6 +133,14 @@ public:
     const Limits& limits() const noexcept;
     /// Sums over all queues, and the device's drops. Reads files for some devices: not for every packet.
     Stats stats() const;
+    /// The same by queue, with what flows and the interface count: to show, or to export. Throws std::system_error if
+    /// the device refuses to read a flow's counters.
+    Counters counters() const;
+    /// What happened to the device since the last time: its port went down or came up, a queue or all of it failed.
+    /// Those make fd() readable, and end waits, if they concern receiving or sending; here they can be read, the oldest
+    /// first, 64 at most. nullopt if nothing did. Any thread.
+    std::optional<verbs::AsyncEvent> next_event() noexcept;
+
     /// The port as it is now. Throws std::system_error.
     ibv_port_attr port() const;
 

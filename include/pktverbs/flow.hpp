@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow_rule.hpp>
@@ -11,6 +12,12 @@
 namespace pktverbs {
 
 class FlowRegistry;
+
+/// What a rule with count() has matched since it was installed, whether a packet was posted for it or not.
+struct FlowCount {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;  ///< of whole frames, without their check sequence
+};
 
 /// Move-only. Any thread may make, move and end it, also while packets are received. Ending
 /// it after its Context is harmless: the context has removed the rule by then.
@@ -24,6 +31,9 @@ public:
     /// Removes the rule now, and leaves the multicast group if no other rule needs it. Twice is harmless.
     void remove() noexcept;
     bool installed() const noexcept { return registry_ != nullptr; }
+    /// nullopt for a rule without FlowRule::count(), and after the end. Asks the device: not for every packet. Throws
+    /// std::system_error if that refuses.
+    std::optional<FlowCount> count() const;
     /// The rule in force: as it was given, with the destination MAC address that was filled in.
     const FlowRule& rule() const noexcept { return rule_; }
 

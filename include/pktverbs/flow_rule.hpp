@@ -89,12 +89,15 @@ public:
     FlowRule& drop(bool on = true) { return fields_.drop = on, *this; }
     /// A number that RecvPkt::flow_tag() gives for matching frames, below 2^24.
     FlowRule& tag(std::uint32_t number) { return fields_.tag = number, *this; }
+    /// The device counts matching frames: Flow::count(). Normal rules only. Where it can't, installing fails.
+    FlowRule& count(bool on = true) { return fields_.count = on, *this; }
 
     struct Fields {
         Kind kind = Kind::normal;
         std::uint16_t priority = 0;
         bool dont_trap = false;
         bool drop = false;
+        bool count = false;
         bool own_mac = false;
         bool ipv4 = false;
         bool ipv6 = false;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +16,10 @@
 #include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
 #include <pktverbs/memory.hpp>
+#include <pktverbs/offloads.hpp>
 #include <pktverbs/region.hpp>
+#include <pktverbs/spread.hpp>
+#include <pktverbs/timestamp_clock.hpp>
 
 namespace pktverbs {
 
@@ -61,6 +65,9 @@ struct Options {
     std::vector<Region> regions = {};
     /// Queue pairs, each with its own packets, completion queues and thread if you like. At least 1.
     std::uint32_t queues = 1;
+    /// One rule may feed several queues: see Context::install(). Raw packets only; EOPNOTSUPP without receive-side
+    /// scaling in the device. nullopt: rules are for one queue each.
+    std::optional<Spread> spread = {};
     /// Most packets that one recv gives. 0: half of those that are posted, so that one call never takes all from the
     /// NIC.
     std::uint32_t max_batch = 0;
@@ -78,6 +85,8 @@ struct Options {
     /// Ask for receive timestamps and flow tags, where the device has them. SoftRoCE before rdma-core 55 has none: its
     /// extended completion queues can't be polled.
     bool timestamps = false;
+    /// What the device or the library does to frames. Raw packets only.
+    Offloads offloads = {};
     /// Datagrams that come with another key are dropped, and a Peer has it in its endpoint. 31 bits: the others are the
     /// kernel's.
     std::uint32_t qkey = 0x11111111;
@@ -102,7 +111,9 @@ struct Limits {
     std::uint32_t signal_every = 0;
     std::uint32_t max_inline = 0;
     std::size_t buffer_bytes = 0;  ///< memory of the library's own registered for buffers, all queues
+    Offloads offloads = {};        ///< who does what: off, device or software
     bool timestamps = false;       ///< packets carry timestamps, and flow tags where the device has them
+    TimestampClock timestamp_clock = TimestampClock::absent;  ///< which clock those are from
 
     /// Every limit: "mac 02:50:56:00:00:01, mtu 9000, ...".
     PKTVERBS_EXPORT std::string to_string() const;

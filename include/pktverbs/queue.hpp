@@ -19,6 +19,10 @@
 namespace pktverbs {
 
 class Core;
+namespace async {
+template <class Source>
+class Recv;
+}
 
 /// Owned by a Context, reached by Context::queue(). Queues are independent of each other.
 /// On one queue, one thread receives and one sends at a time; any thread may release
@@ -36,6 +40,9 @@ public:
     /// completions (a frame longer than its buffer) are in the list too, with their status.
     RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
+    /// The same for a coroutine: needs <pktverbs/async/recv.hpp>.
+    async::Recv<Queue> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+
     /// Up to `count` free packets to fill; fewer, or none, if the others are still in flight. Never waits.
     SendList acquire(std::size_t count) noexcept;
     /// Waits until it has all of `count` (no more than there are), `timeout` has passed or `stop` was requested; not
@@ -44,7 +51,8 @@ public:
     /// Posts the whole list with one doorbell. What could not be posted comes back, first the packet that was
     /// refused, with the reason in SendList::error(): EMSGSIZE for a frame shorter than an Ethernet
     /// header, EDESTADDRREQ for a datagram without a peer, EINVAL for packets of another queue, EIO for a queue in
-    /// error, or what the device said.
+    /// error, or what the device said. For what a packet asks for (Offloads): EOPNOTSUPP if the queue was not opened
+    /// for it, EINVAL for headers that can't be cut, EMSGSIZE for more than can be cut, ENOBUFS until more are sent.
     SendList send(SendList packets) noexcept;
     /// Waits until no packet is in flight. False if `timeout` passed or `stop` was requested first, or if the device
     /// took only the start of a list: then it tells about that with the next send, or never.
@@ -60,21 +68,32 @@ public:
     /// meanwhile; lists may end. Throws std::system_error if the device refuses a step.
     void recover();
 
-    /// For event loops: readable when an armed receive completed; -1 without a receive side. Owned by the queue;
-    /// level-triggered.
+    /// For event loops: readable when an armed receive completed, or when the device has something to tell (that it
+    /// failed, say); -1 without a receive side. Owned by the queue; level-triggered.
     int fd() const noexcept;
     /// Asks for one event at the next arrival. Then call recv(0ns) until it is empty (a packet may have come
     /// before this), and only then wait for fd(). False if the device refused.
     bool arm() noexcept;
     /// Takes the events off fd(); call it when fd() is readable, before arm().
     void drain() noexcept;
+    /// The same for the send side: readable when an armed send completed; -1 without a send side.
+    int send_fd() const noexcept;
+    /// Asks for one event at the next send completion, and collects those that are there. Then call acquire(count) or
+    /// flush(0ns) once more, and only then wait for send_fd(). False if none will come: nothing is in flight that
+    /// would tell, or the device refused.
+    bool arm_send() noexcept;
+    /// Takes the events off send_fd(); call it when that is readable, before arm_send().
+    void drain_send() noexcept;
 
     Stats stats() const noexcept;
     const Limits& limits() const noexcept;
 
     /// The verbs objects underneath, for the data path's verbs. Control verbs must come from
     /// Context::device().provider: libibverbs' own are only for its own objects.
+    /// With Options::spread it only sends, and is null for a queue that doesn't.
     ibv_qp* raw() noexcept;
+    /// With Options::spread, what receives; else null.
+    ibv_wq* raw_wq() noexcept;
     ibv_cq* raw_recv_cq() noexcept;
     ibv_cq* raw_send_cq() noexcept;
 
@@ -105,6 +124,7 @@ private:
     std::size_t give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
     Posted post_parked() noexcept;
 
+    int shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept;
     void reclaim() noexcept;
     void retire(SendPkt& newest, bool ok) noexcept;
     bool completion_due() const noexcept;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -47,7 +48,8 @@ public:
     /// The next frame goes to other memory: for whoever keeps this one's. Only while the packet is in a list. `slice`
     /// is of memory that is registered with the packet's Context, such as Context::slice() gives, and must stay until
     /// the packet is aimed elsewhere or the Context closed. From here on bytes() and chunk() are of the new memory.
-    /// Not for datagrams.
+    /// Not for datagrams, and not to a dmabuf that isn't mapped where the library is to do something with the frame
+    /// (Offloads: recv_checksums, strip_vlan in software).
     void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
         assert(!grh() && index < chunk_count());
         sges_[index] = slice.raw();
@@ -57,13 +59,21 @@ public:
     ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(length_and_status_ >> 24); }
     bool ok() const noexcept { return length_and_status_ >> 24 == IBV_WC_SUCCESS; }
 
-    /// When the device received the frame, in nanoseconds of the device's own clock: a NIC's runs from some
-    /// start of its own, the soft device's is CLOCK_REALTIME. Zero without Limits::timestamps, and on a failed packet.
+    /// When the frame was received, in nanoseconds of the clock that Limits::timestamp_clock names: CLOCK_REALTIME, or
+    /// a NIC's own, which DeviceClock turns into one of the system's. Zero without Limits::timestamps, and on a
+    /// failed packet.
     std::chrono::nanoseconds timestamp() const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
     }
-    /// The device checked the IPv4 and TCP or UDP checksums and found them right. False also means "not checked".
+    /// The IPv4 and TCP or UDP checksums were checked and found right: by the device or, if Offloads::recv_checksums
+    /// says so, by the library. False also means "not checked".
     bool checksum_ok() const noexcept { return (tag_and_flags_ >> 24 & IBV_WC_IP_CSUM_OK) != 0; }
+    /// The VLAN tag that Offloads::strip_vlan took out: priority in the upper three bits, VLAN in the lower twelve.
+    /// With a device that does it, a tag of all zeros looks like none.
+    std::optional<std::uint16_t> vlan() const noexcept {
+        if ((vlan_ & has_vlan) == 0) return std::nullopt;
+        return static_cast<std::uint16_t>(vlan_);
+    }
     /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0. Not of a datagram.
     std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
 
@@ -80,6 +90,7 @@ public:
 
 private:
     friend class Queue;
+    friend class ReceiveOffloads;
     template <class Pkt>
     friend class PacketChain;
     friend class RecvList;
@@ -90,6 +101,10 @@ private:
         length_and_status_ = (length & 0xffffff) | static_cast<std::uint32_t>(status) << 24;
         tag_and_flags_ = (flow_tag & 0xffffff) | flags << 24;
     }
+    void set_checksum_ok() noexcept { tag_and_flags_ |= unsigned{IBV_WC_IP_CSUM_OK} << 24; }
+    void shorten(std::uint32_t bytes) noexcept { length_and_status_ -= bytes; }
+    static constexpr std::uint64_t has_vlan = 1U << 16;
+    void set_vlan(std::uint16_t tci, bool there) noexcept { vlan_ = there ? has_vlan | tci : 0; }
     std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[0].addr); }
     std::size_t first_length() const noexcept { return std::min<std::size_t>(length(), sges_[0].length); }
     RecvPkt* next() const noexcept { return reinterpret_cast<RecvPkt*>(wr_.next); }
@@ -102,7 +117,8 @@ private:
     std::uint64_t timestamp_ = 0;
     // The first ends the first cache line: a packet of one chunk needs no other. A datagram's header is elsewhere.
     ibv_sge sges_[Layout::max_chunks]{};
-    std::uint64_t reserved_[2]{};
+    std::uint64_t vlan_ = 0;  ///< written only where tags are taken out
+    std::uint64_t reserved_ = 0;
 };
 
 /// What the lists rely on: the work request comes first, and all that a packet of one chunk needs is in one cache line.

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -49,12 +50,33 @@ public:
     }
     /// Sends a chunk from other memory, all of `slice`, without a copy; kept from use to use. The memory is registered
     /// with the packet's Context, such as Context::slice() gives, and must stay as it is until the packet is sent:
-    /// until flush() said so, or acquire() gave the same packet again.
+    /// until flush() said so, or acquire() gave the same packet again. Not a dmabuf that isn't mapped if the packet is
+    /// short enough to be copied into the work request (Limits::max_inline), or the library is to do something with its
+    /// bytes (Offloads: checksums or segmentation in software; headers in any case).
     void attach(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
         assert(index < chunk_count());
         length_ += slice.raw().length - sges_[index].length;
         sges_[index] = slice.raw();
         capacities_[index] = slice.raw().length;
+    }
+
+    // What the packet's queue was opened for: see Offloads. Kept from use to use.
+
+    /// Have its checksums filled in.
+    void set_checksums(bool on = true) noexcept { ask(asks_checksums, on); }
+    /// Have a VLAN tag inserted: priority in the upper three bits, VLAN in the lower twelve. nullopt: no tag.
+    void set_vlan(std::optional<std::uint16_t> tci) noexcept {
+        ask(asks_vlan, tci.has_value());
+        wr_.imm_data = (wr_.imm_data & 0xffff) | static_cast<std::uint32_t>(tci.value_or(0)) << 16;
+    }
+    /// Have it cut into frames, each with at most `mss` of the bytes that come after the first `header_bytes`: those
+    /// are Ethernet, IP and TCP or UDP headers, up to 256 bytes, and stand before each, with what must differ written
+    /// anew (lengths, IPv4's identification, TCP's sequence number and flags, checksums). 0: not cut. The packet may be
+    /// longer than the MTU then.
+    void set_segmentation(std::uint16_t mss, std::uint16_t header_bytes) noexcept {
+        ask(asks_segments, mss != 0);
+        wr_.tso.mss = mss;
+        wr_.tso.hdr_sz = header_bytes;
     }
 
     /// Where to, if it is a datagram; kept from use to use. The peer must be of the same Context.
@@ -65,10 +87,16 @@ public:
 
 private:
     friend class Queue;
+    friend class SendOffloads;
     template <class Pkt>
     friend class PacketChain;
     friend class SendList;
     friend struct SendPktLayout;
+
+    // Kept where verbs have a number that goes with other opcodes only; a VLAN tag is in the upper 16 bits.
+    static constexpr std::uint32_t asks_checksums = 1, asks_vlan = 2, asks_segments = 4;
+    std::uint32_t asks() const noexcept { return wr_.imm_data & 0xffff; }
+    void ask(std::uint32_t what, bool on) noexcept { wr_.imm_data = on ? wr_.imm_data | what : wr_.imm_data & ~what; }
 
     SendPkt() noexcept = default;
     std::uint8_t* data(std::size_t index) const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[index].addr); }
@@ -88,7 +116,9 @@ private:
     SendPkt* next_chain_ = nullptr;
     // Of several, only the first is in the same cache line as the rest.
     ibv_sge sges_[Layout::max_chunks]{};
-    std::uint64_t chain_size_ = 0;
+    std::uint32_t chain_size_ = 0;
+    // Entries of SendOffloads used up to and including this packet; written only where there are any.
+    std::uint32_t entries_until_ = 0;
     std::uint64_t reserved_ = 0;
 };
 

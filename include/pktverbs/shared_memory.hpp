@@ -19,7 +19,8 @@ class PKTVERBS_EXPORT SharedMemory {
 public:
     SharedMemory() noexcept = default;
     /// Without a name in the file system: others get at it through fd(), by fork() or over a Unix socket
-    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It cannot be made smaller afterwards.
+    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It cannot be made smaller afterwards; for huge pages
+    /// that needs Linux 4.16.
     static SharedMemory anonymous(std::size_t bytes, PageSize pages = PageSize::normal);
     /// A new one that others open by its name, "/name" (shm_overview(7)). EEXIST if there is one. The name stays until
     /// unlink(): also when this process dies.

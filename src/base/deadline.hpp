@@ -22,13 +22,17 @@ public:
 
     bool passed() const noexcept { return !never_ && Clock::now() >= at_; }
 
-    /// What is left, for ppoll(2); null for never.
+    /// What is left, at least 0; nanoseconds::max() for never.
+    std::chrono::nanoseconds left() const noexcept {
+        return never_ ? std::chrono::nanoseconds::max() : std::max(at_ - Clock::now(), Clock::duration::zero());
+    }
+    /// The same for ppoll(2); null for never.
     const timespec* left(timespec& space) const noexcept {
         if (never_) return nullptr;
-        const auto rest = std::max(at_ - Clock::now(), Clock::duration::zero());
+        const auto rest = left();
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
         space.tv_sec = seconds.count();
-        space.tv_nsec = std::chrono::nanoseconds{rest - seconds}.count();
+        space.tv_nsec = (rest - seconds).count();
         return &space;
     }
 

@@ -27,6 +27,7 @@ void visit_provider(verbs::Provider& table, Visit&& visit) {
     visit(Verb<verb("query_port")>{}, table.query_port);
     visit(Verb<verb("query_gid")>{}, table.query_gid);
     visit(Verb<verb("query_gid_ex")>{}, table.query_gid_ex);
+    visit(Verb<verb("query_rt_values_ex")>{}, table.query_rt_values_ex);
     visit(Verb<verb("get_async_event")>{}, table.get_async_event);
     visit(Verb<verb("alloc_pd")>{}, table.alloc_pd);
     visit(Verb<verb("dealloc_pd")>{}, table.dealloc_pd);
@@ -47,13 +48,24 @@ void visit_provider(verbs::Provider& table, Visit&& visit) {
     visit(Verb<verb("resize_cq")>{}, table.resize_cq);
     visit(Verb<verb("destroy_cq")>{}, table.destroy_cq);
     visit(Verb<verb("create_qp")>{}, table.create_qp);
+    visit(Verb<verb("create_qp_ex")>{}, table.create_qp_ex);
     visit(Verb<verb("query_qp")>{}, table.query_qp);
     visit(Verb<verb("modify_qp")>{}, table.modify_qp);
+    visit(Verb<verb("modify_qp_rate_limit")>{}, table.modify_qp_rate_limit);
     visit(Verb<verb("destroy_qp")>{}, table.destroy_qp);
+    visit(Verb<verb("create_wq")>{}, table.create_wq);
+    visit(Verb<verb("modify_wq")>{}, table.modify_wq);
+    visit(Verb<verb("destroy_wq")>{}, table.destroy_wq);
+    visit(Verb<verb("create_rwq_ind_table")>{}, table.create_rwq_ind_table);
+    visit(Verb<verb("destroy_rwq_ind_table")>{}, table.destroy_rwq_ind_table);
     visit(Verb<verb("attach_mcast")>{}, table.attach_mcast);
     visit(Verb<verb("detach_mcast")>{}, table.detach_mcast);
     visit(Verb<verb("create_flow")>{}, table.create_flow);
     visit(Verb<verb("destroy_flow")>{}, table.destroy_flow);
+    visit(Verb<verb("create_counters")>{}, table.create_counters);
+    visit(Verb<verb("destroy_counters")>{}, table.destroy_counters);
+    visit(Verb<verb("attach_counters_point_flow")>{}, table.attach_counters_point_flow);
+    visit(Verb<verb("read_counters")>{}, table.read_counters);
 }
 
 /// What is called straight through the context: the data path and memory windows.

@@ -212,12 +212,13 @@ BlockPlacer::Placed BlockPlacer::place(std::uint64_t sequence, const Packet& pac
         if (!advance(sequence)) return Placed::no_block;
     if (!past(base_ + resume_)) [[unlikely]]
         return Placed::late;
-    if (past(end_)) end_ = sequence + 1;
     std::uint64_t offset = sequence - base_;
     std::uint64_t i = 0;
     for (; offset >= slots_; offset -= slots_) ++i;
     if (!is_open(i) && !open(i, true)) [[unlikely]]
         return Placed::no_block;
+    // Not before: a packet that has to wait for a block must not be closed over.
+    if (past(end_)) end_ = sequence + 1;
     const RingSlotIndex to{window_at(i), static_cast<std::uint32_t>(offset)};
     Block& block = blocks_[to.block];
     if (starting_) [[unlikely]] {

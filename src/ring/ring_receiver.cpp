@@ -92,7 +92,7 @@ public:
     bool flush() noexcept {
         const bool done = placer_.flush();
         publish();
-        return done;
+        return done && held_.empty();
     }
     RingStats stats() const noexcept {
         Words words;

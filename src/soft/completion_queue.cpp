@@ -72,13 +72,13 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
         ibv_wc& wc = wcs[i];
         wc.wr_id = completion.wr_id;
         wc.status = static_cast<ibv_wc_status>(completion.status);
-        wc.opcode = completion.is_send ? IBV_WC_SEND : IBV_WC_RECV;
+        wc.opcode = completion.opcode();
         wc.vendor_err = 0;
         wc.byte_len = completion.byte_len;
         wc.imm_data = 0;
         wc.qp_num = completion.source->number;
         wc.src_qp = 0;
-        wc.wc_flags = completion.wc_flags;
+        wc.wc_flags = completion.wc_flags();
         wc.pkey_index = 0;
         wc.slid = 0;
         wc.sl = 0;
@@ -180,20 +180,18 @@ void CompletionQueue::install_readers() noexcept {
         if (queue.fetched_next_ != 0) queue.refill(0);
         queue.poll_mutex_.unlock();
     };
-    read_opcode = [](ibv_cq_ex* cq) {
-        return static_cast<CompletionQueue*>(cq)->current_.is_send ? IBV_WC_SEND : IBV_WC_RECV;
-    };
+    read_opcode = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.opcode(); };
     read_vendor_err = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
     read_byte_len = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.byte_len; };
     read_imm_data = [](ibv_cq_ex*) -> __be32 { return 0; };
     read_qp_num = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.source->number; };
     read_src_qp = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
-    read_wc_flags = [](ibv_cq_ex* cq) -> unsigned { return static_cast<CompletionQueue*>(cq)->current_.wc_flags; };
+    read_wc_flags = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.wc_flags(); };
     read_slid = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
     read_sl = [](ibv_cq_ex*) -> std::uint8_t { return 0; };
     read_dlid_path_bits = [](ibv_cq_ex*) -> std::uint8_t { return 0; };
     read_completion_ts = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.timestamp_ns; };
-    read_cvlan = [](ibv_cq_ex*) -> std::uint16_t { return 0; };
+    read_cvlan = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.vlan_tci; };
     read_flow_tag = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.flow_tag; };
     read_tm_info = [](ibv_cq_ex*, ibv_wc_tm_info* info) { *info = {}; };
     read_completion_wallclock_ns = [](ibv_cq_ex* cq) {

@@ -28,6 +28,8 @@ struct CompletionSource {
 
 /// What a work request ended with.
 struct Completion {
+    enum class Kind : std::uint8_t { receive, verified_receive, send, segmented_send };
+
     std::uint64_t wr_id = 0;
     CompletionSource* source = nullptr;
     std::uint64_t timestamp_ns = 0;
@@ -36,12 +38,18 @@ struct Completion {
     /// The source's `reclaimed`, once this has been polled.
     std::uint32_t reclaim = 0;
     std::uint8_t status = IBV_WC_SUCCESS;
-    std::uint8_t wc_flags = 0;
-    bool is_send = false;
+    Kind kind = Kind::receive;
+    std::uint16_t vlan_tci = 0;  ///< of the tag that was taken out of a received frame
 
+    ibv_wc_opcode opcode() const noexcept {
+        if (kind == Kind::send) return IBV_WC_SEND;
+        return kind == Kind::segmented_send ? IBV_WC_TSO : IBV_WC_RECV;
+    }
+    unsigned wc_flags() const noexcept { return kind == Kind::verified_receive ? unsigned{IBV_WC_IP_CSUM_OK} : 0; }
     /// It has been polled.
     void free_entries() const noexcept { source->reclaimed.store(reclaim, std::memory_order_release); }
 };
+static_assert(sizeof(Completion) == 40);
 
 /// Its base is always the extended form; the classic one is the same in its first members.
 class CompletionQueue final : public ibv_cq_ex {

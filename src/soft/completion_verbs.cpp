@@ -13,9 +13,9 @@ namespace pktverbs::soft::control {
 
 namespace {
 
-constexpr std::uint64_t wc_flags_supported = std::uint64_t{IBV_WC_STANDARD_FLAGS} |
-                                             IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
-                                             IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK | IBV_WC_EX_WITH_FLOW_TAG;
+constexpr std::uint64_t wc_flags_supported =
+    std::uint64_t{IBV_WC_STANDARD_FLAGS} | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
+    IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK | IBV_WC_EX_WITH_FLOW_TAG | IBV_WC_EX_WITH_CVLAN;
 
 CompletionQueue* make_cq(ibv_context* context, std::uint32_t entries, void* cq_context, ibv_comp_channel* base,
                          std::uint32_t comp_vector, std::optional<CompletionQueue::Extended> extended) {

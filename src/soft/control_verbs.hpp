@@ -44,6 +44,7 @@ ibv_pd* alloc_parent_domain(ibv_context* context, ibv_parent_domain_init_attr* a
 ibv_td* alloc_td(ibv_context* context, ibv_td_init_attr* attr);
 int dealloc_td(ibv_td* td);
 ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access);
+ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std::uint64_t iova, int fd, int access);
 int dereg_mr(ibv_mr* mr);
 
 ibv_comp_channel* create_comp_channel(ibv_context* context);

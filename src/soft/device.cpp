@@ -44,6 +44,7 @@ verbs::Device wire_device(std::string_view name, const WireOptions& options) {
     auto device =
         make_device(fmt::format("wire:{}", name), name, [wire, options] { return open_wire_link(wire, options); });
     device.mtu = options.mtu;
+    device.timestamp_clock = TimestampClock::delivery;
     device.joins_groups = false;
     return device;
 }
@@ -54,6 +55,7 @@ verbs::Device packet_device(std::string_view interface) {
         throw std::system_error{ENODEV, std::generic_category(), fmt::format("no network interface '{}'", netdev)};
     auto device = make_device(fmt::format("packet:{}", netdev), netdev, [netdev] { return open_packet_link(netdev); });
     device.interface = netdev;
+    device.timestamp_clock = TimestampClock::kernel;
     ifreq request{};
     std::copy(netdev.begin(), netdev.end(), request.ifr_name);
     if (const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); fd >= 0) {

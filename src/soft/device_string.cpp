@@ -59,7 +59,7 @@ private:
         const bool ends_in_comma = rest_.ends_with(',');
         device.name = take_part(rest_, ',');
         if (device.name.empty()) refuse("the wire has no name");
-        bool has_mac = false, has_mtu = false;
+        bool has_mac = false, has_mtu = false, has_checksums = false;
         while (!rest_.empty()) {
             const auto part = take_part(rest_, ',');
             const auto equals = part.find('=');
@@ -72,6 +72,9 @@ private:
             } else if (key == "mtu") {
                 once(has_mtu, key);
                 device.wire.mtu = read_mtu(value);
+            } else if (key == "checksums") {
+                once(has_checksums, key);
+                device.wire.verify_checksums = read_checksums(value);
             } else if (key == "ip") {
                 device.wire.addresses.push_back(read_address(value));
             } else {
@@ -101,6 +104,12 @@ private:
         if (error != std::errc{} || end != value.data() + value.size() || mtu < least || mtu > most)
             refuse(fmt::format("the MTU \"{}\" is not a number from {} to {}", value, least, most));
         return mtu;
+    }
+
+    bool read_checksums(std::string_view value) const {
+        if (value != "trust" && value != "verify")
+            refuse(fmt::format("checksums are \"trust\" or \"verify\", not \"{}\"", value));
+        return value == "verify";
     }
 
     Ipv6Address read_address(std::string_view value) const {

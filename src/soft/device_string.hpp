@@ -14,7 +14,7 @@ struct DeviceString {
     enum class Kind { packet, wire };
 
     static constexpr std::string_view packet_form = "packet:INTERFACE";
-    static constexpr std::string_view wire_form = "wire:NAME[,mac=MAC][,mtu=BYTES][,ip=ADDRESS...]";
+    static constexpr std::string_view wire_form = "wire:NAME[,mac=MAC][,mtu=BYTES][,ip=ADDRESS...][,checksums=verify]";
 
     /// Whether parse() is the one to ask: "packet" and "wire".
     static bool is_prefix(std::string_view prefix) noexcept;

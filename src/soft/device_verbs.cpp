@@ -41,8 +41,9 @@ int query_device(ibv_context* context, ibv_device_attr* attr) {
     attr->page_size_cap = 4096;
     attr->max_qp = static_cast<int>(Nic::max_queue_pairs);
     attr->max_qp_wr = static_cast<int>(QueuePair::max_wr);
-    attr->device_cap_flags =
-        IBV_DEVICE_PORT_ACTIVE_EVENT | IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_MANAGED_FLOW_STEERING;
+    attr->device_cap_flags = IBV_DEVICE_PORT_ACTIVE_EVENT | IBV_DEVICE_SYS_IMAGE_GUID |
+                             IBV_DEVICE_MANAGED_FLOW_STEERING |
+                             IBV_DEVICE_RAW_IP_CSUM;  // not IBV_DEVICE_UD_IP_CSUM: there are no datagram queue pairs
     attr->max_sge = static_cast<int>(QueuePair::max_sge);
     attr->max_cq = INT16_MAX;
     attr->max_cqe = static_cast<int>(CompletionQueue::max_entries);
@@ -61,9 +62,11 @@ int query_device_ex(ibv_context* context, const ibv_query_device_ex_input* input
     query_device(context, &attr->orig_attr);
     attr->completion_timestamp_mask = UINT64_MAX;
     attr->hca_core_clock = 1'000'000;  // kHz: timestamps are nanoseconds
-    attr->device_cap_flags_ex = attr->orig_attr.device_cap_flags;
-    // What is left 0 is absent: raw_packet_caps (VLAN stripping, FCS scatter, checksums, delayed drop), segmentation,
-    // pacing, moderation of completions, device memory.
+    attr->device_cap_flags_ex = attr->orig_attr.device_cap_flags | IBV_DEVICE_RAW_SCATTER_FCS;
+    attr->raw_packet_caps =
+        IBV_RAW_PACKET_CAP_CVLAN_STRIPPING | IBV_RAW_PACKET_CAP_SCATTER_FCS | IBV_RAW_PACKET_CAP_IP_CSUM;
+    attr->tso_caps = {.max_tso = QueuePair::max_tso, .supported_qpts = 1U << IBV_QPT_RAW_PACKET};
+    // What is left 0 is absent: delayed drop, pacing, moderation of completions, device memory.
     attr->phys_port_cnt_ex = 1;
     report_work_queues(*attr);
     return 0;

@@ -3,6 +3,7 @@
 #include <pktverbs/soft/device.hpp>
 
 #include <cerrno>
+#include <new>
 
 #include "soft/control_verbs.hpp"
 #include "soft/indirection_table.hpp"
@@ -16,10 +17,14 @@ namespace pktverbs::soft {
 namespace control {
 namespace {
 
-constexpr std::uint32_t not_modelled = IBV_QP_INIT_ATTR_XRCD | IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
+constexpr std::uint32_t not_modelled = IBV_QP_INIT_ATTR_XRCD;
 constexpr std::uint32_t spreading = IBV_QP_INIT_ATTR_IND_TABLE | IBV_QP_INIT_ATTR_RX_HASH;
-constexpr std::uint32_t known =
-    not_modelled | spreading | IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_CREATE_FLAGS | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+constexpr std::uint32_t known = not_modelled | spreading | IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_CREATE_FLAGS |
+                                IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
+// A device does not hear what it sent itself, so there is no loopback to block.
+constexpr std::uint32_t create_flags =
+    IBV_QP_CREATE_BLOCK_SELF_MCAST_LB | IBV_QP_CREATE_CVLAN_STRIPPING | IBV_QP_CREATE_SCATTER_FCS;
+constexpr std::uint64_t send_operations = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_TSO;
 
 bool asks(const ibv_qp_init_attr_ex& attr, std::uint32_t for_any_of) noexcept {
     return (attr.comp_mask & for_any_of) != 0;
@@ -30,12 +35,9 @@ int check(const ibv_context* context, const ibv_qp_init_attr_ex& attr) noexcept 
     if (asks(attr, ~known) || !asks(attr, IBV_QP_INIT_ATTR_PD)) return EINVAL;
     if (!attr.pd || attr.pd->context != context) return EINVAL;
     if (asks(attr, not_modelled)) return EOPNOTSUPP;
-    // A device does not hear what it sent itself, so there is no loopback to block.
-    if (asks(attr, IBV_QP_INIT_ATTR_CREATE_FLAGS) &&
-        (attr.create_flags & ~std::uint32_t{IBV_QP_CREATE_BLOCK_SELF_MCAST_LB}) != 0)
-        return EOPNOTSUPP;
-    if (asks(attr, IBV_QP_INIT_ATTR_SEND_OPS_FLAGS) && (attr.send_ops_flags & ~std::uint64_t{IBV_QP_EX_WITH_SEND}) != 0)
-        return EOPNOTSUPP;
+    if (asks(attr, IBV_QP_INIT_ATTR_CREATE_FLAGS) && (attr.create_flags & ~create_flags) != 0) return EOPNOTSUPP;
+    if (asks(attr, IBV_QP_INIT_ATTR_SEND_OPS_FLAGS) && (attr.send_ops_flags & ~send_operations) != 0) return EOPNOTSUPP;
+    if (asks(attr, IBV_QP_INIT_ATTR_MAX_TSO_HEADER) && attr.max_tso_header > QueuePair::max_tso_header) return EINVAL;
     return 0;
 }
 
@@ -48,7 +50,7 @@ int check_spreading(const ibv_context* context, const ibv_qp_init_attr_ex& attr)
     if (attr.send_cq || attr.recv_cq || attr.srq) return EINVAL;
     if (attr.cap.max_send_wr != 0 || attr.cap.max_recv_wr != 0 || attr.cap.max_recv_sge != 0) return EINVAL;
     if (asks(attr, IBV_QP_INIT_ATTR_CREATE_FLAGS) && attr.create_flags != 0) return EINVAL;
-    if (asks(attr, IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)) return EINVAL;
+    if (asks(attr, IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_MAX_TSO_HEADER)) return EINVAL;
     return ReceiveHash::check(attr.rx_hash_conf, static_cast<IndirectionTable*>(attr.rwq_ind_tbl)->size());
 }
 
@@ -77,7 +79,17 @@ ibv_qp* create_qp_ex(ibv_context* context, ibv_qp_init_attr_ex* attr) {
     ibv_qp* const qp = provider().create_qp(attr->pd, &basic);
     if (!qp) return nullptr;
     attr->cap = basic.cap;
-    if (asks(*attr, IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)) QueuePair::of(qp).offer_send_ops(attr->send_ops_flags);
+    QueuePair& queue_pair = QueuePair::of(qp);
+    try {
+        if (asks(*attr, IBV_QP_INIT_ATTR_MAX_TSO_HEADER)) queue_pair.allow_segmentation(attr->max_tso_header);
+    } catch (const std::bad_alloc&) {
+        provider().destroy_qp(qp);
+        return refuse<ibv_qp>(ENOMEM);
+    }
+    if (asks(*attr, IBV_QP_INIT_ATTR_CREATE_FLAGS))
+        queue_pair.set_receive_offloads({.strip_vlan = (attr->create_flags & IBV_QP_CREATE_CVLAN_STRIPPING) != 0,
+                                         .scatter_fcs = (attr->create_flags & IBV_QP_CREATE_SCATTER_FCS) != 0});
+    if (asks(*attr, IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)) queue_pair.offer_send_ops(attr->send_ops_flags);
     return qp;
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include <pktverbs/net/ipv6.hpp>
+
 namespace pktverbs::soft {
 
 namespace {
@@ -15,7 +17,6 @@ constexpr std::size_t ipv6_bytes = 40;
 constexpr std::size_t ports_bytes = 4;
 // More than any real frame has, and a bound on the time that one frame can cost.
 constexpr int most_tags = 8;
-constexpr int most_extension_headers = 16;
 
 constexpr bool little_endian = std::endian::native == std::endian::little;
 
@@ -94,42 +95,6 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     return true;
 }
 
-/// What follows IPv6's extension headers.
-struct Payload {
-    std::uint8_t protocol = 0;              ///< 0: not found
-    std::span<const std::uint8_t> bytes{};  ///< empty when it is not the packet's beginning
-    bool is_fragment = false;
-};
-
-/// Walks the chain (RFC 8200 section 4, RFC 4302 for the authentication header), whose first header is `next`.
-Payload skip_extension_headers(std::uint8_t next, std::span<const std::uint8_t> rest) noexcept {
-    enum : std::uint8_t { hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, destination = 60 };
-    bool first = true;
-    bool is_fragment = false;
-    for (int headers = 0;; ++headers) {
-        const bool is_extension =
-            next == hop_by_hop || next == routing || next == fragment || next == authentication || next == destination;
-        if (!is_extension) return {next, first ? rest : std::span<const std::uint8_t>{}, is_fragment};
-        // Past the beginning of a fragmented packet there are no more headers to see.
-        if (headers == most_extension_headers || !first || rest.size() < 8) return {.is_fragment = is_fragment};
-
-        std::size_t bytes = 8;
-        if (next == fragment) {
-            const auto place = load<std::uint16_t>(rest.data() + 2);
-            first = (place & wire16(0xfff8)) == 0;
-            // Not one that is alone (RFC 6946).
-            is_fragment = is_fragment || (place & wire16(0xfff9)) != 0;
-        } else if (next == authentication) {
-            bytes = 4 * (std::size_t{rest[1]} + 2);
-        } else {
-            bytes = 8 * (std::size_t{rest[1]} + 1);
-        }
-        if (bytes > rest.size()) return {.is_fragment = is_fragment};
-        next = rest[0];
-        rest = rest.subspan(bytes);
-    }
-}
-
 /// False if there is no whole IPv6 header.
 bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
     if (packet.size() < ipv6_bytes) return false;
@@ -139,9 +104,9 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     std::uint8_t protocol = ip[6];
     std::span<const std::uint8_t> payload = packet.subspan(ipv6_bytes);
     if (!has_ports(protocol)) {
-        const Payload found = skip_extension_headers(protocol, payload);
-        protocol = found.protocol;
-        payload = found.bytes;
+        const auto found = net::walk_extension_headers(protocol, payload);
+        protocol = found.is_whole ? found.protocol : std::uint8_t{0};
+        payload = found.is_first ? payload.subspan(found.bytes) : std::span<const std::uint8_t>{};
         if (found.is_fragment) flags = static_cast<std::uint8_t>(flags | FrameKey::is_fragment);
     }
     set_word(key, 2, load<std::uint64_t>(ip + 8));

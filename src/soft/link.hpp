@@ -22,6 +22,8 @@ struct TxFrame {
     const ibv_sge* sges;
     std::uint32_t sge_count;  ///< at least 1
     std::uint32_t length;     ///< of all of them
+    /// The NIC has just computed the L4 checksum, and IPv4's: a link may pass on that they are right.
+    bool checksum_ok = false;
 };
 
 /// A received frame, whole and contiguous. Valid during the call.
@@ -38,6 +40,8 @@ public:
     virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
     /// The link came up or went down.
     virtual void link_changed(bool up) noexcept = 0;
+    /// What the link is on is there no more, and won't come back.
+    virtual void removed() noexcept {}
 
 protected:
     ~Sink() = default;
@@ -57,6 +61,9 @@ public:
     virtual std::vector<Ipv6Address> addresses() const { return {}; }
     /// Of the network interface; 0: there is none.
     virtual std::uint32_t interface_index() const noexcept { return 0; }
+
+    /// Whether the device is to verify the checksums of frames that come without checksum_ok.
+    virtual bool verifies_checksums() const noexcept { return false; }
 
     /// Where to deliver, from now on until detach(). A link may deliver from receive(), or at any time
     /// from another end's thread.

@@ -17,8 +17,10 @@ class MemoryRegions {
 public:
     static constexpr std::uint32_t capacity = 1024;
 
-    /// Gives the lkey, or 0 if the table is full.
-    std::uint32_t add(const ibv_pd* pd, std::uint64_t addr, std::uint64_t length, bool writable) noexcept {
+    /// Gives the lkey, or 0 if the table is full. `mapped`: where the bytes are that work requests call `addr`, if
+    /// they are elsewhere.
+    std::uint32_t add(const ibv_pd* pd, std::uint64_t addr, std::uint64_t length, bool writable,
+                      std::uint64_t mapped) noexcept {
         const std::lock_guard lock{mutex_};
         for (std::uint32_t i = 0; i < capacity; ++i) {
             Region& region = regions_[i];
@@ -27,6 +29,7 @@ public:
             region.domain = pd->handle;
             region.addr = addr;
             region.length = length;
+            region.offset = mapped - addr;
             region.writable = writable;
             // A new low byte for each use of a slot, so that a stale lkey is noticed.
             region.uses = static_cast<std::uint8_t>(region.uses + 1);
@@ -46,17 +49,19 @@ public:
         regions_[(lkey >> 8) - 1].taken = false;
     }
 
-    /// Whether `length` bytes at `addr` lie in the region of `lkey`, and in that protection domain. A parent
-    /// domain has the handle of its protection domain, so either will do, as on mlx5.
-    bool covers(std::uint32_t lkey, const ibv_pd* pd, std::uint64_t addr, std::uint64_t length,
-                bool write) const noexcept {
+    /// Where `length` bytes at `addr` are to be read or written; 0 if they don't lie in the region of `lkey`, or it is
+    /// of another protection domain. A parent domain has the handle of its protection domain, so either will do, as on
+    /// mlx5.
+    std::uint64_t find(std::uint32_t lkey, const ibv_pd* pd, std::uint64_t addr, std::uint64_t length,
+                       bool write) const noexcept {
         const std::uint32_t slot = (lkey >> 8) - 1;
-        if (slot >= capacity) return false;
+        if (slot >= capacity) return 0;
         const Region& region = regions_[slot];
-        if (region.lkey.load(std::memory_order_acquire) != lkey) return false;
+        if (region.lkey.load(std::memory_order_acquire) != lkey) return 0;
         // In this form no sum can overflow.
-        return region.domain == pd->handle && addr >= region.addr && length <= region.length &&
-               addr - region.addr <= region.length - length && (region.writable || !write);
+        const bool covered = region.domain == pd->handle && addr >= region.addr && length <= region.length &&
+                             addr - region.addr <= region.length - length && (region.writable || !write);
+        return covered ? addr + region.offset : 0;
     }
 
 private:
@@ -68,6 +73,7 @@ private:
         std::uint32_t domain = 0;
         std::uint64_t addr = 0;
         std::uint64_t length = 0;
+        std::uint64_t offset = 0;  ///< modulo 2^64: from the address of work requests to that of the bytes
     };
 
     std::mutex mutex_;

@@ -12,6 +12,7 @@
 #include <new>
 #include <system_error>
 
+#include "base/internet_checksum.hpp"
 #include "soft/completion_channel.hpp"
 #include "soft/completion_queue.hpp"
 #include "soft/counters.hpp"
@@ -37,7 +38,8 @@ struct SoftFlow : ibv_flow {
 
 }  // namespace
 
-Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened) : verbs_context{}, link_{std::move(link_opened)} {
+Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
+    : verbs_context{}, link_{std::move(link_opened)}, verify_checksums_{link_->verifies_checksums()} {
     sz = sizeof(verbs_context);
     context.device = opened;
     context.cmd_fd = -1;
@@ -87,6 +89,8 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
         }
         RxFrame frame = arrived;
         if (frame.timestamp_ns == 0) frame.timestamp_ns = now;
+        if (verify_checksums_ && !frame.checksum_ok) [[unlikely]]
+            frame.checksum_ok = checksums_right({frame.data, frame.length});
         for (const Target& target : targets) {
             switch (target.queue_pair->receive(frame, key, target.tag, writer)) {
                 case ReceiveQueue::Received::completed:
@@ -134,6 +138,12 @@ void Nic::link_changed(bool up) noexcept {
     ibv_async_event event{};
     event.event_type = up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;
     event.element.port_num = 1;
+    raise(event);
+}
+
+void Nic::removed() noexcept {
+    ibv_async_event event{};
+    event.event_type = IBV_EVENT_DEVICE_FATAL;
     raise(event);
 }
 

@@ -61,6 +61,7 @@ public:
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
     void link_changed(bool up) noexcept override;
+    void removed() noexcept override;
     /// Held while frames are delivered, and while what they are delivered to changes.
     std::mutex& receive_mutex() noexcept { return receive_mutex_; }
 
@@ -103,6 +104,7 @@ private:
     void clear_async_fd() noexcept;
 
     std::unique_ptr<Link> link_;
+    const bool verify_checksums_;
     MemoryRegions regions_;
 
     std::mutex objects_mutex_;

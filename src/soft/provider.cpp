@@ -9,6 +9,7 @@
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
 #include "soft/work_queue_verbs.hpp"
+#include "base/inline_verbs.hpp"
 
 namespace pktverbs::soft {
 
@@ -16,15 +17,13 @@ namespace control {
 namespace {
 
 // What raw packets have no use for.
-ibv_mr* reg_dmabuf_mr(ibv_pd*, std::uint64_t, std::size_t, std::uint64_t, int, int) {
-    return refuse<ibv_mr>(EOPNOTSUPP);
-}
 ibv_ah* create_ah(ibv_pd*, ibv_ah_attr*) { return refuse<ibv_ah>(EOPNOTSUPP); }
 int destroy_ah(ibv_ah*) { return EOPNOTSUPP; }
 ibv_srq* create_srq(ibv_pd*, ibv_srq_init_attr*) { return refuse<ibv_srq>(EOPNOTSUPP); }
 int modify_srq(ibv_srq*, ibv_srq_attr*, int) { return EOPNOTSUPP; }
 int query_srq(ibv_srq*, ibv_srq_attr*) { return EOPNOTSUPP; }
 int destroy_srq(ibv_srq*) { return EOPNOTSUPP; }
+int modify_qp_rate_limit(ibv_qp*, ibv_qp_rate_limit_attr*) { return EOPNOTSUPP; }
 int attach_mcast(ibv_qp*, const ibv_gid*, std::uint16_t) { return EOPNOTSUPP; }
 int detach_mcast(ibv_qp*, const ibv_gid*, std::uint16_t) { return EOPNOTSUPP; }
 
@@ -36,6 +35,7 @@ constexpr verbs::Provider table{
     .query_port = query_port,
     .query_gid = query_gid,
     .query_gid_ex = query_gid_ex,
+    .query_rt_values_ex = query_rt_values,
     .get_async_event = get_async_event,
     .ack_async_event = ack_async_event,
     .alloc_pd = alloc_pd,
@@ -58,13 +58,24 @@ constexpr verbs::Provider table{
     .resize_cq = resize_cq,
     .destroy_cq = destroy_cq,
     .create_qp = create_qp,
+    .create_qp_ex = verbs::inline_verbs::create_qp_ex,
     .query_qp = query_qp,
     .modify_qp = modify_qp,
+    .modify_qp_rate_limit = modify_qp_rate_limit,
     .destroy_qp = destroy_qp,
+    .create_wq = verbs::inline_verbs::create_wq,
+    .modify_wq = verbs::inline_verbs::modify_wq,
+    .destroy_wq = verbs::inline_verbs::destroy_wq,
+    .create_rwq_ind_table = verbs::inline_verbs::create_rwq_ind_table,
+    .destroy_rwq_ind_table = verbs::inline_verbs::destroy_rwq_ind_table,
     .attach_mcast = attach_mcast,
     .detach_mcast = detach_mcast,
     .create_flow = create_flow,
     .destroy_flow = destroy_flow,
+    .create_counters = create_counters,
+    .destroy_counters = destroy_counters,
+    .attach_counters_point_flow = attach_counters_point_flow,
+    .read_counters = read_counters,
 };
 
 }  // namespace

@@ -14,8 +14,6 @@ namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::uint32_t ethernet_header = 14;
-
 std::uint32_t granted(std::uint32_t asked) noexcept { return asked == 0 ? 0 : std::bit_ceil(asked); }
 
 /// What the state of a queue pair means to its receive side.
@@ -80,25 +78,28 @@ std::uint8_t* QueuePair::inline_data(std::uint32_t index) noexcept {
 }
 
 // Sending: what ibv_post_send(3) refuses at once is refused here; what a NIC finds out when it
-// reads the work request becomes a failed completion, in sendable().
+// reads the work request becomes a failed completion, in form_of().
 
 int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
-    if (wr.opcode != IBV_WR_SEND || wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge)
-        return EINVAL;
-    // The device does not say that it can, so nothing would ever fill in the checksums.
-    if ((wr.send_flags & IBV_SEND_IP_CSUM) != 0) return EINVAL;
+    if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge) return EINVAL;
     if (send_posted_ - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) return ENOMEM;
     SendEntry& entry = send_entry(send_posted_);
     entry.wr_id = wr.wr_id;
-    entry.sge_count = static_cast<std::uint16_t>(wr.num_sge);
+    entry.mss = 0;
+    entry.sge_count = static_cast<std::uint8_t>(wr.num_sge);
     entry.signalled = signal_all_ || (wr.send_flags & IBV_SEND_SIGNALED) != 0;
     entry.inlined = (wr.send_flags & IBV_SEND_INLINE) != 0;
+    entry.checksums = (wr.send_flags & IBV_SEND_IP_CSUM) != 0;
     std::uint64_t length = 0;
     for (int i = 0; i < wr.num_sge; ++i) {
         entry.sges()[i] = wr.sg_list[i];
         length += wr.sg_list[i].length;
     }
     entry.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, UINT32_MAX));
+    if (wr.opcode != IBV_WR_SEND) [[unlikely]] {
+        if (wr.opcode != IBV_WR_TSO || length > max_tso) return EINVAL;
+        if (const int error = write_segmentation(send_posted_, wr.tso.hdr, wr.tso.hdr_sz, wr.tso.mss)) return error;
+    }
     if (entry.inlined) [[unlikely]] {
         if (length > cap_.max_inline_data) return EINVAL;
         // The caller may reuse its memory, and needs no lkey for it, from here on.
@@ -135,23 +136,23 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
     return error;
 }
 
-bool QueuePair::sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept {
-    const auto fail = [&](ibv_wc_status status) {
-        failure = {.wr_id = entry.wr_id,
-                   .source = &send_source_,
-                   .status = static_cast<std::uint8_t>(status),
-                   .is_send = true};
-        return false;
-    };
-    if (entry.length < ethernet_header) return fail(IBV_WC_LOC_QP_OP_ERR);
-    if (entry.length > longest) return fail(IBV_WC_LOC_LEN_ERR);
-    if (entry.inlined) return true;
+QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept {
+    const SendEntry& entry = send_entry(index);
+    failure = check_length(index, longest);
+    if (failure != IBV_WC_SUCCESS) return Form::refused;
+    Form form = entry.checksums || entry.mss != 0 ? Form::rewritten : Form::plain;
+    if (entry.inlined) return form;
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         const ibv_sge& sge = entry.sges()[i];
         if (sge.length == 0) continue;  // names no memory, as drivers have it
-        if (!nic_.regions().covers(sge.lkey, qp_base.pd, sge.addr, sge.length, false)) return fail(IBV_WC_LOC_PROT_ERR);
+        const std::uint64_t at = nic_.regions().find(sge.lkey, qp_base.pd, sge.addr, sge.length, false);
+        if (at == 0) {
+            failure = IBV_WC_LOC_PROT_ERR;
+            return Form::refused;
+        }
+        if (at != sge.addr) form = Form::rewritten;
     }
-    return true;
+    return form;
 }
 
 void QueuePair::complete_sends(std::uint32_t count) noexcept {
@@ -166,18 +167,20 @@ void QueuePair::complete_sends(std::uint32_t count) noexcept {
                                 .timestamp_ns = now,
                                 .byte_len = entry.length,
                                 .reclaim = send_done_,
-                                .is_send = true});
+                                .kind = kind_of(entry)});
     }
 }
 
-void QueuePair::fail_send(const Completion& failure) noexcept {
-    ++send_done_;
+void QueuePair::fail_send(ibv_wc_status failure) noexcept {
+    const SendEntry& entry = send_entry(send_done_++);
     {
         const std::lock_guard lock{nic_.receive_mutex()};
         CompletionQueue::Writer writer;
-        Completion failed = failure;
-        failed.reclaim = send_done_;
-        writer.push(*send_cq_, failed);
+        writer.push(*send_cq_, {.wr_id = entry.wr_id,
+                                .source = &send_source_,
+                                .reclaim = send_done_,
+                                .status = static_cast<std::uint8_t>(failure),
+                                .kind = kind_of(entry)});
         enter_error(writer);
     }
     flush_sends();
@@ -191,8 +194,9 @@ void QueuePair::flush_sends() noexcept {
                                 .source = &send_source_,
                                 .reclaim = send_done_,
                                 .status = IBV_WC_WR_FLUSH_ERR,
-                                .is_send = true});
+                                .kind = kind_of(entry)});
     }
+    segments_sent_ = 0;
 }
 
 void QueuePair::transmit() noexcept {
@@ -202,19 +206,20 @@ void QueuePair::transmit() noexcept {
         const ibv_qp_state now = state_.load(std::memory_order_relaxed);
         if (now == IBV_QPS_ERR) return flush_sends();
         if (now != IBV_QPS_RTS) return;
-        Completion failure;
-        bool failed = false;
+        ibv_wc_status failure{};
+        Form form = Form::plain;
         std::size_t count = 0;
         for (std::uint32_t i = send_done_; i != send_posted_ && count < frames.size(); ++i) {
+            form = form_of(i, longest, failure);
+            if (form != Form::plain) break;
             const SendEntry& entry = send_entry(i);
-            failed = !sendable(entry, longest, failure);
-            if (failed) break;
             frames[count++] = {entry.sges(), entry.sge_count, entry.length};
         }
         const std::size_t sent = count == 0 ? 0 : nic_.transmit(std::span{frames}.first(count));
         complete_sends(static_cast<std::uint32_t>(sent));
         if (sent < count) return nic_.sending_stalled();
-        if (failed) return fail_send(failure);
+        if (form == Form::refused) return fail_send(failure);
+        if (form == Form::rewritten && !transmit_rewritten(longest)) return nic_.sending_stalled();
     }
 }
 
@@ -224,6 +229,11 @@ void QueuePair::resume_sending() noexcept {
 }
 
 // Receiving.
+
+void QueuePair::set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept {
+    const std::lock_guard lock{nic_.receive_mutex()};
+    receives_.set_offloads(offloads);
+}
 
 void QueuePair::spread(IndirectionTable& table, const ibv_rx_hash_conf& hash) {
     hash_ = std::make_unique<const ReceiveHash>(hash);
@@ -304,7 +314,10 @@ int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
             if (attr.port_num != 1) return EINVAL;
             port_ = attr.port_num;
         }
-        if (to == IBV_QPS_RESET) send_done_ = send_posted_;
+        if (to == IBV_QPS_RESET) {
+            send_done_ = send_posted_;
+            segments_sent_ = 0;
+        }
         state_.store(to, std::memory_order_relaxed);
         receives_.change(receive_state(to));
         qp_base.state = to;

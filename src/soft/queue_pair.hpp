@@ -16,6 +16,7 @@
 #include "soft/link.hpp"
 #include "soft/receive_hash.hpp"
 #include "soft/receive_queue.hpp"
+#include "soft/rewritten_frames.hpp"
 
 namespace pktverbs::soft {
 
@@ -32,6 +33,8 @@ public:
     static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
     static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
     static constexpr std::uint32_t max_inline = 1024;
+    static constexpr std::uint32_t max_tso = 262144;  ///< payload bytes of one send that is cut into segments
+    static constexpr std::uint16_t max_tso_header = RewrittenFrames::most_header;
 
     /// `attr.cap` must be within the limits above; it is set to what is granted. The completion queues may be null for
     /// one that is to spread.
@@ -51,8 +54,11 @@ public:
 
     /// Spreads frames over the queues of `table` from now on, by a hash that ReceiveHash::check() took.
     void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
+    /// Takes IBV_WR_TSO from now on, with headers of up to so many bytes, at most max_tso_header.
+    void allow_segmentation(std::uint16_t header_bytes);
+    void set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept;
     /// Offers ibv_qp_ex's functions. `operations`: those of ibv_qp_create_send_ops_flags that are to work, at most
-    /// SEND.
+    /// SEND and TSO.
     void offer_send_ops(std::uint64_t operations) noexcept;
     /// As ibv_qp_to_qp_ex(): null if it was made without send_ops_flags.
     ibv_qp_ex* extended() noexcept { return wr_start ? this : nullptr; }
@@ -77,32 +83,54 @@ private:
     // Ring entries have room for the granted number of scatter elements behind them.
     struct SendEntry {
         std::uint64_t wr_id;
-        std::uint32_t length;
-        std::uint16_t sge_count;
-        bool signalled;
-        bool inlined;
+        std::uint32_t length;  ///< of the scatter elements
+        std::uint16_t mss;     ///< 0: not to be segmented
+        std::uint8_t sge_count;
+        bool signalled : 1;
+        bool inlined : 1;
+        bool checksums : 1;  ///< to be filled in
         ibv_sge* sges() noexcept { return reinterpret_cast<ibv_sge*>(this + 1); }
         const ibv_sge* sges() const noexcept { return reinterpret_cast<const ibv_sge*>(this + 1); }
     };
+    static_assert(sizeof(SendEntry) == 16);
     static constexpr std::size_t tx_batch = 64;
+
+    static Completion::Kind kind_of(const SendEntry& entry) noexcept {
+        return entry.mss == 0 ? Completion::Kind::send : Completion::Kind::segmented_send;
+    }
+    /// How an entry is sent.
+    enum class Form : std::uint8_t {
+        plain,      ///< as it lies in memory
+        rewritten,  ///< by RewrittenFrames
+        refused,
+    };
 
     SendEntry& send_entry(std::uint32_t index) noexcept;
     std::uint8_t* inline_data(std::uint32_t index) noexcept;
     int may_post_send() const noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
-    bool sendable(const SendEntry& entry, std::uint32_t longest, Completion& failure) noexcept;
+    Form form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept;
+    ibv_wc_status check_length(std::uint32_t index, std::uint32_t longest) noexcept;
     void complete_sends(std::uint32_t count) noexcept;
-    void fail_send(const Completion& failure) noexcept;
+    void fail_send(ibv_wc_status failure) noexcept;
     void flush_sends() noexcept;
     ReceiveQueue::Received not_completed(ReceiveQueue::Received received, const RxFrame& frame, const FrameKey& key,
                                          std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
     void enter_error(CompletionQueue::Writer& writer) noexcept;
     void forget_work() noexcept;
 
+    // In send_offloads.cpp.
+    std::span<std::uint8_t> tso_header(std::uint32_t index) noexcept;
+    int write_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
+                           std::uint16_t mss) noexcept;
+    RewrittenFrames::Source source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept;
+    bool transmit_rewritten(std::uint32_t longest) noexcept;
+
     // Between wr_start and wr_complete or wr_abort.
     void start_building() noexcept;
-    void begin_send() noexcept;
+    bool begin_send(std::uint64_t operation) noexcept;
+    void begin_segments(const void* header, std::uint16_t header_bytes, std::uint16_t mss) noexcept;
     void set_sges(std::size_t count, const ibv_sge* sges) noexcept;
     void set_inline_data(std::size_t count, const ibv_data_buf* buffers) noexcept;
     void fail_building(int error) noexcept;
@@ -128,6 +156,10 @@ private:
     std::uint32_t send_mask_;
     std::uint32_t send_posted_ = 0;
     std::uint32_t send_done_ = 0;
+    std::uint32_t segments_sent_ = 0;  ///< of the entry send_done_
+    std::uint16_t max_header_ = 0;     ///< of segments; 0: none are made
+    std::unique_ptr<std::uint8_t[]> tso_headers_;
+    std::unique_ptr<std::uint16_t[]> tso_header_bytes_;
 
     // Entries behind the posted ones belong to who builds; others that post wait until it has ended. No lock is held
     // meanwhile: polling sends what was held up, and a program may poll in between.
@@ -135,7 +167,7 @@ private:
     std::condition_variable built_;
     std::uint32_t built_count_ = 0;
     int build_error_ = 0;
-    bool may_send_ = false;
+    std::uint64_t operations_ = 0;  // of ibv_qp_create_send_ops_flags
 
     ReceiveQueue receives_;
     IndirectionTable* table_ = nullptr;

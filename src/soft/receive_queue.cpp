@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/ethernet_fcs.hpp"
 #include "soft/nic.hpp"
 
 namespace pktverbs::soft {
@@ -62,24 +63,58 @@ int ReceiveQueue::post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept {
     return error;
 }
 
-bool ReceiveQueue::scatter(const Entry& entry, const RxFrame& frame, std::uint8_t& status) noexcept {
-    const std::uint8_t* from = frame.data;
-    std::uint32_t left = frame.length;
-    for (std::uint64_t i = 0; i < entry.sge_count && left > 0; ++i) {
-        const ibv_sge& sge = entry.sges()[i];
-        if (sge.length == 0) continue;
-        const std::uint32_t part = std::min(left, sge.length);
-        if (!nic_.regions().covers(sge.lkey, domain_, sge.addr, part, true)) {
-            status = IBV_WC_LOC_PROT_ERR;
-            return false;
+/// Writes a frame to the memory of a receive, piece by piece.
+class ReceiveQueue::Scatter {
+public:
+    Scatter(const ReceiveQueue& queue, const Entry& entry) noexcept
+        : regions_{queue.nic_.regions()}, domain_{queue.domain_}, sge_{entry.sges()}, end_{sge_ + entry.sge_count} {}
+
+    /// False, and a status, if the memory is too short or not the queue's to write.
+    bool put(const std::uint8_t* from, std::uint32_t left, std::uint8_t& status) noexcept {
+        for (; left > 0; ++sge_, used_ = 0) {
+            if (sge_ == end_) {
+                status = IBV_WC_LOC_LEN_ERR;
+                return false;
+            }
+            const std::uint32_t part = std::min(left, sge_->length - used_);
+            if (part == 0) continue;  // names no memory
+            const std::uint64_t to = regions_.find(sge_->lkey, domain_, sge_->addr + used_, part, true);
+            if (to == 0) {
+                status = IBV_WC_LOC_PROT_ERR;
+                return false;
+            }
+            std::memcpy(reinterpret_cast<void*>(to), from, part);
+            from += part;
+            left -= part;
+            used_ += part;
+            if (left == 0) return true;
         }
-        std::memcpy(reinterpret_cast<void*>(sge.addr), from, part);
-        from += part;
-        left -= part;
+        return true;
     }
-    if (left == 0) return true;
-    status = IBV_WC_LOC_LEN_ERR;
-    return false;
+
+private:
+    const MemoryRegions& regions_;
+    const ibv_pd* domain_;
+    const ibv_sge* sge_;
+    const ibv_sge* end_;
+    std::uint32_t used_ = 0;  // of *sge_
+};
+
+bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept {
+    constexpr std::uint32_t addresses = 12, tag = 4;
+    std::uint32_t written = 0;
+    if (offloads_.strip_vlan && frame.length >= addresses + tag + 2 && frame.data[12] == 0x81 && frame.data[13] == 0) {
+        completion.vlan_tci = static_cast<std::uint16_t>(frame.data[14] << 8 | frame.data[15]);
+        completion.byte_len -= tag;
+        if (!scatter.put(frame.data, addresses, completion.status)) return false;
+        written = addresses + tag;
+    }
+    if (!scatter.put(frame.data + written, frame.length - written, completion.status)) return false;
+    if (!offloads_.scatter_fcs) return true;
+    // Of the frame as it arrived, tag and all.
+    const auto fcs = ethernet_fcs({frame.data, frame.length});
+    completion.byte_len += static_cast<std::uint32_t>(fcs.size());
+    return scatter.put(fcs.data(), fcs.size(), completion.status);
 }
 
 ReceiveQueue::Received ReceiveQueue::receive(const RxFrame& frame, std::uint32_t flow_tag,
@@ -89,14 +124,17 @@ ReceiveQueue::Received ReceiveQueue::receive(const RxFrame& frame, std::uint32_t
     if (done_ == posted_.load(std::memory_order_acquire)) [[unlikely]]
         return Received::out_of_buffer;
     const Entry& taken = entry(done_++);
+    using Kind = Completion::Kind;
     Completion completion{.wr_id = taken.wr_id,
                           .source = &source_,
                           .timestamp_ns = frame.timestamp_ns,
                           .byte_len = frame.length,
                           .flow_tag = flow_tag,
                           .reclaim = done_,
-                          .wc_flags = frame.checksum_ok ? std::uint8_t{IBV_WC_IP_CSUM_OK} : std::uint8_t{0}};
-    const bool whole = scatter(taken, frame, completion.status);
+                          .kind = frame.checksum_ok ? Kind::verified_receive : Kind::receive};
+    Scatter scatter{*this, taken};
+    const bool whole = offloads_ == Offloads{} ? scatter.put(frame.data, frame.length, completion.status)
+                                               : scatter_offloaded(scatter, frame, completion);
     writer.push(*completions_, completion);
     if (whole) [[likely]]
         return Received::completed;

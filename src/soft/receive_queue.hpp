@@ -29,6 +29,12 @@ public:
         ready,
         error,  ///< what is posted completes as flushed
     };
+    /// What is done to frames on their way to memory.
+    struct Offloads {
+        bool strip_vlan = false;   ///< the outermost tag, if it is 802.1Q's; the completion has it
+        bool scatter_fcs = false;  ///< the frame check sequence goes behind the frame
+        bool operator==(const Offloads&) const = default;
+    };
     /// What became of a frame.
     enum class Received : std::uint8_t {
         completed,
@@ -48,6 +54,10 @@ public:
     /// Under the NIC's receive lock.
     Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
 
+    /// Under the NIC's receive lock.
+    Offloads offloads() const noexcept { return offloads_; }
+    void set_offloads(Offloads offloads) noexcept { offloads_ = offloads; }
+
     State state() const noexcept { return state_.load(std::memory_order_relaxed); }
     /// Under the NIC's receive lock. Flushes what is posted.
     void enter_error(CompletionQueue::Writer& writer) noexcept;
@@ -63,9 +73,10 @@ public:
 
 private:
     struct Entry;
+    class Scatter;
 
     Entry& entry(std::uint32_t index) noexcept;
-    bool scatter(const Entry& entry, const RxFrame& frame, std::uint8_t& status) noexcept;
+    bool scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept;
     void flush(CompletionQueue::Writer& writer) noexcept;
 
     Nic& nic_;
@@ -73,6 +84,7 @@ private:
     CompletionQueue* completions_;
     CompletionSource source_;
     std::atomic<State> state_{State::reset};
+    Offloads offloads_;  // under the NIC's receive lock
 
     // Ring indexes run free; posted - reclaimed is what counts against the depth.
     std::mutex post_mutex_;

@@ -15,14 +15,17 @@ void QueuePair::not_offered(ibv_qp_ex* qp, Arguments...) noexcept {
 
 // Drivers leave the functions of other transports null. Here each of them is one that makes wr_complete fail.
 void QueuePair::offer_send_ops(std::uint64_t operations) noexcept {
-    may_send_ = (operations & IBV_QP_EX_WITH_SEND) != 0;
+    operations_ = operations;
     wr_start = [](ibv_qp_ex* qp) { of(qp).start_building(); };
     wr_complete = [](ibv_qp_ex* qp) { return of(qp).complete_building(); };
     wr_abort = [](ibv_qp_ex* qp) {
         const std::lock_guard lock{of(qp).send_mutex_};
         of(qp).end_building();
     };
-    wr_send = [](ibv_qp_ex* qp) { of(qp).begin_send(); };
+    wr_send = [](ibv_qp_ex* qp) { of(qp).begin_send(IBV_QP_EX_WITH_SEND); };
+    wr_send_tso = [](ibv_qp_ex* qp, void* header, std::uint16_t header_bytes, std::uint16_t mss) {
+        of(qp).begin_segments(header, header_bytes, mss);
+    };
     wr_set_sge = [](ibv_qp_ex* qp, std::uint32_t lkey, std::uint64_t addr, std::uint32_t length) {
         const ibv_sge sge{addr, length, lkey};
         of(qp).set_sges(1, &sge);
@@ -45,7 +48,6 @@ void QueuePair::offer_send_ops(std::uint64_t operations) noexcept {
     wr_rdma_write_imm = not_offered;
     wr_send_imm = not_offered;
     wr_send_inv = not_offered;
-    wr_send_tso = not_offered;
     wr_set_ud_addr = not_offered;
     wr_set_xrc_srqn = not_offered;
 }
@@ -62,20 +64,27 @@ void QueuePair::fail_building(int error) noexcept {
     if (build_error_ == 0) build_error_ = error;
 }
 
-void QueuePair::begin_send() noexcept {
-    if (!may_send_) fail_building(EOPNOTSUPP);
-    // What ibv_post_send refuses, see write_send().
-    if ((wr_flags & IBV_SEND_IP_CSUM) != 0) fail_building(EINVAL);
+bool QueuePair::begin_send(std::uint64_t operation) noexcept {
+    if ((operations_ & operation) == 0) fail_building(EOPNOTSUPP);
     const std::uint32_t index = send_posted_ + built_count_;
     if (index - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) fail_building(ENOMEM);
-    if (build_error_ != 0) return;
+    if (build_error_ != 0) return false;
     SendEntry& entry = send_entry(index);
     entry = {.wr_id = wr_id,
              .length = 0,
+             .mss = 0,
              .sge_count = 0,
              .signalled = signal_all_ || (wr_flags & IBV_SEND_SIGNALED) != 0,
-             .inlined = false};
+             .inlined = false,
+             .checksums = (wr_flags & IBV_SEND_IP_CSUM) != 0};
     ++built_count_;
+    return true;
+}
+
+void QueuePair::begin_segments(const void* header, std::uint16_t header_bytes, std::uint16_t mss) noexcept {
+    if (!begin_send(IBV_QP_EX_WITH_TSO)) return;
+    const std::uint32_t index = send_posted_ + built_count_ - 1;
+    if (const int error = write_segmentation(index, header, header_bytes, mss)) fail_building(error);
 }
 
 void QueuePair::set_sges(std::size_t count, const ibv_sge* sges) noexcept {
@@ -87,7 +96,8 @@ void QueuePair::set_sges(std::size_t count, const ibv_sge* sges) noexcept {
         entry.sges()[i] = sges[i];
         length += sges[i].length;
     }
-    entry.sge_count = static_cast<std::uint16_t>(count);
+    if (entry.mss != 0 && length > max_tso) return fail_building(EINVAL);
+    entry.sge_count = static_cast<std::uint8_t>(count);
     entry.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, UINT32_MAX));
     entry.inlined = false;
 }

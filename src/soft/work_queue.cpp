@@ -46,6 +46,9 @@ WorkQueue::WorkQueue(Nic& nic, ibv_wq_init_attr& attr, std::uint32_t number)
     cq = attr.cq;
     wq_num = number;
     handle = number;
+    if ((attr.comp_mask & IBV_WQ_INIT_ATTR_FLAGS) != 0)
+        receives_.set_offloads({.strip_vlan = (attr.create_flags & IBV_WQ_FLAGS_CVLAN_STRIPPING) != 0,
+                                .scatter_fcs = (attr.create_flags & IBV_WQ_FLAGS_SCATTER_FCS) != 0});
     state = IBV_WQS_RESET;
     wq_type = IBV_WQT_RQ;
     post_recv = [](ibv_wq* wq, ibv_recv_wr* wr, ibv_recv_wr** bad_wr) {
@@ -67,6 +70,11 @@ int WorkQueue::step(const ibv_wq_attr& attr) noexcept {
     if ((attr.attr_mask & IBV_WQ_ATTR_CURR_STATE) != 0 && attr.curr_wq_state != from) return EINVAL;
     const ibv_wq_state to = (attr.attr_mask & IBV_WQ_ATTR_STATE) != 0 ? attr.wq_state : from;
     if (!step_allowed(from, to)) return EINVAL;
+    if ((attr.attr_mask & IBV_WQ_ATTR_FLAGS) != 0 && (attr.flags_mask & IBV_WQ_FLAGS_CVLAN_STRIPPING) != 0) {
+        ReceiveQueue::Offloads offloads = receives_.offloads();
+        offloads.strip_vlan = (attr.flags & IBV_WQ_FLAGS_CVLAN_STRIPPING) != 0;
+        receives_.set_offloads(offloads);
+    }
     receives_.change(receive_state(to));
     state = to;
     return 0;

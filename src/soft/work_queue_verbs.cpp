@@ -19,11 +19,12 @@ namespace pktverbs::soft {
 namespace control {
 namespace {
 
-// Flags ask for offloads, none of which is modelled. The errno values are those of rdma-core's ibv_cmd_create_wq and
-// of the kernel's mlx5_ib_create_wq.
+// The errno values are those of rdma-core's ibv_cmd_create_wq and of the kernel's mlx5_ib_create_wq and
+// mlx5_ib_modify_wq.
 ibv_wq* create_wq(ibv_context* context, ibv_wq_init_attr* attr) {
     if ((attr->comp_mask & ~std::uint32_t{IBV_WQ_INIT_ATTR_FLAGS}) != 0) return refuse<ibv_wq>(EINVAL);
-    if ((attr->comp_mask & IBV_WQ_INIT_ATTR_FLAGS) != 0 && attr->create_flags != 0) return refuse<ibv_wq>(EOPNOTSUPP);
+    if ((attr->comp_mask & IBV_WQ_INIT_ATTR_FLAGS) != 0 && (attr->create_flags & ~WorkQueue::flags_supported) != 0)
+        return refuse<ibv_wq>(EOPNOTSUPP);
     if (attr->wq_type != IBV_WQT_RQ) return refuse<ibv_wq>(EINVAL);
     if (!attr->pd || !attr->cq || attr->pd->context != context || attr->cq->context != context)
         return refuse<ibv_wq>(EINVAL);
@@ -46,7 +47,8 @@ ibv_wq* create_wq(ibv_context* context, ibv_wq_init_attr* attr) {
 int modify_wq(ibv_wq* wq, ibv_wq_attr* attr) {
     constexpr std::uint32_t known = IBV_WQ_ATTR_STATE | IBV_WQ_ATTR_CURR_STATE | IBV_WQ_ATTR_FLAGS;
     if (attr->attr_mask == 0 || (attr->attr_mask & ~known) != 0) return EINVAL;
-    if ((attr->attr_mask & IBV_WQ_ATTR_FLAGS) != 0 && attr->flags_mask != 0) return EOPNOTSUPP;
+    constexpr std::uint32_t changeable = IBV_WQ_FLAGS_CVLAN_STRIPPING;
+    if ((attr->attr_mask & IBV_WQ_ATTR_FLAGS) != 0 && (attr->flags_mask & ~changeable) != 0) return EOPNOTSUPP;
     return WorkQueue::of(wq).modify(*attr);
 }
 

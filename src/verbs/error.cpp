@@ -49,6 +49,8 @@ constexpr std::string_view no_shared_receives =
 constexpr std::string_view too_many_receives = "more receives or slices than the device grants: ask for fewer";
 constexpr std::string_view no_dmabuf =
     "the driver or the kernel can't register dmabufs: map the memory and register that";
+constexpr std::string_view no_counters =
+    "this device has no counters of flows: install the rule without count(), and count what arrives";
 constexpr std::string_view no_datagrams = "this device has no datagram queue pairs (soft devices have none)";
 
 constexpr std::array hints{
@@ -104,6 +106,10 @@ constexpr std::array hints{
     Hint{"create_flow", EOPNOTSUPP, no_steering},
     Hint{"create_flow", ENOSYS, no_steering},
     Hint{"create_flow", ENXIO, no_steering},
+    Hint{"create_counters", EOPNOTSUPP, no_counters},
+    Hint{"create_counters", ENOSYS, no_counters},
+    Hint{"attach_counters_point_flow", EOPNOTSUPP, no_counters},
+    Hint{"fork_init", EINVAL, "memory is registered already: do it first of all"},
     Hint{"query_", ENODEV, gone},
     Hint{"", EMFILE, "too many open files: raise ulimit -n"},
     Hint{"", ENFILE, "too many open files on this machine: raise fs.file-max"},

@@ -17,7 +17,7 @@
 namespace pktverbs::testing {
 
 /// One at a time; must outlive the contexts that are opened through it. Expects that objects are destroyed in
-/// the reverse order of their creation, but for flows, whose order is the user's.
+/// the reverse order of their creation, but for flows and their counters, whose order is the user's.
 class FaultyProvider {
 public:
     /// How a verb says that it failed.
@@ -93,10 +93,13 @@ private:
             return self->way == Way::returns_negative ? -self->fail_with : -1;
     }
 
+    /// Whether the order is the user's: of flows, and of what they count in.
+    static bool is_users(std::string_view verb) { return verb.ends_with("_flow") || verb.ends_with("_counters"); }
+
     void forget(const char* verb, void* object) {
         for (std::size_t i = living.size(); i-- > 0;) {
             if (living[i].object != object) {
-                if (std::string_view{verb} == "destroy_flow" || living[i].verb == "create_flow") continue;
+                if (is_users(verb) || is_users(living[i].verb)) continue;
                 ADD_FAILURE() << verb << " comes before the end of what " << living[i].verb << " made later";
                 continue;
             }
@@ -126,6 +129,7 @@ private:
         made.query_port = failing<&P::query_port>("query_port");
         made.query_gid = failing<&P::query_gid>("query_gid");
         made.query_qp = failing<&P::query_qp>("query_qp");
+        made.query_rt_values_ex = failing<&P::query_rt_values_ex>("query_rt_values_ex");
         made.alloc_pd = failing<&P::alloc_pd>("alloc_pd");
         made.reg_mr = failing<&P::reg_mr>("reg_mr");
         made.create_comp_channel = failing<&P::create_comp_channel>("create_comp_channel");
@@ -133,14 +137,25 @@ private:
         made.create_cq_ex = failing<&P::create_cq_ex>("create_cq_ex");
         made.create_qp = failing<&P::create_qp>("create_qp");
         made.modify_qp = failing<&P::modify_qp>("modify_qp");
+        made.create_qp_ex = failing<&P::create_qp_ex>("create_qp_ex");
+        made.create_wq = failing<&P::create_wq>("create_wq");
+        made.modify_wq = failing<&P::modify_wq>("modify_wq");
+        made.create_rwq_ind_table = failing<&P::create_rwq_ind_table>("create_rwq_ind_table");
+        made.modify_qp_rate_limit = failing<&P::modify_qp_rate_limit>("modify_qp_rate_limit");
         made.create_flow = failing<&P::create_flow>("create_flow");
+        made.create_counters = failing<&P::create_counters>("create_counters");
+        made.attach_counters_point_flow = failing<&P::attach_counters_point_flow>("attach_counters_point_flow");
+        made.read_counters = failing<&P::read_counters>("read_counters");
         made.close_device = destroying<&P::close_device>("close_device");
         made.dealloc_pd = destroying<&P::dealloc_pd>("dealloc_pd");
         made.dereg_mr = destroying<&P::dereg_mr>("dereg_mr");
         made.destroy_comp_channel = destroying<&P::destroy_comp_channel>("destroy_comp_channel");
         made.destroy_cq = destroying<&P::destroy_cq>("destroy_cq");
         made.destroy_qp = destroying<&P::destroy_qp>("destroy_qp");
+        made.destroy_wq = destroying<&P::destroy_wq>("destroy_wq");
+        made.destroy_rwq_ind_table = destroying<&P::destroy_rwq_ind_table>("destroy_rwq_ind_table");
         made.destroy_flow = destroying<&P::destroy_flow>("destroy_flow");
+        made.destroy_counters = destroying<&P::destroy_counters>("destroy_counters");
         return made;
     }
 

@@ -220,6 +220,72 @@ TEST_F(ApiSnippets, Queues) {
     EXPECT_EQ(ctx.queue(1).stats().recv_packets, 1u);
 }
 
+TEST_F(ApiSnippets, SpreadQueues) {
+    // [spread]
+    Context ctx{"wire:spread", {.queues = 4, .spread = Spread{}}};
+    const Flow all = ctx.install(FlowRule{}.dst_ip("10.0.0.2").udp());  // over all four
+    const Flow control = ctx.install(FlowRule{}.dst_ip("10.0.0.2").udp().dst_port(9).priority(0), 3);
+    const std::array<std::size_t, 2> two{0, 1};
+    const Flow some = ctx.install(FlowRule{}.dst_ip("10.0.0.3").tcp(), two);
+    // [/spread]
+    soft::WireTap world{"spread"};
+    world.send(udp_headers(MacAddress{"02:00:00:00:00:09"}, Ipv4Address{"10.0.0.2"}, 7148));
+    EXPECT_EQ(ctx.recv(0s).size(), 1u);
+    EXPECT_TRUE(control.installed() && some.installed());
+}
+
+TEST_F(ApiSnippets, MemoryOfYourOwn) {
+    // [memory]
+    constexpr std::uint32_t packets = 256, header_bytes = 42, payload_bytes = 8192;
+    const SharedMemory payloads = SharedMemory::anonymous(std::size_t{payload_bytes} * (packets + 1));
+
+    Options options{.recv_packets = packets};
+    options.recv_layout = Layout{}.chunk(header_bytes).chunk(payload_bytes, payloads.bytes());
+    Context ctx{"wire:memory", options};
+    const Flow flow = ctx.install(FlowRule{}.udp().dst_port(7148));
+    // [/memory]
+    soft::WireTap world{"memory"};
+    Bytes sent = udp_headers(MacAddress{"02:00:00:00:00:09"}, Ipv4Address{"10.0.0.2"}, 7148);
+    sent.resize(42 + 8, 0x77);
+    world.send(sent);
+    // [retarget]
+    // The payload stays where it is; the packet's next one goes to the place that is free.
+    std::span<std::uint8_t> spare = payloads.bytes().last(payload_bytes);
+    for (auto& pkt : ctx.recv()) {
+        const verbs::LocalSlice filled = pkt.target(1);
+        pkt.retarget(*ctx.slice(spare), 1);
+        spare = filled.bytes();
+    }
+    // [/retarget]
+    EXPECT_EQ(payloads.data()[7], 0x77);
+    EXPECT_EQ(spare.data(), payloads.data());
+}
+
+TEST_F(ApiSnippets, Gather) {
+    const Bytes headers = udp_headers(MacAddress{"02:00:00:00:00:09"}, Ipv4Address{"10.0.0.2"}, 7148);
+    Bytes samples(8192, 0x55);
+    soft::WireTap world{"gather"};
+    // [gather]
+    Options options{.recv_packets = none};
+    options.send_layout = Layout{}.chunk(42).chunk(0);  // headers here; where the payload is, each packet says
+    Context ctx{"wire:gather", options};
+    ctx.add_region(samples);
+    SendList list = ctx.acquire(2);
+    std::size_t at = 0;
+    for (auto& pkt : list) {
+        std::ranges::copy(headers, pkt.buffer().begin());
+        pkt.set_length(headers.size());
+        pkt.attach(*ctx.slice(std::span{samples}.subspan(at, 4096)), 1);  // sent from there, without a copy
+        at += 4096;
+    }
+    ctx.send(std::move(list));
+    // [/gather]
+    const auto seen = world.receive();
+    ASSERT_EQ(seen.size(), 2u);
+    EXPECT_EQ(seen[1].size(), 42u + 4096);
+    EXPECT_EQ(seen[1].back(), 0x55);
+}
+
 TEST_F(ApiSnippets, EventLoop) {
     Context ctx{"wire:event_loop"};
     const Flow flow = ctx.install(FlowRule{});

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recovering: from a queue pair in error back to full function.
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "faulty_provider.hpp"
@@ -8,12 +12,17 @@
 namespace pktverbs::testing {
 namespace {
 
-class Recover : public Receiving, public ::testing::WithParamInterface<bool> {
+enum class Kind { classic, extended, spread };
+
+class Recover : public Receiving, public ::testing::WithParamInterface<Kind> {
 protected:
     Recover() {
-        if (!GetParam()) return;
+        if (GetParam() == Kind::classic) return;
         flow.remove();
-        ctx = open(with_timestamps(small));
+        Options options = small;
+        options.timestamps = GetParam() == Kind::extended;
+        if (GetParam() == Kind::spread) options.spread = Spread{};
+        ctx = open(options);
         flow = hear(ctx);
     }
     Queue& queue() { return ctx.queue(0); }
@@ -32,8 +41,13 @@ protected:
         EXPECT_EQ(world.receive().size(), 8u);
     }
 };
-INSTANTIATE_TEST_SUITE_P(Queues, Recover, ::testing::Bool(),
-                         [](const auto& param) { return param.param ? "extended" : "classic"; });
+std::vector<Kind> kinds() {
+    if (datagrams) return {Kind::classic, Kind::extended};
+    return {Kind::classic, Kind::extended, Kind::spread};
+}
+INSTANTIATE_TEST_SUITE_P(Queues, Recover, ::testing::ValuesIn(kinds()), [](const auto& param) {
+    return param.param == Kind::classic ? "classic" : param.param == Kind::extended ? "extended" : "spread";
+});
 
 TEST_P(Recover, RestoresFullFunctionWithFlowsIntact) {
     if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
@@ -117,6 +131,26 @@ TEST_P(Recover, LeavesHeldListsAlone) {
     expect_works();
 }
 
+TEST_P(Recover, WhileListsEndOnAnotherThread) {
+    for (std::uint32_t turn = 0; turn < repeated(200); ++turn) {
+        plant(6);
+        std::vector<RecvList> lists;
+        for (RecvList list = ctx.recv(0ns); !list.empty(); list = ctx.recv(0ns))
+            while (!list.empty()) lists.push_back(list.pop_front());
+        ASSERT_FALSE(lists.empty());
+        std::atomic<bool> begun{false};
+        std::thread other{[&] {
+            begun = true;
+            lists.clear();
+        }};
+        while (!begun) std::this_thread::yield();
+        queue().recover();
+        other.join();
+        ASSERT_EQ(ctx.stats().posted_now, 16u) << "in turn " << turn;
+    }
+    expect_works();
+}
+
 TEST_P(Recover, WhileEveryPacketIsHeld) {
     plant(16);
     std::vector<RecvList> held;
@@ -193,6 +227,7 @@ TEST_P(Recover, ClearsADeviceError) {
 }
 
 TEST_P(Recover, ReportsReceivePacketsThatAreRefused) {
+    if (GetParam() == Kind::spread) GTEST_SKIP() << "work queues are posted to in another way";
     FaultyOps ops{ctx};
     ops.recv_takes = 6;
     ops.error = ENOMEM;

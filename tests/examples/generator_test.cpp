@@ -8,6 +8,8 @@
 #include "common/generator.hpp"
 
 using namespace example;
+using pktverbs::Ipv4Address;
+using pktverbs::MacAddress;
 
 namespace {
 
@@ -40,19 +42,18 @@ TEST_F(GeneratorTest, NumbersItsPackets) {
     const auto frames = tap.receive();
     ASSERT_EQ(frames.size(), 100U);
     for (std::uint64_t number = 0; number < 100; ++number) {
-        const ConstBytes frame{frames[number]};
-        EXPECT_EQ(read_ethernet(frame)->dst, stream.dst_mac);
-        EXPECT_EQ(read_ethernet(frame)->src, ctx.limits().mac);
-        const auto ip = read_ipv4(frame);
-        ASSERT_TRUE(ip);
-        EXPECT_EQ(ip->src, stream.src_ip);
-        EXPECT_EQ(ip->dst, stream.dst_ip);
-        EXPECT_EQ(ip->protocol, protocol_udp);
-        EXPECT_EQ(load<std::uint16_t>(ip->payload, 2), Stream::default_port);
-        EXPECT_EQ(load<std::uint16_t>(ip->payload, 6), 0) << "no checksum";
-        const auto payload = udp_payload(frame);
-        ASSERT_EQ(payload.size(), stream.payload_bytes);
-        EXPECT_EQ(load<std::uint64_t>(payload, 0), number);
+        const net::Headers found{frames[number]};
+        EXPECT_EQ(found.ethernet().dst(), stream.dst_mac);
+        EXPECT_EQ(found.ethernet().src(), ctx.limits().mac);
+        ASSERT_TRUE(found.ipv4());
+        EXPECT_TRUE(found.ipv4().checksum_is_right());
+        EXPECT_EQ(found.ipv4().src(), stream.src_ip);
+        EXPECT_EQ(found.ipv4().dst(), stream.dst_ip);
+        ASSERT_TRUE(found.udp());
+        EXPECT_EQ(found.udp().dst_port(), Stream::default_port);
+        EXPECT_EQ(found.udp().checksum(), 0) << "no checksum";
+        ASSERT_EQ(found.payload().size(), stream.payload_bytes);
+        EXPECT_EQ(net::load<std::uint64_t>(found.payload().data()), number);
     }
 }
 
@@ -65,14 +66,14 @@ TEST_F(GeneratorTest, GoesOnNumberingInASecondRun) {
     generator.run(pace, {}, ignore);
     const auto frames = tap.receive();
     ASSERT_EQ(frames.size(), 6U);
-    EXPECT_EQ(load<std::uint64_t>(udp_payload(frames.back()), 0), 5U);
+    EXPECT_EQ(net::load<std::uint64_t>(net::Headers{frames.back()}.payload().data()), 5U);
 }
 
 TEST_F(GeneratorTest, KeepsItsPace) {
     Generator generator{ctx, stream};
     Pace pace;
     pace.count = 21;
-    pace.packets_per_second = 1000;
+    pace.rate = pktverbs::Rate::packets(1000);
     const auto start = std::chrono::steady_clock::now();
     generator.run(pace, {}, ignore);
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{20});

@@ -23,21 +23,18 @@ using Frames = std::vector<Frame>;
 /// The right answer to a request.
 Frame reply_to(const Frame& request) {
     Frame frame = request;
-    const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
-    const Bytes message = packet.subspan(Ipv4::size);
-    const auto asked = read_echo(read_ipv4(request)->payload);
-    write(frame, Ethernet{read_ethernet(request)->src, peer_mac, ether_type_ipv4});
-    write(packet, Ipv4{peer, source, protocol_icmp, 64, message});
-    write(message, Echo{Echo::reply, asked->identifier, asked->sequence, {}});
+    const net::Headers asked{request};
+    const net::FrameTemplate headers{net::Ethernet{.dst = asked.ethernet().src(), .src = peer_mac},
+                                     net::Ipv4{.src = peer, .dst = source},
+                                     net::Echo{.is_reply = true, .identifier = asked.icmp().identifier()}};
+    headers.write(frame, asked.payload().size(), {.sequence = asked.icmp().sequence()});
     return frame;
 }
 
 /// The same with a byte changed and the echo checksum right again.
 Frame changed(Frame reply, std::size_t at) {
     reply[at] ^= 1;
-    const Bytes message = Bytes{reply}.subspan(Ethernet::size + Ipv4::size);
-    store<std::uint16_t>(message, 2, 0);
-    store(message, 2, checksum(message));
+    net::Headers{reply}.fill_checksums();
     return reply;
 }
 
@@ -45,7 +42,7 @@ Frame changed(Frame reply, std::size_t at) {
 Pinger::Counts ping(Pinger::Job job, const std::function<Frames(const Frame&)>& answers) {
     pktverbs::soft::WireTap tap{"pinger"};
     pktverbs::Context ctx{"wire:pinger", {.send_packets = 4, .recv_packets = 64}};
-    const auto flow = ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(source).protocol(protocol_icmp));
+    const auto flow = ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(source).protocol(net::ip_protocol::icmp));
     const std::jthread world{[&](const std::stop_token& stop) {
         while (!stop.stop_requested()) {
             for (const auto& request : tap.receive())
@@ -86,24 +83,27 @@ TEST(Pinger, SendsWhatItSays) {
         return Frames{reply_to(request)};
     });
     EXPECT_EQ(seen.size(), 42U + 33U);
-    EXPECT_EQ(read_ethernet(seen)->dst, peer_mac);
-    const auto ip = read_ipv4(seen);
+    const net::Headers found{seen};
+    EXPECT_EQ(found.ethernet().dst(), peer_mac);
+    const auto ip = found.ipv4();
     ASSERT_TRUE(ip);
-    EXPECT_EQ(ip->src, source);
-    EXPECT_EQ(ip->dst, peer);
-    EXPECT_EQ(ip->ttl, 64);
-    EXPECT_EQ(load<std::uint16_t>(seen, Ethernet::size + 6), 0x4000) << "don't fragment";
-    const auto echo = read_echo(ip->payload);
+    EXPECT_TRUE(ip.checksum_is_right());
+    EXPECT_EQ(ip.src(), source);
+    EXPECT_EQ(ip.dst(), peer);
+    EXPECT_EQ(ip.ttl(), 64);
+    EXPECT_TRUE(ip.dont_fragment());
+    const auto echo = found.icmp();
     ASSERT_TRUE(echo);
-    EXPECT_EQ(echo->type, Echo::request);
-    EXPECT_EQ(echo->sequence, 1);
-    EXPECT_EQ(echo->data.size(), 33U);
+    EXPECT_TRUE(echo.checksum_is_right());
+    EXPECT_TRUE(echo.is_echo_request());
+    EXPECT_EQ(echo.sequence(), 1);
+    EXPECT_EQ(echo.payload().size(), 33U);
 }
 
 TEST(Pinger, CountsDuplicatesApart) {
     // The second request's only reply comes behind all those of the first.
     const auto counts = ping(patient(2), [](const Frame& request) {
-        const bool first = read_echo(read_ipv4(request)->payload)->sequence == 1;
+        const bool first = net::Headers{request}.icmp().sequence() == 1;
         return Frames(first ? 3 : 1, reply_to(request));
     });
     EXPECT_EQ(counts.received, 2U);

@@ -24,20 +24,20 @@ protected:
 
     std::vector<std::uint8_t> arp_request(Ipv4Address target, MacAddress dst) const {
         std::vector<std::uint8_t> frame(60);
-        write(frame, Ethernet{dst, asker_mac, ether_type_arp});
-        write(Bytes{frame}.subspan(Ethernet::size), Arp{Arp::request, asker_mac, asker, {}, target});
+        const net::Arp request{
+            .operation = net::Arp::request, .sender_mac = asker_mac, .sender_ip = asker, .target_ip = target};
+        net::FrameTemplate{net::Ethernet{.dst = dst, .src = asker_mac}, request}.write(frame, 0);
         return frame;
     }
 
     std::vector<std::uint8_t> echo_request(std::size_t data_bytes, Ipv4Address src = asker,
-                                           std::uint8_t type = Echo::request) const {
-        std::vector<std::uint8_t> frame(Ethernet::size + Ipv4::size + Echo::size + data_bytes);
-        const Bytes packet = Bytes{frame}.subspan(Ethernet::size);
-        const Bytes message = packet.subspan(Ipv4::size);
-        write(frame, Ethernet{ctx.limits().mac, asker_mac, ether_type_ipv4});
-        write(packet, Ipv4{src, own, protocol_icmp, 17, message});
-        std::iota(message.begin() + Echo::size, message.end(), std::uint8_t{1});
-        write(message, Echo{type, 0x1234, 7, {}});
+                                           bool is_reply = false) const {
+        const net::FrameTemplate headers{net::Ethernet{.dst = ctx.limits().mac, .src = asker_mac},
+                                         net::Ipv4{.src = src, .dst = own, .ttl = 17},
+                                         net::Echo{.is_reply = is_reply, .identifier = 0x1234}};
+        std::vector<std::uint8_t> frame(headers.frame_bytes(data_bytes));
+        std::iota(frame.end() - static_cast<std::ptrdiff_t>(data_bytes), frame.end(), std::uint8_t{1});
+        headers.write(frame, data_bytes, {.sequence = 7});
         return frame;
     }
 
@@ -61,15 +61,16 @@ TEST_F(ResponderTest, AnswersArp) {
     for (const auto& dst : {MacAddress::broadcast(), ctx.limits().mac}) {
         const auto answer = answer_to(arp_request(own, dst));
         ASSERT_TRUE(answer);
-        EXPECT_EQ(read_ethernet(*answer)->dst, asker_mac);
-        EXPECT_EQ(read_ethernet(*answer)->src, ctx.limits().mac);
-        const auto arp = read_arp(*answer);
+        const net::Headers found{*answer};
+        EXPECT_EQ(found.ethernet().dst(), asker_mac);
+        EXPECT_EQ(found.ethernet().src(), ctx.limits().mac);
+        const auto arp = found.arp();
         ASSERT_TRUE(arp);
-        EXPECT_EQ(arp->operation, Arp::reply);
-        EXPECT_EQ(arp->sender_mac, ctx.limits().mac);
-        EXPECT_EQ(arp->sender_ip, own);
-        EXPECT_EQ(arp->target_mac, asker_mac);
-        EXPECT_EQ(arp->target_ip, asker);
+        EXPECT_EQ(arp.operation(), net::Arp::reply);
+        EXPECT_EQ(arp.sender_mac(), ctx.limits().mac);
+        EXPECT_EQ(arp.sender_ip(), own);
+        EXPECT_EQ(arp.target_mac(), asker_mac);
+        EXPECT_EQ(arp.target_ip(), asker);
     }
     EXPECT_EQ(responder.counts().arp, 2U);
 }
@@ -85,19 +86,21 @@ TEST_F(ResponderTest, AnswersEchoOfAnySize) {
         const auto answer = answer_to(request);
         ASSERT_TRUE(answer) << data_bytes;
         EXPECT_EQ(answer->size(), request.size());
-        EXPECT_EQ(read_ethernet(*answer)->dst, asker_mac);
-        EXPECT_EQ(read_ethernet(*answer)->src, ctx.limits().mac);
-        const auto ip = read_ipv4(*answer);
-        ASSERT_TRUE(ip);
-        EXPECT_EQ(ip->src, own);
-        EXPECT_EQ(ip->dst, asker);
-        EXPECT_EQ(ip->ttl, 64);
-        const auto echo = read_echo(ip->payload);
+        const net::Headers found{*answer};
+        EXPECT_EQ(found.ethernet().dst(), asker_mac);
+        EXPECT_EQ(found.ethernet().src(), ctx.limits().mac);
+        ASSERT_TRUE(found.ipv4());
+        EXPECT_TRUE(found.ipv4().checksum_is_right());
+        EXPECT_EQ(found.ipv4().src(), own);
+        EXPECT_EQ(found.ipv4().dst(), asker);
+        EXPECT_EQ(found.ipv4().ttl(), 64);
+        const auto echo = found.icmp();
         ASSERT_TRUE(echo);
-        EXPECT_EQ(echo->type, Echo::reply);
-        EXPECT_EQ(echo->identifier, 0x1234);
-        EXPECT_EQ(echo->sequence, 7);
-        EXPECT_TRUE(std::ranges::equal(echo->data, ConstBytes{request}.subspan(42)));
+        EXPECT_TRUE(echo.checksum_is_right());
+        EXPECT_TRUE(echo.is_echo_reply());
+        EXPECT_EQ(echo.identifier(), 0x1234);
+        EXPECT_EQ(echo.sequence(), 7);
+        EXPECT_TRUE(std::ranges::equal(echo.payload(), net::ConstBytes{request}.subspan(42)));
     }
 }
 
@@ -119,29 +122,27 @@ TEST_F(ResponderTest, IgnoresAWrongEchoChecksum) {
 
 TEST_F(ResponderTest, IgnoresAWrongHeaderChecksum) {
     auto request = echo_request(9);
-    request[Ethernet::size + 8] ^= 1;  // ttl
+    request[net::EthernetView<>::size + 8] ^= 1;  // ttl
     EXPECT_FALSE(answer_to(request));
 }
 
 TEST_F(ResponderTest, IgnoresAFragment) {
     auto request = echo_request(8);
-    const Bytes packet = Bytes{request}.subspan(Ethernet::size);
-    store<std::uint16_t>(packet, 6, 0x2000);
-    store<std::uint16_t>(packet, 10, 0);
-    store(packet, 10, checksum(packet.first(Ipv4::size)));
+    const net::Ipv4View ip{net::Bytes{request}.subspan(net::EthernetView<>::size)};
+    net::store<std::uint16_t>(&ip.header()[6], 0x2000);
+    ip.fill_checksum();
     EXPECT_FALSE(answer_to(request));
 }
 
 TEST_F(ResponderTest, IgnoresALengthBeyondTheFrame) {
     auto request = echo_request(8);
-    const Bytes packet = Bytes{request}.subspan(Ethernet::size);
-    store<std::uint16_t>(packet, 2, 37);
-    store<std::uint16_t>(packet, 10, 0);
-    store(packet, 10, checksum(packet.first(Ipv4::size)));
+    const net::Ipv4View ip{net::Bytes{request}.subspan(net::EthernetView<>::size)};
+    net::store<std::uint16_t>(&ip.header()[2], 37);
+    ip.fill_checksum();
     EXPECT_FALSE(answer_to(request));
 }
 
-TEST_F(ResponderTest, IgnoresReplies) { EXPECT_FALSE(answer_to(echo_request(8, asker, Echo::reply))); }
+TEST_F(ResponderTest, IgnoresReplies) { EXPECT_FALSE(answer_to(echo_request(8, asker, true))); }
 
 TEST_F(ResponderTest, IgnoresAMulticastSource) {
     EXPECT_FALSE(answer_to(echo_request(8, Ipv4Address{{239, 1, 2, 3}})));

@@ -28,7 +28,9 @@ while IFS= read -r symbol; do
     name=${name%%[(<[]*}
     case $name in
         pktverbs::verbs::*) path=${name#pktverbs::verbs::} ;;
+        pktverbs::async::*) path=${name#pktverbs::async::} ;;
         pktverbs::soft::*) path=${name#pktverbs::soft::} ;;
+        pktverbs::route::*) path=${name#pktverbs::route::} ;;
         pktverbs::messages::*) path=${name#pktverbs::messages::} ;;
         pktverbs::*) path=${name#pktverbs::} ;;
         *)

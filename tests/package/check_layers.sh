@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that no include points up: Context, then verbs, then the soft device; messages and the drop-in library stand
-# beside Context. See docs/architecture.md.
+# Checks that no include points up: Context, then verbs, then the soft device; messages, routes and the drop-in library
+# stand beside Context, headers of packets below all. See docs/architecture.md.
 # check_layers.sh SOURCE_TREE
 set -euo pipefail
 cd "$1"
@@ -21,7 +21,7 @@ refuse() {
     fi
 }
 
-context_layer='(pktverbs/)?(context|core|queue|(recv|send)_(list|pkt)|flow|flow_(rule|spec|registry)|multicast_groups|options|stats|pktverbs|find_device)\.hpp'
+context_layer='(pktverbs/)?(check|counters|async/(recv|send)|asio/.*|ring/.*|context|core|device_clock|pacer|queue|rate_limit|(recv|send)_(list|pkt)|flow|flow_(rule|spec|registry)|multicast_groups|options|stats|pktverbs|find_device)\.hpp'
 soft_device='(.*/)?soft/.*'
 
 refuse "the soft device knows verbs, not Context" "$context_layer" src/soft include/pktverbs/soft
@@ -42,9 +42,16 @@ refuse "nothing else knows the drop-in library" '(.*/)?dropin/.*' "${below[@]}"
 if [ -d src/messages ]; then
     refuse "messages know verbs, not Context" "$context_layer" src/messages include/pktverbs/messages
 fi
+if [ -d src/route ]; then
+    refuse "routes know verbs' errors, not Context" "$context_layer" src/route include/pktverbs/route
+fi
+refuse "headers of packets know addresses, and nothing else" "$context_layer|(pktverbs/)?verbs/.*" include/pktverbs/net
 mapfile -t others < <(find src include \( -path src/messages -o -path include/pktverbs/messages \) -prune -o \
     -name '*.[ch]pp' -print)
 refuse "nothing else knows messages" '(.*/)?messages/.*' "${others[@]}"
+mapfile -t others < <(find src include \( -path src/route -o -path include/pktverbs/route \) -prune -o \
+    -name '*.[ch]pp' -print)
+refuse "nothing else knows routes" '(.*/)?route/.*' "${others[@]}"
 
 # A public header includes public headers, by their full name, and other libraries'.
 while IFS=: read -r file line header; do

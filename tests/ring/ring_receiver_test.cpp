@@ -290,6 +290,27 @@ TEST_F(RingReceiving, HoldsTheLinkBackWhenFullAndToldToWait) {
     EXPECT_GT(receiver->stats().waits, 0U);
 }
 
+TEST_F(RingReceiving, ClosesNoBlockOverPacketsThatAreHeld) {
+    start({.sequence = numbered, .reorder_window = 0, .when_full = WhenFull::wait});
+    for (std::uint32_t first = 0; first < 32; first += 8) {
+        plant(8, first);
+        receive();
+    }
+    plant(3, 32);
+    receive();
+    EXPECT_FALSE(receiver->flush()) << "three packets are held";
+    for (std::uint32_t first = 0; first < 32; first += 8) {
+        expect_packets(reader.next(0ns), 0,
+                       {first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7});
+        receive();
+    }
+    EXPECT_TRUE(receiver->flush());
+    expect_packets(reader.next(0ns), 0, {32, 33, 34});
+    EXPECT_EQ(receiver->stats().late, 0U);
+    EXPECT_EQ(receiver->stats().missing, 0U);
+    EXPECT_EQ(receiver->stats().placed, 35U);
+}
+
 TEST_F(RingReceiving, OverwritesTheOldestWhenFull) {
     start({.when_full = WhenFull::overwrite});
     plant(8);

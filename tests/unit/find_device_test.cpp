@@ -25,7 +25,7 @@ void expect_refused(std::string_view text, const char* reason) {
     SCOPED_TRACE(text);
     const auto said = expect_error(EINVAL, [&] { find_device(text); });
     expect_words(said, {("\"" + std::string{text} + "\"").c_str(), reason, "ibv:NAME[/PORT]", "packet:INTERFACE",
-                        "wire:NAME[,mac=MAC][,mtu=BYTES][,ip=ADDRESS...]"});
+                        "wire:NAME[,mac=MAC][,mtu=BYTES][,ip=ADDRESS...][,checksums=verify]"});
 }
 
 TEST(FindDevice, RefusesAnEmptyString) { expect_refused("", "it is empty"); }
@@ -101,6 +101,8 @@ TEST(FindDevice, MakesAWire) {
     EXPECT_EQ(both.mtu, 68U);
     EXPECT_EQ(find_device("wire:x,mtu=65535").mtu, 65535U);
     EXPECT_TRUE(find_device("wire:x,ip=10.1.2.3,ip=fd00::1").handle);
+    EXPECT_TRUE(find_device("wire:x,checksums=verify").handle);
+    EXPECT_TRUE(find_device("wire:x,checksums=trust").handle);
 }
 
 TEST(FindDevice, ReadsWireOptionsStrictly) {
@@ -118,6 +120,8 @@ TEST(FindDevice, ReadsWireOptionsStrictly) {
     expect_refused("wire:x,mac=00:00:00:00:00:00", "can't have");
     for (const char* text : {"wire:x,ip=", "wire:x,ip=10.1.2", "wire:x,ip=10.1.2.3/24", "wire:x,ip=fd00::1%lo"})
         expect_refused(text, "is no IP address");
+    expect_refused("wire:x,checksums=yes", "checksums are \"trust\" or \"verify\", not \"yes\"");
+    expect_refused("wire:x,checksums=trust,checksums=verify", "checksums is given twice");
     expect_refused("wire:x,mtu=1500,mtu=1500", "mtu is given twice");
     expect_refused("wire:x,mac=02:00:5e:10:00:01,mac=02:00:5e:10:00:01", "mac is given twice");
 }

@@ -64,11 +64,37 @@ TEST_F(OldDriver, CannotDestroyAFlow) {
     EXPECT_EQ(hardware_provider().destroy_flow(&flow), EOPNOTSUPP);
 }
 
+TEST_F(OldDriver, CannotCountWhatFlowsMatch) {
+    ibv_counters_init_attr init{};
+    errno = 0;
+    EXPECT_EQ(hardware_provider().create_counters(&context_, &init), nullptr);
+    EXPECT_EQ(errno, EOPNOTSUPP);
+    ibv_counters counters{&context_};
+    ibv_counter_attach_attr attach{};
+    std::uint64_t value = 0;
+    EXPECT_EQ(hardware_provider().attach_counters_point_flow(&counters, &attach, nullptr), EOPNOTSUPP);
+    EXPECT_EQ(hardware_provider().read_counters(&counters, &value, 1, 0), EOPNOTSUPP);
+    EXPECT_EQ(hardware_provider().destroy_counters(&counters), EOPNOTSUPP);
+}
+
 TEST_F(OldDriver, CannotCreateAnExtendedCompletionQueue) {
     ibv_cq_init_attr_ex attr{};
     errno = 0;
     EXPECT_EQ(hardware_provider().create_cq_ex(&context_, &attr), nullptr);
     EXPECT_EQ(errno, EOPNOTSUPP);
+}
+
+TEST_F(OldDriver, CannotReadItsClock) {
+    ibv_values_ex values{};
+    values.comp_mask = IBV_VALUES_MASK_RAW_CLOCK;
+    EXPECT_EQ(hardware_provider().query_rt_values_ex(&context_, &values), EOPNOTSUPP);
+}
+
+TEST_F(OldDriver, CannotLimitARate) {
+    ibv_qp qp{};
+    qp.context = &context_;
+    ibv_qp_rate_limit_attr attr{};
+    EXPECT_EQ(hardware_provider().modify_qp_rate_limit(&qp, &attr), EOPNOTSUPP);
 }
 
 TEST_F(OldDriver, RefusesUnknownQueryInput) {

@@ -65,7 +65,8 @@ public:
     /// Does it until stop is requested, or the device fails. Returns why.
     Outcome run(std::stop_token stop) noexcept;
     /// Hands over what there is of all blocks. What follows goes on with the next slot, in a block with the same base.
-    /// False if a block had to stay because no other was free (WhenFull::wait).
+    /// False if a block, or packets that are held, had to wait because no block was free (WhenFull::wait): again, once
+    /// step() has taken them.
     bool flush() noexcept;
 
     /// As of the last step(). Any thread.

@@ -20,6 +20,9 @@ struct WireOptions {
     std::uint32_t mtu = 9000;
     /// The IP addresses that the port has GIDs for, IPv4 as ::ffff:a.b.c.d.
     std::vector<Ipv6Address> addresses = {};
+    /// The NIC computes the checksums of every frame that it receives, as hardware does; it takes time. Otherwise it
+    /// vouches only for those that the sending NIC has just computed, and that were not damaged since.
+    bool verify_checksums = false;
 };
 
 /// A soft device on the in-memory wire `name`. Every open is a further NIC on that wire.

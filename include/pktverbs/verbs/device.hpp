@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <pktverbs/export.hpp>
+#include <pktverbs/timestamp_clock.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 namespace pktverbs::verbs {
@@ -50,6 +51,8 @@ struct Device {
     std::string note;
     /// Reads the drop counters of an opened context; null if the device has none. Never throws.
     DeviceDrops (*read_drops)(const Device&, ibv_context*) = nullptr;
+    /// What the timestamps of its completions are read from, where it has any.
+    TimestampClock timestamp_clock = TimestampClock::device;
     /// A string that opens a device which *can* do raw packets on the same interface; empty if none is known.
     std::string alternative;
 };

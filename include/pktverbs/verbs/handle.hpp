@@ -27,6 +27,9 @@ using SrqHandle = Handle<ibv_srq, &Provider::destroy_srq>;
 using CompChannelHandle = Handle<ibv_comp_channel, &Provider::destroy_comp_channel>;
 using CqHandle = Handle<ibv_cq, &Provider::destroy_cq>;
 using QpHandle = Handle<ibv_qp, &Provider::destroy_qp>;
+using CountersHandle = Handle<ibv_counters, &Provider::destroy_counters>;
+using WqHandle = Handle<ibv_wq, &Provider::destroy_wq>;
+using TableHandle = Handle<ibv_rwq_ind_table, &Provider::destroy_rwq_ind_table>;
 using FlowHandle = Handle<ibv_flow, &Provider::destroy_flow>;
 
 }  // namespace pktverbs::verbs

@@ -26,6 +26,7 @@ struct Provider {
     int (*query_port)(ibv_context*, std::uint8_t port, ibv_port_attr*);
     int (*query_gid)(ibv_context*, std::uint8_t port, int index, ibv_gid*);
     int (*query_gid_ex)(ibv_context*, std::uint32_t port, std::uint32_t index, ibv_gid_entry*, std::uint32_t flags);
+    int (*query_rt_values_ex)(ibv_context*, ibv_values_ex*);
     int (*get_async_event)(ibv_context*, ibv_async_event*);
     void (*ack_async_event)(ibv_async_event*);
     ibv_pd* (*alloc_pd)(ibv_context*);
@@ -48,13 +49,24 @@ struct Provider {
     int (*resize_cq)(ibv_cq*, int cqe);
     int (*destroy_cq)(ibv_cq*);
     ibv_qp* (*create_qp)(ibv_pd*, ibv_qp_init_attr*);
+    ibv_qp* (*create_qp_ex)(ibv_context*, ibv_qp_init_attr_ex*);
     int (*query_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask, ibv_qp_init_attr*);
     int (*modify_qp)(ibv_qp*, ibv_qp_attr*, int attr_mask);
+    int (*modify_qp_rate_limit)(ibv_qp*, ibv_qp_rate_limit_attr*);
     int (*destroy_qp)(ibv_qp*);
+    ibv_wq* (*create_wq)(ibv_context*, ibv_wq_init_attr*);
+    int (*modify_wq)(ibv_wq*, ibv_wq_attr*);
+    int (*destroy_wq)(ibv_wq*);
+    ibv_rwq_ind_table* (*create_rwq_ind_table)(ibv_context*, ibv_rwq_ind_table_init_attr*);
+    int (*destroy_rwq_ind_table)(ibv_rwq_ind_table*);
     int (*attach_mcast)(ibv_qp*, const ibv_gid*, std::uint16_t lid);
     int (*detach_mcast)(ibv_qp*, const ibv_gid*, std::uint16_t lid);
     ibv_flow* (*create_flow)(ibv_qp*, ibv_flow_attr*);
     int (*destroy_flow)(ibv_flow*);
+    ibv_counters* (*create_counters)(ibv_context*, ibv_counters_init_attr*);
+    int (*destroy_counters)(ibv_counters*);
+    int (*attach_counters_point_flow)(ibv_counters*, ibv_counter_attach_attr*, ibv_flow*);
+    int (*read_counters)(ibv_counters*, std::uint64_t* values, std::uint32_t count, std::uint32_t flags);
 };
 
 /// libibverbs' own functions: real hardware and SoftRoCE.

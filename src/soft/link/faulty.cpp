@@ -61,6 +61,7 @@ public:
     bool up() const noexcept override { return inner_->up(); }
     std::vector<Ipv6Address> addresses() const override { return inner_->addresses(); }
     std::uint32_t interface_index() const noexcept override { return inner_->interface_index(); }
+    bool verifies_checksums() const noexcept override { return inner_->verifies_checksums(); }
 
     void attach(Sink& sink) override {
         sink_ = &sink;
@@ -102,6 +103,7 @@ private:
         show_held();
     }
     void link_changed(bool up) noexcept override { sink_->link_changed(up); }
+    void removed() noexcept override { sink_->removed(); }
 
     void pass_on(const RxFrame& frame) noexcept { sink_->deliver({&frame, 1}); }
     void show_held() noexcept {

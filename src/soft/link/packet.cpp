@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/packet.hpp"
 
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -74,6 +76,7 @@ private:
     };
 
     void look_at_interface() noexcept;
+    bool is_removed() const noexcept;
     int set_membership(int option, const PacketMembership& membership) const noexcept;
 
     PacketSocket receiver_;
@@ -89,6 +92,7 @@ private:
     std::atomic<bool> look_wanted_{false};
     unsigned empty_calls_ = 0;
     bool reported_up_ = false;
+    bool reported_removed_ = false;
 
     std::mutex flows_mutex_;
     std::vector<PacketMembership> memberships_;
@@ -190,10 +194,25 @@ void PacketLink::look_at_interface() noexcept {
     if (receiver_.ask(SIOCGIFMTU, answer) == 0)
         mtu_.store(static_cast<std::uint32_t>(answer.ifr_mtu), std::memory_order_relaxed);
     const bool now_up = up();
-    if (now_up == reported_up_) return;
+    const bool changed = now_up != reported_up_;
+    const bool removed = !now_up && !reported_removed_ && is_removed();
     reported_up_ = now_up;
+    reported_removed_ |= removed;
     const Delivery delivery{*this};
-    if (delivery.sink()) delivery.sink()->link_changed(now_up);
+    if (delivery.sink() && changed) delivery.sink()->link_changed(now_up);
+    if (delivery.sink() && removed) delivery.sink()->removed();
+}
+
+/// An interface goes down some time before it goes away, and only the first leaves an error on the socket. So this
+/// waits for whoever is changing interfaces: ethtool's requests take the kernel's lock for that (rtnl_lock() in
+/// dev_ethtool(), net/ethtool/ioctl.c). Afterwards it asks by number, as an interface may have been given another name.
+bool PacketLink::is_removed() const noexcept {
+    ifreq request;
+    ethtool_value carrier{ETHTOOL_GLINK, 0};
+    receiver_.ask(SIOCETHTOOL, request, &carrier);
+    request = {};
+    request.ifr_ifindex = index_;
+    return ::ioctl(receiver_.fd(), SIOCGIFNAME, &request) != 0 && errno == ENODEV;
 }
 
 int PacketLink::set_membership(int option, const PacketMembership& membership) const noexcept {

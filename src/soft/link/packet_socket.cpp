@@ -27,10 +27,11 @@ void PacketSocket::fail(int error, const char* what) const {
     throw std::system_error{error, std::generic_category(), std::string{"cannot "} + what + " " + interface_};
 }
 
-int PacketSocket::ask(unsigned long request, ifreq& answer) const noexcept {
+int PacketSocket::ask(unsigned long request, ifreq& answer, void* data) const noexcept {
     answer = {};
     if (interface_.empty() || interface_.size() >= sizeof answer.ifr_name) return ENODEV;
     interface_.copy(answer.ifr_name, sizeof answer.ifr_name - 1);
+    if (data) answer.ifr_data = static_cast<char*>(data);
     return ::ioctl(fd_, request, &answer) == 0 ? 0 : errno;
 }
 

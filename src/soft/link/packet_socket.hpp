@@ -24,8 +24,8 @@ public:
     int fd() const noexcept { return fd_; }
     const std::string& interface() const noexcept { return interface_; }
 
-    /// Asks the kernel about the interface, with a SIOCGIF* request. Returns 0 or an errno.
-    int ask(unsigned long request, ifreq& answer) const noexcept;
+    /// Asks the kernel about the interface, with a SIOCGIF* request, or one that takes `data`. Returns 0 or an errno.
+    int ask(unsigned long request, ifreq& answer, void* data = nullptr) const noexcept;
     /// The same, but throws: "cannot WHAT INTERFACE".
     ifreq ask(unsigned long request, const char* what) const;
 

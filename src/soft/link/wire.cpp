@@ -105,7 +105,7 @@ private:
         std::uint8_t* at = scratch_.data();
         for (std::size_t i = 0; i < frames.size(); ++i) {
             const TxFrame& frame = frames[i];
-            carried[i] = {reinterpret_cast<const std::uint8_t*>(frame.sges[0].addr), frame.length};
+            carried[i] = {reinterpret_cast<const std::uint8_t*>(frame.sges[0].addr), frame.length, frame.checksum_ok};
             if (frame.sge_count == 1) continue;
             carried[i].data = at;
             for (std::uint32_t part = 0; part < frame.sge_count; ++part) {
@@ -177,12 +177,14 @@ public:
         : medium_{WireMedium::named(name)},
           mac_{options.mac.is_zero() ? next_mac() : options.mac},
           mtu_{options.mtu},
-          addresses_{options.addresses} {}
+          addresses_{options.addresses},
+          verify_checksums_{options.verify_checksums} {}
 
     MacAddress mac() const noexcept override { return mac_; }
     std::uint32_t mtu() const noexcept override { return mtu_; }
     bool up() const noexcept override { return medium_->up(); }
     std::vector<Ipv6Address> addresses() const override { return addresses_; }
+    bool verifies_checksums() const noexcept override { return verify_checksums_; }
 
     void attach(Sink& sink) override {
         sink_ = &sink;
@@ -204,6 +206,7 @@ private:
     MacAddress mac_;
     std::uint32_t mtu_;
     std::vector<Ipv6Address> addresses_;
+    bool verify_checksums_;
     Sink* sink_ = nullptr;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layouts and regions: packets in memory of the program's own.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -262,6 +264,41 @@ TEST(Layout, TakesFourChunks) {
     EXPECT_EQ(layout.bytes(), 10U);
     EXPECT_THROW(layout.chunk(5), std::length_error);
     EXPECT_EQ(layout.chunks().size(), 4U);
+}
+
+// The soft device maps any descriptor that can be mapped; a memfd stands in for a device's memory.
+TEST_F(LayoutOf, DmabufIsReceivedIntoAndSentFrom) {
+    const SharedMemory memory = SharedMemory::anonymous(8 * 4096);
+    constexpr std::uint64_t offset = 4096;
+    const Region region = Region::dmabuf(memory.fd(), offset, memory.bytes().subspan(offset, 4 * 4096));
+    Options options = small;
+    options.recv_layout = Layout{}.chunk(14).chunk(100, region);
+    options.send_layout =
+        Layout{}.chunk(64, Region::dmabuf(memory.fd(), 6 * 4096, memory.bytes().subspan(6 * 4096, 4096)));
+    Context ctx = open(options);
+    const Flow flow = hear(ctx);
+    world.send(counting(1));
+    RecvList list = ctx.recv();
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_EQ(list.front().chunk(1).data(), memory.data() + offset);
+    const Bytes sent = counting(1);
+    EXPECT_TRUE(std::equal(sent.begin() + 14, sent.end(), memory.data() + offset));
+
+    ctx.send(filled(ctx.acquire(1), 7));
+    const auto seen = world.receive();
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(number_of(seen.front()), 7U);
+    EXPECT_EQ(number_of(memory.bytes().subspan(6 * 4096, 64)), 7U);
+}
+
+TEST_F(LayoutOf, DescriptorThatCannotBeMappedIsRefused) {
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+    Options options = small;
+    options.regions = {Region::dmabuf(fds[0], 0, payloads)};
+    EXPECT_THROW(open(options), std::system_error);
+    ::close(fds[0]);
+    ::close(fds[1]);
 }
 
 class RegionsOf : public Wired {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments: what capture is asked for on the command line.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "block_writer.hpp"
+#include "sequence_option.hpp"
+#include "udp_flow.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace capture {
+
+enum class Format : std::uint8_t { pcapng, raw };
+
+/// What happens to packets while all blocks of the ring wait for the disk.
+enum class Policy : std::uint8_t { drop, wait, overwrite };
+
+struct Arguments {
+    std::string device;
+    std::vector<UdpFlow> flows;
+    std::string output;
+    Format format = Format::pcapng;
+    Policy policy = Policy::drop;
+    std::optional<SequenceOption> sequence;
+    std::uint32_t blocks = 64;
+    std::uint32_t block_slots = 256;
+    std::uint32_t payload_bytes = 0;  ///< 0: what the device's MTU allows
+    double seconds = 0;               ///< 0: no limit
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    std::vector<unsigned> cpus;  ///< of the receiving thread and of the writing one
+    WriterOptions writer;
+};
+
+/// Tells CLI11 of all options. Both must stay until it has parsed.
+void add_options(CLI::App& app, Arguments& arguments);
+
+}  // namespace capture

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// BlockWriter: writes large pieces of memory to a file, one behind the other, several at once, past the page cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "write_queue.hpp"
+
+namespace capture {
+
+/// What a file is to be written like, where the kernel and the file system allow it.
+struct WriterOptions {
+    bool direct = true;                ///< by O_DIRECT; needs pieces aligned to BlockWriter::alignment
+    bool uring = true;                 ///< by io_uring
+    std::size_t writes_in_flight = 4;  ///< at least 1
+};
+
+/// For one thread. A write that fails ends the file there: what comes after it isn't written, and is said to be
+/// complete at once; error() tells. So nobody waits for memory that a full disk never takes.
+class BlockWriter {
+public:
+    /// What O_DIRECT wants of addresses, offsets and lengths at most: the logical block size of any disk (open(2)).
+    static constexpr std::size_t alignment = 4096;
+
+    /// Makes the file, or empties it. Throws std::system_error.
+    BlockWriter(std::string path, const WriterOptions& options);
+    /// The same with a queue of the caller's, to test with.
+    BlockWriter(std::string path, const WriterOptions& options, std::unique_ptr<WriteQueue> queue);
+    BlockWriter(const BlockWriter&) = delete;
+    BlockWriter& operator=(const BlockWriter&) = delete;
+    /// Waits for what is in flight, and closes.
+    ~BlockWriter();
+
+    /// Puts `piece` at the end of the file. It must stay as it is until completed() has counted it. Address and length
+    /// are multiples of `alignment`. Waits while as many as there may be are in flight.
+    void write(std::span<const std::uint8_t> piece);
+    /// Sees what is done; waits until no more than `most` are in flight.
+    void wait(std::size_t most);
+    /// Sees what is done, without waiting.
+    void poll();
+
+    /// Pieces that are written, or never will be, counted in the order in which they were put: those before this
+    /// number are the caller's again.
+    std::uint64_t completed() const noexcept { return completed_; }
+    /// Pieces put so far.
+    std::uint64_t queued() const noexcept { return queued_; }
+    /// Bytes in the file, from its beginning, without a gap.
+    std::uint64_t written_bytes() const noexcept { return written_bytes_; }
+    /// The errno of the first write that failed, or 0.
+    int error() const noexcept { return error_; }
+
+    /// Waits for all writes, makes the file `bytes` long and closes it. Throws std::system_error if that fails, not
+    /// for a failed write.
+    void finish(std::uint64_t bytes);
+
+    const std::string& path() const noexcept { return path_; }
+    /// "O_DIRECT, io_uring with 4 writes in flight", and why not, if that was asked for and isn't so.
+    std::string how() const;
+
+private:
+    /// What is left to write of a piece that was put.
+    struct Piece : Write {
+        bool is_done = false;  ///< or failed, or never tried
+        bool was_direct = false;
+    };
+
+    void open_file(const WriterOptions& options);
+    void submit(Piece& piece);
+    void take_result(Piece& piece);
+    void leave_direct(std::string_view why) noexcept;
+    std::size_t in_flight() const noexcept { return static_cast<std::size_t>(queued_ - completed_); }
+    Piece& piece(std::uint64_t number) noexcept { return pieces_[number % pieces_.size()]; }
+
+    std::string path_;
+    int file_ = -1;
+    bool is_direct_ = false;
+    bool is_uring_ = false;
+    std::string why_not_direct_;
+    std::string why_not_uring_;
+    std::vector<Piece> pieces_;
+    std::unique_ptr<WriteQueue> queue_;  // ends before pieces_, which it writes from
+    std::uint64_t queued_ = 0;
+    std::uint64_t completed_ = 0;
+    std::uint64_t end_ = 0;
+    std::uint64_t written_bytes_ = 0;
+    bool has_gap_ = false;
+    int error_ = 0;
+};
+
+}  // namespace capture

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// capture: UDP flows into a ring, and from there to disk as pcapng or raw blocks.
+#include <csignal>
+
+#include "arguments.hpp"
+#include "common/cli.hpp"
+#include "common/stop_on_signal.hpp"
+#include "recording.hpp"
+#include "say.hpp"
+
+namespace {
+
+int record(const capture::Arguments& arguments) {
+    std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (ulimit -f) is an error like a full disk
+    std::signal(SIGPIPE, SIG_IGN);  // see say()
+    const example::StopOnSignal signals;
+    capture::Recording recording{arguments, example::find_device(arguments.device)};
+    capture::say(recording.describe() + '\n');
+    recording.run(signals.token());
+    const auto summary = recording.finish();
+    capture::say(summary.format(recording.sequences()));
+    recording.check();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Records UDP flows on disk, by way of a ring of blocks.", "capture"};
+    app.footer(
+        "capture packet:eth0 --flow 239.2.1.150:7148 --sequence 0:8 -o file.pcapng\n"
+        "capture eth4 --flow any:7148 --format raw --blocks 256 --payload 8192 --pin 2,3 -o file.raw\n\n"
+        "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
+    capture::Arguments arguments;
+    capture::add_options(app, arguments);
+    return example::run(app, argc, argv, [&] { return record(arguments); });
+}

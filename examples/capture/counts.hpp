@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts: what became of the packets of a capture.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <string_view>
+
+#include <pktverbs/verbs/device.hpp>
+
+namespace capture {
+
+/// Why a packet that was received is not in the file.
+enum class Drop : std::uint8_t {
+    ring_full,    ///< the disk didn't keep up
+    overwritten,  ///< the same, where the newest packets are kept
+    late,         ///< its place had been handed over
+    duplicate,    ///< its place was taken
+    no_place,     ///< no sequence number, or one from nowhere near
+    too_long,     ///< longer than a slot
+    failed,       ///< the device reported an error
+    disk,         ///< a write failed
+};
+inline constexpr std::array<std::string_view, 8> drop_names{"ring full", "overwritten", "late",   "duplicate",
+                                                            "no place",  "too long",    "failed", "disk"};
+
+/// A snapshot. received = written + dropped + what is in the ring, and at the end the ring is empty.
+struct Counts {
+    std::uint64_t received = 0;
+    std::uint64_t received_bytes = 0;  ///< whole frames without FCS
+    std::uint64_t written = 0;
+    std::array<std::uint64_t, drop_names.size()> drops{};
+    std::uint64_t missing = 0;  ///< by their sequence numbers
+    std::size_t ring_blocks = 0;
+    std::size_t filled_blocks = 0;
+    pktverbs::verbs::DeviceDrops device;  ///< lost before they were received
+
+    std::uint64_t& operator[](Drop reason) noexcept { return drops[static_cast<std::size_t>(reason)]; }
+    std::uint64_t dropped() const noexcept { return std::reduce(drops.begin(), drops.end()); }
+};
+
+}  // namespace capture

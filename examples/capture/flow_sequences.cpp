@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow_sequences.hpp"
+
+#include <algorithm>
+
+#include <pktverbs/net/headers.hpp>
+
+namespace capture {
+
+FlowSequences::FlowSequences(const std::vector<UdpFlow>& flows, std::optional<SequenceOption> sequence)
+    : sequence_{sequence} {
+    constexpr std::size_t longest_headers = 128;  // VLAN tags and IP options included
+    front_bytes_ = longest_headers + (sequence ? sequence->offset + sequence->width : 0);
+    for (const auto& flow : flows) flows_.push_back({flow});
+}
+
+void FlowSequences::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest) {
+    auto frame = rest;
+    if (!header.empty()) {
+        const auto bytes = header.size() + rest.size();
+        if (frame_.size() < std::max(bytes, front_bytes_)) frame_.resize(std::max(bytes, front_bytes_));
+        const auto from_header = std::min(header.size(), front_bytes_);
+        const auto from_rest = std::min(rest.size(), front_bytes_ - from_header);
+        std::copy_n(rest.begin(), from_rest, std::copy_n(header.begin(), from_header, frame_.begin()));
+        frame = {frame_.data(), bytes};
+    }
+    const pktverbs::net::Headers found{frame};
+    if (!found.ipv4() || !found.udp()) return;
+    for (auto& flow : flows_) {
+        if (flow.flow.port != found.udp().dst_port()) continue;
+        if (flow.flow.address && *flow.flow.address != found.ipv4().dst()) continue;
+        ++flow.packets;
+        if (sequence_) add_number(flow, found.payload());
+        return;
+    }
+}
+
+void FlowSequences::add_number(Flow& flow, std::span<const std::uint8_t> payload) const {
+    const auto number = sequence_->read(payload);
+    if (!number) {
+        ++flow.without_number;
+        return;
+    }
+    // Far from 0, so that numbers from before the first one are there to be had.
+    constexpr std::uint64_t anywhere = std::uint64_t{1} << 62;
+    const bool is_first = flow.numbers.received() == 0;
+    flow.last_number =
+        sequence_->width == 8 ? *number : sequence_->unwrap(*number, is_first ? anywhere : flow.last_number);
+    flow.numbers.add(flow.last_number);
+}
+
+std::uint64_t FlowSequences::missing() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& flow : flows_) sum += flow.numbers.missing();
+    return sum;
+}
+
+}  // namespace capture

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// PacketClock: when packets were received, in nanoseconds since 1970, whatever clock their timestamps are from.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include <pktverbs/context.hpp>
+#include <pktverbs/device_clock.hpp>
+#include <pktverbs/timestamp_clock.hpp>
+
+namespace capture {
+
+/// For one thread at a time.
+class PacketClock {
+public:
+    /// The context outlives it. Throws std::system_error if its device's clock can't be read.
+    explicit PacketClock(pktverbs::Context& ctx);
+
+    /// Looks at the clocks again, about once a second. To be called before the packets of a block.
+    void update();
+
+    /// Where there are no timestamps, the time of the last update().
+    std::chrono::nanoseconds at(std::chrono::nanoseconds timestamp) const noexcept {
+        if (timestamp.count() == 0) return now_;
+        return device_ ? device_->at(timestamp) : timestamp;
+    }
+
+private:
+    std::optional<pktverbs::DeviceClock> device_;
+    std::chrono::nanoseconds now_{};
+    std::chrono::nanoseconds device_updated_{};
+};
+
+}  // namespace capture

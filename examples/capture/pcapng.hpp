@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// pcapng: the blocks of a capture file as bytes (draft-ietf-opsawg-pcapng; section numbers are those of its version
+// 02).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace capture::pcapng {
+
+/// What packets were captured from.
+struct Interface {
+    std::string name{};
+    std::string comment{};
+    std::uint32_t snap_length = 0;      ///< 0: frames are whole
+    std::uint64_t bits_per_second = 0;  ///< 0: not known
+};
+
+/// What became of the packets that the interface received.
+struct Statistics {
+    std::chrono::nanoseconds start{};  ///< since 1970, as all times here
+    std::chrono::nanoseconds end{};
+    std::uint64_t received = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t delivered = 0;  ///< those that are in the file
+};
+
+/// Section header (4.1) of a section of unknown length, in this machine's byte order.
+std::vector<std::uint8_t> section_header(const std::string& program);
+/// Interface description (4.2): Ethernet, times in nanoseconds.
+std::vector<std::uint8_t> interface_description(const Interface& interface);
+/// Interface statistics (4.6) of interface 0.
+std::vector<std::uint8_t> interface_statistics(const Statistics& statistics);
+
+/// An enhanced packet block (4.3) of interface 0, without options, is this header, the bytes of the packet, zeros up to
+/// a multiple of 4, and the length of the block once more.
+struct PacketHeader {
+    std::uint32_t type = 6;
+    std::uint32_t block_bytes = 0;
+    std::uint32_t interface = 0;
+    std::uint32_t time_high = 0;
+    std::uint32_t time_low = 0;
+    std::uint32_t captured_bytes = 0;
+    std::uint32_t original_bytes = 0;
+};
+static_assert(sizeof(PacketHeader) == 28);
+
+constexpr std::size_t padded(std::size_t bytes) noexcept { return (bytes + 3) & ~std::size_t{3}; }
+
+constexpr PacketHeader packet_header(std::size_t captured, std::size_t original, std::chrono::nanoseconds time) {
+    const auto ticks = static_cast<std::uint64_t>(time.count());
+    return {.block_bytes = static_cast<std::uint32_t>(sizeof(PacketHeader) + padded(captured) + 4),
+            .time_high = static_cast<std::uint32_t>(ticks >> 32),
+            .time_low = static_cast<std::uint32_t>(ticks),
+            .captured_bytes = static_cast<std::uint32_t>(captured),
+            .original_bytes = static_cast<std::uint32_t>(original)};
+}
+
+}  // namespace capture::pcapng

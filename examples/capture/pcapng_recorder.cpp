@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recorder that writes pcapng.
+#include <utility>
+
+#include "pcapng_writer.hpp"
+#include "recorder.hpp"
+
+namespace capture {
+
+namespace {
+
+class PcapngRecorder final : public Recorder {
+public:
+    PcapngRecorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock, std::size_t pieces)
+        : file_{file}, clock_{std::move(clock)}, writer_{file, "capture of pktverbs", interface, pieces} {}
+
+    void add(pktverbs::RingBlock block) override {
+        clock_.update();
+        for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot)
+            if (block.valid(slot))
+                writer_.add(block.header(slot), block.payload(slot), clock_.at(block.timestamp(slot)));
+    }
+    void poll() override { file_.poll(); }
+
+    File finish(const pcapng::Statistics& statistics) override {
+        const auto packets = writer_.finish(statistics);
+        return {packets, writer_.file_bytes()};
+    }
+
+private:
+    BlockWriter& file_;
+    PacketClock clock_;
+    PcapngWriter writer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock,
+                                               std::size_t pieces) {
+    return std::make_unique<PcapngRecorder>(file, interface, std::move(clock), pieces);
+}
+
+}  // namespace capture

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pcapng_writer.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace capture {
+
+void PcapngWriter::Free::operator()(std::uint8_t* memory) const noexcept { std::free(memory); }
+
+PcapngWriter::PcapngWriter(BlockWriter& writer, const std::string& program, const pcapng::Interface& interface,
+                           std::size_t pieces)
+    : writer_{writer}, pieces_(std::max<std::size_t>(pieces, 1)) {
+    for (auto& piece : pieces_) {
+        piece.memory.reset(static_cast<std::uint8_t*>(std::aligned_alloc(BlockWriter::alignment, piece_bytes)));
+        if (!piece.memory) throw std::bad_alloc{};
+    }
+    piece_ = &pieces_.front();
+    append_block(pcapng::section_header(program));
+    append_block(pcapng::interface_description(interface));
+}
+
+void PcapngWriter::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest,
+                       std::chrono::nanoseconds time) {
+    if (writer_.error() != 0) return;
+    begin_block();
+    constexpr std::uint32_t zeros = 0;
+    const auto bytes = header.size() + rest.size();
+    const auto block = pcapng::packet_header(bytes, bytes, time);
+    append(&block, sizeof block);
+    append(header.data(), header.size());
+    append(rest.data(), rest.size());
+    append(&zeros, pcapng::padded(bytes) - bytes);
+    append(&block.block_bytes, sizeof block.block_bytes);
+    if (writer_.error() == 0) ++packets_;
+}
+
+void PcapngWriter::begin_block() noexcept {
+    last_ = {offset(), packets_};
+    if (piece_->first.offset == piece_->before.offset) piece_->first = last_;
+}
+
+void PcapngWriter::append(const void* bytes, std::size_t count) {
+    const auto* from = static_cast<const std::uint8_t*>(bytes);
+    while (count > 0) {
+        const auto part = std::min(count, piece_bytes - used_);
+        std::memcpy(piece_->memory.get() + used_, from, part);
+        from += part;
+        count -= part;
+        used_ += part;
+        if (used_ < piece_bytes) continue;
+        write_piece();
+        // What has not been written stays, for last_whole().
+        if (writer_.error() != 0) return;
+    }
+}
+
+void PcapngWriter::append_block(std::span<const std::uint8_t> block) {
+    begin_block();
+    append(block.data(), block.size());
+}
+
+/// Writes the current piece, and goes on with the next one as soon as that is free.
+void PcapngWriter::write_piece() {
+    const auto units = (used_ + BlockWriter::alignment - 1) / BlockWriter::alignment;
+    std::memset(piece_->memory.get() + used_, 0, units * BlockWriter::alignment - used_);
+    writer_.write({piece_->memory.get(), units * BlockWriter::alignment});
+    writer_.wait(pieces_.size() - 1);
+    if (writer_.error() != 0) return;
+    ++piece_number_;
+    used_ = 0;
+    piece_ = &pieces_[piece_number_ % pieces_.size()];
+    piece_->number = piece_number_;
+    piece_->before = piece_->first = last_;
+}
+
+std::uint64_t PcapngWriter::finish(pcapng::Statistics statistics) {
+    Boundary end;
+    if (writer_.error() == 0) {
+        statistics.delivered = packets_;
+        append_block(pcapng::interface_statistics(statistics));
+        end = {offset(), packets_};
+    }
+    if (writer_.error() == 0 && used_ > 0) write_piece();
+    writer_.wait(0);
+    if (writer_.error() != 0) end = last_whole();
+    writer_.finish(end.offset);
+    file_bytes_ = end.offset;
+    return end.packets;
+}
+
+/// The end of the last block that is wholly in a file that a failed write has ended.
+PcapngWriter::Boundary PcapngWriter::last_whole() const {
+    const auto end = writer_.written_bytes();
+    const auto& piece = pieces_[end / piece_bytes % pieces_.size()];
+    const auto start = piece.number * piece_bytes;
+    if (piece.first.offset < start || piece.first.offset > end) return piece.before;
+    for (auto at = piece.first;;) {
+        std::uint32_t type_and_length[2];
+        if (at.offset + sizeof type_and_length > end) return at;
+        std::memcpy(type_and_length, piece.memory.get() + (at.offset - start), sizeof type_and_length);
+        if (at.offset + type_and_length[1] > end) return at;
+        at.offset += type_and_length[1];
+        if (type_and_length[0] == pcapng::PacketHeader{}.type) ++at.packets;
+    }
+}
+
+}  // namespace capture

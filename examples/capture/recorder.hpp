@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recorder: puts the blocks of a ring into a file, in one format or another.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_block.hpp>
+#include <pktverbs/timestamp_clock.hpp>
+#include "block_writer.hpp"
+#include "packet_clock.hpp"
+#include "pcapng.hpp"
+
+namespace capture {
+
+/// For one thread at a time. A write that fails ends the file: see BlockWriter::error().
+class Recorder {
+public:
+    virtual ~Recorder() = default;
+
+    /// Puts it into the file; it may be given back to the ring some calls later, when it is written.
+    virtual void add(pktverbs::RingBlock block) = 0;
+    /// Gives back what is written. To be called while nothing comes.
+    virtual void poll() = 0;
+
+    /// What is in a finished file.
+    struct File {
+        std::uint64_t packets = 0;
+        std::uint64_t bytes = 0;
+    };
+    /// Waits for all writes and closes the file, which holds whole packets and whole blocks only. Throws
+    /// std::system_error if it cannot be closed.
+    virtual File finish(const pcapng::Statistics& statistics) = 0;
+};
+
+/// Packets one behind the other; see PcapngWriter. Times are the clock's.
+std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock,
+                                               std::size_t pieces);
+/// Blocks as they stand in the ring, behind a page that tells how; see RawHeader. They are not copied, so as many are
+/// taken from the ring as there are writes in flight. Times stay those of the device.
+std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,
+                                            pktverbs::TimestampClock clock);
+
+/// What a raw file begins with, in this machine's byte order; docs/capture.md has it in words.
+struct RawHeader {
+    static constexpr std::uint64_t magic_number = 0x3154504143565450;  ///< "PTVCAPT1"
+    static constexpr std::size_t page_bytes = BlockWriter::alignment;
+
+    std::uint64_t magic = magic_number;
+    std::uint32_t version = 1;
+    std::uint32_t header_page_bytes = page_bytes;  ///< the first block is here
+    std::uint64_t block_stride = 0;                ///< bytes from one block to the next
+    std::uint64_t bitmap_offset = 0;               ///< from a block to its validity bitmap
+    std::uint64_t slots_offset = 0;                ///< ... to what is known of each slot
+    std::uint64_t headers_offset = 0;              ///< ... to the first bytes of its frames
+    std::uint64_t payloads_offset = 0;             ///< ... to the rest of them
+    std::uint32_t slots = 0;                       ///< in a block
+    std::uint32_t header_bytes = 0;                ///< most that a frame has in the headers
+    std::uint32_t payload_bytes = 0;               ///< ... and in the payloads
+    std::uint32_t header_stride = 0;               ///< bytes from one header to the next
+    std::uint32_t payload_stride = 0;
+    std::uint32_t clock = 0;  ///< of the timestamps: a pktverbs::TimestampClock
+};
+static_assert(sizeof(RawHeader) == 80);
+
+}  // namespace capture

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recording: a device, a ring and a file, with a thread on each side of the ring.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <pktverbs/pktverbs.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include "arguments.hpp"
+#include "counts.hpp"
+#include "disk_thread.hpp"
+#include "receive_thread.hpp"
+#include "report_line.hpp"
+#include "summary.hpp"
+
+namespace capture {
+
+class Recording {
+public:
+    /// Throws if the device, the ring, the flows or the file cannot be had.
+    Recording(const Arguments& arguments, const pktverbs::Device& device);
+
+    Recording(const Recording&) = delete;
+    Recording& operator=(const Recording&) = delete;
+    ~Recording();
+
+    /// "capturing on packet:eth0 (02:00:00:00:00:01), 239.2.1.150:7148, into 64 blocks of 256 slots, ...".
+    std::string describe() const;
+
+    /// Until `stop`, a limit of the arguments, or a failure. Prints a line a second.
+    void run(const std::stop_token& stop);
+    /// Ends what run() began: everything that was received goes to the file.
+    Summary finish();
+    /// To be read after finish().
+    const FlowSequences& sequences() const noexcept { return sequences_; }
+    /// Throws what made the recording end before its time.
+    void check() const;
+
+private:
+    Counts counts() const;
+
+    const Arguments& args_;
+    FlowSequences sequences_;
+    pktverbs::BlockRing ring_;
+    pktverbs::Context ctx_;
+    std::vector<pktverbs::Flow> flows_;
+    std::optional<pktverbs::RingReceiver> receiver_;
+    BlockWriter file_;
+    std::unique_ptr<Recorder> recorder_;
+    std::stop_source stop_;
+    std::chrono::system_clock::time_point started_;
+    ReportLine::Clock::time_point start_;
+    std::optional<DiskThread> disk_;
+    std::optional<ReceiveThread> receive_;
+    pktverbs::Outcome outcome_ = pktverbs::Outcome::stopped;
+    bool adds_up_ = true;
+};
+
+}  // namespace capture

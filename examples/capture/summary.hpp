@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Summary: what a capture says at its end, in lines of "name: value" whose numbers add up.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "counts.hpp"
+#include "flow_sequences.hpp"
+
+namespace capture {
+
+struct Summary {
+    Counts counts;
+    std::chrono::nanoseconds time{};
+    std::string path;
+    std::string how;  ///< the file was written
+    std::uint64_t file_bytes = 0;
+
+    std::string format(const FlowSequences& sequences) const;
+};
+
+}  // namespace capture

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// UdpFlow: which packets a capture wants, as a word on the command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <pktverbs/flow_rule.hpp>
+#include <pktverbs/ipv4_address.hpp>
+
+namespace capture {
+
+/// UDP over IPv4 to a port of one address, or of any address.
+struct UdpFlow {
+    std::optional<pktverbs::Ipv4Address> address;
+    std::uint16_t port = 0;
+
+    /// "239.1.2.3:7148", "10.0.0.2:7148", "any:7148"; nullopt for anything else.
+    static std::optional<UdpFlow> parse(std::string_view text);
+    std::string to_string() const;
+
+    bool is_multicast() const noexcept { return address && address->is_multicast(); }
+    /// Multicast joins the group. Anything else must be addressed to the interface's own MAC address, as the network
+    /// may flood what is for others.
+    pktverbs::FlowRule rule() const;
+
+    friend bool operator==(const UdpFlow&, const UdpFlow&) = default;
+};
+
+}  // namespace capture

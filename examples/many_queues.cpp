@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// many_queues: one rule, spread over queues by the hash of addresses and ports, a thread for each.
+#include <pktverbs/net/net.hpp>
+#include <pktverbs/pktverbs.hpp>
+#include <pktverbs/placement.hpp>
+
+#include <atomic>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "common/cli.hpp"
+
+namespace pv = pktverbs;
+namespace net = pktverbs::net;
+
+/// Every flow has a source port of its own.
+void send_flows(std::uint16_t flows, std::uint32_t turns) {
+    pv::Context ctx{"wire:many_queues", {.send_packets = 512, .recv_packets = pv::none, .max_packet_size = 1024}};
+    const auto src = pv::Ipv4Address{"192.0.2.1"}, dst = pv::Ipv4Address{"192.0.2.2"};
+    for (std::uint32_t turn = 0; turn < turns; ++turn)
+        for (std::uint16_t i = 0; i < flows; ++i) {
+            const net::FrameTemplate frame{
+                {.dst = pv::MacAddress::broadcast(), .src = ctx.limits().mac},
+                net::Ipv4{.src = src, .dst = dst},
+                net::Udp{.src_port = static_cast<std::uint16_t>(4000 + i), .dst_port = 7148}};
+            auto list = ctx.acquire(1, pv::forever);
+            list.front().set_length(frame.write(list.front().buffer(), 512));
+            ctx.send(std::move(list));
+        }
+}
+
+struct Share {
+    std::uint64_t packets = 0;
+    std::set<std::uint16_t> flows;
+};
+
+void receive(pv::Queue& queue, Share& share, std::optional<unsigned> cpu, const std::stop_token& stop) {
+    if (cpu) pv::pin_this_thread(*cpu);
+    for (;;) {
+        const auto list = queue.recv(pv::forever, stop);
+        if (list.outcome() != pv::Outcome::packets) return;
+        share.packets += list.size();
+        for (const auto& pkt : list)
+            if (const auto udp = net::Headers{pkt.bytes()}.udp()) share.flows.insert(udp.src_port());
+    }
+}
+
+int main(int argc, char** argv) {
+    CLI::App app{"Spreads flows over queues, a thread for each.", "many_queues"};
+    std::uint32_t queues = 4;
+    std::uint16_t flows = 64;
+    bool pin = false;
+    app.add_option("--queues", queues, "queues and threads")->check(example::between(1, 64))->capture_default_str();
+    app.add_option("--flows", flows, "flows to send")->check(example::between(1, 4096))->capture_default_str();
+    app.add_flag("--pin", pin, "give each thread a processor near the device");
+    return example::run(app, argc, argv, [&] {
+        pv::Options options{.send_packets = pv::none, .recv_packets = 8192, .max_packet_size = 1024, .queues = queues};
+        options.spread = pv::Spread{};
+        pv::Context ctx{"wire:many_queues", options};
+        const auto flow = ctx.install(pv::FlowRule{}.dst_ip("192.0.2.2").udp().dst_port(7148));
+        const auto cpus = pv::local_cpus(ctx.device());
+
+        std::vector<Share> shares(queues);
+        std::vector<std::jthread> threads;
+        for (std::uint32_t i = 0; i < queues; ++i)
+            threads.emplace_back([&, i](const std::stop_token& stop) {
+                receive(ctx.queue(i), shares[i], pin ? std::optional{cpus[i % cpus.size()]} : std::nullopt, stop);
+            });
+        send_flows(flows, 100);
+        while (ctx.stats().recv_packets + ctx.stats().drops.total() < 100ULL * flows) std::this_thread::yield();
+        threads.clear();
+        for (std::uint32_t i = 0; i < queues; ++i)
+            fmt::print("queue {}: {} packets of {} flows\n", i, shares[i].packets, shares[i].flows.size());
+        fmt::print("{}\n", ctx.stats());
+        return 0;
+    });
+}

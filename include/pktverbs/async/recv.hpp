@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// recv: lets a coroutine wait for packets.
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <utility>
+
+#include <pktverbs/async/executor.hpp>
+#include <pktverbs/context.hpp>
+#include <pktverbs/queue.hpp>
+
+namespace pktverbs::async {
+
+/// A token of which a stop was requested already.
+inline std::stop_token stopped_token() {
+    std::stop_source source;
+    source.request_stop();
+    return source.get_token();
+}
+
+/// `co_await` gives what recv(timeout, stop) of a Queue or Context would give, and other coroutines run meanwhile.
+/// The source must neither move nor end while a coroutine waits for it; one coroutine receives from it at a time.
+template <class Source>
+class [[nodiscard]] Recv final : public Operation {
+public:
+    Recv(Executor* executor, Source& source, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
+        : Operation{executor, timeout, std::move(stop)}, source_{source} {}
+    /// Throws std::system_error if the executor could not watch the source's descriptor.
+    RecvList await_resume() {
+        check();
+        return std::move(list_);
+    }
+
+private:
+    int fd() const noexcept override { return source_.fd(); }
+    bool attempt(Cause cause) noexcept override {
+        using std::chrono::nanoseconds;
+        if (cause == Cause::readable) source_.drain();
+        list_ = source_.recv(nanoseconds::zero(), cause == Cause::stopped ? stopped_token() : stop());
+        if (list_.outcome() != Outcome::timeout || cause >= Cause::timeout) return true;
+        source_.arm();
+        // Armed first, polled after: a packet that comes in between is either found here or makes an event. A device
+        // that refused to be armed is found here, too.
+        list_ = source_.recv(nanoseconds::zero(), stop());
+        return list_.outcome() != Outcome::timeout;
+    }
+
+    Source& source_;
+    RecvList list_;
+};
+
+/// From a Queue or Context, in a coroutine that knows its executor, as a Task spawned on one does.
+template <class Source>
+Recv<Source> recv(Source& source, std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept {
+    return {nullptr, source, timeout, std::move(stop)};
+}
+/// In a coroutine of another kind.
+template <class Source>
+Recv<Source> recv(Executor& executor, Source& source, std::chrono::nanoseconds timeout = forever,
+                  std::stop_token stop = {}) noexcept {
+    return {&executor, source, timeout, std::move(stop)};
+}
+
+}  // namespace pktverbs::async
+
+namespace pktverbs {
+
+inline async::Recv<Context> Context::async_recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return async::recv(*this, timeout, std::move(stop));
+}
+inline async::Recv<Queue> Queue::async_recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return async::recv(*this, timeout, std::move(stop));
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// acquire, flush: let a coroutine wait for sends to complete.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <stop_token>
+#include <utility>
+
+#include <pktverbs/async/executor.hpp>
+#include <pktverbs/queue.hpp>
+
+namespace pktverbs::async {
+
+/// What operations on a queue's send side have in common. The queue must outlive it; one coroutine waits for a
+/// queue's send side at a time.
+class SendOperation : public Operation {
+protected:
+    SendOperation(Executor* executor, Queue& queue, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
+        : Operation{executor, timeout, std::move(stop)}, queue_{queue} {}
+
+    /// Whether it has what it wants, as far as completions have been seen.
+    virtual bool is_done() noexcept = 0;
+    Queue& queue() const noexcept { return queue_; }
+
+private:
+    int fd() const noexcept final { return queue_.send_fd(); }
+    bool attempt(Cause cause) noexcept final {
+        if (cause == Cause::readable) queue_.drain_send();
+        if (is_done() || cause >= Cause::timeout || stop().stop_requested()) return true;
+        const bool more_to_come = queue_.arm_send();
+        return is_done() || !more_to_come;
+    }
+
+    Queue& queue_;
+};
+
+/// `co_await` gives what Queue::acquire(count, timeout, stop) would give.
+class [[nodiscard]] Acquire final : public SendOperation {
+public:
+    Acquire(Executor* executor, Queue& queue, std::size_t count, std::chrono::nanoseconds timeout,
+            std::stop_token stop) noexcept
+        : SendOperation{executor, queue, timeout, std::move(stop)},
+          count_{std::min<std::size_t>(count, queue.limits().send_packets)} {}
+    /// Throws std::system_error if the executor could not watch the queue's descriptor.
+    SendList await_resume() {
+        check();
+        return std::move(list_);
+    }
+
+private:
+    bool is_done() noexcept override {
+        list_.append(queue().acquire(count_ - list_.size()));
+        return list_.size() == count_;
+    }
+
+    std::size_t count_;
+    SendList list_;
+};
+
+/// `co_await` gives what Queue::flush(timeout, stop) would give.
+class [[nodiscard]] Flush final : public SendOperation {
+public:
+    Flush(Executor* executor, Queue& queue, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
+        : SendOperation{executor, queue, timeout, std::move(stop)} {}
+    /// Throws std::system_error if the executor could not watch the queue's descriptor.
+    bool await_resume() const {
+        check();
+        return done_;
+    }
+
+private:
+    bool is_done() noexcept override { return done_ = queue().flush(std::chrono::nanoseconds::zero()); }
+
+    bool done_ = false;
+};
+
+/// In a coroutine that knows its executor, as a Task spawned on one does.
+inline Acquire acquire(Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = forever,
+                       std::stop_token stop = {}) noexcept {
+    return {nullptr, queue, count, timeout, std::move(stop)};
+}
+inline Flush flush(Queue& queue, std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept {
+    return {nullptr, queue, timeout, std::move(stop)};
+}
+/// In a coroutine of another kind.
+inline Acquire acquire(Executor& executor, Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = forever,
+                       std::stop_token stop = {}) noexcept {
+    return {&executor, queue, count, timeout, std::move(stop)};
+}
+inline Flush flush(Executor& executor, Queue& queue, std::chrono::nanoseconds timeout = forever,
+                   std::stop_token stop = {}) noexcept {
+    return {&executor, queue, timeout, std::move(stop)};
+}
+
+}  // namespace pktverbs::async

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ethernet: its header and the VLAN tags behind it, described as values and seen in place.
+#pragma once
+
+#include <net/ethernet.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include <pktverbs/mac_address.hpp>
+#include <pktverbs/net/header_view.hpp>
+
+namespace pktverbs::net {
+
+namespace ether_type {
+inline constexpr std::uint16_t ipv4 = ETHERTYPE_IP;
+inline constexpr std::uint16_t ipv6 = ETHERTYPE_IPV6;
+inline constexpr std::uint16_t arp = ETHERTYPE_ARP;
+inline constexpr std::uint16_t vlan = ETHERTYPE_VLAN;  ///< 802.1Q, the customer's tag
+inline constexpr std::uint16_t service_vlan = 0x88a8;  ///< 802.1ad, the outer of two
+
+constexpr bool is_vlan(std::uint16_t type) noexcept { return type == vlan || type == service_vlan; }
+}  // namespace ether_type
+
+/// A VLAN tag's contents (802.1Q, tag control information).
+struct Vlan {
+    std::uint16_t id = 0;       ///< 0 to 4095; 0: only the priority counts
+    std::uint8_t priority = 0;  ///< 0 to 7
+    bool drop_eligible = false;
+
+    constexpr std::uint16_t tag() const noexcept {
+        return static_cast<std::uint16_t>((priority & 7) << 13 | (drop_eligible ? 0x1000 : 0) | (id & 0x0fff));
+    }
+    static constexpr Vlan from_tag(std::uint16_t tag) noexcept {
+        return {static_cast<std::uint16_t>(tag & 0x0fff), static_cast<std::uint8_t>(tag >> 13), (tag & 0x1000) != 0};
+    }
+    friend constexpr bool operator==(const Vlan&, const Vlan&) noexcept = default;
+};
+
+/// What a template is made of.
+struct Ethernet {
+    MacAddress dst{};
+    MacAddress src{};
+    std::optional<Vlan> vlan{};
+    std::optional<Vlan> service_vlan{};  ///< outside of `vlan`
+    std::uint16_t type = 0;              ///< only where nothing that is known follows
+};
+
+template <FrameByte Byte = const std::uint8_t>
+class EthernetView : public HeaderView<Byte> {
+public:
+    static constexpr std::size_t size = 14;
+
+    constexpr EthernetView() noexcept = default;
+    /// Of a whole frame.
+    constexpr explicit EthernetView(std::span<Byte> frame) noexcept : EthernetView{frame, measure(frame)} {}
+    /// `measured` must be what measure() said of these bytes.
+    constexpr EthernetView(std::span<Byte> frame, const Extent& measured) noexcept
+        : HeaderView<Byte>{frame, measured} {}
+
+    static constexpr Extent measure(ConstBytes frame) noexcept {
+        return frame.size() < size ? Extent{} : Extent{size, frame.size()};
+    }
+
+    constexpr MacAddress dst() const noexcept { return this->get_mac(0); }
+    constexpr MacAddress src() const noexcept { return this->get_mac(6); }
+    /// Of what follows directly: a VLAN tag's, if there is one.
+    constexpr std::uint16_t type() const noexcept { return this->get16(12); }
+
+    constexpr void set_dst(const MacAddress& mac) const noexcept requires(!std::is_const_v<Byte>) { this->put(0, mac); }
+    constexpr void set_src(const MacAddress& mac) const noexcept requires(!std::is_const_v<Byte>) { this->put(6, mac); }
+    constexpr void set_type(std::uint16_t type) const noexcept requires(!std::is_const_v<Byte>) { this->put(12, type); }
+};
+template <std::ranges::contiguous_range Range>
+EthernetView(Range&&) -> EthernetView<ByteOf<Range>>;
+
+/// The four bytes behind an EtherType that is_vlan(): the tag, and the EtherType of what follows it.
+template <FrameByte Byte = const std::uint8_t>
+class VlanView : public HeaderView<Byte> {
+public:
+    static constexpr std::size_t size = 4;
+
+    constexpr VlanView() noexcept = default;
+    /// Of the payload of what stands before it.
+    constexpr explicit VlanView(std::span<Byte> rest) noexcept : VlanView{rest, measure(rest)} {}
+    /// `measured` must be what measure() said of these bytes.
+    constexpr VlanView(std::span<Byte> rest, const Extent& measured) noexcept : HeaderView<Byte>{rest, measured} {}
+
+    static constexpr Extent measure(ConstBytes rest) noexcept {
+        return rest.size() < size ? Extent{} : Extent{size, rest.size()};
+    }
+
+    constexpr Vlan vlan() const noexcept { return Vlan::from_tag(this->get16(0)); }
+    constexpr std::uint16_t id() const noexcept { return vlan().id; }
+    constexpr std::uint8_t priority() const noexcept { return vlan().priority; }
+    constexpr bool drop_eligible() const noexcept { return vlan().drop_eligible; }
+    /// Of what follows.
+    constexpr std::uint16_t type() const noexcept { return this->get16(2); }
+
+    constexpr void set_vlan(const Vlan& vlan) const noexcept requires(!std::is_const_v<Byte>) {
+        this->put(0, vlan.tag());
+    }
+    constexpr void set_type(std::uint16_t type) const noexcept requires(!std::is_const_v<Byte>) { this->put(2, type); }
+};
+template <std::ranges::contiguous_range Range>
+VlanView(Range&&) -> VlanView<ByteOf<Range>>;
+
+}  // namespace pktverbs::net

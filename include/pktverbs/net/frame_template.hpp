@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// FrameTemplate: the headers of a stream, built once and stamped on every packet of it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include <pktverbs/net/arp.hpp>
+#include <pktverbs/net/checksum.hpp>
+#include <pktverbs/net/ethernet.hpp>
+#include <pktverbs/net/icmp.hpp>
+#include <pktverbs/net/ipv4.hpp>
+#include <pktverbs/net/ipv6.hpp>
+#include <pktverbs/net/tcp.hpp>
+#include <pktverbs/net/udp.hpp>
+
+namespace pktverbs::net {
+
+template <class Type>
+concept IpHeader = std::same_as<Type, Ipv4> || std::same_as<Type, Ipv6>;
+
+/// What differs from packet to packet, beside the payload.
+struct Stamp {
+    std::uint16_t identification = 0;  ///< IPv4's; added to the template's
+    std::uint32_t sequence = 0;        ///< TCP's; or the lower 16 bits, of an echo
+    /// The payload's sum, if you keep it yourself: else write() reads the payload, where there is a checksum over it.
+    std::optional<InternetSum> payload_sum{};
+};
+
+/// Ready-made bytes and half-made checksums: a stamp costs a copy of the headers, a few stores, and reading the payload
+/// if a checksum is over it and you don't give the payload's sum. A value; never allocates or throws; constexpr.
+/// Frames below Ethernet's least 60 bytes are not padded.
+class FrameTemplate {
+public:
+    /// Two tags, IPv6 and TCP.
+    static constexpr std::size_t most_header_bytes = 14 + 2 * 4 + 40 + 20;
+
+    /// Any payload, of type `ethernet.type`.
+    constexpr explicit FrameTemplate(const Ethernet& ethernet) noexcept { put_ethernet(ethernet, ethernet.type); }
+    /// A frame of its own: its payload has 0 bytes.
+    constexpr FrameTemplate(const Ethernet& ethernet, const Arp& arp) noexcept {
+        put_ethernet(ethernet, ether_type::arp);
+        std::uint8_t* const at = grow(ArpView<>::size);
+        store(at, ArpView<>::ethernet_ipv4 << 16);
+        ArpView{Bytes{at, ArpView<>::size}, {ArpView<>::size, ArpView<>::size}}.set(arp);
+        most_payload_bytes_ = 0;
+    }
+    /// Any payload, of protocol `ip.protocol` or `ip.next_header`.
+    constexpr FrameTemplate(const Ethernet& ethernet, const Ipv4& ip) noexcept { put_ip(ethernet, ip, ip.protocol); }
+    constexpr FrameTemplate(const Ethernet& ethernet, const Ipv6& ip) noexcept { put_ip(ethernet, ip, ip.next_header); }
+    template <IpHeader Ip>
+    constexpr FrameTemplate(const Ethernet& ethernet, const Ip& ip, const Udp& udp) noexcept {
+        put_ip(ethernet, ip, ip_protocol::udp);
+        std::uint8_t* const at = begin_transport(UdpView<>::size, 6, udp.checksum);
+        store(at, udp.src_port);
+        store(at + 2, udp.dst_port);
+        transport_ = Transport::udp;
+        sum_transport(ip, ip_protocol::udp);
+    }
+    template <IpHeader Ip>
+    constexpr FrameTemplate(const Ethernet& ethernet, const Ip& ip, const Tcp& tcp) noexcept {
+        put_ip(ethernet, ip, ip_protocol::tcp);
+        std::uint8_t* const at = begin_transport(TcpView<>::size, 16, tcp.checksum);
+        store(at, tcp.src_port);
+        store(at + 2, tcp.dst_port);
+        store(at + 8, tcp.acknowledgment);
+        store(at + 12, std::uint8_t{0x50});  // five words, no options
+        store(at + 13, tcp.flags);
+        store(at + 14, tcp.window);
+        transport_ = Transport::tcp;
+        sum_transport(ip, ip_protocol::tcp);
+    }
+    template <IpHeader Ip>
+    constexpr FrameTemplate(const Ethernet& ethernet, const Ip& ip, const Echo& echo) noexcept {
+        constexpr bool is_ipv4 = std::is_same_v<Ip, Ipv4>;
+        constexpr std::uint8_t protocol = is_ipv4 ? ip_protocol::icmp : ip_protocol::icmpv6;
+        constexpr std::uint8_t request = is_ipv4 ? icmp_type::echo_request : icmpv6_type::echo_request;
+        constexpr std::uint8_t reply = is_ipv4 ? icmp_type::echo_reply : icmpv6_type::echo_reply;
+        put_ip(ethernet, ip, protocol);
+        std::uint8_t* const at = begin_transport(IcmpView<>::size, 2, true);
+        store(at, echo.is_reply ? reply : request);
+        store(at + 4, echo.identifier);
+        transport_ = Transport::echo;
+        sum_transport(ip, protocol);
+    }
+
+    constexpr std::size_t header_bytes() const noexcept { return header_bytes_; }
+    /// What the length fields can say.
+    constexpr std::size_t most_payload_bytes() const noexcept { return most_payload_bytes_; }
+    /// Of a frame with so much payload.
+    constexpr std::size_t frame_bytes(std::size_t payload_bytes) const noexcept {
+        return header_bytes_ + payload_bytes;
+    }
+
+    /// Writes the headers to the front of `buffer`, for a payload of `payload_bytes` behind them, and returns the
+    /// frame's length. The payload must stand there already if a checksum is over it (TCP, echo, UDP unless told not
+    /// to) and the stamp has no sum of it. Returns 0, and writes nothing, if it doesn't fit the buffer or is more than
+    /// most_payload_bytes().
+    constexpr std::size_t write(Bytes buffer, std::size_t payload_bytes, const Stamp& stamp = {}) const noexcept {
+        if (payload_bytes > most_payload_bytes_ || buffer.size() < header_bytes_ ||
+            payload_bytes > buffer.size() - header_bytes_)
+            return 0;
+        std::copy_n(bytes_.data(), header_bytes_, buffer.data());
+        std::uint8_t* const ip = buffer.data() + network_at_;
+        if (network_ == Network::ipv4) {
+            const auto total = static_cast<std::uint16_t>(header_bytes_ - network_at_ + payload_bytes);
+            const auto identification = static_cast<std::uint16_t>(load<std::uint16_t>(ip + 4) + stamp.identification);
+            store(ip + 2, total);
+            store(ip + 4, identification);
+            store(ip + 10, InternetSum{network_sum_}.add(total).add(identification).checksum());
+        } else if (network_ == Network::ipv6) {
+            store(ip + 4, static_cast<std::uint16_t>(header_bytes_ - network_at_ - Ipv6View<>::size + payload_bytes));
+        }
+        if (transport_ != Transport::none) write_transport(buffer, payload_bytes, stamp);
+        return header_bytes_ + payload_bytes;
+    }
+
+private:
+    enum class Network : std::uint8_t { none, ipv4, ipv6 };
+    enum class Transport : std::uint8_t { none, udp, tcp, echo };
+
+    constexpr std::uint8_t* grow(std::size_t bytes) noexcept {
+        std::uint8_t* const at = bytes_.data() + header_bytes_;
+        header_bytes_ += bytes;
+        return at;
+    }
+
+    constexpr void put_ethernet(const Ethernet& ethernet, std::uint16_t type) noexcept {
+        std::uint8_t* const at = grow(12);
+        store(at, ethernet.dst);
+        store(at + 6, ethernet.src);
+        if (ethernet.service_vlan) put_tag(ether_type::service_vlan, *ethernet.service_vlan);
+        if (ethernet.vlan) put_tag(ether_type::vlan, *ethernet.vlan);
+        store(grow(2), type);
+    }
+    constexpr void put_tag(std::uint16_t type, const Vlan& vlan) noexcept {
+        std::uint8_t* const at = grow(4);
+        store(at, type);
+        store(at + 2, vlan.tag());
+    }
+
+    constexpr void put_ip(const Ethernet& ethernet, const Ipv4& ip, std::uint8_t protocol) noexcept {
+        put_ethernet(ethernet, ether_type::ipv4);
+        network_ = Network::ipv4;
+        network_at_ = header_bytes_;
+        std::uint8_t* const at = grow(Ipv4View<>::size);
+        store(at, std::uint8_t{0x45});  // version 4, five words
+        store(at + 1, ip.tos);
+        store(at + 6, ip.dont_fragment ? Ipv4View<>::dont_fragment_bit : std::uint16_t{0});
+        store(at + 8, ip.ttl);
+        store(at + 9, protocol);
+        store(at + 12, ip.src);
+        store(at + 16, ip.dst);
+        network_sum_.add(ConstBytes{at, Ipv4View<>::size});  // all but the identification and the length
+        store(at + 4, ip.identification);
+        most_payload_bytes_ = 0xffff - Ipv4View<>::size;
+    }
+    constexpr void put_ip(const Ethernet& ethernet, const Ipv6& ip, std::uint8_t protocol) noexcept {
+        put_ethernet(ethernet, ether_type::ipv6);
+        network_ = Network::ipv6;
+        network_at_ = header_bytes_;
+        std::uint8_t* const at = grow(Ipv6View<>::size);
+        store(at, 6u << 28 | std::uint32_t{ip.traffic_class} << 20 | (ip.flow_label & 0xfffff));
+        store(at + 6, protocol);
+        store(at + 7, ip.hop_limit);
+        store(at + 8, ip.src);
+        store(at + 24, ip.dst);
+        most_payload_bytes_ = 0xffff;
+    }
+
+    constexpr std::uint8_t* begin_transport(std::size_t bytes, std::size_t checksum_at, bool has_checksum) noexcept {
+        transport_at_ = header_bytes_;
+        checksum_at_ = checksum_at;
+        has_checksum_ = has_checksum;
+        most_payload_bytes_ -= bytes;
+        return grow(bytes);
+    }
+    /// Everything but lengths, sequence and payload.
+    template <IpHeader Ip>
+    constexpr void sum_transport(const Ip& ip, std::uint8_t protocol) noexcept {
+        if (protocol != ip_protocol::icmp) transport_sum_ = pseudo_header(ip.src, ip.dst, protocol, 0);
+        transport_sum_.add(ConstBytes{bytes_}.subspan(transport_at_, header_bytes_ - transport_at_));
+        has_pseudo_header_ = protocol != ip_protocol::icmp;
+    }
+
+    constexpr void write_transport(Bytes buffer, std::size_t payload_bytes, const Stamp& stamp) const noexcept {
+        std::uint8_t* const at = buffer.data() + transport_at_;
+        const auto length = static_cast<std::uint16_t>(header_bytes_ - transport_at_ + payload_bytes);
+        InternetSum sum = transport_sum_;
+        if (has_pseudo_header_) sum.add(length);
+        if (transport_ == Transport::udp) {
+            store(at + 4, length);
+            sum.add(length);
+        } else if (transport_ == Transport::tcp) {
+            store(at + 4, stamp.sequence);
+            sum.add(stamp.sequence);
+        } else {
+            store(at + 6, static_cast<std::uint16_t>(stamp.sequence));
+            sum.add(static_cast<std::uint16_t>(stamp.sequence));
+        }
+        if (!has_checksum_) return;
+        if (stamp.payload_sum)
+            sum.add(*stamp.payload_sum);
+        else
+            sum.add(buffer.subspan(header_bytes_, payload_bytes));
+        store(at + checksum_at_, transport_ == Transport::udp ? udp_checksum(sum.checksum()) : sum.checksum());
+    }
+
+    std::array<std::uint8_t, most_header_bytes> bytes_{};
+    std::size_t header_bytes_ = 0;
+    std::size_t network_at_ = 0;
+    std::size_t transport_at_ = 0;
+    std::size_t checksum_at_ = 0;  // from transport_at_
+    std::size_t most_payload_bytes_ = SIZE_MAX;
+    InternetSum network_sum_;
+    InternetSum transport_sum_;
+    Network network_ = Network::none;
+    Transport transport_ = Transport::none;
+    bool has_checksum_ = false;
+    bool has_pseudo_header_ = false;
+};
+
+}  // namespace pktverbs::net

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ipv4: its header (RFC 791), described as a value and seen in place.
+#pragma once
+
+#include <netinet/in.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/net/checksum.hpp>
+#include <pktverbs/net/header_view.hpp>
+
+namespace pktverbs::net {
+
+/// Protocol numbers of IPv4, and of IPv6's next header.
+namespace ip_protocol {
+inline constexpr std::uint8_t icmp = IPPROTO_ICMP;
+inline constexpr std::uint8_t tcp = IPPROTO_TCP;
+inline constexpr std::uint8_t udp = IPPROTO_UDP;
+inline constexpr std::uint8_t icmpv6 = IPPROTO_ICMPV6;
+}  // namespace ip_protocol
+
+/// What a template is made of: no options, not fragmented.
+struct Ipv4 {
+    Ipv4Address src{};
+    Ipv4Address dst{};
+    std::uint8_t ttl = 64;
+    std::uint8_t tos = 0;  ///< DSCP in the upper six bits, ECN in the lower two
+    bool dont_fragment = true;
+    std::uint16_t identification = 0;  ///< RFC 6864 allows any where nothing is fragmented
+    std::uint8_t protocol = 0;         ///< only where nothing that is known follows
+};
+
+/// A header is one if its version is 4, its header length fits, and its total length lies between that and the bytes
+/// that are there; so a packet that was cut short is none. (Nor is one of more than 64 KiB, for which Linux writes 0:
+/// BIG TCP.)
+template <FrameByte Byte = const std::uint8_t>
+class Ipv4View : public HeaderView<Byte> {
+public:
+    static constexpr std::size_t size = 20;  ///< without options
+    static constexpr std::uint16_t more_fragments_bit = 0x2000;
+    static constexpr std::uint16_t dont_fragment_bit = 0x4000;
+
+    constexpr Ipv4View() noexcept = default;
+    constexpr explicit Ipv4View(std::span<Byte> packet) noexcept : Ipv4View{packet, measure(packet)} {}
+    /// `measured` must be what measure() said of these bytes.
+    constexpr Ipv4View(std::span<Byte> packet, const Extent& measured) noexcept : HeaderView<Byte>{packet, measured} {}
+
+    static constexpr Extent measure(ConstBytes packet) noexcept {
+        if (packet.size() < size) return {};
+        const std::uint8_t first = packet[0];
+        const std::size_t header_bytes = 4 * static_cast<std::size_t>(first & 0x0f);
+        const std::size_t total_bytes = load<std::uint16_t>(packet.data() + 2);
+        if (first >> 4 != 4 || header_bytes < size) return {};
+        if (total_bytes < header_bytes || total_bytes > packet.size()) return {};
+        return {header_bytes, total_bytes};
+    }
+
+    constexpr std::uint8_t tos() const noexcept { return this->get8(1); }
+    constexpr std::uint16_t total_bytes() const noexcept { return this->get16(2); }
+    constexpr std::uint16_t identification() const noexcept { return this->get16(4); }
+    constexpr bool dont_fragment() const noexcept { return (this->get16(6) & dont_fragment_bit) != 0; }
+    constexpr bool more_fragments() const noexcept { return (this->get16(6) & more_fragments_bit) != 0; }
+    /// In bytes.
+    constexpr std::size_t fragment_offset() const noexcept { return 8 * std::size_t{this->get16(6) & 0x1fffu}; }
+    /// One of several, the first and the last too.
+    constexpr bool is_fragment() const noexcept { return (this->get16(6) & 0x3fff) != 0; }
+    constexpr std::uint8_t ttl() const noexcept { return this->get8(8); }
+    constexpr std::uint8_t protocol() const noexcept { return this->get8(9); }
+    constexpr std::uint16_t checksum() const noexcept { return this->get16(10); }
+    constexpr Ipv4Address src() const noexcept { return this->get_ipv4(12); }
+    constexpr Ipv4Address dst() const noexcept { return this->get_ipv4(16); }
+    constexpr std::span<Byte> options() const noexcept { return this->header().subspan(size); }
+
+    constexpr bool checksum_is_right() const noexcept { return InternetSum{}.add(this->header()).is_right(); }
+
+    constexpr void set_tos(std::uint8_t tos) const noexcept requires(!std::is_const_v<Byte>) { this->put(1, tos); }
+    constexpr void set_identification(std::uint16_t identification) const noexcept requires(!std::is_const_v<Byte>) {
+        this->put(4, identification);
+    }
+    constexpr void set_ttl(std::uint8_t ttl) const noexcept requires(!std::is_const_v<Byte>) { this->put(8, ttl); }
+    constexpr void set_checksum(std::uint16_t checksum) const noexcept requires(!std::is_const_v<Byte>) {
+        this->put(10, checksum);
+    }
+    constexpr void set_src(const Ipv4Address& src) const noexcept requires(!std::is_const_v<Byte>) {
+        this->put(12, src);
+    }
+    constexpr void set_dst(const Ipv4Address& dst) const noexcept requires(!std::is_const_v<Byte>) {
+        this->put(16, dst);
+    }
+    /// Computes the header's checksum, and sets it.
+    constexpr void fill_checksum() const noexcept requires(!std::is_const_v<Byte>) {
+        set_checksum(0);
+        set_checksum(net::checksum(this->header()));
+    }
+};
+template <std::ranges::contiguous_range Range>
+Ipv4View(Range&&) -> Ipv4View<ByteOf<Range>>;
+
+}  // namespace pktverbs::net

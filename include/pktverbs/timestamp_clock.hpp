@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// TimestampClock: which clock the timestamps of received packets are read from.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <pktverbs/export.hpp>
+
+namespace pktverbs {
+
+enum class TimestampClock : std::uint8_t {
+    absent,    ///< packets carry no timestamps
+    device,    ///< the NIC's counter, read as the frame arrived; it runs from a start and at a pace of its own
+    delivery,  ///< CLOCK_REALTIME, read as the soft device delivered the frame's batch
+    kernel,    ///< CLOCK_REALTIME, read by the kernel as it received the frame
+};
+
+/// "absent", "device", "delivery", "kernel".
+PKTVERBS_EXPORT std::string_view to_string(TimestampClock clock) noexcept;
+
+}  // namespace pktverbs
+
+template <>
+struct fmt::formatter<pktverbs::TimestampClock> : fmt::formatter<std::string_view> {
+    template <class FormatContext>
+    auto format(pktverbs::TimestampClock clock, FormatContext& ctx) const {
+        return fmt::formatter<std::string_view>::format(to_string(clock), ctx);
+    }
+};

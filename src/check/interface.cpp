@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel says of the network interface behind a device, and what it does to frames there.
+#include <string>
+
+#include "base/ethtool.hpp"
+#include "check/inspection.hpp"
+
+namespace pktverbs::checks {
+
+namespace {
+
+/// Frames that the kernel joined are longer than the port's MTU: they are dropped, and counted as oversize.
+void look_at_joining(Inspection& inspection, const Ethtool& ethtool, const std::string& interface) {
+    const auto joined = [&](const char* what, std::optional<bool> on) {
+        if (!on) return;
+        inspection.add(what, *on ? "on" : "off", *on ? Severity::warning : Severity::ok,
+                       *on ? fmt::format("it joins TCP segments to frames that are too long to be received: ethtool -K "
+                                         "{} {} off",
+                                         interface, what)
+                           : "");
+    };
+    joined("gro", ethtool.generic_receive_offload());
+    joined("lro", ethtool.large_receive_offload());
+
+    // Where the sender is a stack of this machine, nothing cuts what it leaves for a NIC to cut.
+    const std::string driver = ethtool.driver();
+    const bool to_itself = interface == "lo";
+    if (!to_itself && driver != "veth" && driver != "bridge" && driver != "tun") return;
+    const bool on =
+        ethtool.tcp_segmentation_offload().value_or(false) || ethtool.generic_segmentation_offload().value_or(false);
+    inspection.add("gso", to_itself ? (on ? "on" : "off") : fmt::format("senders share this machine ({})", driver),
+                   to_itself && on ? Severity::warning : Severity::ok,
+                   to_itself && !on
+                       ? ""
+                       : fmt::format("they may send segments uncut, too long to be received: at the sender, ethtool -K "
+                                     "{} tso off gso off tx-udp-segmentation off",
+                                     to_itself ? "lo" : "INTERFACE"));
+}
+
+void look_at_ring(Inspection& inspection, const Ethtool& ethtool, const std::string& interface) {
+    const auto ring = ethtool.receive_ring();
+    if (!ring) return;
+    const bool short_of = ring->now < ring->most;
+    inspection.add("rx_ring", fmt::format("{} of {} entries", ring->now, ring->most), Severity::ok,
+                   short_of ? fmt::format("if the NIC drops bursts: ethtool -G {} rx {}", interface, ring->most) : "");
+}
+
+}  // namespace
+
+void look_at_interface(Inspection& inspection, const Device& device) {
+    const std::string& interface = device.interface;
+    if (interface.empty()) return;
+    const Ethtool ethtool{interface};
+    const std::string driver = ethtool.driver();
+    inspection.add("interface", driver.empty() ? interface : fmt::format("{}, driver {}", interface, driver));
+    const auto mbps = inspection.files.number("sys/class/net/" + interface + "/speed");
+    if (mbps && *mbps > 0) inspection.add("speed", fmt::format("{:g} Gb/s", static_cast<double>(*mbps) / 1000));
+    // Flows of a NIC's own take frames before the kernel can do anything to them.
+    if (device.provider == &verbs::hardware_provider()) return;
+    look_at_joining(inspection, ethtool, interface);
+    look_at_ring(inspection, ethtool, interface);
+}
+
+}  // namespace pktverbs::checks

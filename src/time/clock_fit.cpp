@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "time/clock_fit.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace pktverbs {
+
+namespace {
+
+constexpr double two_to_63 = 9223372036854775808.0;
+
+double median(std::vector<double>& values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
+}  // namespace
+
+void ClockFit::add(const ClockReading& reading) {
+    if (readings_.empty()) {
+        start_from(reading);
+        return;
+    }
+    // Readings come in order, so any step back is the wrap, whole or not.
+    std::int64_t elapsed = reading.device_ns - line_.device_ns;
+    if (elapsed < 0 && line_.wrap_ns != 0) elapsed += line_.wrap_ns;
+    const std::chrono::nanoseconds timestamp{reading.device_ns};
+    const std::int64_t off = line_.at(timestamp).count() - reading.reference_ns;
+    if (elapsed < 0 || std::abs(off) > line_.error(timestamp).count() + reading.width_ns) {
+        ++restarts_;
+        start_from(reading);
+        return;
+    }
+    const std::int64_t device_ns = readings_.back().device_ns + elapsed;
+    readings_.push_back({device_ns, reading.reference_ns, reading.width_ns});
+    if (readings_.size() > window) readings_.pop_front();
+    line_.device_ns = reading.device_ns;
+    fit();
+}
+
+void ClockFit::start_from(const ClockReading& reading) noexcept {
+    readings_.clear();
+    readings_.push_back({reading.device_ns, reading.reference_ns, reading.width_ns});
+    line_.device_ns = reading.device_ns;
+    line_.reference_ns = reading.reference_ns;
+    // The rate of before is still the best guess, if there is one, but no more than that.
+    line_.error_ns = reading.width_ns;
+    line_.rate_error_ppb = unknown_rate_ppb;
+}
+
+/// Theil and Sen's line: the median of the slopes, then the median of the offsets. Doubles serve here: they only have
+/// to hold how far the clocks drifted apart within the window.
+void ClockFit::fit() {
+    const Point& newest = readings_.back();
+    std::vector<Gain> gains;
+    std::vector<double> numbers;
+    for (const Point& point : readings_) {
+        const std::int64_t elapsed = point.device_ns - newest.device_ns;
+        gains.push_back({static_cast<double>(elapsed),
+                         static_cast<double>(point.reference_ns - newest.reference_ns - elapsed),
+                         static_cast<double>(point.width_ns)});
+        numbers.push_back(static_cast<double>(point.width_ns));
+    }
+    // A reading that was interrupted is wide, and tells little.
+    const double usual_width = median(numbers);
+    std::erase_if(gains, [&](const Gain& gain) { return gain.width > 2 * usual_width; });
+
+    const double span = gains.back().elapsed - gains.front().elapsed;
+    numbers.clear();
+    for (std::size_t i = 0; i < gains.size(); ++i)
+        for (std::size_t j = i + 1; j < gains.size(); ++j)
+            if (const double apart = gains[j].elapsed - gains[i].elapsed; apart > 0 && apart * 2 >= span)
+                numbers.push_back((gains[j].gained - gains[i].gained) / apart);
+    // Each slope is that of two readings at least half the span apart, and none is further off than this.
+    const double widest = std::ranges::max(gains, {}, &Gain::width).width;
+    const double rate_error = span > 0 ? 4 * widest / span * 1e9 + wander_ppb : unknown_rate_ppb;
+    const bool knows_rate = rate_error < unknown_rate_ppb && !numbers.empty();
+    if (knows_rate) line_.rate = std::llround(median(numbers) * two_to_63);
+
+    const double rate = static_cast<double>(line_.rate) / two_to_63;
+    numbers.clear();
+    for (const Gain& gain : gains) numbers.push_back(gain.gained - rate * gain.elapsed);
+    const double offset = median(numbers);
+    line_.reference_ns = newest.reference_ns + std::llround(offset);
+    const auto distance = [&](const Gain& gain) { return std::abs(gain.gained - rate * gain.elapsed - offset); };
+    // A rate that changes steadily bends the line into a parabola, which is 3/32 of the bend away from its chord at the
+    // ends, where its slope is off by half the bend: 16/3 of that, over the span.
+    double furthest = 0;
+    for (const Gain& gain : gains) furthest = std::max(furthest, distance(gain));
+    if (knows_rate) line_.rate_error_ppb = std::llround(rate_error + 6 * furthest / span * 1e9);
+
+    // At each reading the line is within the reading's width and its distance from it; from there on the rate counts.
+    std::optional<double> least;
+    for (const Gain& gain : gains) {
+        const double error =
+            gain.width + distance(gain) - gain.elapsed * static_cast<double>(line_.rate_error_ppb) * 1e-9;
+        if (!least || error < *least) least = error;
+    }
+    line_.error_ns = std::llround(std::ceil(least.value_or(0))) + 1;
+}
+
+}  // namespace pktverbs

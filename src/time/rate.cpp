@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/rate.hpp>
+
+#include <cerrno>
+#include <utility>
+
+#include <pktverbs/verbs/error.hpp>
+
+namespace pktverbs {
+
+namespace {
+
+constexpr double most = 9e12;
+
+/// "1.5 G".
+std::string scaled(double value) {
+    for (const auto& [unit, name] : {std::pair{1e9, "G"}, {1e6, "M"}, {1e3, "k"}})
+        if (value >= unit) return fmt::format("{:.6g} {}", value / unit, name);
+    return fmt::format("{:.6g} ", value);
+}
+
+}  // namespace
+
+Rate::Rate(Unit unit, double per_second) : per_second_{per_second}, unit_{unit} {
+    const double least = unit == Unit::packets ? 0.001 : 1000;
+    if (!(per_second >= least && per_second <= most))  // a NaN is neither
+        verbs::throw_message(EINVAL, fmt::format("cannot send at {} {} per second: a rate is between {} and {}",
+                                                 per_second, unit == Unit::packets ? "packets" : "bits", least, most));
+}
+
+Rate Rate::wire_bits(double per_second) { return {Unit::wire_bits, per_second}; }
+Rate Rate::frame_bits(double per_second) { return {Unit::frame_bits, per_second}; }
+Rate Rate::packets(double per_second) { return {Unit::packets, per_second}; }
+
+std::string Rate::to_string() const {
+    switch (unit_) {
+        case Unit::wire_bits:
+            return scaled(per_second_) + "bit/s on the wire";
+        case Unit::frame_bits:
+            return scaled(per_second_) + "bit/s of frames";
+        case Unit::packets:
+            return scaled(per_second_) + "packets/s";
+    }
+    return {};
+}
+
+}  // namespace pktverbs

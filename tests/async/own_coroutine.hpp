@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// OwnCoroutine: a coroutine of a user's own kind, which knows no executor: starts at once, ends itself.
+// BoundCoroutine: one that knows, by its first parameter.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+
+#include <pktverbs/async/executor.hpp>
+
+namespace pktverbs::testing {
+
+struct OwnCoroutine {
+    struct promise_type {
+        OwnCoroutine get_return_object() const noexcept { return {}; }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        std::suspend_never final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        void unhandled_exception() const noexcept { std::terminate(); }
+    };
+};
+
+struct BoundCoroutine {
+    struct promise_type : OwnCoroutine::promise_type {
+        template <class... Others>
+        explicit promise_type(async::Executor& on, Others&...) noexcept : on_{&on} {}
+        BoundCoroutine get_return_object() const noexcept { return {}; }
+        async::Executor* executor() const noexcept { return on_; }
+
+    private:
+        async::Executor* on_;
+    };
+};
+
+}  // namespace pktverbs::testing

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// check() on interfaces of the kernel.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include <pktverbs/check.hpp>
+
+#include "base/ethtool.hpp"
+#include "network_namespace.hpp"
+
+namespace pktverbs::test {
+namespace {
+
+class CheckNet : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << NetworkNamespace::unavailable();
+    }
+};
+
+TEST_F(CheckNet, FindsWhatMattersOnAVethPair) {
+    const VethPair pair;
+    const Report report = pair.left.run([] { return check("packet:left0"); });
+    EXPECT_EQ(report.count(Severity::problem), 0u) << report.to_string();
+    EXPECT_EQ(report.find("interface")->value, "left0, driver veth");
+    EXPECT_EQ(report.find("mtu")->value, "1500 bytes, packets have room for 9216");
+    EXPECT_EQ(report.find("flow_sniffer")->value, "accepted");
+    EXPECT_NE(report.find("gso")->advice.find("ethtool -K"), std::string::npos);
+    EXPECT_NE(report.find("gro"), nullptr);
+}
+
+TEST_F(CheckNet, LeavesTheInterfaceAsItWas) {
+    const VethPair pair;
+    const auto details = [&] { return pair.left.name_space.ip({"-d", "link", "show", "left0"}); };
+    const std::string before = details();
+    pair.left.run([] { return check("packet:left0"); });
+    EXPECT_EQ(details(), before);  // promiscuity and allmulti are counts there
+}
+
+TEST_F(CheckNet, TellsThatAnInterfaceIsDown) {
+    const VethPair pair;
+    pair.left.set_up(false);
+    const Report report = pair.left.run([] { return check("packet:left0"); });
+    const Finding* const link = report.find("link");
+    ASSERT_TRUE(link) << report.to_string();
+    EXPECT_EQ(link->severity, Severity::problem);
+    EXPECT_NE(link->advice.find("ip link set left0 up"), std::string::npos);
+}
+
+TEST_F(CheckNet, WarnsOfALoopbackThatSendsLongFrames) {
+    const NetworkNamespace alone;
+    alone.ip({"link", "set", "lo", "up"});
+    const Report report = alone.run([] { return check("packet:lo"); });
+    ASSERT_NE(report.find("gso"), nullptr) << report.to_string();
+    EXPECT_EQ(report.find("gso")->severity, Severity::warning);
+}
+
+TEST_F(CheckNet, ReadsADriversStatistics) {
+    const VethPair pair;
+    pair.left.run([] {
+        const Ethtool ethtool{"left0"};
+        EXPECT_EQ(ethtool.driver(), "veth");
+        const auto all = ethtool.statistics();
+        ASSERT_FALSE(all.empty());
+        EXPECT_EQ(all.front().first, "peer_ifindex");
+        EXPECT_GT(all.front().second, 0u);
+    });
+}
+
+TEST_F(CheckNet, FindsNoStatisticsOfWhatIsNotThere) {
+    for (const char* name : {"no_such_if", "", "a/b", "a_name_that_is_far_too_long"}) {
+        const Ethtool ethtool{name};
+        EXPECT_TRUE(ethtool.statistics().empty());
+        EXPECT_EQ(ethtool.driver(), "");
+        EXPECT_FALSE(ethtool.generic_receive_offload());
+        EXPECT_FALSE(ethtool.receive_ring());
+    }
+}
+
+}  // namespace
+}  // namespace pktverbs::test

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as a frame: no view leaves it, steering sees the same, and filled-in checksums are right.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include <pktverbs/net/headers.hpp>
+
+#include "soft/frame_key.hpp"
+
+namespace {
+
+using namespace pktverbs::net;
+using pktverbs::soft::FrameKey;
+
+void expect(bool holds, const char* what) {
+    if (holds) return;
+    std::fprintf(stderr, "not so: %s\n", what);
+    std::abort();
+}
+
+/// Of bytes, not of objects: keys have numbers in wire order.
+template <class Type>
+bool equal_bytes(const Type& here, const void* there) {
+    return std::memcmp(&here, there, sizeof here) == 0;
+}
+std::uint16_t wire(std::uint16_t number) {
+    std::uint16_t stored;
+    store(reinterpret_cast<std::uint8_t*>(&stored), number);
+    return stored;
+}
+
+class Check {
+public:
+    explicit Check(ConstBytes frame) : frame_{frame}, found_{frame}, key_{pktverbs::soft::parse_frame(frame)} {}
+
+    void run() const {
+        expect_inside(found_.payload());
+        for (std::size_t i = 0; i <= Headers<>::most_vlans; ++i) expect_inside(found_.vlan(i));
+        check_link();
+        check_network();
+        check_transport();
+        check_checksums();
+    }
+
+private:
+    void expect_inside(ConstBytes part) const {
+        if (part.empty()) return;
+        expect(part.data() >= frame_.data(), "a part begins in the frame");
+        expect(part.data() + part.size() <= frame_.data() + frame_.size(), "a part ends in the frame");
+    }
+    template <class View>
+    void expect_inside(const View& view) const {
+        expect_inside(view.packet());
+        expect(view.header().size() + view.payload().size() == view.packet().size(), "a packet is header and payload");
+        expect(!view || view.header().size() >= View::size, "a header is whole");
+        expect(view || view.packet().empty(), "what is not there is empty");
+    }
+
+    void check_link() const {
+        const auto link = found_.ethernet();
+        expect_inside(link);
+        expect(static_cast<bool>(link) == (frame_.size() >= 14), "14 bytes are an Ethernet header");
+        if (!link) return;
+        expect(equal_bytes(link.dst().bytes(), key_.dst_mac), "dst_mac");
+        expect(equal_bytes(link.src().bytes(), key_.src_mac), "src_mac");
+        expect((found_.vlan_count() != 0) == ((key_.flags & FrameKey::has_vlan) != 0), "has_vlan");
+        if (const auto tag = found_.vlan()) expect(wire(tag.vlan().tag()) == key_.vlan_tci, "vlan_tci");
+        if (!found_.is_malformed()) expect(wire(found_.ether_type()) == key_.ether_type, "ether_type");
+        if (const auto arp = found_.arp()) expect(arp.arp().operation == arp.operation(), "ARP's operation");
+        expect_inside(found_.arp());
+    }
+
+    void check_network() const {
+        expect_inside(found_.ipv4());
+        expect_inside(found_.ipv6());
+        expect(!found_.ipv4() + !found_.ipv6() + !found_.arp() >= 2, "at most one network");
+        if (const auto ip = found_.ipv4()) {
+            expect((key_.flags & FrameKey::is_ipv4) != 0, "is_ipv4");
+            expect(equal_bytes(ip.src().bytes(), key_.src_ip), "src_ip");
+            expect(equal_bytes(ip.dst().bytes(), key_.dst_ip), "dst_ip");
+            expect(ip.tos() == key_.tos && ip.ttl() == key_.ttl, "tos and ttl");
+        }
+        if (const auto ip = found_.ipv6()) {
+            expect((key_.flags & FrameKey::is_ipv6) != 0, "is_ipv6");
+            expect(equal_bytes(ip.src().bytes(), key_.src_ip), "src_ip");
+            expect(equal_bytes(ip.dst().bytes(), key_.dst_ip), "dst_ip");
+            expect(ip.traffic_class() == key_.tos && ip.hop_limit() == key_.ttl, "traffic class and hop limit");
+        }
+        // Steering takes the frame's end for the packet's, so it may find more than is there.
+        if (!(found_.ipv4() || found_.ipv6()) || found_.is_malformed()) return;
+        expect(found_.protocol() == key_.protocol, "protocol");
+        expect(found_.is_fragment() == ((key_.flags & FrameKey::is_fragment) != 0), "is_fragment");
+    }
+
+    template <class View>
+    void expect_ports(const View& view) const {
+        expect_inside(view);
+        if (!view) return;
+        expect((key_.flags & FrameKey::has_ports) != 0, "has_ports");
+        expect(wire(view.src_port()) == key_.src_port && wire(view.dst_port()) == key_.dst_port, "ports");
+    }
+    void check_transport() const {
+        expect_ports(found_.udp());
+        expect_ports(found_.tcp());
+        expect_inside(found_.icmp());
+        expect_inside(found_.icmpv6());
+        expect(!found_.udp() + !found_.tcp() + !found_.icmp() + !found_.icmpv6() >= 3, "at most one transport");
+        if (found_.is_fragment()) expect(found_.transport_checksum() == ChecksumVerdict::none, "a part has none");
+    }
+
+    void check_checksums() const {
+        std::vector<std::uint8_t> copy{frame_.begin(), frame_.end()};
+        const Headers filled{copy};
+        const auto before = filled.transport_checksum();
+        expect(before == found_.transport_checksum(), "a copy is the same");
+        filled.fill_checksums();
+        const Headers again{copy};
+        expect(again.is_malformed() == found_.is_malformed(), "checksums change no layer");
+        if (const auto ip = again.ipv4()) expect(ip.checksum_is_right(), "IPv4's checksum is right");
+        const auto wanted = before == ChecksumVerdict::none ? ChecksumVerdict::none : ChecksumVerdict::right;
+        expect(again.transport_checksum() == wanted, "the transport's checksum is right");
+        std::size_t changed = 0;
+        for (std::size_t i = 0; i < copy.size(); ++i) changed += copy[i] != frame_[i];
+        expect(changed <= 4, "only checksums change");
+    }
+
+    ConstBytes frame_;
+    Headers<> found_;
+    FrameKey key_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    Check{ConstBytes{data, size}}.run();
+    return 0;
+}

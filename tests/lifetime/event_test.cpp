@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device's events: where its user meets them, and that nothing is lost by them.
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "descriptors.hpp"
+#include "event_log.hpp"
+#include "wired.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+using DeviceEvents = Receiving;
+
+std::vector<std::string> all_events(Context& ctx) {
+    std::vector<std::string> all;
+    while (const auto event = ctx.next_event()) all.push_back(event->to_string());
+    return all;
+}
+using Texts = std::vector<std::string>;
+
+TEST_F(DeviceEvents, AreNoneAtFirst) { EXPECT_FALSE(ctx.next_event()); }
+
+TEST_F(DeviceEvents, TellOfTheLinkInOrder) {
+    wire.set_link(false);
+    wire.set_link(true);
+    EXPECT_EQ(all_events(ctx), (Texts{"port 1: port error", "port 1: port active"}));
+    EXPECT_FALSE(ctx.next_event());
+}
+
+TEST_F(DeviceEvents, ReachWhoeverOnlyWatchesTheDescriptor) {
+    for (const std::uint32_t queues : {1U, 3U}) {
+        Context several = open(with_queues(queues));
+        EXPECT_TRUE(several.arm());
+        EXPECT_FALSE(is_readable(several.fd()));
+        wire.set_link(false);
+        EXPECT_TRUE(is_readable(several.fd()));
+        several.drain();
+        EXPECT_EQ(several.recv(0ns).outcome(), Outcome::timeout);
+        EXPECT_EQ(all_events(several), Texts{"port 1: port error"});
+        EXPECT_FALSE(is_readable(several.fd()));
+        wire.set_link(true);
+        EXPECT_TRUE(is_readable(several.fd()));
+        several.drain();
+        EXPECT_EQ(all_events(several), Texts{"port 1: port active"});
+    }
+}
+
+TEST_F(DeviceEvents, AreKeptByACallThatWaited) {
+    wire.set_link(false);
+    EXPECT_EQ(ctx.recv(1ms).outcome(), Outcome::timeout);
+    EXPECT_EQ(all_events(ctx), Texts{"port 1: port error"});
+}
+
+TEST_F(DeviceEvents, LoseNothingThatHadBeenReceived) {
+    plant(3);
+    wire.set_link(false);
+    plant(2, 3);  // lost on the way
+    EXPECT_EQ(numbers(ctx.recv(0ns)), (Numbers{0, 1, 2}));
+    wire.set_link(true);
+    plant(2, 5);
+    EXPECT_EQ(numbers(ctx.recv(0ns)), (Numbers{5, 6}));
+    EXPECT_TRUE(flow.installed());
+    EXPECT_FALSE(ctx.queue(0).in_error());
+}
+
+/// What a driver that was unloaded leaves: reading its events fails (ibv_get_async_event(3)).
+TEST_F(DeviceEvents, AreMadeUpOnceForADeviceThatIsGone) {
+    static verbs::Provider provider = soft::provider();
+    provider.get_async_event = [](ibv_context*, ibv_async_event*) {
+        errno = EIO;
+        return -1;
+    };
+    Device device = soft::wire_device(name);
+    device.provider = &provider;
+    Context gone{device, small};
+    EXPECT_FALSE(gone.next_event());
+    wire.set_link(false);  // which makes the descriptor readable
+    EXPECT_EQ(all_events(gone), Texts{"device: local catastrophic error"});
+    EXPECT_EQ(gone.recv(forever).outcome(), Outcome::device_error);
+    EXPECT_EQ(gone.queue(0).error(), EIO);
+}
+
+verbs::AsyncEvent numbered(int number) { return {.type = IBV_EVENT_PORT_ERR, .port = number}; }
+
+TEST(EventLog, KeepsTheNewest) {
+    EventLog log;
+    EXPECT_FALSE(log.take());
+    for (int i = 0; i < 100; ++i) log.put(numbered(i));
+    for (int i = 36; i < 100; ++i) EXPECT_EQ(log.take().value().port, i);
+    EXPECT_FALSE(log.take());
+}
+
+TEST(EventLog, GivesThemInOrderAcrossItsEnd) {
+    EventLog log;
+    for (int i = 0, taken = 0; i < 200; i += 2) {
+        log.put(numbered(i));
+        log.put(numbered(i + 1));
+        EXPECT_EQ(log.take().value().port, taken++);
+        if (i <= 100) continue;
+        EXPECT_EQ(log.take().value().port, taken++);
+    }
+}
+
+}  // namespace
+}  // namespace pktverbs::testing
