@@ -291,7 +291,7 @@ TEST_F(RingReceiving, HoldsTheLinkBackWhenFullAndToldToWait) {
 }
 
 TEST_F(RingReceiving, ClosesNoBlockOverPacketsThatAreHeld) {
-    start({.sequence = numbered, .reorder_window = 0, .when_full = WhenFull::wait});
+    start({.sequence = numbered, .when_full = WhenFull::wait, .reorder_window = 0});
     for (std::uint32_t first = 0; first < 32; first += 8) {
         plant(8, first);
         receive();
