@@ -35,12 +35,13 @@ cat "$work/recv"
 "$ring_read" --ring $ring >"$work/first" 2>&1 &
 reading=$!
 timeout 60 "$pktgen" packet:dropin0 10.77.0.2 --count 1000 --pps 20000 --size 1000
-until_says missing "$work/first"
+until_says '^block 9:' "$work/first"
 kill -KILL $reading
 wait $reading || true
 timeout 60 "$pktgen" packet:dropin0 10.77.0.2 --count 1000 --pps 20000 --size 1000
 "$ring_read" --ring $ring >"$work/second" 2>&1 &
 reading=$!
+until_says '^block 19:' "$work/second"
 kill -INT $receiving
 wait $receiving || fail "ring_recv's exit status is $?"
 wait $reading || fail "ring_read's exit status is $?"
