@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# pktverbs_component(NAME): what the components with a library of their own have in common, pktverbs_NAME already being
+# there: headers in include/pktverbs/NAME, and libpktverbs beneath.
+function(pktverbs_component name)
+  set(library pktverbs_${name})
+  add_library(pktverbs::${name} ALIAS ${library})
+  file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/pktverbs/${name}/*.hpp")
+  target_sources(${library} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
+  target_include_directories(${library} PRIVATE src)
+  target_compile_features(${library} PUBLIC cxx_std_20)
+  target_link_libraries(${library} PUBLIC pktverbs)
+  target_link_options(${library} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/pktverbs.map")
+  # Installed beside libpktverbs, which a program that links only this one must find.
+  set_target_properties(${library} PROPERTIES
+    INSTALL_RPATH "$ORIGIN"
+    EXPORT_NAME ${name}
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON
+    POSITION_INDEPENDENT_CODE ON
+    LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/pktverbs.map"
+    VERIFY_INTERFACE_HEADER_SETS ON)
+  pktverbs_target(${library})
+endfunction()
