@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// measure: how long two processes take, and how the benchmarks print it.
+// measure: what benchmarks share: processor time, medians, two processes and how long they take.
 #pragma once
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +18,20 @@
 
 namespace measure {
 
+/// That this process has had of processors.
+inline double cpu_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+/// The upper one of two; of at least one. Reorders them.
+inline double median(std::vector<double>& values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
 /// Of the wall clock, and how much of it this process had a processor.
 class Stopwatch {
 public:
@@ -25,15 +39,6 @@ public:
     double cpu_share() const { return (cpu_seconds() - cpu_) / seconds(); }
 
 private:
-    static double cpu_seconds() {
-        rusage usage{};
-        getrusage(RUSAGE_SELF, &usage);
-        const auto seconds = [](const timeval& time) {
-            return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-        };
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-    }
-
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     double cpu_ = cpu_seconds();
 };

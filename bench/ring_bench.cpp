@@ -2,7 +2,6 @@
 // The ring receiver on the in-memory wire, one thread: send + match + copy + complete + receive into the ring + read
 // the block, against the same without a ring, turn by turn in one run.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <array>
 #include <chrono>
@@ -12,6 +11,8 @@
 
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/device.hpp>
+
+#include "measure.hpp"
 
 namespace {
 
@@ -119,39 +120,14 @@ struct Ring {
     std::uint64_t placed = 0;
 };
 
-double cpu_seconds() {
-    timespec now{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-/// How much of a core this process had: a figure from a busy machine shows itself.
-class CpuShare {
-public:
-    void report(benchmark::State& state) const {
-        const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - wall_;
-        state.counters["cpu_share"] = (cpu_seconds() - cpu_) / wall.count();
-    }
-
-private:
-    std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
-    double cpu_ = cpu_seconds();
-};
-
 /// Nanoseconds of processor time per packet of some turns: on a busy machine, the wall clock shows the others.
 template <class Side>
 double timed(Side& side) {
     constexpr int turns = 64;
-    const double start = cpu_seconds();
+    const double start = measure::cpu_seconds();
     std::size_t packets = 0;
     for (int i = 0; i < turns; ++i) packets += side.turn();
-    return (cpu_seconds() - start) * 1e9 / static_cast<double>(packets);
-}
-
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
+    return (measure::cpu_seconds() - start) * 1e9 / static_cast<double>(packets);
 }
 
 /// Turn about in short stretches, so that all meet the same machine. Both go through as much memory: the ring has as
@@ -165,7 +141,7 @@ void ring_against_plain(benchmark::State& state) {
     Ring arrival{"arrival", length, packets / 4, headers, Kind::arrival, 16, slots};
     Ring sequence{"sequence", length, packets / 4, headers, Kind::sequence, 16, slots};
     Ring copied{"copied", length, packets / 4, headers, Kind::copied, 16, slots};
-    const CpuShare share;
+    const measure::Stopwatch watch;
     std::vector<double> plain_ns, arrival_ns, sequence_ns, copied_ns;
     for (auto _ : state) {
         plain_ns.push_back(timed(plain));
@@ -173,12 +149,12 @@ void ring_against_plain(benchmark::State& state) {
         sequence_ns.push_back(timed(sequence));
         copied_ns.push_back(timed(copied));
     }
-    const double base = median(plain_ns);
+    const double base = measure::median(plain_ns);
     state.counters["plain_ns"] = base;
-    state.counters["arrival"] = median(arrival_ns) / base;
-    state.counters["sequence"] = median(sequence_ns) / base;
-    state.counters["copied"] = median(copied_ns) / base;
-    share.report(state);
+    state.counters["arrival"] = measure::median(arrival_ns) / base;
+    state.counters["sequence"] = measure::median(sequence_ns) / base;
+    state.counters["copied"] = measure::median(copied_ns) / base;
+    state.counters["cpu_share"] = watch.cpu_share();
 }
 BENCHMARK(ring_against_plain)
     ->ArgNames({"bytes", "packets", "header"})
@@ -191,14 +167,14 @@ void ring_capture(benchmark::State& state) {
     const auto blocks = static_cast<std::uint32_t>(state.range(1));
     constexpr std::uint32_t length = 8192 + header_bytes;
     Ring ring{"capture", length, batch * 2, header_bytes, Kind::sequence, blocks, slots};
-    const CpuShare share;
+    const measure::Stopwatch watch;
     std::size_t packets = 0;
     for (auto _ : state) packets += ring.turn();
     const auto count = static_cast<double>(packets);
     state.counters["Mpps"] = benchmark::Counter(count * 1e-6, benchmark::Counter::kIsRate);
     state.counters["Gbit/s"] = benchmark::Counter(count * length * 8e-9, benchmark::Counter::kIsRate);
     state.counters["MiB"] = static_cast<double>(ring.ring.memory().size()) / (1 << 20);
-    share.report(state);
+    state.counters["cpu_share"] = watch.cpu_share();
 }
 BENCHMARK(ring_capture)->ArgNames({"slots", "blocks"})->Args({16, 8})->Args({32, 8})->Args({64, 16})->Args({256, 64});
 

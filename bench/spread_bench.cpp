@@ -126,13 +126,9 @@ void one_against_two(benchmark::State& state) {
         to_two.send_round();
         two_ns.push_back(two.round_ns());
     }
-    const auto median = [](std::vector<double>& values) {
-        std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-        return values[values.size() / 2];
-    };
-    state.counters["one_ns"] = median(one_ns);
-    state.counters["two_ns"] = median(two_ns);
-    state.counters["times"] = median(one_ns) / median(two_ns);
+    state.counters["one_ns"] = measure::median(one_ns);
+    state.counters["two_ns"] = measure::median(two_ns);
+    state.counters["times"] = measure::median(one_ns) / measure::median(two_ns);
     state.counters["cpu_share"] = watch.cpu_share();
 }
 BENCHMARK(one_against_two)->ArgName("bytes")->Arg(256)->Arg(1500)->Arg(8192)->UseRealTime();

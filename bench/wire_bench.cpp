@@ -3,8 +3,6 @@
 // and through bare verbs calls on the same kind of device, turn by turn in one run.
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <pktverbs/memory.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/device.hpp>
@@ -16,6 +14,8 @@
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include "measure.hpp"
 
 namespace {
 
@@ -224,39 +224,20 @@ struct Bare {
     std::vector<ibv_recv_wr> receives;
 };
 
-double cpu_seconds() {
-    timespec now{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-/// How much of a core this process had, beside its packets: a figure from a busy machine shows itself.
-class CpuShare {
-public:
-    void report(benchmark::State& state) const {
-        const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - wall_;
-        state.counters["cpu_share"] = (cpu_seconds() - cpu_) / wall.count();
-    }
-
-private:
-    std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
-    double cpu_ = cpu_seconds();
-};
-
-void report(benchmark::State& state, std::size_t packets, std::uint32_t length, const CpuShare& share) {
+void report(benchmark::State& state, std::size_t packets, std::uint32_t length, const measure::Stopwatch& watch) {
     const auto count = static_cast<double>(packets);
     state.counters["Mpps"] = benchmark::Counter(count * 1e-6, benchmark::Counter::kIsRate);
     state.counters["Gbit/s"] = benchmark::Counter(count * length * 8e-9, benchmark::Counter::kIsRate);
-    share.report(state);
+    state.counters["cpu_share"] = watch.cpu_share();
 }
 
 void context_turns(benchmark::State& state) {
     const auto length = static_cast<std::uint32_t>(state.range(0));
     Contexts contexts{"bench", length, static_cast<std::uint32_t>(state.range(1))};
-    const CpuShare share;
+    const measure::Stopwatch watch;
     std::size_t packets = 0;
     for (auto _ : state) packets += contexts.turn();
-    report(state, packets, length, share);
+    report(state, packets, length, watch);
 }
 BENCHMARK(context_turns)->ArgNames({"bytes", "packets"})->ArgsProduct({{64, 1500, 8192}, {64, 256, 4096}});
 
@@ -266,7 +247,7 @@ void context_against_bare(benchmark::State& state) {
     Contexts contexts{"bench", length, 64};
     Bare bare{"bare", length, 64};
     constexpr int turns = 64;
-    const CpuShare share;
+    const measure::Stopwatch watch;
     std::vector<double> context_ns;
     std::vector<double> bare_ns;
     const auto timed = [](auto& side) {
@@ -280,18 +261,13 @@ void context_against_bare(benchmark::State& state) {
         context_ns.push_back(timed(contexts));
         bare_ns.push_back(timed(bare));
     }
-    const auto median = [](std::vector<double>& values) {
-        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-        std::nth_element(values.begin(), middle, values.end());
-        return *middle;
-    };
-    const double context = median(context_ns);
-    const double plain = median(bare_ns);
+    const double context = measure::median(context_ns);
+    const double plain = measure::median(bare_ns);
     state.counters["context_ns"] = context;
     state.counters["bare_ns"] = plain;
     state.counters["difference_ns"] = context - plain;
     state.counters["ratio"] = context / plain;
-    share.report(state);
+    state.counters["cpu_share"] = watch.cpu_share();
 }
 BENCHMARK(context_against_bare)->ArgName("bytes")->Arg(64)->Arg(8192);
 
