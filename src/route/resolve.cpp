@@ -21,31 +21,30 @@ namespace {
 
 constexpr std::uint16_t discard_port = 9;  // RFC 863
 
-/// Sends from the socket, one hop far and on this interface.
-int send_one(int fd, unsigned interface, const Ipv4Address& to) {
+/// Sends from the socket, with these options of its level: one hop far, and by this interface (in network order).
+template <class Address>
+int send_one(int fd, int level, int hops, int by_interface, unsigned interface, const Address& to) {
     const int one = 1;
     const auto index = htonl(interface);
-    if (setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof one) != 0 ||
-        setsockopt(fd, IPPROTO_IP, IP_UNICAST_IF, &index, sizeof index) != 0)
+    if (setsockopt(fd, level, hops, &one, sizeof one) != 0 ||
+        setsockopt(fd, level, by_interface, &index, sizeof index) != 0)
         return errno;
+    return sendto(fd, "", 0, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0 ? errno : 0;
+}
+int send_one(int fd, unsigned interface, const Ipv4Address& to) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(discard_port);
     std::ranges::copy(to.bytes(), reinterpret_cast<std::uint8_t*>(&address.sin_addr));
-    return sendto(fd, "", 0, 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ? errno : 0;
+    return send_one(fd, IPPROTO_IP, IP_TTL, IP_UNICAST_IF, interface, address);
 }
 int send_one(int fd, unsigned interface, const Ipv6Address& to) {
-    const int one = 1;
-    const auto index = htonl(interface);
-    if (setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one, sizeof one) != 0 ||
-        setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_IF, &index, sizeof index) != 0)
-        return errno;
     sockaddr_in6 address{};
     address.sin6_family = AF_INET6;
     address.sin6_port = htons(discard_port);
     address.sin6_scope_id = interface;
     std::ranges::copy(to.bytes(), address.sin6_addr.s6_addr);
-    return sendto(fd, "", 0, 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ? errno : 0;
+    return send_one(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, IPV6_UNICAST_IF, interface, address);
 }
 
 /// Makes the kernel look for a neighbour, as it does for any datagram to one.

@@ -74,6 +74,20 @@ void let_kernel_check(const VethPair::End& end) {
     });
 }
 
+/// Posts a payload to be cut into TCP segments of 1460 bytes behind this header.
+int post_tso(ibv_qp& qp, Frame& header, ibv_sge& payload) {
+    ibv_send_wr wr{};
+    wr.sg_list = &payload;
+    wr.num_sge = 1;
+    wr.opcode = IBV_WR_TSO;
+    wr.send_flags = offloaded;
+    wr.tso.hdr = header.data();
+    wr.tso.hdr_sz = static_cast<std::uint16_t>(header.size());
+    wr.tso.mss = 1460;
+    ibv_send_wr* bad = nullptr;
+    return ibv_post_send(&qp, &wr, &bad);
+}
+
 class KernelStack : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -203,16 +217,7 @@ TEST_F(KernelStack, TakesSegmentsByteForByte) {
     Frame header = to_kernel.bytes();
     for (std::size_t i = 0; i < 4; ++i) header[42 + i] = static_cast<std::uint8_t>((kernel_seq + 1) >> (24 - 8 * i));
     ibv_sge sge = nic.put(4096, payload);
-    ibv_send_wr wr{};
-    wr.sg_list = &sge;
-    wr.num_sge = 1;
-    wr.opcode = IBV_WR_TSO;
-    wr.send_flags = offloaded;
-    wr.tso.hdr = header.data();
-    wr.tso.hdr_sz = static_cast<std::uint16_t>(header.size());
-    wr.tso.mss = 1460;
-    ibv_send_wr* bad = nullptr;
-    ASSERT_EQ(ibv_post_send(qp.get(), &wr, &bad), 0);
+    ASSERT_EQ(post_tso(*qp, header, sge), 0);
 
     ASSERT_TRUE(readable_soon(listener.get()));
     const FileDescriptor connection{::accept(listener.get(), nullptr, nullptr)};
@@ -261,16 +266,7 @@ TEST_F(Tshark, FindsNoWrongChecksum) {
     frame.payload.clear();
     Frame header = frame.bytes();
     ibv_sge sge = end.put(0, Frame(40'000, 0x32));
-    ibv_send_wr wr{};
-    wr.sg_list = &sge;
-    wr.num_sge = 1;
-    wr.opcode = IBV_WR_TSO;
-    wr.send_flags = offloaded;
-    wr.tso.hdr = header.data();
-    wr.tso.hdr_sz = static_cast<std::uint16_t>(header.size());
-    wr.tso.mss = 1460;
-    ibv_send_wr* bad_wr = nullptr;
-    ASSERT_EQ(ibv_post_send(qp.get(), &wr, &bad_wr), 0);
+    ASSERT_EQ(post_tso(*qp, header, sge), 0);
 
     Frames frames = tap.receive();
     ASSERT_EQ(frames.size(), 16U + 28U);
