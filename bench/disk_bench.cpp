@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // disk_bench: how fast the capture example's BlockWriter gets pieces of memory to disk, in its different ways.
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -2,7 +2,7 @@
 // measure: what benchmarks share: processor time, medians, two processes and how long they take.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // messages_bench: pktverbs::messages between two processes, each with an event loop that sleeps; measured as perftest's
 // ib_send_bw and ib_send_lat do it with events, to be compared with them.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

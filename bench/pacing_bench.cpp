@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // pacing_bench: how well a Pacer keeps 1, 10 and 50 Gb/s of wire time, and how even its batches come.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <CLI/CLI.hpp>
 #include <pktverbs/pktverbs.hpp>
 

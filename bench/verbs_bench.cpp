@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // verbs_bench: messages over a reliable connection between two processes, by the verbs layer; measured as perftest's
 // ib_send_bw and ib_send_lat do it, to be compared with them.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

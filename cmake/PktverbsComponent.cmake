@@ -6,9 +6,9 @@ function(pktverbs_component name)
   add_library(pktverbs::${name} ALIAS ${library})
   file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/pktverbs/${name}/*.hpp")
   target_sources(${library} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
-  target_include_directories(${library} PRIVATE src)
-  target_compile_features(${library} PUBLIC cxx_std_20)
+  pktverbs_library_target(${library})
   target_link_libraries(${library} PUBLIC pktverbs)
+  pktverbs_precompile(${library} REUSE_FROM pktverbs_soft_objects)
   target_link_options(${library} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/pktverbs.map")
   # Installed beside libpktverbs, which a program that links only this one must find.
   set_target_properties(${library} PROPERTIES
@@ -16,10 +16,6 @@ function(pktverbs_component name)
     EXPORT_NAME ${name}
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
-    CXX_VISIBILITY_PRESET hidden
-    VISIBILITY_INLINES_HIDDEN ON
-    POSITION_INDEPENDENT_CODE ON
     LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/pktverbs.map"
     VERIFY_INTERFACE_HEADER_SETS ON)
-  pktverbs_target(${library})
 endfunction()

@@ -45,8 +45,9 @@ function(pktverbs_dropin_library target system_library soname map)
   target_compile_definitions(${target} PRIVATE
     PKTVERBS_SYSTEM_LIBRARY="${system_library}" PKTVERBS_PRIVATE_VERSION="${private_version}")
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
-  # Foreign programs need not find an fmt of ours.
-  target_link_libraries(${target} PRIVATE fmt::fmt-header-only Threads::Threads)
+  # The headers of fmt, and not its library: foreign programs need not find an fmt of ours.
+  target_include_directories(${target} PRIVATE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_libraries(${target} PRIVATE Threads::Threads)
   target_link_options(${target} PRIVATE
     "LINKER:--version-script=${PROJECT_BINARY_DIR}/dropin/${target}.map"
     "LINKER:--no-as-needed,$<TARGET_FILE:${target}_system>,--as-needed" "LINKER:-z,defs")
@@ -75,17 +76,12 @@ function(pktverbs_dropin_library target system_library soname map)
 endfunction()
 
 add_library(pktverbs_verbs SHARED
-  ${pktverbs_base_sources}
-  ${pktverbs_soft_sources}
-  src/ipv4_address.cpp
-  src/ipv6_address.cpp
-  src/mac_address.cpp
-  src/verbs/error.cpp
-  src/verbs/gid.cpp
+  $<TARGET_OBJECTS:pktverbs_soft_objects>
   src/dropin/device_verbs.cpp
   src/dropin/devices.cpp
   src/dropin/fault_plan.cpp
   src/dropin/faulty_verbs.cpp
+  src/dropin/formatting.cpp
   src/dropin/object_verbs.cpp
   src/dropin/process.cpp
   src/dropin/system_library.cpp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // hello: one NIC sends five UDP frames to a multicast group, another one receives them.
-#include <fmt/format.h>
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // offloads: 64000 bytes are sent as one packet and arrive as many: tagged, with checksums, and verified.
-#include <fmt/format.h>
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

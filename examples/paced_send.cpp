@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // paced_send: sends frames at three rates, stumbling once on the way, and tells what became of each.
-#include <fmt/format.h>
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

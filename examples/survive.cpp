@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // survive: a link that goes down and up, and a queue that fails: nothing is lost that had been received.
-#include <fmt/format.h>
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

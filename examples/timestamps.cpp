@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // timestamps: tells when frames were received, in UTC or TAI, from the timestamps of the device.
 #include <fmt/chrono.h>
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

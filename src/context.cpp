@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/context.hpp>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <pktverbs/find_device.hpp>
 
 #include <algorithm>

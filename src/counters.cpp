@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters: sums, text and JSON.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
-#include <iterator>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include <pktverbs/counters.hpp>
 
+#include "base/join.hpp"
 #include "base/json.hpp"
 #include "stats_fields.hpp"
 
@@ -21,12 +21,12 @@ void append_field(std::string& json, const StatsField& field, const Stats& stats
     const bool is_group = !std::holds_alternative<std::uint64_t Stats::*>(field.member) &&
                           !std::holds_alternative<std::uint32_t Stats::*>(field.member);
     const bool only_risen = std::holds_alternative<Stats::ByStatus Stats::*>(field.member);
-    fmt::format_to(std::back_inserter(json), "\"{}\": {}", field.name, is_group ? "{" : "");
+    json += fmt::format("\"{}\": {}", field.name, is_group ? "{" : "");
     std::string_view separator;
     visit_numbers(field, stats, [&](std::string_view part, std::uint64_t number) {
         if (only_risen && number == 0) return;
-        if (is_group) fmt::format_to(std::back_inserter(json), "{}\"{}\": ", separator, part);
-        fmt::format_to(std::back_inserter(json), "{}", number);
+        if (is_group) json += fmt::format("{}\"{}\": ", separator, part);
+        json += std::to_string(number);
         separator = ", ";
     });
     if (is_group) json += '}';
@@ -44,20 +44,9 @@ std::string json_of(const Stats& stats, bool with_drops) {
     return json + '}';
 }
 
-/// The elements of a list, as JSON or text, joined.
-template <class List, class ToText>
-std::string joined(const List& list, std::string_view separator, ToText&& to_text) {
-    std::string text;
-    for (const auto& element : list) {
-        if (!text.empty()) text += separator;
-        text += to_text(element);
-    }
-    return text;
-}
-
 std::string json_of(const Counters::OfFlow& flow) {
     return fmt::format(R"({{"flow": {}, "rule": {}, "queues": [{}], "packets": {}, "bytes": {}}})", flow.id,
-                       json_string(flow.rule), fmt::join(flow.queues, ", "), flow.count.packets, flow.count.bytes);
+                       json_string(flow.rule), join(flow.queues, ", "), flow.count.packets, flow.count.bytes);
 }
 
 std::string json_of(const Counters::OfInterface& counter) {
@@ -75,17 +64,16 @@ Stats Counters::sum() const {
 }
 
 std::string Counters::to_string() const {
-    std::string text = fmt::format("{}: {}", device, sum());
-    const auto out = std::back_inserter(text);
+    std::string text = fmt::format("{}: {}", device, sum().to_string());
     for (std::size_t i = 0; i < queues.size() && queues.size() > 1; ++i)
-        fmt::format_to(out, "\nqueue {}: {}", i, queues[i]);
+        text += fmt::format("\nqueue {}: {}", i, queues[i].to_string());
     for (const OfFlow& flow : flows)
-        fmt::format_to(out, "\nflow {} ({}): packets {} bytes {}", flow.id, flow.rule, flow.count.packets,
-                       flow.count.bytes);
+        text += fmt::format("\nflow {} ({}): packets {} bytes {}", flow.id, flow.rule, flow.count.packets,
+                            flow.count.bytes);
     if (!interface.empty())
-        fmt::format_to(out, "\ninterface: {}", joined(interface, " ", [](const OfInterface& counter) {
-                           return fmt::format("{}.{} {}", counter.source, counter.name, counter.value);
-                       }));
+        text += fmt::format("\ninterface: {}", join(interface, " ", [](const OfInterface& counter) {
+                                return fmt::format("{}.{} {}", counter.source, counter.name, counter.value);
+                            }));
     return text;
 }
 
@@ -99,8 +87,8 @@ std::string Counters::to_json() const {
         if (is_drops(field)) append_field(reasons, field, of_device);
     const auto element = [](const auto& counter) { return json_of(counter); };
     return fmt::format(R"({{"device": {}, "queues": [{}], {}, "flows": [{}], "interface": [{}]}})", json_string(device),
-                       joined(queues, ", ", [](const Stats& queue) { return json_of(queue, false); }), reasons,
-                       joined(flows, ", ", element), joined(interface, ", ", element));
+                       join(queues, ", ", [](const Stats& queue) { return json_of(queue, false); }), reasons,
+                       join(flows, ", ", element), join(interface, ", ", element));
 }
 
 }  // namespace pktverbs

@@ -14,7 +14,7 @@
 #include <string>
 #include <system_error>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <pktverbs/verbs/error.hpp>
 

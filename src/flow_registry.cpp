@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow_registry.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cerrno>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/verbs/error.hpp>
 
 #include "flow_spec.hpp"

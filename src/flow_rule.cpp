@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlowRule: what it refuses, and its text.
-#include <fmt/format.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include <pktverbs/flow_rule.hpp>
+#include <pktverbs/format.hpp>
 
 #include "flow_spec.hpp"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ipv4Address and Ipv4Prefix: their text, read and written.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <stdexcept>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/ipv4_address.hpp>
 
 #include "base/parse_decimal.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ipv6Address and Ipv6Prefix: their text, read and written.
 #include <arpa/inet.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <stdexcept>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/ipv6_address.hpp>
 
 #include "base/parse_decimal.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MacAddress: its text, read and written.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>

@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <pktverbs/memory.hpp>
 #include <pktverbs/verbs/error.hpp>

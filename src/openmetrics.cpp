@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters as OpenMetrics text (OpenMetrics 1.0, "Text format"): a family at a time, with the samples of all contexts.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
-#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -11,6 +9,7 @@
 
 #include <pktverbs/counters.hpp>
 
+#include "base/join.hpp"
 #include "base/utf8.hpp"
 #include "stats_fields.hpp"
 
@@ -44,34 +43,32 @@ public:
         std::map<std::string_view, unsigned> opened;
         for (const Counters& context : contexts) {
             const unsigned number = ++opened[context.device];
-            labels_.emplace(&context, number == 1 ? std::string{} : fmt::to_string(number));
+            labels_.emplace(&context, number == 1 ? std::string{} : std::to_string(number));
         }
     }
     /// Begins a family: no other one may have its name.
     void family(std::string_view name, StatsField::Kind kind, std::string_view unit, std::string_view help) {
         name_ = name;
         is_counter_ = kind == StatsField::Kind::counter;
-        fmt::format_to(out(), "# TYPE pktverbs_{} {}\n", name, is_counter_ ? "counter" : "gauge");
-        if (!unit.empty()) fmt::format_to(out(), "# UNIT pktverbs_{} {}\n", name, unit);
-        fmt::format_to(out(), "# HELP pktverbs_{} {}\n", name, help);
+        text_ += fmt::format("# TYPE pktverbs_{} {}\n", name, is_counter_ ? "counter" : "gauge");
+        if (!unit.empty()) text_ += fmt::format("# UNIT pktverbs_{} {}\n", name, unit);
+        text_ += fmt::format("# HELP pktverbs_{} {}\n", name, help);
     }
     /// Labels in pairs of name and value, besides the context's; a pair with an empty value is left out.
     void sample(const Counters& context, std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
                 std::uint64_t number) {
-        fmt::format_to(out(), "pktverbs_{}{}{{device=\"{}\"", name_, is_counter_ ? "_total" : "",
-                       escaped(context.device));
+        text_ +=
+            fmt::format("pktverbs_{}{}{{device=\"{}\"", name_, is_counter_ ? "_total" : "", escaped(context.device));
         const auto add = [this](std::string_view label, std::string_view value) {
-            if (!value.empty()) fmt::format_to(out(), ",{}=\"{}\"", label, escaped(value));
+            if (!value.empty()) text_ += fmt::format(",{}=\"{}\"", label, escaped(value));
         };
         add("context", labels_.at(&context));
         for (const auto& [label, value] : labels) add(label, value);
-        fmt::format_to(out(), "}} {}\n", number);
+        text_ += fmt::format("}} {}\n", number);
     }
     std::string finish() && { return std::move(text_) + "# EOF\n"; }
 
 private:
-    std::back_insert_iterator<std::string> out() { return std::back_inserter(text_); }
-
     std::string text_;
     std::map<const Counters*, std::string> labels_;
     std::string_view name_;
@@ -85,7 +82,7 @@ void write_queues(Writer& writer, const StatsField& field, std::span<const Count
         for (std::size_t queue = 0; queue < context.queues.size(); ++queue)
             visit_numbers(field, context.queues[queue], [&](std::string_view status, std::uint64_t number) {
                 if (only_risen && number == 0) return;
-                writer.sample(context, {{"queue", fmt::to_string(queue)}, {"status", status}}, number);
+                writer.sample(context, {{"queue", std::to_string(queue)}, {"status", status}}, number);
             });
 }
 
@@ -106,9 +103,7 @@ void write_flows(Writer& writer, std::string_view name, std::string_view unit, s
     for (const Counters& context : contexts)
         for (const Counters::OfFlow& flow : context.flows)
             writer.sample(context,
-                          {{"flow", fmt::to_string(flow.id)},
-                           {"rule", flow.rule},
-                           {"queues", fmt::to_string(fmt::join(flow.queues, ","))}},
+                          {{"flow", std::to_string(flow.id)}, {"rule", flow.rule}, {"queues", join(flow.queues, ",")}},
                           flow.count.*number);
 }
 

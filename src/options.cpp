@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/format.hpp>
 #include <pktverbs/options.hpp>
 
 namespace pktverbs {
@@ -7,10 +8,10 @@ namespace {
 
 std::string packets(std::uint32_t count) {
     if (count == none) return "none";
-    return count == 0 ? "as many as the device can" : fmt::to_string(count);
+    return count == 0 ? "as many as the device can" : std::to_string(count);
 }
 
-std::string or_chosen(std::uint32_t count) { return count == 0 ? "chosen" : fmt::to_string(count); }
+std::string or_chosen(std::uint32_t count) { return count == 0 ? "chosen" : std::to_string(count); }
 
 /// "42 + 8192", or "whole".
 std::string chunks(const Layout& layout) {

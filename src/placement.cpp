@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/placement.hpp>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sched.h>
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "queue_state.hpp"
 
-#include <fmt/format.h>
 #include <sys/eventfd.h>
+#include <pktverbs/format.hpp>
 #include <pktverbs/placement.hpp>
 
 #include <algorithm>

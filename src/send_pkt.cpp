@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SendPkt: what doesn't run per packet.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <stdexcept>
 

@@ -2,7 +2,7 @@
 #include <pktverbs/shared_memory.hpp>
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

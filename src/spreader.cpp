@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spreader.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 
 #include "core.hpp"
 #include "queue_state.hpp"
+
+#include <pktverbs/format.hpp>
 
 namespace pktverbs {
 

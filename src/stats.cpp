@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stats: sums and text of counters.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <functional>
@@ -72,8 +72,8 @@ std::string Stats::to_string() const {
     for (const StatsField& field : stats_fields)
         visit_numbers(field, *this, [&](std::string_view part, std::uint64_t number) {
             if (number == 0 && !field.always) return;
-            fmt::format_to(std::back_inserter(text), "{}{}{}{} {}", text.empty() ? "" : " ", field.name,
-                           part.empty() ? "" : ".", part, number);
+            text +=
+                fmt::format("{}{}{}{} {}", text.empty() ? "" : " ", field.name, part.empty() ? "" : ".", part, number);
         });
     return text;
 }

@@ -2,7 +2,7 @@
 // Cli: what all examples do alike on the command line: exit statuses, one-line reasons, addresses as options.
 #pragma once
 
-#include <fmt/format.h>
+#include <pktverbs/format.hpp>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>

@@ -2,8 +2,6 @@
 // check: what a device and this machine can do for a program, and what to do about what they can't.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -63,19 +61,3 @@ PKTVERBS_EXPORT Report check(std::string_view device, const Options& wanted = {}
 PKTVERBS_EXPORT Report check(const Device& device, const Options& wanted = {}, Probe probe = Probe::everything);
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Severity> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::Severity severity, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(severity), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::Report> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Report& report, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(report.to_string(), ctx);
-    }
-};

@@ -2,8 +2,6 @@
 // Counters: a snapshot of all that a context counts, by queue, flow and reason; as text, JSON and metrics.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -61,11 +59,3 @@ inline constexpr std::string_view openmetrics_content_type =
     "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Counters> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Counters& counters, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(counters.to_string(), ctx);
-    }
-};

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <pktverbs/clock_line.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/verbs/open_device.hpp>
@@ -61,11 +60,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::DeviceClock> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::DeviceClock& clock, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(clock.to_string(), ctx);
-    }
-};

@@ -2,8 +2,6 @@
 // FlowRule: the description of which received frames a queue wants.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -135,11 +133,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::FlowRule> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::FlowRule& rule, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(rule.to_string(), ctx);
-    }
-};

@@ -2,8 +2,6 @@
 // Ipv4Address: an IPv4 address, and Ipv4Prefix: an address with a prefix length.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -65,19 +63,3 @@ struct Ipv4Prefix {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Ipv4Address> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Ipv4Address& address, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(address.to_string(), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::Ipv4Prefix> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Ipv4Prefix& prefix, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(prefix.to_string(), ctx);
-    }
-};

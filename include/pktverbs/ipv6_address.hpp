@@ -2,8 +2,6 @@
 // Ipv6Address: an IPv6 address, and Ipv6Prefix: an address with a prefix length.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -82,19 +80,3 @@ struct Ipv6Prefix {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Ipv6Address> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Ipv6Address& address, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(address.to_string(), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::Ipv6Prefix> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Ipv6Prefix& prefix, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(prefix.to_string(), ctx);
-    }
-};

@@ -2,8 +2,6 @@
 // MacAddress: a 48-bit Ethernet address as a value.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -50,11 +48,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::MacAddress> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::MacAddress& mac, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(mac.to_string(), ctx);
-    }
-};

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 
 namespace pktverbs {
@@ -49,19 +48,3 @@ struct Offloads {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Offload> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::Offload offload, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(offload), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::Offloads> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Offloads& offloads, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(offloads.to_string(), ctx);
-    }
-};

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 #include <pktverbs/layout.hpp>
 #include <pktverbs/mac_address.hpp>
@@ -120,35 +119,3 @@ struct Limits {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Transport> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::Transport transport, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(transport), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::WaitMode> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::WaitMode mode, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(mode), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::Options> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Options& options, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(options.to_string(), ctx);
-    }
-};
-
-template <>
-struct fmt::formatter<pktverbs::Limits> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Limits& limits, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(limits.to_string(), ctx);
-    }
-};

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 #include <pktverbs/rate.hpp>
 #include <pktverbs/rate_limit.hpp>
@@ -134,11 +133,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::PacerReport> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::PacerReport& report, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(report.to_string(), ctx);
-    }
-};

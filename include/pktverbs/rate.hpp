@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 
 namespace pktverbs {
@@ -57,11 +56,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Rate> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Rate& rate, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(rate.to_string(), ctx);
-    }
-};

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 #include <pktverbs/packet_chain.hpp>
 #include <pktverbs/recv_pkt.hpp>
@@ -81,11 +80,3 @@ private:
 static_assert(std::ranges::forward_range<RecvList>);
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Outcome> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::Outcome outcome, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(outcome), ctx);
-    }
-};

@@ -2,7 +2,6 @@
 // Stats: a snapshot of a queue's or a context's counters.
 #pragma once
 
-#include <fmt/format.h>
 #include <infiniband/verbs.h>
 
 #include <array>
@@ -43,11 +42,3 @@ struct Stats {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::Stats> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::Stats& stats, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(stats.to_string(), ctx);
-    }
-};

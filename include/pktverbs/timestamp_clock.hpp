@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 
 namespace pktverbs {
@@ -21,11 +20,3 @@ enum class TimestampClock : std::uint8_t {
 PKTVERBS_EXPORT std::string_view to_string(TimestampClock clock) noexcept;
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::TimestampClock> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::TimestampClock clock, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(clock), ctx);
-    }
-};

@@ -2,9 +2,8 @@
 // json_string: text as a JSON string.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
-#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -23,7 +22,7 @@ inline std::string json_string(std::string_view text) {
         else if (c == '"' || c == '\\')
             json.append({'\\', c});
         else if (static_cast<unsigned char>(c) < 0x20)
-            fmt::format_to(std::back_inserter(json), "\\u{:04x}", static_cast<unsigned>(c));
+            json += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
         else
             json += text.substr(0, length);
         text.remove_prefix(length == 0 ? 1 : length);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a device and its port say that they are and can do.
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <string>
@@ -8,6 +8,7 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/join.hpp"
 #include "check/inspection.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -35,7 +36,7 @@ std::string names_of(std::uint64_t flags, std::initializer_list<Flag> known) {
     std::vector<std::string_view> names;
     for (const Flag& flag : known)
         if ((flags & flag.bit) != 0) names.push_back(flag.name);
-    return fmt::format("{}", fmt::join(names, ", "));
+    return join(names, ", ");
 }
 
 void look_at_limits(Inspection& inspection, const ibv_device_attr& attr) {

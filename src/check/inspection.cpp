@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "check/inspection.hpp"
 
+#include <fmt/core.h>
+
 #include <charconv>
 #include <fstream>
 #include <iterator>

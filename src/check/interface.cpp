@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel says of the network interface behind a device, and what it does to frames there.
+#include <fmt/core.h>
+
 #include <string>
 
 #include "base/ethtool.hpp"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program's rights and limits, and the machine's memory and processors.
+#include <fmt/core.h>
+
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/resource.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only trying tells: queue pairs, memory, and which flows a device takes.
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <system_error>
 #include <vector>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Report: findings as text and as JSON.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -34,28 +36,28 @@ std::string Report::to_string() const {
     std::size_t width = 0;
     for (const Finding& finding : findings) width = std::max(width, finding.what.size());
     std::string text;
-    const auto out = std::back_inserter(text);
     for (const Finding& finding : findings) {
-        fmt::format_to(out, "{:<7}  {:<{}}  {}\n", finding.severity, finding.what, width, finding.value);
-        if (!finding.advice.empty()) fmt::format_to(out, "{:>{}}{}\n", "-> ", width + 14, finding.advice);
+        text += fmt::format("{:<7}  {:<{}}  {}\n", pktverbs::to_string(finding.severity), finding.what, width,
+                            finding.value);
+        if (!finding.advice.empty()) text += fmt::format("{:>{}}{}\n", "-> ", width + 14, finding.advice);
     }
     const auto counted = [&](Severity which, std::string_view name) {
         const std::size_t n = count(which);
         return fmt::format("{} {}{}", n, name, n == 1 ? "" : "s");
     };
-    fmt::format_to(out, "{}: {} ok, {}, {}", device, count(Severity::ok), counted(Severity::warning, "warning"),
-                   counted(Severity::problem, "problem"));
+    text += fmt::format("{}: {} ok, {}, {}", device, count(Severity::ok), counted(Severity::warning, "warning"),
+                        counted(Severity::problem, "problem"));
     return text;
 }
 
 std::string Report::to_json() const {
-    std::string json =
-        fmt::format(R"({{"device": {}, "severity": "{}", "findings": [)", json_string(device), severity());
+    std::string json = fmt::format(R"({{"device": {}, "severity": "{}", "findings": [)", json_string(device),
+                                   pktverbs::to_string(severity()));
     const char* separator = "";
     for (const Finding& finding : findings) {
-        fmt::format_to(std::back_inserter(json), R"({}{{"what": {}, "value": {}, "severity": "{}", "advice": {}}})",
-                       separator, json_string(finding.what), json_string(finding.value), finding.severity,
-                       json_string(finding.advice));
+        json += fmt::format(R"({}{{"what": {}, "value": {}, "severity": "{}", "advice": {}}})", separator,
+                            json_string(finding.what), json_string(finding.value),
+                            pktverbs::to_string(finding.severity), json_string(finding.advice));
         separator = ", ";
     }
     return json + "]}";

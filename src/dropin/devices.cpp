@@ -11,7 +11,7 @@
 #include <cstring>
 #include <system_error>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connection: completions, and messages that come.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 #include <utility>

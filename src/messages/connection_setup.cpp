@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connection: from an address or a request to an established connection.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cctype>

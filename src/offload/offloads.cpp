@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/format.hpp>
 #include <pktverbs/offloads.hpp>
 
 namespace pktverbs {

@@ -2,12 +2,12 @@
 #include <pktverbs/ring/block_ring.hpp>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/verbs/error.hpp>
 
 #include "ring/ring_mapping.hpp"

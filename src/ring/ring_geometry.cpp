@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/ring/ring_layout.hpp>
 #include <pktverbs/verbs/error.hpp>
 

@@ -2,7 +2,7 @@
 #include "ring/ring_seat.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <bit>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/ring/ring_stats.hpp>
 
-#include <iterator>
+#include <fmt/core.h>
+
 #include <string_view>
 
 namespace pktverbs {
@@ -10,7 +11,7 @@ std::string RingStats::to_string() const {
     std::string text =
         fmt::format("placed {} bytes {} blocks {} slots {} missing {}", placed, bytes, blocks, slots, missing);
     const auto unless_zero = [&](std::string_view name, std::uint64_t count) {
-        if (count != 0) fmt::format_to(std::back_inserter(text), " {} {}", name, count);
+        if (count != 0) text += fmt::format(" {} {}", name, count);
     };
     unless_zero("duplicate", duplicate);
     unless_zero("late", late);

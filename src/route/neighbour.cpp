@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Neighbour: the kernel's answer to RTM_GETNEIGH.
-#include <fmt/format.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <netlink/addr.h>
@@ -9,6 +8,7 @@
 #include <cerrno>
 #include <type_traits>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/route/neighbour.hpp>
 #include <pktverbs/verbs/error.hpp>
 

@@ -2,7 +2,7 @@
 // Netlink: requests, answers and events of NETLINK_ROUTE (rtnetlink(7)).
 #include "route/netlink.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>

@@ -2,13 +2,13 @@
 // resolve: looks in the kernel's table, and makes the kernel ask where it has nothing.
 #include <pktverbs/route/resolve.hpp>
 
-#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/route/neighbour.hpp>
 #include <pktverbs/verbs/error.hpp>
 

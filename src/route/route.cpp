@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Route: the kernel's answer to RTM_GETROUTE, and the link that it names.
-#include <fmt/format.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -10,6 +9,7 @@
 #include <cerrno>
 #include <type_traits>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/route/route.hpp>
 #include <pktverbs/verbs/error.hpp>
 

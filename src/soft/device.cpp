@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/soft/device.hpp>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>

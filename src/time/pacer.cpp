@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/pacer.hpp>
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/rate.hpp>
 
+#include <fmt/core.h>
+
 #include <cerrno>
 #include <utility>
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <pktverbs/context.hpp>
+#include <pktverbs/format.hpp>
 #include <pktverbs/verbs/error.hpp>
 
 namespace pktverbs {

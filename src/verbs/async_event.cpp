@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/verbs/async_event.hpp>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace pktverbs::verbs {
 

@@ -8,14 +8,14 @@
 #include <cstring>
 #include <fstream>
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/interface_name.hpp"
+#include "base/join.hpp"
 
 namespace pktverbs::verbs {
 namespace {
@@ -229,13 +229,13 @@ Device Discovery::device(std::string_view name) const {
         throw_error(ENODEV, what,
                     names.empty() ? std::string{"libibverbs knows of none on this machine: is the NIC's RDMA driver "
                                                 "loaded?"}
-                                  : fmt::format("libibverbs knows of {}", fmt::join(names, ", ")));
+                                  : fmt::format("libibverbs knows of {}", join(names, ", ")));
     }
     const auto ports = ports_of(found);
     if (!ports.empty() && std::find(ports.begin(), ports.end(), port->port) == ports.end())
         throw_error(EINVAL, what,
                     fmt::format("it has {}", ports.size() == 1 ? std::string{"only port 1"}
-                                                               : fmt::format("ports {}", fmt::join(ports, ", "))));
+                                                               : fmt::format("ports {}", join(ports, ", "))));
     return make(*port, interface_of(*port));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/verbs/endpoint.hpp>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/big_endian.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/verbs/memory_region.hpp>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <limits>
 #include <stdexcept>

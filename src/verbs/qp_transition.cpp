@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verbs/qp_transition.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <optional>
 #include <vector>
+
+#include "base/join.hpp"
 
 namespace pktverbs::verbs {
 
@@ -93,7 +94,7 @@ std::string names_in(int mask) {
     std::vector<std::string_view> names;
     for (const auto& [flag, name] : attribute_names)
         if ((mask & flag) != 0) names.push_back(name);
-    return fmt::format("{}", fmt::join(names, ", "));
+    return join(names, ", ");
 }
 
 std::optional<Change> find(ibv_qp_type type, ibv_qp_state from, ibv_qp_state to) {

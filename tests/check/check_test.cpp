@@ -13,6 +13,7 @@
 
 #include <pktverbs/check.hpp>
 #include <pktverbs/context.hpp>
+#include <pktverbs/format.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 #include "faulty_provider.hpp"
@@ -146,8 +147,8 @@ TEST(Check, ComparesTheOptionsWithTheDevice) {
 
 TEST(Check, AsksForHugePagesThatAreMissing) {
     // 256 GiB: more than this machine has set aside.
-    const Report report =
-        check("wire:Check", {.recv_packets = 32768, .max_packet_size = 1U << 23, .pages = PageSize::huge_2m}, Probe::nothing);
+    const Report report = check(
+        "wire:Check", {.recv_packets = 32768, .max_packet_size = 1U << 23, .pages = PageSize::huge_2m}, Probe::nothing);
     EXPECT_EQ(severity_of(report, "huge_pages_2m"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(report, "huge_pages_2m"), "nr_hugepages"));
 }

@@ -2,6 +2,8 @@
 // The parts of check(), on machines that exist only in a test.
 #include "check/inspection.hpp"
 
+#include <fmt/core.h>
+
 #include <gtest/gtest.h>
 
 #include <filesystem>

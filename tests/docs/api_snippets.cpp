@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include <pktverbs/verbs/error.hpp>

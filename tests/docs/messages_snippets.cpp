@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code of docs/messages.md, on a fabric in memory.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

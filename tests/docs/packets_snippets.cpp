@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code in docs/api.md that needs an RDMA device; see api_snippets.cpp. Run in the machine of scripts/softroce.
+#include <fmt/core.h>
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

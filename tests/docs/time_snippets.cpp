@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 namespace {

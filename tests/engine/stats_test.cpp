@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters: that each counts what it says.
+
 #include <atomic>
 #include <thread>
+
+#include <pktverbs/format.hpp>
 
 #include "faulty_ops.hpp"
 #include "wired.hpp"

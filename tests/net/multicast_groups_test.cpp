@@ -13,7 +13,7 @@
 #include <set>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "expect_error.hpp"
 #include "network_namespace.hpp"

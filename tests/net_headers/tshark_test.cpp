@@ -2,7 +2,6 @@
 // Another reader of the same frames: what templates write, tshark reads as the views do.
 #include "tshark.hpp"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -11,6 +10,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <pktverbs/format.hpp>
 
 #include "frames.hpp"
 

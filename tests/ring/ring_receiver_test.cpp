@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+#include <pktverbs/format.hpp>
 #include <pktverbs/ring/ring_receiver.hpp>
 
 #include <gtest/gtest.h>

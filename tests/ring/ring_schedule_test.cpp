@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RingReceiver: over random schedules of everything, no packet is in a wrong slot or missing from the books.
+#include <fmt/core.h>
+
 #include <gtest/gtest.h>
 
 #include <cstdint>

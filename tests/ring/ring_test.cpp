@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/format.hpp>
+
 #include "expect_error.hpp"
 #include "ring_frames.hpp"
 

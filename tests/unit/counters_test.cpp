@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters: all that is counted, in all forms; and the table that they are made from.
+
 #include <pktverbs/counters.hpp>
+#include <pktverbs/format.hpp>
 
 #include <gtest/gtest.h>
 

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include <pktverbs/flow_rule.hpp>
+#include <pktverbs/format.hpp>
 
 namespace pktverbs {
 namespace {

@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include <pktverbs/format.hpp>
+
 #include "expect_error.hpp"
 #include "offload/grant.hpp"
 

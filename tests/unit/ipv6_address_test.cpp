@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/ipv6_address.hpp>
 
 namespace pktverbs {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/mac_address.hpp>
 
 namespace pktverbs {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pacer and Rate, by a clock that the test moves.
+
+#include <pktverbs/format.hpp>
 #include <pktverbs/pacer.hpp>
 
 #include <gtest/gtest.h>

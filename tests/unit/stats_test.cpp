@@ -2,6 +2,7 @@
 // Stats: sums and text of counters.
 #include <gtest/gtest.h>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/stats.hpp>
 
 namespace pktverbs {

@@ -2,7 +2,6 @@
 // RingBlock: a filled block of a ring in the consumer's hands.
 #pragma once
 
-#include <fmt/format.h>
 #include <infiniband/verbs.h>
 
 #include <algorithm>
@@ -140,11 +139,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::RingOutcome> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::RingOutcome outcome, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(outcome), ctx);
-    }
-};

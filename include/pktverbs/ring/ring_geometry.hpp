@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string>
 
-#include <fmt/format.h>
 #include <pktverbs/export.hpp>
 
 namespace pktverbs {
@@ -29,11 +28,3 @@ struct RingGeometry {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::RingGeometry> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::RingGeometry& geometry, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(geometry.to_string(), ctx);
-    }
-};

@@ -80,11 +80,3 @@ private:
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::WhenFull> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(pktverbs::WhenFull policy, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(to_string(policy), ctx);
-    }
-};

@@ -2,8 +2,6 @@
 // RingStats: what became of the packets that a ring receiver got.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <string>
 
@@ -46,11 +44,3 @@ struct RingStats {
 };
 
 }  // namespace pktverbs
-
-template <>
-struct fmt::formatter<pktverbs::RingStats> : fmt::formatter<std::string_view> {
-    template <class FormatContext>
-    auto format(const pktverbs::RingStats& stats, FormatContext& ctx) const {
-        return fmt::formatter<std::string_view>::format(stats.to_string(), ctx);
-    }
-};

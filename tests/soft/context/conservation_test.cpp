@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conservation: over random schedules of everything, no frame and no packet is lost from the books.
+#include <fmt/core.h>
+
 #include <array>
 #include <numeric>
 #include <random>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeviceClock: over the soft device, whose clock is CLOCK_REALTIME, and over devices that tick as NICs do.
+
 #include <pktverbs/device_clock.hpp>
+#include <pktverbs/format.hpp>
 
 #include <chrono>
 #include <cstdint>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults: every verb that fails, one at a time: what is said, and what is left behind.
+#include <fmt/core.h>
+
 #include <net/if.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>

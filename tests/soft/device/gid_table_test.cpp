@@ -2,6 +2,8 @@
 // The GIDs and partition keys of a soft device's port.
 #include "soft/gid_table.hpp"
 
+#include <fmt/core.h>
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
