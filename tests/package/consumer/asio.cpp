@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user's program of the component asio: a frame wakes a handler of Asio's.
 #include <asio/io_context.hpp>
-#include <fmt/core.h>
+#include <pktverbs/format.hpp>
 
 #include <algorithm>
 #include <array>

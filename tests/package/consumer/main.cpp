@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user's program: one frame from one context to another, over an in-memory wire.
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <utility>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 int main() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user's program of the component route: the one address that is reachable everywhere, or why not.
-#include <fmt/core.h>
+#include <pktverbs/format.hpp>
 
 #include <system_error>
 
