@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -15,6 +14,7 @@
 
 #include <pktverbs/memory.hpp>
 #include "block_writer.hpp"
+#include "common/command_line.hpp"
 
 namespace {
 
@@ -64,15 +64,15 @@ void run(const Plan& plan) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Writes a file the way capture does, and removes it.", "disk_bench"};
+    example::CommandLine app{"Writes a file the way capture does, and removes it.", "disk_bench"};
     Plan plan;
-    app.add_option("FILE", plan.path)->required();
+    app.add_option("FILE", plan.path).required();
     app.add_option("--gigabytes", plan.gigabytes);
     app.add_option("--piece", plan.piece_bytes, "Bytes, a multiple of 4096");
     app.add_option("--writes", plan.writer.writes_in_flight, "In flight");
     app.add_flag("--direct,!--no-direct", plan.writer.direct);
     app.add_flag("--uring,!--no-uring", plan.writer.uring);
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = app.parse(argc, argv)) return *status;
     try {
         run(plan);
         unlink(plan.path.c_str());

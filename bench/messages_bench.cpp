@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -16,6 +15,7 @@
 
 #include <pktverbs/messages/messages.hpp>
 
+#include "common/command_line.hpp"
 #include "measure.hpp"
 
 namespace {
@@ -137,20 +137,16 @@ int run(const Plan& plan, int side, int fd) try {
 
 int main(int argc, char** argv) {
     Plan plan;
-    CLI::App app{
+    example::CommandLine app{
         "Message rate or latency of pktverbs::messages between two processes that sleep when there is nothing."};
     app.add_option("mode", plan.mode, "bandwidth, both (ways at once) or latency")
-        ->required()
-        ->check(CLI::IsMember({"bandwidth", "both", "latency"}));
-    app.add_option("--address", plan.address, "where one of them listens")->capture_default_str();
-    app.add_option("--size", plan.bytes, "bytes in a message")->check(CLI::Range(1, 1 << 23))->capture_default_str();
-    app.add_option("--messages", plan.messages, "how many, each way")
-        ->check(CLI::Range(1, 1 << 30))
-        ->capture_default_str();
-    app.add_option("--sends", plan.sends, "that can be under way")
-        ->check(CLI::Range(1, 1 << 14))
-        ->capture_default_str();
-    app.add_option("--receives", plan.receives, "that can wait")->check(CLI::Range(2, 1 << 14))->capture_default_str();
-    CLI11_PARSE(app, argc, argv);
+        .required()
+        .one_of({"bandwidth", "both", "latency"});
+    app.add_option("--address", plan.address, "where one of them listens").default_shown();
+    app.add_option("--size", plan.bytes, "bytes in a message").in_range(1, 1 << 23).default_shown();
+    app.add_option("--messages", plan.messages, "how many, each way").in_range(1, 1 << 30).default_shown();
+    app.add_option("--sends", plan.sends, "that can be under way").in_range(1, 1 << 14).default_shown();
+    app.add_option("--receives", plan.receives, "that can wait").in_range(2, 1 << 14).default_shown();
+    if (const auto status = app.parse(argc, argv)) return *status;
     return measure::run_two([&](int side, int fd) { return run(plan, side, fd); });
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // pacing_bench: how well a Pacer keeps 1, 10 and 50 Gb/s of wire time, and how even its batches come.
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/command_line.hpp"
 #include "measure.hpp"
 
 namespace {
@@ -132,7 +132,7 @@ void print(double gbps, std::size_t frame_bytes, const Result& result) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    CLI::App app{"Measures how well packets are paced.", "pacing_bench"};
+    example::CommandLine app{"Measures how well packets are paced.", "pacing_bench"};
     Arguments args;
     app.add_option("--device", args.device, "Default: wire:pacing");
     app.add_option("--rate", args.gbps, "Gb/s of wire time (default: 1 10 50)");
@@ -141,7 +141,7 @@ int main(int argc, char** argv) try {
     app.add_option("--batch", args.batch, "Most packets at once (default: 32)");
     app.add_option("--repeats", args.repeats, "Of each (default: 3)");
     app.add_flag("--alone", args.alone, "Nobody receives: what it costs to copy frames to a receiver is left out");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = app.parse(argc, argv)) return *status;
     for (const std::size_t frame_bytes : args.frame_bytes) {
         Bench bench{args, frame_bytes};
         for (const double gbps : args.gbps)

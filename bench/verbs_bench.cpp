@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <exception>
 #include <stdexcept>
@@ -15,6 +14,7 @@
 
 #include <pktverbs/verbs/queue_pair.hpp>
 
+#include "common/command_line.hpp"
 #include "measure.hpp"
 
 namespace {
@@ -149,20 +149,14 @@ int run(const Plan& plan, int side, int fd) try {
 
 int main(int argc, char** argv) {
     Plan plan;
-    CLI::App app{"Message rate or latency between two RDMA devices, over a reliable connection."};
-    app.add_option("mode", plan.mode, "bandwidth or latency")
-        ->required()
-        ->check(CLI::IsMember({"bandwidth", "latency"}));
-    app.add_option("--devices", plan.devices, "two verbs devices, or twice the same")
-        ->expected(2)
-        ->capture_default_str();
-    app.add_option("--size", plan.bytes, "bytes in a message")->check(CLI::Range(1, 1 << 23))->capture_default_str();
-    app.add_option("--messages", plan.messages, "how many")->check(CLI::Range(1, 1 << 30))->capture_default_str();
-    app.add_option("--signal-every", plan.signal_every, "sends for a completion")
-        ->check(CLI::Range(1, 128))
-        ->capture_default_str();
+    example::CommandLine app{"Message rate or latency between two RDMA devices, over a reliable connection."};
+    app.add_option("mode", plan.mode, "bandwidth or latency").required().one_of({"bandwidth", "latency"});
+    app.add_option("--devices", plan.devices, "two verbs devices, or twice the same").expected(2, 2).default_shown();
+    app.add_option("--size", plan.bytes, "bytes in a message").in_range(1, 1 << 23).default_shown();
+    app.add_option("--messages", plan.messages, "how many").in_range(1, 1 << 30).default_shown();
+    app.add_option("--signal-every", plan.signal_every, "sends for a completion").in_range(1, 128).default_shown();
     app.add_flag("--events", plan.events, "sleep until there are completions, instead of polling");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = app.parse(argc, argv)) return *status;
 
     return measure::run_two([&](int side, int fd) { return run(plan, side, fd); });
 }

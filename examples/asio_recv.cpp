@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // asio_recv: receives in a program that runs on Asio, beside its timers and signals.
+#include <fmt/core.h>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <exception>
 #include <optional>
+#include <string>
 
 #include <pktverbs/asio/receiver.hpp>
-
-#include "common/cli.hpp"
+#include <pktverbs/pktverbs.hpp>
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/rate_meter.hpp"
+#include "common/seconds.hpp"
 
 namespace {
 using Receiver = pktverbs::async::AsioReceiver<pktverbs::Context>;
@@ -71,10 +79,10 @@ int run(const std::string& name, double seconds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Receives UDP port 7148 in a program that runs on Asio.", "asio_recv"};
+    example::CommandLine app{"Receives UDP port 7148 in a program that runs on Asio.", "asio_recv"};
     std::string device = "wire:asio";
     double seconds = 3;
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (default wire:asio)");
-    app.add_option("--seconds", seconds, "Stop after so long (default 3)")->check(example::between(0.001, 1e9));
-    return example::run(app, argc, argv, [&] { return run(device, seconds); });
+    app.add_option("--seconds", seconds, "Stop after so long (default 3)").between(0.001, 1e9);
+    return app.run(argc, argv, [&] { return run(device, seconds); });
 }

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // async_recv: one thread receives two flows on two queues, and tells once a second; on a wire it sends them, too.
+#include <fmt/core.h>
+
 #include <array>
+#include <chrono>
+#include <cstdint>
 #include <list>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <utility>
 
 #include <pktverbs/async/recv.hpp>
 #include <pktverbs/async/send.hpp>
 #include <pktverbs/async/sleep.hpp>
-
-#include "common/cli.hpp"
+#include <pktverbs/pktverbs.hpp>
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/rate_meter.hpp"
+#include "common/seconds.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace {
@@ -71,10 +81,11 @@ int run(const std::string& name, double seconds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Receives UDP ports 7148 and 7149 on a queue each, by coroutines of one thread.", "async_recv"};
+    example::CommandLine app{"Receives UDP ports 7148 and 7149 on a queue each, by coroutines of one thread.",
+                             "async_recv"};
     std::string device = "wire:async";
     double seconds = 3;
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (default wire:async)");
-    app.add_option("--seconds", seconds, "Stop after so long (default 3)")->check(example::between(0.001, 1e9));
-    return example::run(app, argc, argv, [&] { return run(device, seconds); });
+    app.add_option("--seconds", seconds, "Stop after so long (default 3)").between(0.001, 1e9);
+    return app.run(argc, argv, [&] { return run(device, seconds); });
 }

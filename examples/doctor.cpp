@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // doctor: what a device and this machine lack for a program, and what to do about it.
+#include <fmt/core.h>
+
 #include <string>
 
 #include <pktverbs/check.hpp>
-#include "common/cli.hpp"
+#include "common/command_line.hpp"
 
 int main(int argc, char** argv) {
-    CLI::App app{"Looks at all that a pktverbs program needs of a device and of this machine.", "doctor"};
+    example::CommandLine app{"Looks at all that a pktverbs program needs of a device and of this machine.", "doctor"};
     app.footer(
         "doctor eth0\ndoctor packet:eth0 --recv 65536 --size 1600 --json\n\n"
         "Exit status 1 if there is a problem. Trying flows out takes no frames from anybody, but switches an\n"
@@ -15,16 +17,16 @@ int main(int argc, char** argv) {
     pktverbs::Options options;
     bool json = false;
     bool no_probe = false;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
-    app.add_option("--recv", options.recv_packets, "Packets to receive into, for each queue")->capture_default_str();
-    app.add_option("--send", options.send_packets, "Packets to send with, for each queue")->capture_default_str();
-    app.add_option("--size", options.max_packet_size, "Longest frame, in bytes")->capture_default_str();
-    app.add_option("--queues", options.queues, "Queues")->capture_default_str();
+    app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("--recv", options.recv_packets, "Packets to receive into, for each queue").default_shown();
+    app.add_option("--send", options.send_packets, "Packets to send with, for each queue").default_shown();
+    app.add_option("--size", options.max_packet_size, "Longest frame, in bytes").default_shown();
+    app.add_option("--queues", options.queues, "Queues").default_shown();
     bool huge_pages = false;
     app.add_flag("--huge-pages", huge_pages, "Buffers in huge pages of 2 MiB");
     app.add_flag("--json", json, "As JSON");
     app.add_flag("--no-probe", no_probe, "Try nothing out");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         if (huge_pages) options.pages = pktverbs::PageSize::huge_2m;
         const auto probe = no_probe ? pktverbs::Probe::nothing : pktverbs::Probe::everything;
         const pktverbs::Report report = pktverbs::check(device, options, probe);

@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // headers: shows the headers of every frame that arrives, one line each.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
-#include "common/cli.hpp"
+#include <pktverbs/pktverbs.hpp>
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
+#include "common/outcome.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace net = pktverbs::net;
@@ -54,15 +65,15 @@ std::string describe(net::ConstBytes frame) {
 }
 
 int main(int argc, char** argv) {
-    CLI::App app{"Shows the headers of every frame that arrives.", "headers"};
+    example::CommandLine app{"Shows the headers of every frame that arrives.", "headers"};
     app.footer("headers wire:demo --samples\nheaders packet:eth0");
     std::string name;
     std::uint64_t count = UINT64_MAX;
     bool samples = false;
-    app.add_option("DEVICE", name, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
-    app.add_option("-c,--count", count, "Stop after so many frames")->check(example::between(1, example::most_packets));
+    app.add_option("DEVICE", name, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("-c,--count", count, "Stop after so many frames").between(1, example::most_packets);
     app.add_flag("--samples", samples, "Send one of each kind as well, from a NIC of its own, and show these");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         const example::StopOnSignal signals;
         const auto device = example::find_device(name);
         pktverbs::Context ctx{device, {.send_packets = pktverbs::none}};

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // list_devices: what can be opened here, whether it does raw packets, and how deep its queues are.
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
+#include <pktverbs/find_device.hpp>
+#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/mac_address.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
-#include "common/cli.hpp"
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 
 namespace {
 
@@ -101,13 +110,14 @@ void print_line(const pktverbs::Device& device) try {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Lists the devices that a pktverbs program can open, with what they can do.", "list_devices"};
+    example::CommandLine app{"Lists the devices that a pktverbs program can open, with what they can do.",
+                             "list_devices"};
     app.footer(
         "list_devices\nlist_devices packet:eth0\n\n"
         "Without CAP_NET_RAW no device does raw packets; the last column says so.");
     std::string text;
     app.add_option("DEVICE", text, "Only this one: eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         const auto devices = text.empty() ? pktverbs::list_devices() : std::vector{example::find_device(text)};
         if (devices.empty()) {
             fmt::print("no devices\n");

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // many_queues: one rule, spread over queues by the hash of addresses and ports, a thread for each.
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/placement.hpp>
-
-#include <atomic>
-#include <set>
-#include <thread>
-#include <vector>
-
-#include "common/cli.hpp"
+#include "common/command_line.hpp"
 
 namespace pv = pktverbs;
 namespace net = pktverbs::net;
@@ -47,14 +50,14 @@ void receive(pv::Queue& queue, Share& share, std::optional<unsigned> cpu, const 
 }
 
 int main(int argc, char** argv) {
-    CLI::App app{"Spreads flows over queues, a thread for each.", "many_queues"};
+    example::CommandLine app{"Spreads flows over queues, a thread for each.", "many_queues"};
     std::uint32_t queues = 4;
     std::uint16_t flows = 64;
     bool pin = false;
-    app.add_option("--queues", queues, "queues and threads")->check(example::between(1, 64))->capture_default_str();
-    app.add_option("--flows", flows, "flows to send")->check(example::between(1, 4096))->capture_default_str();
+    app.add_option("--queues", queues, "queues and threads").between(1, 64).default_shown();
+    app.add_option("--flows", flows, "flows to send").between(1, 4096).default_shown();
     app.add_flag("--pin", pin, "give each thread a processor near the device");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         pv::Options options{.send_packets = pv::none, .recv_packets = 8192, .max_packet_size = 1024, .queues = queues};
         options.spread = pv::Spread{};
         pv::Context ctx{"wire:many_queues", options};

@@ -4,8 +4,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/cli.hpp"
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <system_error>
+
+#include <pktverbs/format.hpp>
+#include <pktverbs/pktverbs.hpp>
+#include "common/command_line.hpp"
 #include "common/generator.hpp"
+#include "common/outcome.hpp"
+#include "common/seconds.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace {
@@ -41,19 +52,18 @@ void answer(int listening, const pktverbs::Context& ctx) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Receives UDP and tells what was counted.", "metrics"};
+    example::CommandLine app{"Receives UDP and tells what was counted.", "metrics"};
     app.footer("metrics packet:eth0 --seconds 10\nmetrics packet:eth0 --serve 9400   (then: curl 127.0.0.1:9400)");
     std::string device, format = "text";
     double seconds = 1;
     std::uint16_t port = 0;
     std::uint64_t frames = 0;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME")->required();
-    app.add_option("--seconds", seconds, "How long to receive")->check(example::between(0, example::longest_seconds));
+    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME").required();
+    app.add_option("--seconds", seconds, "How long to receive").between(0, example::longest_seconds);
     app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own");
-    app.add_option("--format", format, "How to print the counters at the end")
-        ->check(CLI::IsMember({"text", "json", "openmetrics"}));
+    app.add_option("--format", format, "How to print the counters at the end").one_of({"text", "json", "openmetrics"});
     app.add_option("--serve", port, "Receive until a signal, and serve on this port of 127.0.0.1");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         pktverbs::Context ctx{device, {.send_packets = pktverbs::none}};
         const pktverbs::Flow udp = ctx.install(pktverbs::FlowRule{}.ipv4().udp().count());
         const example::StopOnSignal signals;

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // msg_recv: takes connections and prints what comes, with callbacks.
-#include <pktverbs/messages/messages.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <list>
 #include <string>
+#include <system_error>
+#include <utility>
 
-#include "common/cli.hpp"
+#include <pktverbs/messages/messages.hpp>
+#include "common/command_line.hpp"
 #include "common/resolve.hpp"
 #include "common/stop_on_signal.hpp"
 
@@ -79,15 +83,15 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Takes connections and prints the messages that come.", "msg_recv"};
+    example::CommandLine app{"Takes connections and prints the messages that come.", "msg_recv"};
     Arguments args;
     app.add_option("ADDRESS", args.address, "Where to listen: HOST, HOST:PORT or [IPV6]:PORT (default [::]:12345)");
-    app.add_option("--count", args.count, "Stop after so many messages")->check(example::between(1, 1e15));
-    app.add_option("--show", args.show, "Print the first so many (default 10)")->check(example::between(0, 1e15));
-    app.add_option("--max-size", args.max_size, "Longest message (default 65536)")->check(example::between(1, 1 << 24));
+    app.add_option("--count", args.count, "Stop after so many messages").between(1, 1e15);
+    app.add_option("--show", args.show, "Print the first so many (default 10)").between(0, 1e15);
+    app.add_option("--max-size", args.max_size, "Longest message (default 65536)").between(1, 1 << 24);
     app.add_flag("--echo", args.echo, "Send each message back");
     app.add_flag("--once", args.once, "Stop when the first one leaves");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         const example::StopOnSignal signals;
         const auto address = example::resolve(args.address).front();
         messages::EventLoop loop;

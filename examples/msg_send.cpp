@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // msg_send: sends numbered messages to msg_recv, as fast as it takes them, with coroutines.
-#include <pktverbs/messages/messages.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
-#include "common/cli.hpp"
+#include <pktverbs/messages/messages.hpp>
+#include "common/command_line.hpp"
 #include "common/resolve.hpp"
+#include "common/seconds.hpp"
 
 namespace messages = pktverbs::messages;
 
@@ -54,14 +59,15 @@ messages::Task<> send(messages::EventLoop& loop, const std::vector<messages::Add
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Sends numbered messages to msg_recv, or to any program that receives over RDMA_PS_TCP.", "msg_send"};
+    example::CommandLine app{"Sends numbered messages to msg_recv, or to any program that receives over RDMA_PS_TCP.",
+                             "msg_send"};
     app.footer("msg_send 10.0.0.2 --count 1000\nmsg_send [fe80::1%eth0]:12345");
     Arguments args;
-    app.add_option("PEER", args.peer, "HOST, HOST:PORT or [IPV6]:PORT (default port 12345)")->required();
-    app.add_option("--count", args.count, "Messages (default 1)")->check(example::between(1, example::most_packets));
-    app.add_option("--size", args.size, "Bytes of each (default 64)")->check(example::between(0, 1 << 24));
-    app.add_option("--timeout", args.timeout, "Seconds to connect (default 5)")->check(example::between(0.001, 1e6));
-    return example::run(app, argc, argv, [&] {
+    app.add_option("PEER", args.peer, "HOST, HOST:PORT or [IPV6]:PORT (default port 12345)").required();
+    app.add_option("--count", args.count, "Messages (default 1)").between(1, example::most_packets);
+    app.add_option("--size", args.size, "Bytes of each (default 64)").between(0, 1 << 24);
+    app.add_option("--timeout", args.timeout, "Seconds to connect (default 5)").between(0.001, 1e6);
+    return app.run(argc, argv, [&] {
         const auto peer = example::resolve(args.peer);
         messages::EventLoop loop;
         loop.spawn(send(loop, peer, args));

@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // ping_demo: ping(8) with frames that never see the kernel's network stack, and a host that answers it.
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 
+#include <pktverbs/format.hpp>
+#include <pktverbs/pktverbs.hpp>
+#include "common/address_option.hpp"
 #include "common/arp.hpp"
-#include "common/cli.hpp"
+#include "common/bad_use.hpp"
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/local_address.hpp"
+#include "common/mtu.hpp"
 #include "common/pinger.hpp"
 #include "common/responder.hpp"
+#include "common/seconds.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace {
@@ -82,7 +95,7 @@ int ping_and_respond(pktverbs::Context& ctx, pktverbs::Context& peer, const Argu
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Pings an IPv4 address with raw frames, or answers pings, on any device.", "ping_demo"};
+    example::CommandLine app{"Pings an IPv4 address with raw frames, or answers pings, on any device.", "ping_demo"};
     app.footer(
         "ping_demo packet:eth0 192.0.2.1 -c 10\n"
         "ping_demo packet:eth0 --respond 192.0.2.99\n"
@@ -91,20 +104,18 @@ int main(int argc, char** argv) {
         "On real hardware, frames steered to this program are not seen by the kernel: --respond, and a\n"
         "--source that isn't the interface's, take ARP requests from it.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
     example::add_address(app, "PEER_IP", args.peer, "Whom to ping");
     example::add_address(app, "--respond", args.respond, "Answer ARP and ICMP echo for this address");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's on PEER_IP's subnet)");
     example::add_address(app, "--peer-mac", args.peer_mac, "Where to send to (default: ask by ARP)");
     app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")
-        ->check(example::between(1, example::most_packets));
-    app.add_option("-s,--size", args.size, "Payload in bytes (default 56)")->check(example::between(0, 65507));
-    app.add_option("-i,--interval", args.interval, "Seconds from request to request (default 1)")
-        ->check(example::between(0.001, 3600));
-    app.add_option("-W,--timeout", args.timeout, "Seconds to wait for an answer (default 1)")
-        ->check(example::between(0.001, 60));
+        .between(1, example::most_packets);
+    app.add_option("-s,--size", args.size, "Payload in bytes (default 56)").between(0, 65507);
+    app.add_option("-i,--interval", args.interval, "Seconds from request to request (default 1)").between(0.001, 3600);
+    app.add_option("-W,--timeout", args.timeout, "Seconds to wait for an answer (default 1)").between(0.001, 60);
 
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         if ((args.peer && args.peer->is_multicast()) || (args.respond && args.respond->is_multicast()))
             throw example::BadUse{"a multicast group can neither be pinged nor answer"};
         if (!args.peer && !args.respond) throw example::BadUse{"give PEER_IP, or --respond IP, or both (see --help)"};

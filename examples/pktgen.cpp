@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // pktgen: sends a UDP stream of numbered packets, at a chosen rate or as fast as it goes.
-#include <map>
+#include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 
+#include <pktverbs/format.hpp>
+#include <pktverbs/pktverbs.hpp>
+#include "common/address_option.hpp"
 #include "common/arp.hpp"
-#include "common/cli.hpp"
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/local_address.hpp"
+#include "common/mtu.hpp"
 #include "common/rate_meter.hpp"
+#include "common/seconds.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace {
@@ -64,28 +71,23 @@ int generate(Arguments& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Sends a UDP stream of numbered packets. pktsink receives and checks it.", "pktgen"};
+    example::CommandLine app{"Sends a UDP stream of numbered packets. pktsink receives and checks it.", "pktgen"};
     app.footer(
         "pktgen packet:eth0 239.2.1.150 --rate 1 --seconds 10\n\n"
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
-    example::add_address(app, "DST_IP", args.dst_ip, "Where the stream goes; may be a multicast group")->required();
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    example::add_address(app, "DST_IP", args.dst_ip, "Where the stream goes; may be a multicast group").required();
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's)");
     app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
-    app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)")
-        ->check(example::between(8, 65507));
-    auto* rate = app.add_option("--rate", args.rate_gbps, "Gb/s, or 10G, 500M, 64k (default: as fast as it goes)");
-    rate->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"G", 1}, {"M", 1e-3}, {"k", 1e-6}}));
-    rate->check(example::between(1e-6, 9e3));
-    app.add_option("--pps", args.packets_per_second, "Packets per second")
-        ->check(example::between(0.001, 1e9))
-        ->excludes(rate);
-    app.add_option("--count", args.pace.count, "Stop after so many packets")
-        ->check(example::between(1, example::most_packets));
-    app.add_option("--seconds", args.seconds, "Stop after so long")
-        ->check(example::between(0.001, example::longest_seconds));
-    app.add_option("--batch", args.pace.batch, "Most packets per call (default 32)")->check(example::between(1, 1024));
-    return example::run(app, argc, argv, [&] { return generate(args); });
+    app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)").between(8, 65507);
+    const auto rate = app.add_option("--rate", args.rate_gbps, "Gb/s, or 10G, 500M, 64k (default: as fast as it goes)")
+                          .number_with_unit({{"G", 1}, {"M", 1e-3}, {"k", 1e-6}})
+                          .between(1e-6, 9e3);
+    app.add_option("--pps", args.packets_per_second, "Packets per second").between(0.001, 1e9).excludes(rate);
+    app.add_option("--count", args.pace.count, "Stop after so many packets").between(1, example::most_packets);
+    app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
+    app.add_option("--batch", args.pace.batch, "Most packets per call (default 32)").between(1, 1024);
+    return app.run(argc, argv, [&] { return generate(args); });
 }

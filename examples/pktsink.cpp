@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // pktsink: receives the UDP stream of pktgen and tells what is missing, reordered or duplicated.
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 
-#include "common/cli.hpp"
+#include <pktverbs/format.hpp>
+#include <pktverbs/net/net.hpp>
+#include <pktverbs/pktverbs.hpp>
+#include "common/address_option.hpp"
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/generator.hpp"
+#include "common/mtu.hpp"
+#include "common/outcome.hpp"
 #include "common/rate_meter.hpp"
+#include "common/seconds.hpp"
 #include "common/sequence_tracker.hpp"
 #include "common/stop_on_signal.hpp"
 
@@ -137,25 +151,23 @@ int receive(const Arguments& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Receives the UDP stream of pktgen and checks its sequence numbers.", "pktsink"};
+    example::CommandLine app{"Receives the UDP stream of pktgen and checks its sequence numbers.", "pktsink"};
     app.footer(
         "pktsink packet:eth0 --dst-ip 239.2.1.150\n"
         "pktsink wire:demo --generate --seconds 5\n\n"
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME")->required();
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
-    app.add_option("--seconds", args.seconds, "Stop after so long")
-        ->check(example::between(0.001, example::longest_seconds));
-    app.add_option("--count", args.count, "Stop after so many packets")
-        ->check(example::between(1, example::most_packets));
-    auto* generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
+    app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
+    app.add_option("--count", args.count, "Stop after so many packets").between(1, example::most_packets);
+    const auto generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
     app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1; 0: as fast as it goes)")
-        ->check(example::between(0, 1e4))
-        ->needs(generate);
+        .between(0, 1e4)
+        .needs(generate);
     app.add_option("--size", args.size, "Payload in bytes to generate (default 8192)")
-        ->check(example::between(8, 65507))
-        ->needs(generate);
-    return example::run(app, argc, argv, [&] { return receive(args); });
+        .between(8, 65507)
+        .needs(generate);
+    return app.run(argc, argv, [&] { return receive(args); });
 }

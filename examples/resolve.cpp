@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // resolve: which way the kernel would send to an address, and to whose MAC address.
+#include <cstddef>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include <pktverbs/format.hpp>
 #include <pktverbs/route/neighbour.hpp>
 #include <pktverbs/route/resolve.hpp>
-#include "common/cli.hpp"
+#include "common/bad_use.hpp"
+#include "common/command_line.hpp"
+#include "common/seconds.hpp"
 
 namespace route = pktverbs::route;
 
@@ -32,16 +40,16 @@ void print_destination(const Ip& address, const std::string& interface, double s
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Shows the route and the MAC address to an address.", "resolve"};
+    example::CommandLine app{"Shows the route and the MAC address to an address.", "resolve"};
     app.footer("resolve 192.0.2.7\nresolve fe80::1 --interface eth0");
     std::string text;
     std::string interface;
     double seconds = 5;
-    app.add_option("ADDRESS", text, "IPv4 or IPv6")->required();
+    app.add_option("ADDRESS", text, "IPv4 or IPv6").required();
     app.add_option("-i,--interface", interface, "The interface to send from: link-local addresses and groups need it");
     app.add_option("-W,--timeout", seconds, "Seconds to wait for an answer (default 5)")
-        ->check(example::between(0, example::longest_seconds));
-    return example::run(app, argc, argv, [&] {
+        .between(0, example::longest_seconds);
+    return app.run(argc, argv, [&] {
         if (const auto ipv4 = pktverbs::Ipv4Address::parse(text))
             print_destination(*ipv4, interface, seconds);
         else if (const auto ipv6 = pktverbs::Ipv6Address::parse(text))

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attaches to the ring of ring_recv, reads its blocks and says what is missing in them. May be killed and started
 // again.
-#include <fmt/core.h>
-#include <CLI/CLI.hpp>
-
 #include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <string>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 
-#include "common/cli.hpp"
+#include "common/command_line.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace {
@@ -54,14 +52,14 @@ int read(const std::string& name, std::uint64_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Reads the blocks that ring_recv fills.", "ring_read"};
+    example::CommandLine app{"Reads the blocks that ring_recv fills.", "ring_read"};
     std::string name = "/pktverbs";
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     bool remove = false;
     app.add_option("--ring", name, "Name of the ring (default /pktverbs)");
-    app.add_option("--count", count, "Stop after so many blocks")->check(example::between(1, example::most_packets));
+    app.add_option("--count", count, "Stop after so many blocks").between(1, example::most_packets);
     app.add_flag("--remove", remove, "Take the ring's name out of /dev/shm instead");
-    return example::run(app, argc, argv, [&] {
+    return app.run(argc, argv, [&] {
         if (!remove) return read(name, count);
         pktverbs::BlockRing::remove(name);
         return 0;

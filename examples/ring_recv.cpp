@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Receives the UDP stream of pktgen into a ring in shared memory, each packet in the slot of its number; ring_read
 // reads it there.
-#include <fmt/core.h>
-#include <CLI/CLI.hpp>
-
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 
-#include "common/cli.hpp"
+#include "common/address_option.hpp"
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
+#include "common/outcome.hpp"
 #include "common/rate_meter.hpp"
 #include "common/stop_on_signal.hpp"
 
@@ -63,16 +66,17 @@ int receive(const Arguments& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Receives the UDP stream of pktgen into a ring in shared memory, for ring_read.", "ring_recv"};
+    example::CommandLine app{"Receives the UDP stream of pktgen into a ring in shared memory, for ring_read.",
+                             "ring_recv"};
     app.footer("The ring stays in /dev/shm until ring_read --remove.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1")->required();
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1").required();
     app.add_option("--ring", args.ring, "Name of the ring (default /pktverbs)");
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
-    app.add_option("--blocks", args.blocks, "Blocks in the ring (default 32)")->check(example::between(2, 4096));
-    app.add_option("--slots", args.slots, "Packets per block (default 256)")->check(example::between(4, 65536));
-    app.add_option("--payload", args.payload, "Longest UDP payload (default 8192)")->check(example::between(8, 65507));
+    app.add_option("--blocks", args.blocks, "Blocks in the ring (default 32)").between(2, 4096);
+    app.add_option("--slots", args.slots, "Packets per block (default 256)").between(4, 65536);
+    app.add_option("--payload", args.payload, "Longest UDP payload (default 8192)").between(8, 65507);
     app.add_flag("--overwrite", args.overwrite, "When full, overwrite the oldest block; else drop the newest packet");
-    return example::run(app, argc, argv, [&] { return receive(args); });
+    return app.run(argc, argv, [&] { return receive(args); });
 }

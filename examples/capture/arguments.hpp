@@ -12,8 +12,8 @@
 #include "sequence_option.hpp"
 #include "udp_flow.hpp"
 
-namespace CLI {
-class App;
+namespace example {
+class CommandLine;
 }
 
 namespace capture {
@@ -39,7 +39,7 @@ struct Arguments {
     WriterOptions writer;
 };
 
-/// Tells CLI11 of all options. Both must stay until it has parsed.
-void add_options(CLI::App& app, Arguments& arguments);
+/// Adds all options. Both must stay until they are parsed.
+void add_options(example::CommandLine& app, Arguments& arguments);
 
 }  // namespace capture

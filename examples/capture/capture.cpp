@@ -3,7 +3,8 @@
 #include <csignal>
 
 #include "arguments.hpp"
-#include "common/cli.hpp"
+#include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/stop_on_signal.hpp"
 #include "recording.hpp"
 #include "say.hpp"
@@ -26,12 +27,12 @@ int record(const capture::Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Records UDP flows on disk, by way of a ring of blocks.", "capture"};
+    example::CommandLine app{"Records UDP flows on disk, by way of a ring of blocks.", "capture"};
     app.footer(
         "capture packet:eth0 --flow 239.2.1.150:7148 --sequence 0:8 -o file.pcapng\n"
         "capture eth4 --flow any:7148 --format raw --blocks 256 --payload 8192 --pin 2,3 -o file.raw\n\n"
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
     capture::Arguments arguments;
     capture::add_options(app, arguments);
-    return example::run(app, argc, argv, [&] { return record(arguments); });
+    return app.run(argc, argv, [&] { return record(arguments); });
 }

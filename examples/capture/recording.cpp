@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recording.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <condition_variable>
@@ -11,7 +9,9 @@
 #include <system_error>
 #include <utility>
 
-#include "common/cli.hpp"
+#include <pktverbs/format.hpp>
+#include "common/mtu.hpp"
+#include "common/seconds.hpp"
 #include "pin.hpp"
 #include "say.hpp"
 

@@ -7,8 +7,9 @@
 #include <stdexcept>
 #include <stop_token>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include "cli.hpp"
+#include "outcome.hpp"
 #include "send_one.hpp"
 
 namespace example {

@@ -2,7 +2,7 @@
 // Generator: sends a UDP stream of numbered payloads, at a rate or as fast as it goes.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

@@ -15,9 +15,10 @@
 #include <system_error>
 #include <vector>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/verbs/device.hpp>
-#include "cli.hpp"
+#include "bad_use.hpp"
 
 namespace example {
 

@@ -2,8 +2,6 @@
 // Pinger: sends ICMP echo requests at an interval, checks the replies and keeps the statistics.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -14,9 +12,10 @@
 #include <stop_token>
 #include <vector>
 
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "arp.hpp"
-#include "cli.hpp"
+#include "outcome.hpp"
 #include "send_one.hpp"
 
 namespace example {

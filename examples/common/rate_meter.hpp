@@ -2,7 +2,7 @@
 // RateMeter: turns counts of packets and bytes into one printed line a second.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <chrono>
 #include <cstdint>

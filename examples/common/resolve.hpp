@@ -8,7 +8,7 @@
 #include <system_error>
 #include <vector>
 
-#include "cli.hpp"
+#include "bad_use.hpp"
 
 namespace example {
 

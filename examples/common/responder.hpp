@@ -9,6 +9,7 @@
 
 #include <pktverbs/pktverbs.hpp>
 #include "arp.hpp"
+#include "outcome.hpp"
 #include "send_one.hpp"
 
 namespace example {

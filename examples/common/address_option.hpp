@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// An address as an option.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <optional>
+#include <string>
+#include <type_traits>
+
+#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/mac_address.hpp>
+#include "command_line.hpp"
+
+namespace example {
+
+/// An option that holds a MAC address or an IPv4 address.
+template <class Address>
+CommandLine::Option add_address(CommandLine& app, const std::string& name, std::optional<Address>& value,
+                                const std::string& help) {
+    static constexpr bool is_mac = std::is_same_v<Address, pktverbs::MacAddress>;
+    auto take = [&value](const std::string& text) {
+        value = Address::parse(text);
+        return value ? std::string{}
+                     : fmt::format("'{}' is not {}", text, is_mac ? "a MAC address" : "an IPv4 address");
+    };
+    return app.add_text(name, take, help).type_name(is_mac ? "MAC" : "IP");
+}
+
+}  // namespace example

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "command_line.hpp"
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+#include "bad_use.hpp"
+
+namespace example {
+
+CommandLine::Option CommandLine::Option::required() const { return Option{option_->required()}; }
+
+// Says less than CLI::Range would, and says it of every type alike.
+CommandLine::Option CommandLine::Option::between(double low, double high) const {
+    const auto range = fmt::format("{:.15g} to {:.15g}", low, high);
+    auto check = [=](const std::string& text) {
+        char* end = nullptr;
+        const double number = std::strtod(text.c_str(), &end);
+        if (end != text.c_str() && *end == '\0' && number >= low && number <= high) return std::string{};
+        return fmt::format("'{}' is not a number from {}", text, range);
+    };
+    return Option{option_->check(CLI::Validator{check, range})};
+}
+
+CommandLine::Option CommandLine::Option::in_range(int low, int high) const {
+    return Option{option_->check(CLI::Range(low, high))};
+}
+
+CommandLine::Option CommandLine::Option::one_of(const std::vector<std::string>& words) const {
+    return Option{option_->check(CLI::IsMember(words))};
+}
+
+CommandLine::Option CommandLine::Option::number_with_unit(const std::map<std::string, double>& factors) const {
+    return Option{option_->transform(CLI::AsNumberWithUnit(factors))};
+}
+
+CommandLine::Option CommandLine::Option::expected(int least, int most) const {
+    return Option{option_->expected(least, most)};
+}
+
+CommandLine::Option CommandLine::Option::delimiter(char separator) const {
+    return Option{option_->delimiter(separator)};
+}
+
+CommandLine::Option CommandLine::Option::needs(Option other) const { return Option{option_->needs(other.option_)}; }
+
+CommandLine::Option CommandLine::Option::excludes(Option other) const {
+    return Option{option_->excludes(other.option_)};
+}
+
+CommandLine::Option CommandLine::Option::type_name(const std::string& name) const {
+    return Option{option_->type_name(name)};
+}
+
+CommandLine::Option CommandLine::Option::default_shown() const { return Option{option_->capture_default_str()}; }
+
+CommandLine::CommandLine(const std::string& what_it_does, const std::string& program)
+    : app_{std::make_unique<CLI::App>(what_it_does, program)} {}
+
+CommandLine::~CommandLine() = default;
+
+void CommandLine::footer(const std::string& text) { app_->footer(text); }
+
+template <class Value>
+CommandLine::Option CommandLine::add_option(const std::string& names, Value& value, const std::string& help) {
+    return Option{app_->add_option(names, value, help)};
+}
+template CommandLine::Option CommandLine::add_option(const std::string&, std::string&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, double&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, int&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::uint16_t&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::uint32_t&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::uint64_t&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::optional<std::uint64_t>&,
+                                                     const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::vector<std::string>&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::vector<double>&, const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::vector<std::uint32_t>&,
+                                                     const std::string&);
+template CommandLine::Option CommandLine::add_option(const std::string&, std::vector<std::uint64_t>&,
+                                                     const std::string&);
+
+CommandLine::Option CommandLine::add_flag(const std::string& names, bool& value, const std::string& help) {
+    return Option{app_->add_flag(names, value, help)};
+}
+
+CommandLine::Option CommandLine::add_text(const std::string& name, const Take& take, const std::string& help) {
+    auto store = [take, name](const std::string& word) {
+        if (auto reason = take(word); !reason.empty()) throw CLI::ValidationError(name, reason);
+    };
+    return Option{app_->add_option_function<std::string>(name, store, help)};
+}
+
+CommandLine::Option CommandLine::add_texts(const std::string& name, const Take& take, const std::string& help) {
+    auto store = [take, name](const std::vector<std::string>& words) {
+        for (const auto& word : words)
+            if (auto reason = take(word); !reason.empty()) throw CLI::ValidationError(name, reason);
+    };
+    return Option{app_->add_option_function<std::vector<std::string>>(name, store, help)};
+}
+
+int CommandLine::fail(std::string reason, int status) const {
+    std::ranges::replace(reason, '\n', ' ');
+    fmt::print(stderr, "{}: {}\n", app_->get_name(), reason);
+    return status;
+}
+
+int CommandLine::run(int argc, char** argv, const std::function<int()>& program) {
+    try {
+        app_->parse(argc, argv);
+        return program();
+    } catch (const CLI::Success& help) {
+        return app_->exit(help);
+    } catch (const CLI::ParseError& error) {
+        return fail(fmt::format("{} (see --help)", error.what()), 2);
+    } catch (const BadUse& error) {
+        return fail(error.what(), 2);
+    } catch (const std::exception& error) {
+        return fail(error.what(), 1);
+    }
+}
+
+std::optional<int> CommandLine::parse(int argc, char** argv) {
+    try {
+        app_->parse(argc, argv);
+        return {};
+    } catch (const CLI::ParseError& error) {
+        return app_->exit(error);
+    }
+}
+
+}  // namespace example

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// CommandLine: a program's options and arguments, and what all programs do alike with them: exit statuses, one-line
+// reasons. CLI11 reads them; it takes long to compile, so only command_line.cpp includes it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace example {
+
+inline constexpr double most_packets = 1e15;
+inline constexpr double longest_seconds = 1e9;
+
+class CommandLine {
+public:
+    /// One of the options, to say more about. It must not outlive its CommandLine.
+    class Option {
+    public:
+        Option required() const;
+        /// What it takes is a number from `low` to `high`.
+        Option between(double low, double high) const;
+        /// The same for whole numbers, in CLI11's own words.
+        Option in_range(int low, int high) const;
+        Option one_of(const std::vector<std::string>& words) const;
+        /// A number may end in one of these words, in upper or lower case, and is multiplied by its factor.
+        Option number_with_unit(const std::map<std::string, double>& factors) const;
+        /// So many values; `separator` stands between those that come in one word.
+        Option expected(int least, int most) const;
+        Option delimiter(char separator) const;
+        /// May only be given with the other option.
+        Option needs(Option other) const;
+        /// May not be given with the other option.
+        Option excludes(Option other) const;
+        /// What the help calls its value.
+        Option type_name(const std::string& name) const;
+        /// The help shows the value that the variable has now.
+        Option default_shown() const;
+
+    private:
+        friend CommandLine;
+        explicit Option(CLI::Option* option) : option_{option} {}
+        CLI::Option* option_;
+    };
+
+    /// `program` is the name that errors begin with; empty: the one that it was started by.
+    explicit CommandLine(const std::string& what_it_does, const std::string& program = {});
+    CommandLine(const CommandLine&) = delete;
+    CommandLine& operator=(const CommandLine&) = delete;
+    ~CommandLine();
+
+    /// Stands at the end of the help.
+    void footer(const std::string& text);
+
+    /// "-c,--count" names an option, "DEVICE" an argument without a name. `value` must live until all is parsed.
+    /// Value: std::string, double, int, std::uint16_t, std::uint32_t, std::uint64_t, std::optional<std::uint64_t>, or a
+    /// vector of std::string, double, std::uint32_t or std::uint64_t. Others don't link: the list is in the source.
+    template <class Value>
+    Option add_option(const std::string& names, Value& value, const std::string& help = {});
+    /// "--direct,!--no-direct": with the second name it is false.
+    Option add_flag(const std::string& names, bool& value, const std::string& help = {});
+
+    /// Takes a word, and returns why it can't, or an empty text.
+    using Take = std::function<std::string(const std::string& word)>;
+    /// An option of a type that the program reads itself. It has one name.
+    Option add_text(const std::string& name, const Take& take, const std::string& help);
+    /// The same, for one that may be repeated: `take` takes each word.
+    Option add_texts(const std::string& name, const Take& take, const std::string& help);
+
+    /// Parses, and runs the program. Returns its exit status; 2 for bad use, which is what CLI11 refuses and what
+    /// throws BadUse; 1 if it throws anything else. Errors are one line on stderr.
+    int run(int argc, char** argv, const std::function<int()>& program);
+    /// Parses, and returns an exit status if the program is to end here: after the help, or an error, as CLI11 tells
+    /// it.
+    std::optional<int> parse(int argc, char** argv);
+
+private:
+    int fail(std::string reason, int status) const;
+
+    std::unique_ptr<CLI::App> app_;
+};
+
+}  // namespace example

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// MTU: how long the packets may be that a device's port lets through.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include <pktverbs/context.hpp>
+#include <pktverbs/options.hpp>
+#include "bad_use.hpp"
+
+namespace example {
+
+/// Buffers for any frame that the device's port lets through, and `packets` of them each way.
+inline pktverbs::Options options_for(const pktverbs::Device& device, std::uint32_t packets) {
+    constexpr std::uint32_t ethernet_header_with_vlan = 18;
+    pktverbs::Options options{.send_packets = packets, .recv_packets = packets};
+    if (device.mtu != 0) options.max_packet_size = device.mtu + ethernet_header_with_vlan;
+    return options;
+}
+
+/// Throws BadUse if the port doesn't let an IP packet of that size through in one piece.
+inline void check_mtu(const pktverbs::Context& ctx, std::size_t packet_bytes) {
+    const std::size_t most = ctx.limits().mtu != 0 ? ctx.limits().mtu : ctx.limits().max_packet_size - 14;
+    if (packet_bytes > most)
+        throw BadUse{fmt::format("packets of {} bytes, IP header included, are longer than the {} bytes that {} takes",
+                                 packet_bytes, most, ctx.device().name)};
+}
+
+}  // namespace example
