@@ -17,6 +17,7 @@ probe() {
         ninja-build) command -v ninja ;;
         clang) command -v clang++ ;;
         llvm) command -v llvm-symbolizer ;;
+        lld) command -v ld.lld ;;
         libclang-rt-dev) true ;;
         iproute2) command -v ip && command -v rdma ;;
         qemu-system-x86) command -v qemu-system-x86_64 ;;

@@ -19,7 +19,7 @@ struct SomebodysText {
     std::string to_string() const { return "theirs"; }
 };
 enum class SomebodysChoice { one };
-std::string_view to_string(SomebodysChoice) { return "one"; }
+[[maybe_unused]] std::string_view to_string(SomebodysChoice) { return "one"; }
 
 struct NamedMac : MacAddress {};
 
