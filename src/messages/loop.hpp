@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -16,6 +17,7 @@
 #include <pktverbs/messages/connection_manager.hpp>
 #include <pktverbs/messages/task.hpp>
 #include <pktverbs/messages/waiter.hpp>
+#include <pktverbs/verbs/async_event.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "messages/cm_id.hpp"
@@ -30,6 +32,8 @@ class PendingRequest;
 
 class Loop {
 public:
+    using Connections = std::list<std::shared_ptr<Connection>>;
+
     explicit Loop(const ConnectionManager& manager);
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
@@ -50,11 +54,13 @@ public:
     LoopDevice& device(rdma_cm_id& id);
     /// A connection of its has ended, but for its identifier.
     void leave(LoopDevice& device) noexcept;
+    /// It failed or was removed: its connections soon fail.
+    void lose(LoopDevice& device);
 
     /// Soon resumed by the loop: nobody's code runs inside somebody else's call.
     void resume_soon(Waiter& waiter) noexcept;
     /// Soon called: service().
-    void service_soon(Connection& connection);
+    void service_soon(Connection& connection) noexcept;
 
     void add(std::shared_ptr<Connection> connection);
     /// Torn down when nothing of it is running any more.
@@ -73,7 +79,11 @@ private:
 
     void watch(int fd, void* what);
     bool take_cm_events();
+    /// The device that this descriptor's data names; null if it has ended since.
+    LoopDevice* find_device(const void* watched_with) const noexcept;
     bool take_completions(LoopDevice& device);
+    bool take_device_events(LoopDevice& device);
+    Connection* owner_of(const verbs::AsyncEvent& event) const noexcept;
     void take_calls();
     bool run_pending();
     bool has_pending() const noexcept { return !ready_.empty() || !to_service_.empty() || !in_service_.empty(); }
@@ -87,19 +97,20 @@ private:
     std::unique_ptr<rdma_event_channel, ChannelDestroyer> channel_;
     std::vector<std::unique_ptr<LoopDevice>> devices_;
 
-    std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+    // Lists, so that what is noexcept moves nodes and allocates nothing.
+    Connections connections_;
     std::unordered_map<ListenerState*, std::shared_ptr<ListenerState>> listeners_;
     std::unordered_set<PendingRequest*> requests_;
-    std::vector<std::shared_ptr<Connection>> to_service_;
-    std::vector<std::shared_ptr<Connection>> in_service_;
-    std::vector<std::shared_ptr<Connection>> dead_;
+    Connections to_service_;
+    Connections in_service_;
+    Connections dead_;
     WaiterList ready_;
     std::vector<Task<>> tasks_;
     std::size_t ended_tasks_ = 0;
     int depth_ = 0;
 
     std::mutex calls_mutex_;
-    std::vector<std::function<void()>> calls_;
+    std::list<std::function<void()>> calls_;
     std::atomic<bool> stopped_ = false;
 };
 

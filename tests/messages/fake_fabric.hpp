@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 
 namespace pktverbs::testing {
 
+struct FakeContext;
 struct FakeQp;
 struct FakeId;
 
@@ -48,6 +50,22 @@ public:
     void forge_completion(std::uint32_t qp_num, const ibv_wc& wc);
     /// As by the connection manager, for the id with that queue pair.
     void forge_event(std::uint32_t qp_num, rdma_cm_event_type type, int status);
+    /// The same, for every id there is.
+    void forge_events(rdma_cm_event_type type, int status = 0, const std::vector<std::uint8_t>& private_data = {});
+    /// The same, for the id at that place among those there are, counted round.
+    void forge_event_at(std::size_t place, rdma_cm_event_type type, int status,
+                        const std::vector<std::uint8_t>& private_data);
+    /// A request from outside at that port, whose sender never goes on.
+    void ask(std::uint16_t port = 12345);
+    /// Every peer that waits for an answer gives up. An event says so to this side, or nothing does, as with Linux.
+    void give_up(std::optional<rdma_cm_event_type> told_by);
+    /// As by the device, about that queue pair or its completion queue.
+    void forge_async_event(std::uint32_t qp_num, ibv_event_type type);
+    /// The device fails everywhere: an event says so, or nothing can be read any more.
+    void lose_device(bool says_so);
+    /// The peer of that queue pair writes with immediate data: that takes a receive there.
+    void write_with_immediate(std::uint32_t qp_num);
+    std::size_t receives_posted(std::uint32_t qp_num);
     /// What a request comes with instead of what connect() said; none if empty.
     std::vector<std::uint8_t> replaced_private_data;
     bool replaces_private_data = false;
@@ -57,6 +75,7 @@ public:
     std::vector<std::size_t> posted_at_accept;  ///< receives, at every accept()
     std::vector<rdma_conn_param> parameters;    ///< of every connect() and accept()
     std::vector<std::string> order;             ///< of verbs that step queue pairs
+    std::vector<std::string> rejections;        ///< what every reject() said
     int questions = 0;                          ///< empty writes
 
     struct Living {
@@ -67,12 +86,14 @@ public:
 
     /// For the verbs.
     static FakeFabric* self;
+    static thread_local int inside;  ///< whether a call is in the fabric: its memory doesn't run out
     bool is_due(const std::string& verb, int& error);
     void born(const char* verb, const void* object) { living.push_back({verb, object}); }
     void died(const void* object);
     std::recursive_mutex mutex;
     std::map<std::uint32_t, FakeQp*> qps;
     std::vector<FakeId*> ids;
+    std::vector<FakeContext*> contexts;
     std::uint32_t next_qp_num = 17;
     std::uint16_t next_port = 40000;
     bool is_cut = false;
