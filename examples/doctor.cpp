@@ -10,14 +10,14 @@
 int main(int argc, char** argv) {
     example::CommandLine app{"Looks at all that a pktverbs program needs of a device and of this machine.", "doctor"};
     app.footer(
-        "doctor eth0\ndoctor packet:eth0 --recv 65536 --size 1600 --json\n\n"
+        "doctor eth0\ndoctor packet:eth0 --recv 16384 --size 1600 --json\n\n"
         "Exit status 1 if there is a problem. Trying flows out takes no frames from anybody, but switches an\n"
         "interface to promiscuous mode for a moment; --no-probe only looks.");
     std::string device;
     pktverbs::Options options;
     bool json = false;
     bool no_probe = false;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)").required();
     app.add_option("--recv", options.recv_packets, "Packets to receive into, for each queue").default_shown();
     app.add_option("--send", options.send_packets, "Packets to send with, for each queue").default_shown();
     app.add_option("--size", options.max_packet_size, "Longest frame, in bytes").default_shown();
