@@ -77,6 +77,7 @@ void CompletionChannel::clear_event_fd() noexcept {
 int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
     for (;;) {
         if (pop(cq, cq_context)) return 0;
+        nic_.link().waited();
         nic_.work();
         if (pop(cq, cq_context)) return 0;
         {
