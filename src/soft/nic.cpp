@@ -39,23 +39,25 @@ struct SoftFlow : ibv_flow {
 }  // namespace
 
 Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
-    : verbs_context{}, link_{std::move(link_opened)}, verify_checksums_{link_->verifies_checksums()} {
+    : verbs_context{},
+      async_fd_{eventfd(0, EFD_CLOEXEC)},
+      link_{std::move(link_opened)},
+      verify_checksums_{link_->verifies_checksums()} {
+    if (!async_fd_) throw std::system_error{errno, std::generic_category(), "cannot make an eventfd"};
     sz = sizeof(verbs_context);
     context.device = opened;
     context.cmd_fd = -1;
     context.num_comp_vectors = 1;
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
-    context.async_fd = eventfd(0, EFD_CLOEXEC);
-    if (context.async_fd < 0) throw std::system_error{errno, std::generic_category(), "cannot make an eventfd"};
-    pthread_mutex_init(&context.mutex, nullptr);
+    context.async_fd = async_fd_.get();
     install_verbs(*this);
-    link_->attach(*this);
+    link_->attach(*this);  // the last that may fail: no destructor runs then
+    pthread_mutex_init(&context.mutex, nullptr);
 }
 
 Nic::~Nic() {
     link_->detach();
     pthread_mutex_destroy(&context.mutex);
-    close(context.async_fd);
 }
 
 std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_header + vlan_tags; }
@@ -151,7 +153,17 @@ void Nic::removed() noexcept {
 
 void Nic::raise(const ibv_async_event& event) noexcept {
     const std::lock_guard lock{events_mutex_};
-    events_.push_back(event);
+    events_.put(event);
+    set_async_fd();
+}
+
+void Nic::raise(PendingEvent& event) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    events_.put(event);
+    set_async_fd();
+}
+
+void Nic::set_async_fd() noexcept {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto put = write(context.async_fd, &one, sizeof one);
 }
@@ -166,8 +178,7 @@ int Nic::get_async_event(ibv_async_event* event) noexcept {
         {
             const std::lock_guard lock{events_mutex_};
             if (!events_.empty()) {
-                *event = events_.front();
-                events_.pop_front();
+                *event = events_.take();
                 if (events_.empty()) clear_async_fd();
                 if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
                 return 0;
@@ -184,10 +195,7 @@ int Nic::get_async_event(ibv_async_event* event) noexcept {
 
 std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     const std::lock_guard lock{events_mutex_};
-    const auto its = std::erase_if(events_, [&](const ibv_async_event& event) {
-        return event.event_type == IBV_EVENT_CQ_ERR && event.element.cq == queue.base();
-    });
-    if (its != 0 && events_.empty()) clear_async_fd();
+    if (events_.remove(queue.error_event) && events_.empty()) clear_async_fd();
     return queue.async_events_given;
 }
 

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -16,6 +15,8 @@
 #include <pktverbs/verbs/device.hpp>
 
 #include "base/counter.hpp"
+#include "base/file_descriptor.hpp"
+#include "soft/async_events.hpp"
 #include "soft/flow_table.hpp"
 #include "soft/link.hpp"
 #include "soft/memory_regions.hpp"
@@ -65,7 +66,10 @@ public:
     /// Held while frames are delivered, and while what they are delivered to changes.
     std::mutex& receive_mutex() noexcept { return receive_mutex_; }
 
+    /// Of the port or the device.
     void raise(const ibv_async_event& event) noexcept;
+    /// Of an object, which has room for it.
+    void raise(PendingEvent& event) noexcept;
     int get_async_event(ibv_async_event* event) noexcept;
     /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
     std::uint32_t forget_events(CompletionQueue& queue) noexcept;
@@ -101,8 +105,10 @@ public:
 private:
     int apply_flows() noexcept;
     void count_users(QueuePair& queue_pair, int change) noexcept;
+    void set_async_fd() noexcept;
     void clear_async_fd() noexcept;
 
+    FileDescriptor async_fd_;
     std::unique_ptr<Link> link_;
     const bool verify_checksums_;
     MemoryRegions regions_;
@@ -127,7 +133,7 @@ private:
     Counter oversize_;
 
     std::mutex events_mutex_;
-    std::deque<ibv_async_event> events_;
+    AsyncEvents events_;
 };
 
 /// Fills in the function pointers through which infiniband/verbs.h reaches a device.
