@@ -63,7 +63,12 @@ void check(const Options& options, const std::string& device) {
 MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
     for (int i = 0; i < gid_count; ++i) {
         ibv_gid gid{};
-        if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
+        errno = 0;
+        if (device.provider->query_gid(context, device.port, i, &gid) != 0) {
+            // Not the address for want of memory: the caller would steer by a wrong one.
+            if (errno == ENOMEM) verbs::throw_error(ENOMEM, "read the GIDs of " + device.name, {});
+            continue;
+        }
         if (const auto mac = verbs::to_address(gid).link_local_mac()) return *mac;
     }
     std::string text;
@@ -168,7 +173,7 @@ std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
     return {};
 }
 
-verbs::DeviceDrops Core::drops() const noexcept {
+verbs::DeviceDrops Core::drops() const {
     if (!device.read_drops) return {};
     const verbs::DeviceDrops now = device.read_drops(device, context.get());
     const verbs::DeviceDrops& before = drops_before_;

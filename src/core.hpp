@@ -99,7 +99,7 @@ public:
     /// The queues that a queue pair receives for.
     std::vector<std::size_t> queues_of(const ibv_qp* queue_pair) const;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
-    verbs::DeviceDrops drops() const noexcept;
+    verbs::DeviceDrops drops() const;
 
 private:
     explicit Core(Device device_opened);
