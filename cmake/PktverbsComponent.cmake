@@ -8,7 +8,6 @@ function(pktverbs_component name)
   target_sources(${library} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
   pktverbs_library_target(${library})
   target_link_libraries(${library} PUBLIC pktverbs)
-  pktverbs_precompile(${library} REUSE_FROM pktverbs_soft_objects)
   target_link_options(${library} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/pktverbs.map")
   # Installed beside libpktverbs, which a program that links only this one must find.
   set_target_properties(${library} PROPERTIES

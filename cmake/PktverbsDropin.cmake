@@ -64,6 +64,7 @@ function(pktverbs_dropin_library target system_library soname map)
     VISIBILITY_INLINES_HIDDEN ON
     LINK_DEPENDS "${PROJECT_BINARY_DIR}/dropin/${target}.map")
   pktverbs_target(${target})
+  pktverbs_unity(${target})
 
   # The folder for LD_LIBRARY_PATH.
   set(folder "${PROJECT_BINARY_DIR}/dropin/lib/pktverbs")

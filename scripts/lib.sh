@@ -50,6 +50,14 @@ is_installed() {
     fi
 }
 
+# Compiles through ccache, if there is one. The compiler's list of includes says what an object depends on: to preprocess
+# every file first, as ccache does otherwise, would make a first build slower. Precompiled headers need the sloppiness.
+use_ccache() {
+    command -v ccache >/dev/null || return 0
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    export CCACHE_DEPEND=${CCACHE_DEPEND-1} CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS-pch_defines,time_macros}
+}
+
 # need_packages DEBIAN_PACKAGE...: installs those that are missing, or says what is missing and gives up.
 need_packages() {
     local missing=() as_root=() package

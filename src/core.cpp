@@ -13,6 +13,7 @@
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/gid.hpp>
 
+#include "base/frame_sizes.hpp"
 #include "datagrams.hpp"
 #include "flow_registry.hpp"
 #include "queue_state.hpp"
@@ -26,7 +27,6 @@ namespace pktverbs {
 
 namespace {
 
-constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t longest_packet = (1U << 24) - 1;
 constexpr std::uint32_t most_queues = 1024;
 
@@ -42,9 +42,9 @@ void check(const Layout& layout, std::string_view name, std::size_t least, const
 }
 
 void check(const Options& options, const std::string& device) {
-    if (options.max_packet_size < ethernet_header || options.max_packet_size > longest_packet)
+    if (options.max_packet_size < ethernet_bytes || options.max_packet_size > longest_packet)
         verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
-                                                 options.max_packet_size, ethernet_header, longest_packet));
+                                                 options.max_packet_size, ethernet_bytes, longest_packet));
     check(options.recv_layout, "recv_layout", 14, options, device);
     check(options.send_layout, "send_layout", 0, options, device);
     if (options.send_packets == none && options.recv_packets == none)

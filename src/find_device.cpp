@@ -36,7 +36,7 @@ const std::string forms =
 constexpr std::string_view forms = hardware_forms;
 #endif
 
-[[noreturn]] void refuse(std::string_view text, std::string_view reason) {
+[[noreturn]] void refuse_text(std::string_view text, std::string_view reason) {
     verbs::throw_message(
         EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text, reason, forms));
 }
@@ -55,7 +55,7 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
         for (const auto& device : hardware.list())
             if (name == device.name || name == device.handle->name)
                 not_there(name, fmt::format("no such interface, but a verbs device: use ibv:{}", name));
-        if (!is_interface_name(name)) refuse(name, "no interface can have that name");
+        if (!is_interface_name(name)) refuse_text(name, "no interface can have that name");
         not_there(name, fmt::format("no such interface or device: {}", name));
     }
 #if PKTVERBS_SOFT
@@ -90,22 +90,22 @@ void append_packet_devices([[maybe_unused]] std::vector<Device>& devices) {
 }  // namespace
 
 Device find_device(std::string_view text, const verbs::Discovery& hardware) {
-    if (text.empty()) refuse(text, "it is empty");
+    if (text.empty()) refuse_text(text, "it is empty");
     const auto colon = text.find(':');
     if (colon == std::string_view::npos) return find_interface(text, hardware);
 
     const auto prefix = text.substr(0, colon);
     const auto rest = text.substr(colon + 1);
     if (prefix == "ibv") {
-        if (!verbs::PortName::parse(rest)) refuse(text, "after ibv: comes NAME or NAME/PORT, with PORT 1 to 255");
+        if (!verbs::PortName::parse(rest)) refuse_text(text, "after ibv: comes NAME or NAME/PORT, with PORT 1 to 255");
         return hardware.device(rest);
     }
 #if PKTVERBS_SOFT
     if (soft::DeviceString::is_prefix(prefix)) return soft::DeviceString::parse(text, forms).find();
 #else
-    if (prefix == "packet" || prefix == "wire") refuse(text, "this library was built without the soft device");
+    if (prefix == "packet" || prefix == "wire") refuse_text(text, "this library was built without the soft device");
 #endif
-    refuse(text, fmt::format("prefix \"{}:\" isn't known", prefix));
+    refuse_text(text, fmt::format("prefix \"{}:\" isn't known", prefix));
 }
 
 std::vector<Device> list_devices(const verbs::Discovery& hardware) {

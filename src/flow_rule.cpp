@@ -23,7 +23,7 @@ constexpr std::uint16_t max_vlan_id = 4095;
 constexpr std::uint8_t max_vlan_priority = 7;
 constexpr std::uint32_t tag_end = 1u << 24;
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_rule(const std::string& why) {
     throw std::system_error(EINVAL, std::generic_category(), "flow rule contradicts itself: " + why);
 }
 
@@ -123,14 +123,14 @@ std::string ipv6_reason(const Fields& f) {
 template <class Prefix>
 void check_prefix(std::string_view name, const std::optional<Prefix>& prefix, int max_length) {
     if (prefix && prefix->length > max_length)
-        refuse(fmt::format("{} {} has a prefix length above {}", name, *prefix, max_length));
+        refuse_rule(fmt::format("{} {} has a prefix length above {}", name, *prefix, max_length));
 }
 
 void check_ranges(const Fields& f) {
-    if (f.vlan_id && *f.vlan_id > max_vlan_id) refuse(fmt::format("vlan {} is above {}", *f.vlan_id, max_vlan_id));
+    if (f.vlan_id && *f.vlan_id > max_vlan_id) refuse_rule(fmt::format("vlan {} is above {}", *f.vlan_id, max_vlan_id));
     if (f.vlan_priority && *f.vlan_priority > max_vlan_priority)
-        refuse(fmt::format("vlan_priority {} is above {}", *f.vlan_priority, max_vlan_priority));
-    if (f.tag && *f.tag >= tag_end) refuse(fmt::format("tag {} is above {}", *f.tag, tag_end - 1));
+        refuse_rule(fmt::format("vlan_priority {} is above {}", *f.vlan_priority, max_vlan_priority));
+    if (f.tag && *f.tag >= tag_end) refuse_rule(fmt::format("tag {} is above {}", *f.tag, tag_end - 1));
     check_prefix("src_ip", f.src_ipv4, 32);
     check_prefix("dst_ip", f.dst_ipv4, 32);
     check_prefix("src_ip", f.src_ipv6, 128);
@@ -142,42 +142,42 @@ void check_kind(const Fields& f) {
     auto rest = f;
     rest.kind = Kind::normal;
     if (const auto fields = matches_text(rest); !fields.empty())
-        refuse(fmt::format("{} takes no fields, but there is {}", text_of(f.kind), fields));
+        refuse_rule(fmt::format("{} takes no fields, but there is {}", text_of(f.kind), fields));
     if (const auto actions = actions_text(rest); !actions.empty())
-        refuse(fmt::format("{} takes no actions, but there is {}", text_of(f.kind), actions));
+        refuse_rule(fmt::format("{} takes no actions, but there is {}", text_of(f.kind), actions));
 }
 
 void check_actions(const Fields& f) {
-    if (f.drop && f.dont_trap) refuse("drop and dont_trap, which passes frames on");
-    if (f.drop && f.tag) refuse(fmt::format("drop and tag {}, which nobody would see", *f.tag));
+    if (f.drop && f.dont_trap) refuse_rule("drop and dont_trap, which passes frames on");
+    if (f.drop && f.tag) refuse_rule(fmt::format("drop and tag {}, which nobody would see", *f.tag));
 }
 
 void check_ip(const Fields& f) {
     const auto ipv4 = ipv4_reason(f);
     const auto ipv6 = ipv6_reason(f);
-    if (!ipv4.empty() && !ipv6.empty()) refuse(fmt::format("{} is IPv4 and {} is IPv6", ipv4, ipv6));
+    if (!ipv4.empty() && !ipv6.empty()) refuse_rule(fmt::format("{} is IPv4 and {} is IPv6", ipv4, ipv6));
     if (f.ether_type && !ipv4.empty() && *f.ether_type != ETHERTYPE_IP)
-        refuse(fmt::format("{} is IPv4 ({:#06x}), but ether_type is {:#06x}", ipv4, ETHERTYPE_IP, *f.ether_type));
+        refuse_rule(fmt::format("{} is IPv4 ({:#06x}), but ether_type is {:#06x}", ipv4, ETHERTYPE_IP, *f.ether_type));
     if (f.ether_type && !ipv6.empty() && *f.ether_type != ETHERTYPE_IPV6)
-        refuse(fmt::format("{} is IPv6 ({:#06x}), but ether_type is {:#06x}", ipv6, ETHERTYPE_IPV6, *f.ether_type));
+        refuse_rule(fmt::format("{} is IPv6 ({:#06x}), but ether_type is {:#06x}", ipv6, ETHERTYPE_IPV6, *f.ether_type));
     if (!ipv4.empty() || !ipv6.empty()) return;
     if (const auto* name = f.protocol ? "protocol" : f.tos ? "tos" : f.ttl ? "ttl" : nullptr)
-        refuse(fmt::format("{} needs an IP version: add .ipv4(), .ipv6() or an address", name));
+        refuse_rule(fmt::format("{} needs an IP version: add .ipv4(), .ipv6() or an address", name));
 }
 
 void check_transport(const Fields& f) {
-    if (f.udp && f.tcp) refuse("udp and tcp");
+    if (f.udp && f.tcp) refuse_rule("udp and tcp");
     if (!f.udp && !f.tcp) {
-        if (f.src_port) refuse(fmt::format("src_port {} needs a protocol: add .udp() or .tcp()", *f.src_port));
-        if (f.dst_port) refuse(fmt::format("dst_port {} needs a protocol: add .udp() or .tcp()", *f.dst_port));
+        if (f.src_port) refuse_rule(fmt::format("src_port {} needs a protocol: add .udp() or .tcp()", *f.src_port));
+        if (f.dst_port) refuse_rule(fmt::format("dst_port {} needs a protocol: add .udp() or .tcp()", *f.dst_port));
         return;
     }
     const auto* const name = f.udp ? "udp" : "tcp";
     const int number = f.udp ? IPPROTO_UDP : IPPROTO_TCP;
     if (f.protocol && *f.protocol != number)
-        refuse(fmt::format("{} is protocol {}, but protocol is {}", name, number, *f.protocol));
+        refuse_rule(fmt::format("{} is protocol {}, but protocol is {}", name, number, *f.protocol));
     if (f.ether_type && *f.ether_type != ETHERTYPE_IP && *f.ether_type != ETHERTYPE_IPV6)
-        refuse(fmt::format("{} is over IP, but ether_type is {:#06x}", name, *f.ether_type));
+        refuse_rule(fmt::format("{} is over IP, but ether_type is {:#06x}", name, *f.ether_type));
 }
 
 std::string dst_ip_text(const Fields& f) { return f.dst_ipv4 ? text_of(*f.dst_ipv4) : text_of(*f.dst_ipv6); }
@@ -190,13 +190,13 @@ bool is_in(const MacAddress& mac, const MaskedMac& group) {
 
 void check_dst_mac(const FlowRule& rule) {
     const auto& f = rule.fields();
-    if (f.own_mac && f.dst_mac) refuse(fmt::format("own_mac and dst_mac {}", *f.dst_mac));
+    if (f.own_mac && f.dst_mac) refuse_rule(fmt::format("own_mac and dst_mac {}", *f.dst_mac));
     const auto group = group_mac(rule);
     if (!group) return;
     if (f.own_mac)
-        refuse(fmt::format("own_mac and the multicast dst_ip {}, which has dst_mac {}", dst_ip_text(f), group->value));
+        refuse_rule(fmt::format("own_mac and the multicast dst_ip {}, which has dst_mac {}", dst_ip_text(f), group->value));
     if (f.dst_mac && !is_in(*f.dst_mac, *group))
-        refuse(fmt::format("dst_mac {} and the multicast dst_ip {}, which has dst_mac {}", *f.dst_mac, dst_ip_text(f),
+        refuse_rule(fmt::format("dst_mac {} and the multicast dst_ip {}, which has dst_mac {}", *f.dst_mac, dst_ip_text(f),
                            group->value));
 }
 

@@ -44,7 +44,7 @@ std::string_view hint(PageSize pages) noexcept {
 }
 
 /// The page size is named: the machine's default huge page may be of another.
-int flags_of(PageSize pages) noexcept {
+int mmap_flags(PageSize pages) noexcept {
     switch (pages) {
         case PageSize::normal:
             break;
@@ -105,7 +105,7 @@ std::size_t page_bytes(PageSize pages) noexcept {
 Memory::Memory(std::size_t bytes, Placement placement) {
     if (bytes == 0) return;
     const std::size_t size = round_up(bytes, placement.pages);
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | flags_of(placement.pages);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | mmap_flags(placement.pages);
     void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (data == MAP_FAILED) {
         const int error = errno;

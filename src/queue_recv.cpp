@@ -16,15 +16,15 @@ namespace pktverbs {
 
 namespace {
 
-constexpr std::uint32_t poll_batch_size = 64;
+constexpr std::uint32_t recv_poll_batch = 64;
 
 }  // namespace
 
-/// Polls at most poll_batch_size completions; returns how many there were. Timestamps stay 0 from the start.
+/// Polls at most recv_poll_batch completions; returns how many there were. Timestamps stay 0 from the start.
 std::uint32_t Queue::poll_batch(RecvList& list, std::uint32_t most) noexcept {
     State& state = *state_;
-    std::array<ibv_wc, poll_batch_size> wcs;
-    const int got = ibv_poll_cq(state.recv_cq.get(), static_cast<int>(std::min(most, poll_batch_size)), wcs.data());
+    std::array<ibv_wc, recv_poll_batch> wcs;
+    const int got = ibv_poll_cq(state.recv_cq.get(), static_cast<int>(std::min(most, recv_poll_batch)), wcs.data());
     if (got < 0) [[unlikely]] {
         state.error = device_errno(got);
         return 0;
@@ -115,7 +115,7 @@ RecvList Queue::poll_recv(std::uint32_t most) noexcept {
     list.queue_ = this;
     std::uint32_t taken = 0;
     while (taken < most) {
-        const std::uint32_t want = std::min(most - taken, poll_batch_size);
+        const std::uint32_t want = std::min(most - taken, recv_poll_batch);
         const std::uint32_t got = state.recv_cq_ex ? poll_extended(list, want) : poll_batch(list, want);
         taken += got;
         if (got < want) break;

@@ -15,7 +15,7 @@ namespace pktverbs {
 
 namespace {
 
-constexpr std::uint32_t poll_batch_size = 64;
+constexpr std::uint32_t send_poll_batch = 64;
 
 }  // namespace
 
@@ -72,7 +72,7 @@ bool Queue::completion_due() const noexcept {
 void Queue::reclaim() noexcept {
     State& state = *state_;
     if (!state.send_cq) return;
-    std::array<ibv_wc, poll_batch_size> wcs;
+    std::array<ibv_wc, send_poll_batch> wcs;
     for (;;) {
         const int got = ibv_poll_cq(state.send_cq.get(), static_cast<int>(wcs.size()), wcs.data());
         if (got < 0) [[unlikely]]

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/frame_sizes.hpp"
 #include "core.hpp"
 #include "verbs/non_blocking.hpp"
 
@@ -20,7 +21,6 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t grh_bytes = sizeof(ibv_grh);
-constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t least_packets = 16;  ///< below this, "as many as the device can" gives up
 
 /// The number of packets that is asked for: none, a number, or the most that there can be.
@@ -55,7 +55,7 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
       finishes{device_strips || receive_offloads.any()},
       header_bytes{is_datagram() ? grh_bytes : 0},
       source_mask{is_datagram() ? 0xffffffU : 0},
-      least_bytes{is_datagram() ? 0 : ethernet_header} {
+      least_bytes{is_datagram() ? 0 : ethernet_bytes} {
     if (!wake || !send_wake) verbs::throw_error(errno, owner.action("eventfd", "make an eventfd for"));
     const std::string& name = owner.device.name;
     const int most = std::min(device.max_qp_wr, device.max_cqe);

@@ -19,7 +19,7 @@ namespace pktverbs {
 
 namespace {
 
-unsigned flags_of(PageSize pages) noexcept {
+unsigned memfd_flags(PageSize pages) noexcept {
     switch (pages) {
         case PageSize::normal:
             break;
@@ -49,7 +49,7 @@ SharedMemory SharedMemory::anonymous(std::size_t bytes, PageSize pages) {
     const std::string what = "make shared memory";
     const auto size = static_cast<off_t>(checked(bytes, pages, what));
     SharedMemory made;
-    made.fd_ = ::memfd_create("pktverbs", MFD_CLOEXEC | flags_of(pages));
+    made.fd_ = ::memfd_create("pktverbs", MFD_CLOEXEC | memfd_flags(pages));
     if (made.fd_ < 0) verbs::throw_error(errno, what, {});
     if (::ftruncate(made.fd_, size) != 0) verbs::throw_error(errno, what, {});
     if (::fcntl(made.fd_, F_ADD_SEALS, F_SEAL_SHRINK) != 0) verbs::throw_error(errno, what, "it cannot be sealed");

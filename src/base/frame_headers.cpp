@@ -7,12 +7,13 @@
 
 #include <pktverbs/net/ipv6.hpp>
 
+#include "base/frame_sizes.hpp"
+
 namespace pktverbs {
 namespace {
 
 constexpr std::uint16_t ethertype_8021ad = 0x88a8;
 constexpr std::size_t ipv4_bytes = 20;
-constexpr std::size_t ipv6_bytes = 40;
 
 std::uint16_t read_be16(const std::uint8_t* at) noexcept { return static_cast<std::uint16_t>(at[0] << 8 | at[1]); }
 

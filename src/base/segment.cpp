@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/segment.hpp"
 
+#include "base/frame_sizes.hpp"
+
 namespace pktverbs {
 namespace {
 
-constexpr std::size_t ipv6_bytes = 40;
 constexpr std::uint8_t tcp_fin = 0x01;
 constexpr std::uint8_t tcp_psh = 0x08;
 constexpr std::uint8_t tcp_cwr = 0x80;

@@ -25,7 +25,7 @@ namespace pktverbs::dropin {
 
 namespace {
 
-std::string forms() {
+std::string device_forms() {
     return fmt::format("[NAME=]{}, [NAME=]{}", soft::DeviceString::packet_form, soft::DeviceString::wire_form);
 }
 
@@ -81,7 +81,7 @@ void Devices::add(std::string_view text) {
     const bool is_named = mark != std::string_view::npos && text[mark] == '=';
     std::string name{is_named ? take_part(text, '=') : ""};
     Entry entry;
-    entry.string = soft::DeviceString::parse(text, forms());
+    entry.string = soft::DeviceString::parse(text, device_forms());
     if (!is_named) name = free_name(name_of(entry.string));
     if (!is_device_name(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": a name has 1 to {} characters, none of "

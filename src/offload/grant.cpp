@@ -9,12 +9,11 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/frame_sizes.hpp"
+
 namespace pktverbs {
 
 namespace {
-
-/// The tag and what stands before it.
-constexpr std::uint32_t tag_end = 18;
 
 class Granting {
 public:
@@ -84,7 +83,7 @@ GrantedOffloads grant_offloads(const Options& options, const ibv_device_attr_ex&
     if (here(by.recv_checksums)) granting.check_memory(receives, "recv_checksums");
     if (here(by.strip_vlan)) {
         granting.check_memory(receives, "strip_vlan");
-        granting.check_first(options.recv_layout, tag_end, "strip_vlan");
+        granting.check_first(options.recv_layout, tagged_ethernet_bytes, "strip_vlan");
     }
     return granted;
 }

@@ -5,15 +5,12 @@
 #include <array>
 #include <cstring>
 
+#include "base/frame_sizes.hpp"
 #include "base/internet_checksum.hpp"
 #include "base/scatter.hpp"
 
 namespace pktverbs {
 namespace {
-
-constexpr std::uint32_t addresses = 12;  // both, before the tag
-constexpr std::uint32_t tag_bytes = 4;
-constexpr std::uint32_t tag_end = addresses + tag_bytes + 2;  // with the type of what follows
 
 /// A place in scatter elements.
 struct Cursor {
@@ -31,13 +28,13 @@ struct Cursor {
 
 std::optional<std::uint16_t> strip_tag(std::span<const ibv_sge> sges, std::uint32_t bytes) noexcept {
     // The packet may have been aimed at other memory.
-    if (bytes < tag_end || sges[0].length < tag_end) return std::nullopt;
+    if (bytes < tagged_ethernet_bytes || sges[0].length < tagged_ethernet_bytes) return std::nullopt;
     std::uint8_t* const frame = bytes_of(sges[0]).data();
-    if (frame[addresses] != 0x81 || frame[addresses + 1] != 0) return std::nullopt;
-    const auto tci = static_cast<std::uint16_t>(frame[addresses + 2] << 8 | frame[addresses + 3]);
-    Cursor to{sges.data(), addresses};
-    Cursor from{sges.data(), addresses + tag_bytes};
-    for (std::uint32_t left = bytes - addresses - tag_bytes; left > 0;) {
+    if (frame[mac_pair_bytes] != 0x81 || frame[mac_pair_bytes + 1] != 0) return std::nullopt;
+    const auto tci = static_cast<std::uint16_t>(frame[mac_pair_bytes + 2] << 8 | frame[mac_pair_bytes + 3]);
+    Cursor to{sges.data(), mac_pair_bytes};
+    Cursor from{sges.data(), mac_pair_bytes + vlan_tag_bytes};
+    for (std::uint32_t left = bytes - mac_pair_bytes - vlan_tag_bytes; left > 0;) {
         to.skip_empty();
         from.skip_empty();
         const std::uint32_t part = std::min({left, to.left(), from.left()});
@@ -66,8 +63,8 @@ std::uint32_t ReceiveOffloads::apply(RecvPkt& pkt) const noexcept {
     const auto tag = strip_tag({pkt.sges_, pkt.chunk_count()}, length);
     pkt.set_vlan(tag.value_or(0), tag.has_value());
     if (!tag) return 0;
-    pkt.shorten(tag_bytes);
-    return tag_bytes;
+    pkt.shorten(vlan_tag_bytes);
+    return vlan_tag_bytes;
 }
 
 }  // namespace pktverbs

@@ -17,19 +17,17 @@
 namespace pktverbs {
 namespace {
 
-constexpr std::size_t addresses = 12;  // both, before a tag
-
 std::span<const ibv_sge> sges_of(const ibv_send_wr& wr) noexcept {
     return {wr.sg_list, static_cast<std::size_t>(wr.num_sge)};
 }
 
 /// Puts a tag into a header that stands at the beginning of `head`; returns its new length.
 std::size_t put_tag(std::span<std::uint8_t> head, std::size_t bytes, std::uint16_t tci) noexcept {
-    std::memmove(&head[addresses + 4], &head[addresses], bytes - addresses);
-    head[addresses] = 0x81;
-    head[addresses + 1] = 0;
-    head[addresses + 2] = static_cast<std::uint8_t>(tci >> 8);
-    head[addresses + 3] = static_cast<std::uint8_t>(tci);
+    std::memmove(&head[mac_pair_bytes + vlan_tag_bytes], &head[mac_pair_bytes], bytes - mac_pair_bytes);
+    head[mac_pair_bytes] = 0x81;
+    head[mac_pair_bytes + 1] = 0;
+    head[mac_pair_bytes + 2] = static_cast<std::uint8_t>(tci >> 8);
+    head[mac_pair_bytes + 3] = static_cast<std::uint8_t>(tci);
     return bytes + 4;
 }
 
@@ -112,19 +110,19 @@ void SendOffloads::use(ibv_send_wr& wr, Entry& from, std::uint32_t head_bytes, s
 int SendOffloads::insert_vlan(SendPkt& pkt) noexcept {
     if (available() == 0) return ENOBUFS;
     Entry& extra = entry(used_++);
-    copy_first(chunks_of(pkt), std::span{extra.head}.first(addresses));
-    const std::size_t head = put_tag(extra.head, addresses, tci_of(pkt.wr_));
-    use(pkt.wr_, extra, static_cast<std::uint32_t>(head), chunks_of(pkt), addresses, pkt.length_);
+    copy_first(chunks_of(pkt), std::span{extra.head}.first(mac_pair_bytes));
+    const std::size_t head = put_tag(extra.head, mac_pair_bytes, tci_of(pkt.wr_));
+    use(pkt.wr_, extra, static_cast<std::uint32_t>(head), chunks_of(pkt), mac_pair_bytes, pkt.length_);
     return 0;
 }
 
 int SendOffloads::segment(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept {
     const std::uint32_t header_bytes = pkt.wr_.tso.hdr_sz;
     if (header_bytes > most_header || header_bytes > pkt.length_) return EINVAL;
-    std::array<std::uint8_t, most_header + vlan_bytes> space;
+    std::array<std::uint8_t, most_header + vlan_tag_bytes> space;
     copy_first(chunks_of(pkt), std::span{space}.first(header_bytes));
     std::size_t bytes = header_bytes;
-    if ((pkt.asks() & SendPkt::asks_vlan) != 0 && bytes >= addresses) bytes = put_tag(space, bytes, tci_of(pkt.wr_));
+    if ((pkt.asks() & SendPkt::asks_vlan) != 0 && bytes >= mac_pair_bytes) bytes = put_tag(space, bytes, tci_of(pkt.wr_));
     const auto header = std::span{space}.first(bytes);
     const FrameHeaders headers = find_segment_headers(header);
     if (headers.protocol != FrameHeaders::tcp && (!splits_ || headers.protocol != FrameHeaders::udp)) return EINVAL;
@@ -210,7 +208,7 @@ void SendOffloads::unshape(ibv_send_wr* first) noexcept {
         wr->sg_list = pkt.sges_;
         wr->num_sge = static_cast<int>(chunks_);
         if (wr->opcode == IBV_WR_TSO && (pkt.asks() & SendPkt::asks_vlan) != 0)
-            wr->tso.hdr_sz = static_cast<std::uint16_t>(wr->tso.hdr_sz - vlan_bytes);
+            wr->tso.hdr_sz = static_cast<std::uint16_t>(wr->tso.hdr_sz - vlan_tag_bytes);
         wr->opcode = IBV_WR_SEND;
     }
 }

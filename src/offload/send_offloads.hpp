@@ -13,6 +13,7 @@
 #include <pktverbs/send_pkt.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
+#include "base/frame_sizes.hpp"
 #include "offload/grant.hpp"
 
 namespace pktverbs {
@@ -61,12 +62,11 @@ public:
 
 private:
     static constexpr std::uint64_t part = 1;
-    static constexpr std::size_t vlan_bytes = 4;
 
     struct Entry {
         ibv_send_wr wr;
         ibv_sge sges[Layout::max_chunks + 1];
-        std::uint8_t head[most_header + vlan_bytes];
+        std::uint8_t head[most_header + vlan_tag_bytes];
     };
 
     Entry& entry(std::uint32_t index) const noexcept;

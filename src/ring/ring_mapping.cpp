@@ -16,7 +16,7 @@ namespace pktverbs {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& name, std::string_view why) {
+[[noreturn]] void refuse_ring(const std::string& name, std::string_view why) {
     verbs::throw_message(EPROTO, fmt::format("cannot attach to ring {}: {}", name, why));
 }
 
@@ -24,11 +24,11 @@ namespace {
 
 RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& name) {
     if (memory.size() < sizeof(RingHeader))
-        refuse(name, fmt::format("it has {} bytes, too few for a header", memory.size()));
+        refuse_ring(name, fmt::format("it has {} bytes, too few for a header", memory.size()));
     const auto& shared = *reinterpret_cast<const RingHeader*>(memory.data());
     const std::uint64_t magic = shared.magic.load(std::memory_order_acquire);
-    if (magic == 0) refuse(name, "it is being made, or is no ring (try again)");
-    if (magic != RingHeader::magic_number) refuse(name, "it is no ring");
+    if (magic == 0) refuse_ring(name, "it is being made, or is no ring (try again)");
+    if (magic != RingHeader::magic_number) refuse_ring(name, "it is no ring");
     // The other process may change them at any time: what is checked is a copy.
     struct {
         std::uint32_t version;
@@ -41,13 +41,13 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
     static_assert(sizeof said == offsetof(RingHeader, payloads_offset) + sizeof(std::uint64_t) - begin);
     std::memcpy(&said, memory.data() + begin, sizeof said);
     if (said.version != RingHeader::version_number)
-        refuse(name, fmt::format("it has version {} of the layout, and this library knows {}", said.version,
+        refuse_ring(name, fmt::format("it has version {} of the layout, and this library knows {}", said.version,
                                  RingHeader::version_number));
     RingGeometry geometry;
     try {
         geometry = said.geometry.checked();
     } catch (const std::system_error& error) {
-        refuse(name, fmt::format("its sizes are impossible: {}", error.what()));
+        refuse_ring(name, fmt::format("its sizes are impossible: {}", error.what()));
     }
     const RingLayout layout{geometry};
     const std::uint64_t offsets[] = {layout.states_offset,  layout.blocks_offset, layout.block_stride,
@@ -56,9 +56,9 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
     static_assert(sizeof offsets == sizeof said.offsets);
     if (geometry != said.geometry || said.bytes != sizeof(RingHeader) || said.total_bytes != layout.total_bytes ||
         std::memcmp(offsets, said.offsets, sizeof offsets) != 0)
-        refuse(name, "its offsets do not belong to its sizes");
+        refuse_ring(name, "its offsets do not belong to its sizes");
     if (memory.size() < layout.total_bytes)
-        refuse(name, fmt::format("it is cut short: {} of {} bytes", memory.size(), layout.total_bytes));
+        refuse_ring(name, fmt::format("it is cut short: {} of {} bytes", memory.size(), layout.total_bytes));
     return layout;
 }
 

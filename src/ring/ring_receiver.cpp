@@ -26,13 +26,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Verdict = SequenceTracker::Verdict;
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_option(const std::string& why) {
     verbs::throw_message(EINVAL, fmt::format("cannot receive into a ring: {}", why));
 }
 
 Queue& queue_of(Context& ctx, std::size_t index) {
-    if (index >= ctx.queue_count()) refuse(fmt::format("queue {} of {}", index, ctx.queue_count()));
-    if (ctx.limits().recv_packets == 0) refuse("the context was opened to send only");
+    if (index >= ctx.queue_count()) refuse_option(fmt::format("queue {} of {}", index, ctx.queue_count()));
+    if (ctx.limits().recv_packets == 0) refuse_option("the context was opened to send only");
     return ctx.queue(index);
 }
 
@@ -41,16 +41,16 @@ const RingReceiverOptions& checked(const RingReceiverOptions& options, const Rin
     const SequenceField& field = *options.sequence;
     field.check();
     if (field.offset < geometry.header_bytes && field.offset + field.width > geometry.header_bytes)
-        refuse(fmt::format("the sequence field at {} reaches across the header's {} bytes", field.offset,
+        refuse_option(fmt::format("the sequence field at {} reaches across the header's {} bytes", field.offset,
                            geometry.header_bytes));
     if (field.offset + std::uint64_t{field.width} > std::uint64_t{geometry.header_bytes} + geometry.payload_bytes)
-        refuse(fmt::format("the sequence field at {} lies behind the {} bytes of a slot", field.offset,
+        refuse_option(fmt::format("the sequence field at {} lies behind the {} bytes of a slot", field.offset,
                            geometry.header_bytes + geometry.payload_bytes));
     if (options.reorder_window > field.most() / field.divisor / 2)
-        refuse(fmt::format("reorder_window {} is more than half of what the sequence field can hold",
+        refuse_option(fmt::format("reorder_window {} is more than half of what the sequence field can hold",
                            options.reorder_window));
     if (options.jump_limit < options.reorder_window || options.jump_limit == 0)
-        refuse(fmt::format("jump_limit {} is less than reorder_window {}, or 0", options.jump_limit,
+        refuse_option(fmt::format("jump_limit {} is less than reorder_window {}, or 0", options.jump_limit,
                            options.reorder_window));
     return options;
 }

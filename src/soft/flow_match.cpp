@@ -8,12 +8,12 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/frame_sizes.hpp"
+
 namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::uint8_t protocol_tcp = 6;
-constexpr std::uint8_t protocol_udp = 17;
 constexpr std::uint32_t most_tag = (1U << 24) - 1;  // what a completion can report: 24 bits, as on mlx5
 
 /// Types are compared as numbers: an enum that holds a stranger's value must not be read as one.

@@ -6,14 +6,13 @@
 
 #include <pktverbs/net/ipv6.hpp>
 
+#include "base/frame_sizes.hpp"
+
 namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::size_t ethernet_bytes = 14;
-constexpr std::size_t tag_bytes = 4;
 constexpr std::size_t ipv4_bytes = 20;
-constexpr std::size_t ipv6_bytes = 40;
 constexpr std::size_t ports_bytes = 4;
 // More than any real frame has, and a bound on the time that one frame can cost.
 constexpr int most_tags = 8;
@@ -33,8 +32,6 @@ constexpr std::uint16_t type_ipv4 = wire16(0x0800);
 constexpr std::uint16_t type_ipv6 = wire16(0x86dd);
 constexpr std::uint16_t type_customer_tag = wire16(0x8100);
 constexpr std::uint16_t type_service_tag = wire16(0x88a8);
-constexpr std::uint8_t protocol_tcp = 6;
-constexpr std::uint8_t protocol_udp = 17;
 
 template <class T>
 T load(const std::uint8_t* bytes) noexcept {
@@ -138,7 +135,7 @@ FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept {
     std::uint8_t flags = 0;
     if (is_tag(ether_type)) [[unlikely]] {
         for (int tags = 0; tags < most_tags && is_tag(ether_type); ++tags) {
-            if (frame.size() - offset < tag_bytes) {
+            if (frame.size() - offset < vlan_tag_bytes) {
                 ether_type = 0;  // of what the tag is for, nothing is there
                 break;
             }
@@ -147,7 +144,7 @@ FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept {
                 flags = FrameKey::has_vlan;
             }
             ether_type = load<std::uint16_t>(bytes + offset + 2);
-            offset += tag_bytes;
+            offset += vlan_tag_bytes;
         }
     }
     set_word(key, 0, at<0>(load<std::uint32_t>(bytes)) | at<4>(load<std::uint16_t>(bytes + 4)) | at<6>(ether_type));

@@ -12,6 +12,7 @@
 #include <new>
 #include <system_error>
 
+#include "base/frame_sizes.hpp"
 #include "base/internet_checksum.hpp"
 #include "soft/completion_channel.hpp"
 #include "soft/completion_queue.hpp"
@@ -25,7 +26,6 @@ namespace pktverbs::soft {
 namespace {
 
 constexpr std::size_t receive_batch = 256;
-constexpr std::uint32_t ethernet_header = 14;
 constexpr std::uint32_t vlan_tags = 8;  // two of them may come on top of the MTU (IEEE 802.1ad)
 
 struct SoftFlow : ibv_flow {
@@ -58,7 +58,7 @@ Nic::~Nic() {
     close(context.async_fd);
 }
 
-std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_header + vlan_tags; }
+std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_bytes + vlan_tags; }
 
 std::uint64_t Nic::timestamp() const noexcept {
     return timestamp_users_.load(std::memory_order_relaxed) == 0 ? 0 : now();

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/frame_sizes.hpp"
+
 namespace pktverbs::soft {
 
 namespace {
@@ -17,8 +19,6 @@ constexpr std::uint64_t udp_fields = IBV_RX_HASH_SRC_PORT_UDP | IBV_RX_HASH_DST_
 constexpr std::uint64_t src_ports = IBV_RX_HASH_SRC_PORT_TCP | IBV_RX_HASH_SRC_PORT_UDP;
 constexpr std::uint64_t dst_ports = IBV_RX_HASH_DST_PORT_TCP | IBV_RX_HASH_DST_PORT_UDP;
 
-constexpr std::uint8_t protocol_tcp = 6;
-constexpr std::uint8_t protocol_udp = 17;
 
 std::span<const std::uint8_t, Toeplitz::key_bytes> key_of(const ibv_rx_hash_conf& conf) noexcept {
     return std::span<const std::uint8_t, Toeplitz::key_bytes>{conf.rx_hash_key, Toeplitz::key_bytes};

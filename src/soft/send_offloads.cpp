@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/frame_sizes.hpp"
 #include "base/segment.hpp"
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
@@ -13,7 +14,6 @@ namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::uint32_t ethernet_header = 14;
 
 }  // namespace
 
@@ -31,7 +31,7 @@ std::span<std::uint8_t> QueuePair::tso_header(std::uint32_t index) noexcept {
 // mlx5 refuses a header of less than Ethernet's, or more than was asked for (rdma-core's set_tso_eth_seg).
 int QueuePair::write_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
                                   std::uint16_t mss) noexcept {
-    if (header_bytes < ethernet_header || header_bytes > max_header_ || mss == 0) return EINVAL;
+    if (header_bytes < ethernet_bytes || header_bytes > max_header_ || mss == 0) return EINVAL;
     tso_header_bytes_[index & send_mask_] = header_bytes;
     std::memcpy(tso_header(index).data(), header, header_bytes);
     send_entry(index).mss = mss;
@@ -41,7 +41,7 @@ int QueuePair::write_segmentation(std::uint32_t index, const void* header, std::
 ibv_wc_status QueuePair::check_length(std::uint32_t index, std::uint32_t longest) noexcept {
     const SendEntry& entry = send_entry(index);
     if (entry.mss == 0) [[likely]] {
-        if (entry.length < ethernet_header) return IBV_WC_LOC_QP_OP_ERR;
+        if (entry.length < ethernet_bytes) return IBV_WC_LOC_QP_OP_ERR;
         return entry.length > longest ? IBV_WC_LOC_LEN_ERR : IBV_WC_SUCCESS;
     }
     // Not UDP: what is sent would be several datagrams instead of one.

@@ -6,24 +6,22 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/frame_sizes.hpp"
 #include "soft/checksum.hpp"
 
 namespace pktverbs::soft {
 namespace {
 
-constexpr std::size_t tag_bytes = 4;
-constexpr std::size_t mac_bytes = 12;  // both addresses: what stands before a tag
-
 /// Puts the tag back that the kernel took out, by moving the addresses into the room before the frame.
 std::uint8_t* restore_tag(std::uint8_t* frame, const tpacket3_hdr& header) noexcept {
     const std::uint16_t type = (header.tp_status & TP_STATUS_VLAN_TPID_VALID) ? header.hv1.tp_vlan_tpid : 0x8100;
     const auto tci = static_cast<std::uint16_t>(header.hv1.tp_vlan_tci);
-    frame -= tag_bytes;
-    std::memmove(frame, frame + tag_bytes, mac_bytes);
-    frame[mac_bytes] = static_cast<std::uint8_t>(type >> 8);
-    frame[mac_bytes + 1] = static_cast<std::uint8_t>(type & 0xff);
-    frame[mac_bytes + 2] = static_cast<std::uint8_t>(tci >> 8);
-    frame[mac_bytes + 3] = static_cast<std::uint8_t>(tci & 0xff);
+    frame -= vlan_tag_bytes;
+    std::memmove(frame, frame + vlan_tag_bytes, mac_pair_bytes);
+    frame[mac_pair_bytes] = static_cast<std::uint8_t>(type >> 8);
+    frame[mac_pair_bytes + 1] = static_cast<std::uint8_t>(type & 0xff);
+    frame[mac_pair_bytes + 2] = static_cast<std::uint8_t>(tci >> 8);
+    frame[mac_pair_bytes + 3] = static_cast<std::uint8_t>(tci & 0xff);
     return frame;
 }
 
@@ -31,7 +29,7 @@ std::uint8_t* restore_tag(std::uint8_t* frame, const tpacket3_hdr& header) noexc
 
 PacketRing::PacketRing(const PacketSocket& socket) {
     socket.set(PACKET_VERSION, int{TPACKET_V3}, "get a TPACKET_V3 ring on");
-    socket.set(PACKET_RESERVE, static_cast<unsigned>(tag_bytes), "make room for VLAN tags on");
+    socket.set(PACKET_RESERVE, static_cast<unsigned>(vlan_tag_bytes), "make room for VLAN tags on");
     tpacket_req3 request{};
     request.tp_block_size = block_bytes;
     request.tp_block_nr = block_count;
@@ -66,9 +64,9 @@ bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
     frame.length = header.tp_snaplen;
     frame.checksum_ok = (header.tp_status & TP_STATUS_CSUM_VALID) != 0;
     if (header.tp_status & TP_STATUS_CSUMNOTREADY) frame.checksum_ok = complete_checksum({data, frame.length});
-    if ((header.tp_status & TP_STATUS_VLAN_VALID) && frame.length >= mac_bytes) {
+    if ((header.tp_status & TP_STATUS_VLAN_VALID) && frame.length >= mac_pair_bytes) {
         data = restore_tag(data, header);
-        frame.length += tag_bytes;
+        frame.length += vlan_tag_bytes;
     }
     frame.data = data;
     frame.timestamp_ns = std::uint64_t{header.tp_sec} * 1'000'000'000 + header.tp_nsec;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "rounds.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {
@@ -249,13 +250,13 @@ TEST_F(CompletionChannel, WakesTwoWaitersForTwoEvents) {
 
 /// The way to wait that ibv_get_cq_event(3) shows: arm, poll once more, then block. A wake-up that is lost hangs it.
 TEST_F(CompletionChannel, MissesNothingBetweenPollingAndArming) {
-    constexpr std::uint32_t frames = 20000;
+    const auto frames = rounds(20000U);
     VerbsEnd peer;
     std::atomic<std::uint32_t> got{0};
     set_blocking(end.channel->fd, true);
     std::thread sender{[&] {
         for (std::uint32_t sent = 0; sent < frames; ++sent) {
-            while (sent - got == 16) std::this_thread::yield();  // a frame without a buffer would wake nobody
+            if (sent >= 16) got.wait(sent - 16);  // a frame without a buffer would wake nobody
             EXPECT_EQ(peer.post_send(sent, {peer.sge(0, 60)}), 0);
             poll_all(peer.send_cq);
         }
@@ -266,6 +267,7 @@ TEST_F(CompletionChannel, MissesNothingBetweenPollingAndArming) {
         if (done.empty()) event();
         for (const ibv_wc& wc : done) EXPECT_EQ(end.post_recv(wc.wr_id, {end.sge(0, 2048)}), 0);
         got += static_cast<std::uint32_t>(done.size());
+        got.notify_one();
     }
     sender.join();
     EXPECT_EQ(end.drops().total(), 0U);

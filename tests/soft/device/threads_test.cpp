@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "rounds.hpp"
 #include "soft/nic.hpp"
 #include "soft/queue_pair.hpp"
 #include "work_queues.hpp"
@@ -51,7 +52,7 @@ void drain(VerbsEnd& end, std::uint64_t& got) {
 }
 
 TEST(Threads, LoseNothingUncounted) {
-    constexpr std::uint32_t frames = 20000;
+    const auto frames = rounds(20000U);
     Wire wire{"w"};
     VerbsEnd ends[2];
     std::uint64_t got[2] = {};
@@ -243,7 +244,7 @@ TEST(Threads, MayBuildAndPostTogether) {
     ibv_qp_ex* const qp = soft::QueuePair::of(owned.get()).extended();
     const ibv_sge sge = end.put(60000, frame_to(1));
     const auto build = [&] {
-        for (int sent = 0; sent < 2000;) {
+        for (int sent = 0; sent < rounds(2000);) {
             ibv_wr_start(qp);
             qp->wr_flags = IBV_SEND_SIGNALED;
             for (int i = 0; i < 2; ++i) {
