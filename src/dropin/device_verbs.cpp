@@ -111,10 +111,9 @@ PKTVERBS_EXPORTED __be64 ibv_get_device_guid(ibv_device* device) {
 // The kernel numbers its devices from 0. Without a number of their own soft ones would be told from the real ones by
 // their GUIDs alone, which are the same for both on one interface: librdmacm does so.
 PKTVERBS_EXPORTED int ibv_get_device_index(ibv_device* device) {
-    const auto ours = devices().list();
-    const auto found = std::ranges::find(ours, device);
-    return found == ours.end() ? PKTVERBS_SYSTEM_VERB(ibv_get_device_index, "IBVERBS_1.9")(device)
-                               : INT_MAX - static_cast<int>(found - ours.begin());
+    const auto place = devices().place_of(device);
+    return place ? INT_MAX - static_cast<int>(*place)
+                 : PKTVERBS_SYSTEM_VERB(ibv_get_device_index, "IBVERBS_1.9")(device);
 }
 
 PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <unordered_map>
 
 #include <fmt/core.h>
 
@@ -61,33 +62,58 @@ void put(char (&field)[size], std::string_view text) noexcept {
 
 }  // namespace
 
+/// What devices are called so far. All names together take as many steps as there are names: a list may have thousands.
+class Devices::Names {
+public:
+    bool has(const std::string& name) const { return next_.contains(name); }
+    void add(const std::string& name) { next_.emplace(name, 2); }
+
+    /// `wanted`, or with a number behind it, from 2: what no other device is called.
+    std::string free_one(const std::string& wanted) {
+        const auto taken = next_.find(wanted);
+        if (taken == next_.end()) return wanted;
+        // Numbers below the next one have been given out, and stay so.
+        std::string name;
+        do name = fmt::format("{}_{}", wanted, taken->second++);
+        while (has(name));
+        return name;
+    }
+
+private:
+    std::unordered_map<std::string, unsigned> next_;  ///< of each name: the number to try for another one of that name
+};
+
 Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults,
                  void (*complain)(std::string_view))
     : faults_{faults} {
+    Names names;
     while (!text.empty()) {
         const auto part = take_part(text, ';');
         if (part.empty()) continue;
         try {
-            add(part);
+            add(part, names);
         } catch (const std::system_error& error) {
             complain(error.what());
         }
     }
-    for (const Entry& entry : entries_) list_.push_back(entry.device.get());
+    for (const Entry& entry : entries_) {
+        places_.emplace(entry.device.get(), list_.size());
+        list_.push_back(entry.device.get());
+    }
 }
 
-void Devices::add(std::string_view text) {
+void Devices::add(std::string_view text, Names& names) {
     const auto mark = text.find_first_of("=:");
     const bool is_named = mark != std::string_view::npos && text[mark] == '=';
     std::string name{is_named ? take_part(text, '=') : ""};
     Entry entry;
     entry.string = soft::DeviceString::parse(text, device_forms());
-    if (!is_named) name = free_name(name_of(entry.string));
+    if (!is_named) name = names.free_one(name_of(entry.string));
     if (!is_device_name(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": a name has 1 to {} characters, none of "
                                                  "them a slash, a colon or a space (put NAME= before {})",
                                                  name, IBV_SYSFS_NAME_MAX - 1, text));
-    if (free_name(name) != name)
+    if (names.has(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": another one has that name", name));
     // Every open of a device is the same NIC to its program, so it has one address, known before.
     auto& wire = entry.string.wire;
@@ -102,22 +128,18 @@ void Devices::add(std::string_view text) {
     put(entry.device->dev_name, fmt::format("uverbs_{}", name));
     put(entry.device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));
     put(entry.device->ibdev_path, fmt::format("/sys/class/infiniband/{}", name));
+    names.add(name);
     entries_.push_back(std::move(entry));
 }
 
-/// `wanted`, or with a number behind it, from 2: what no other device is called.
-std::string Devices::free_name(std::string_view wanted) const {
-    const auto taken = [this](const std::string& name) {
-        return std::ranges::any_of(entries_, [&](const Entry& entry) { return entry.device->name == name; });
-    };
-    std::string name{wanted};
-    for (int number = 2; taken(name); ++number) name = fmt::format("{}_{}", wanted, number);
-    return name;
+std::optional<std::size_t> Devices::place_of(const ibv_device* device) const noexcept {
+    const auto found = places_.find(device);
+    return found == places_.end() ? std::nullopt : std::optional{found->second};
 }
 
 const Devices::Entry* Devices::entry(const ibv_device* device) const noexcept {
-    const auto found = std::ranges::find(entries_, device, [](const Entry& entry) { return entry.device.get(); });
-    return found == entries_.end() ? nullptr : &*found;
+    const auto place = place_of(device);
+    return place ? &entries_[*place] : nullptr;
 }
 
 bool Devices::owns(const ibv_device* device) const noexcept { return entry(device) != nullptr; }

@@ -5,11 +5,13 @@
 #include <infiniband/verbs.h>
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "soft/device_string.hpp"
@@ -25,6 +27,8 @@ public:
     Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults, void (*complain)(std::string_view));
 
     std::span<ibv_device* const> list() const noexcept { return list_; }
+    /// Where it is in list(); nullopt for a device that is not ours.
+    std::optional<std::size_t> place_of(const ibv_device* device) const noexcept;
     bool owns(const ibv_device* device) const noexcept;
     /// For a device that it owns.
     __be64 guid(const ibv_device* device) const noexcept;
@@ -37,13 +41,15 @@ private:
         std::shared_ptr<ibv_device> device;
     };
 
-    void add(std::string_view text);
-    std::string free_name(std::string_view wanted) const;
+    class Names;
+
+    void add(std::string_view text, Names& names);
     const Entry* entry(const ibv_device* device) const noexcept;
 
     std::optional<soft::LinkFaults> faults_;
     std::vector<Entry> entries_;
-    std::vector<ibv_device*> list_;
+    std::vector<ibv_device*> list_;  ///< of the entries, in their order
+    std::unordered_map<const ibv_device*, std::size_t> places_;
 };
 
 }  // namespace pktverbs::dropin

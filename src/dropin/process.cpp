@@ -17,8 +17,10 @@ namespace pktverbs::dropin {
 
 namespace {
 
+/// Empty in a program with other privileges than its caller's (secure_getenv(3)): the caller may not choose there which
+/// frames the program believes to come from a NIC, nor which of its calls fail.
 std::string_view variable(const char* name) noexcept {
-    const char* const text = std::getenv(name);
+    const char* const text = secure_getenv(name);
     return text ? text : "";
 }
 

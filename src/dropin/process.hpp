@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the environment of this process says: its soft devices, and the faults that they are to have.
+// What the environment of this process says: its soft devices, and the faults that they are to have. A program with
+// other privileges than its caller's has neither.
 #pragma once
 
 #include <infiniband/verbs.h>

@@ -48,6 +48,21 @@ TEST(DropinDevices, AreNumberedFromTheSecondOfOneName) {
     EXPECT_EQ(names(read("wire:a_2;wire:a;wire:a")), (Names{"wire_a_2", "wire_a", "wire_a_3"}));
 }
 
+/// Looking through all devices for each name, or through all names for each device, this takes hours.
+TEST(DropinDevices, AreNumberedInOneGoHoweverManyThereAre) {
+    constexpr std::size_t count = 20000;
+    std::string text = "wire_a_5000=wire:a";
+    for (std::size_t i = 1; i < count; ++i) text += ";wire:a";
+    const Devices devices = read(text);
+    const auto list = devices.list();
+    ASSERT_EQ(list.size(), count);
+    EXPECT_STREQ(list[1]->name, "wire_a");
+    EXPECT_STREQ(list[4999]->name, "wire_a_4999");
+    EXPECT_STREQ(list[5000]->name, "wire_a_5001");
+    EXPECT_STREQ(list.back()->name, "wire_a_20000");
+    for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(devices.place_of(list[i]), i);
+}
+
 TEST(DropinDevices, TakeTheNameThatTheyAreGiven) {
     EXPECT_EQ(names(read("mlx5_0=wire:a,mac=02:00:00:00:00:01;wire:b")), (Names{"mlx5_0", "wire_b"}));
 }
@@ -107,6 +122,8 @@ TEST(DropinDevices, KnowTheirOwn) {
     EXPECT_TRUE(devices.owns(devices.list().front()));
     EXPECT_FALSE(devices.owns(others.list().front()));
     EXPECT_FALSE(devices.owns(nullptr));
+    EXPECT_EQ(devices.place_of(devices.list().front()), 0U);
+    EXPECT_EQ(devices.place_of(others.list().front()), std::nullopt);
 }
 
 ibv_device* find(const Devices& devices, const char* text) {
