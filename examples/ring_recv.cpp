@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Receives the UDP stream of pktgen into a ring in shared memory, each packet in the slot of its number; ring_read
 // reads it there.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -37,7 +38,7 @@ int receive(const Arguments& args) {
     const auto ring = pktverbs::BlockRing::open(
         args.ring,
         {.blocks = args.blocks, .slots = args.slots, .header_bytes = headers, .payload_bytes = args.payload});
-    pktverbs::Options options{.send_packets = pktverbs::none, .recv_packets = args.blocks * args.slots / 4};
+    pktverbs::Options options{.send_packets = pktverbs::none, .recv_packets = std::max(args.blocks * args.slots / 4, 1U)};
     options.recv_layout = ring.recv_layout();
     pktverbs::Context ctx{example::find_device(args.device), options};
     pktverbs::RingReceiver receiver{

@@ -146,7 +146,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         queue_pointers.push_back(queues.back().get());
     }
     limits = queues.front()->limits();
-    // With "as many as the device can", later queues may have got less.
+    // With device_maximum, later queues may have got less.
     limits.buffer_bytes = 0;
     for (const auto& queue : queues) {
         limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);

@@ -8,7 +8,7 @@ namespace {
 
 std::string packets(std::uint32_t count) {
     if (count == none) return "none";
-    return count == 0 ? "as many as the device can" : std::to_string(count);
+    return count == device_maximum ? "device_maximum" : std::to_string(count);
 }
 
 std::string or_chosen(std::uint32_t count) { return count == 0 ? "chosen" : std::to_string(count); }

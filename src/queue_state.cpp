@@ -21,13 +21,12 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint32_t grh_bytes = sizeof(ibv_grh);
-constexpr std::uint32_t least_packets = 16;  ///< below this, "as many as the device can" gives up
+constexpr std::uint32_t least_packets = 16;  ///< below this, device_maximum gives up
 
-/// The number of packets that is asked for: none, a number, or the most that there can be.
+/// The number of packets that is asked for.
 std::uint32_t asked(std::uint32_t count, int most, std::string_view side, const std::string& device) {
     const auto limit = static_cast<std::uint32_t>(std::max(most, 0));
-    if (count == none) return 0;
-    if (count == 0) return limit;
+    if (count == device_maximum) return limit;
     if (count > limit)
         verbs::throw_message(EINVAL, fmt::format("cannot have {} {} packets per queue on {}: it grants at most {}",
                                                  count, side, device, limit));
@@ -62,8 +61,7 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
     most_sends = static_cast<std::uint32_t>(std::max(most, 0));
     limits.recv_packets = asked(options.recv_packets, most, "receive", name);
     limits.send_packets = asked(options.send_packets, most, "send", name);
-    // For "as many as the device can" the attributes are only an upper bound (ibv_query_device(3)): come down to what
-    // it takes.
+    // For device_maximum the attributes are only an upper bound (ibv_query_device(3)): come down to what it takes.
     for (;;) {
         try {
             make_recv_side(options, limits.recv_packets);
@@ -72,12 +70,13 @@ Queue::State::State(Core& owner, const Options& options, const ibv_device_attr& 
             if (!spreads || limits.send_packets != 0) make_queue_pair(options);
             break;
         } catch (const std::system_error& failure) {
-            const bool flexible = options.recv_packets == 0 || options.send_packets == 0;
+            const bool flexible = options.recv_packets == device_maximum || options.send_packets == device_maximum;
             const int reason = failure.code().value();
             if (!flexible || (reason != ENOMEM && reason != EINVAL)) throw;
             const auto halve = [](std::uint32_t asked_for, std::uint32_t& count) {
-                if (asked_for == 0) count /= 2;
-                return asked_for == 0 && count < least_packets;
+                if (asked_for != device_maximum) return false;
+                count /= 2;
+                return count < least_packets;
             };
             if (halve(options.recv_packets, limits.recv_packets)) throw;
             if (halve(options.send_packets, limits.send_packets)) throw;

@@ -22,8 +22,12 @@
 
 namespace pktverbs {
 
-/// For Options::send_packets and recv_packets: no such side at all.
-inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+/// For Options::send_packets and recv_packets: no such side at all, and no memory for it.
+inline constexpr std::uint32_t none = 0;
+
+/// For the same: as many as the device can, or, where memory for these is missing, half as many, and so on. Buffers of
+/// the default size for a device that can 32768 are 300 MB.
+inline constexpr std::uint32_t device_maximum = std::numeric_limits<std::uint32_t>::max();
 
 /// A timeout that never passes.
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
@@ -49,9 +53,9 @@ PKTVERBS_EXPORT std::string_view to_string(WaitMode mode) noexcept;
 
 struct Options {
     Transport transport = Transport::raw_packet;
-    /// Packets to send with, per queue. 0: as many as the device can. `none`: receive only.
+    /// Packets to send with, per queue; `none`: receive only; or `device_maximum`.
     std::uint32_t send_packets = 256;
-    /// Packets to receive into, per queue. 0: as many as the device can. `none`: send only.
+    /// Packets to receive into, per queue; `none`: send only; or `device_maximum`.
     std::uint32_t recv_packets = 4096;
     /// Bytes in each packet's buffer: the longest frame, Ethernet header first, no FCS, or the longest payload of a
     /// datagram. 14 to 2^24 - 1; datagrams get no more than the port's MTU.

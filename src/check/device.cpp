@@ -42,10 +42,10 @@ std::string names_of(std::uint64_t flags, std::initializer_list<Flag> known) {
 void look_at_limits(Inspection& inspection, const ibv_device_attr& attr) {
     const Options& wanted = inspection.wanted;
     const auto most = static_cast<std::uint32_t>(std::max(std::min(attr.max_qp_wr, attr.max_cqe), 0));
-    const bool too_many = (wanted.recv_packets != none && wanted.recv_packets > most) ||
-                          (wanted.send_packets != none && wanted.send_packets > most);
+    const auto exceeds = [&](std::uint32_t packets) { return packets != device_maximum && packets > most; };
+    const bool too_many = exceeds(wanted.recv_packets) || exceeds(wanted.send_packets);
     inspection.add("queue_depth", fmt::format("{} packets each way", most), too_many ? Severity::problem : Severity::ok,
-                   too_many ? "ask for fewer packets, or for 0, which is as many as there can be" : "");
+                   too_many ? "ask for fewer packets, or for device_maximum" : "");
     const bool few_queues = attr.max_qp >= 0 && wanted.queues > static_cast<std::uint32_t>(attr.max_qp);
     inspection.add("queue_pairs", std::to_string(attr.max_qp), few_queues ? Severity::problem : Severity::ok,
                    few_queues ? "ask for fewer queues" : "");

@@ -40,7 +40,7 @@ struct Inspection {
     void add(std::string what, std::string value, Severity severity = Severity::ok, std::string advice = {}) {
         report.findings.push_back({std::move(what), std::move(value), severity, std::move(advice)});
     }
-    /// Bytes of the library's own buffers that a Context with the options has.
+    /// Bytes of the library's own buffers that a Context with the options needs.
     std::size_t buffer_bytes() const noexcept;
     /// Bytes that a received frame may have.
     std::size_t room() const noexcept;

@@ -145,6 +145,20 @@ TEST(Check, ComparesTheOptionsWithTheDevice) {
     EXPECT_EQ(severity_of(check("wire:Check", {.recv_packets = none}), "queue_depth"), Severity::ok);
 }
 
+TEST(Check, LetsTheDeviceSayHowManyPacketsThereCanBe) {
+    const Report too_many = check("wire:Check", {.send_packets = 40000, .max_packet_size = 64});
+    EXPECT_EQ(severity_of(too_many, "queue_depth"), Severity::problem);
+    EXPECT_TRUE(contains(advice_for(too_many, "queue_depth"), "device_maximum"));
+    // A side that comes down to what there is needs no memory, nor does one that there is not.
+    for (const std::uint32_t sends : {device_maximum, none}) {
+        const Report most =
+            check("wire:Check", {.send_packets = sends, .recv_packets = 4, .max_packet_size = 1U << 23});
+        EXPECT_EQ(severity_of(most, "queue_depth"), Severity::ok);
+        EXPECT_EQ(severity_of(most, "memory"), Severity::ok);
+        EXPECT_TRUE(contains(most.find("memory")->value, "32 MiB")) << most.find("memory")->value;
+    }
+}
+
 TEST(Check, AsksForHugePagesThatAreMissing) {
     // 256 GiB: more than this machine has set aside.
     const Report report = check(

@@ -21,8 +21,8 @@ TEST(Options, AreWrittenInFull) {
 }
 
 TEST(Options, SayNoneAndAllInWords) {
-    const std::string text = Options{.send_packets = none, .recv_packets = 0, .max_batch = 7}.to_string();
-    EXPECT_NE(text.find("send_packets none, recv_packets as many as the device can,"), std::string::npos) << text;
+    const std::string text = Options{.send_packets = none, .recv_packets = device_maximum, .max_batch = 7}.to_string();
+    EXPECT_NE(text.find("send_packets none, recv_packets device_maximum,"), std::string::npos) << text;
     EXPECT_NE(text.find("max_batch 7,"), std::string::npos) << text;
 }
 

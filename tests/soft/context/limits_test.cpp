@@ -41,7 +41,7 @@ TEST_F(LimitsOf, PacketSizeIsBoundOnBothSides) {
 }
 
 TEST_F(LimitsOf, AbsurdPacketCountsAreRefused) {
-    for (const std::uint32_t count : {32769U, 4'000'000'000U, none - 1}) {
+    for (const std::uint32_t count : {32769U, 4'000'000'000U, device_maximum - 1}) {
         const std::string text = std::to_string(count);
         expect_words(refused(EINVAL, counts(8, count)),
                      {("cannot have " + text + " receive packets").c_str(), "at most 32768"});
@@ -88,8 +88,17 @@ TEST_F(LimitsOf, SendOnlyAndReceiveOnlyRecover) {
     EXPECT_EQ(numbers(receiver.recv(0ns)), (Numbers{0, 1}));
 }
 
-TEST_F(LimitsOf, ZeroIsTheMostOfTheDevice) {
-    const Context ctx = open(counts(0, 0));
+TEST_F(LimitsOf, ZeroIsNone) {
+    static_assert(none == 0);
+    const Context receiver = open(counts(0, 16)), sender = open(counts(8, 0));
+    EXPECT_EQ(receiver.limits().send_packets, 0u);
+    EXPECT_EQ(receiver.limits().buffer_bytes, 16 * Memory::stride(64));
+    EXPECT_EQ(sender.limits().recv_packets, 0u);
+    EXPECT_EQ(sender.limits().buffer_bytes, 8 * Memory::stride(64));
+}
+
+TEST_F(LimitsOf, DeviceMaximumIsTheMostOfTheDevice) {
+    const Context ctx = open(counts(device_maximum, device_maximum));
     EXPECT_EQ(ctx.limits().send_packets, 32768u);
     EXPECT_EQ(ctx.limits().recv_packets, 32768u);
     EXPECT_EQ(ctx.stats().posted_now, 32768u);
@@ -199,8 +208,8 @@ TEST_F(LimitsOf, MoreMemoryThanThereIsSaysSo) {
     expect_words(expect_error(ENOMEM, [&] { open(options); }), {"cannot map 54", "Cannot allocate memory"});
 }
 
-TEST_F(LimitsOf, ZeroComesDownToWhatThereIs) {
-    Options options = counts(0, 0);
+TEST_F(LimitsOf, DeviceMaximumComesDownToWhatThereIs) {
+    Options options = counts(device_maximum, device_maximum);
     options.max_packet_size = 1U << 22;  // 128 GiB a side, were it for the device alone
     const Context ctx = open(options);
     EXPECT_GE(ctx.limits().recv_packets, 16u);
