@@ -11,6 +11,7 @@
 
 #include <pktverbs/verbs/fork.hpp>
 
+#include "base/capability_hints.hpp"
 #include "check/inspection.hpp"
 
 namespace pktverbs::checks {
@@ -37,7 +38,7 @@ void look_at_memlock(Inspection& inspection, bool may_lock_all) {
     const std::string value = fmt::format("{}, {} needed{}", endless ? "unlimited" : bytes_text(limit.rlim_cur),
                                           bytes_text(bytes), may_lock_all ? ", CAP_IPC_LOCK" : "");
     if (endless || may_lock_all || limit.rlim_cur >= bytes) return inspection.add("memlock", value);
-    constexpr auto raise = "ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program";
+    const std::string raise{locked_memory_hint};
     if (!inspection.registers_memory) return inspection.add("memlock", value, Severity::warning, raise);
     if (*inspection.registers_memory)
         return inspection.add("memlock", value, Severity::ok, "this device locks no memory; for others, raise it");
@@ -76,9 +77,9 @@ void look_at_process(Inspection& inspection) {
                    : set ? "no"
                          : "not known",
                    raw || does_without ? Severity::ok : lack,
-                   raw            ? ""
-                   : does_without ? "this device needs none; packet: devices and hardware do"
-                                  : "run as root, or setcap cap_net_raw+ep on the program");
+                   raw            ? std::string{}
+                   : does_without ? std::string{"this device needs none; packet: devices and hardware do"}
+                                  : std::string{net_raw_hint});
     const bool admin = has(set, CAP_NET_ADMIN);
     inspection.add("cap_net_admin",
                    admin ? "yes"

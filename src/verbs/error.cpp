@@ -5,6 +5,8 @@
 #include <array>
 #include <stdexcept>
 
+#include "base/capability_hints.hpp"
+
 namespace pktverbs::verbs {
 namespace {
 
@@ -25,8 +27,6 @@ struct Hint {
     std::string_view text;
 };
 
-constexpr std::string_view no_raw_rights =
-    "CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program";
 constexpr std::string_view no_access =
     "no access to /dev/infiniband/uverbs*: run as root, or let a udev rule give this user read and write access";
 constexpr std::string_view gone =
@@ -37,8 +37,6 @@ constexpr std::string_view too_much_work =
     "more work requests or bytes inline than the device grants: ask for fewer packets";
 constexpr std::string_view too_many_completions =
     "more completions than the device grants: ask for fewer packets, or entries";
-constexpr std::string_view locked_memory =
-    "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program";
 constexpr std::string_view no_steering =
     "no flow steering on this device: for a ConnectX-3, load mlx4_core with log_num_mgm_entry_size=-1";
 
@@ -54,18 +52,18 @@ constexpr std::string_view no_counters =
 constexpr std::string_view no_datagrams = "this device has no datagram queue pairs (soft devices have none)";
 
 constexpr std::array hints{
-    Hint{"open_device", EPERM, no_raw_rights},
+    Hint{"open_device", EPERM, net_raw_hint},
     Hint{"open_device", EACCES, no_access},
     Hint{"open_device", ENODEV, gone},
-    Hint{"create_qp", EPERM, no_raw_rights},
+    Hint{"create_qp", EPERM, net_raw_hint},
     Hint{"create_qp", EOPNOTSUPP, no_raw_packets},
     Hint{"create_qp", ENOSYS, no_raw_packets},
     Hint{"create_qp", EINVAL, too_much_work},
     Hint{"create_qp", ENOMEM, too_much_work},
     Hint{"create_cq", EINVAL, too_many_completions},
     Hint{"create_cq", ENOMEM, too_many_completions},
-    Hint{"reg_mr", ENOMEM, locked_memory},
-    Hint{"reg_mr", EAGAIN, locked_memory},
+    Hint{"reg_mr", ENOMEM, locked_memory_hint},
+    Hint{"reg_mr", EAGAIN, locked_memory_hint},
     Hint{"reg_mr", EFAULT, "some of that memory is not mapped, or not writable"},
     Hint{"reg_mr", EINVAL, "empty, or open to remote writes or atomics without IBV_ACCESS_LOCAL_WRITE"},
     Hint{"reg_mr", EOPNOTSUPP, "the device doesn't have one of these access flags"},
@@ -102,7 +100,7 @@ constexpr std::array hints{
     Hint{"create_flow", ENOMEM, "the device's flow table is full: install fewer rules"},
     Hint{"create_flow", EEXIST, "a rule with the same fields and priority is already there"},
     Hint{"create_flow", EBUSY, "another program or rule holds that place: try another priority"},
-    Hint{"create_flow", EPERM, no_raw_rights},
+    Hint{"create_flow", EPERM, net_raw_hint},
     Hint{"create_flow", EOPNOTSUPP, no_steering},
     Hint{"create_flow", ENOSYS, no_steering},
     Hint{"create_flow", ENXIO, no_steering},

@@ -185,6 +185,7 @@ TEST(Check, TellsThatRawPacketsNeedARight) {
     EXPECT_TRUE(contains(packet.find("device")->value, "CAP_NET_RAW"));
     EXPECT_EQ(severity_of(packet, "cap_net_raw"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(packet, "cap_net_raw"), "setcap cap_net_raw+ep"));
+    EXPECT_TRUE(contains(advice_for(packet, "cap_net_raw"), "setpriv --ambient-caps"));
     EXPECT_EQ(severity_of(looked, "cap_net_raw"), Severity::warning);
     EXPECT_EQ(wire.find("cap_net_raw")->value, "no");
     EXPECT_EQ(severity_of(wire, "cap_net_raw"), Severity::ok);

@@ -16,7 +16,9 @@ constexpr Action create_qp{"create_qp", "create a raw packet queue pair", "mlx5_
 TEST(Error, SaysWhatFailedWhyAndWhatToDo) {
     EXPECT_EQ(expect_error(EPERM, [] { throw_error(EPERM, create_qp); }),
               "cannot create a raw packet queue pair on mlx5_0: Operation not permitted "
-              "(CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program)");
+              "(CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program; if it needs "
+              "LD_LIBRARY_PATH or LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps "
+              "instead)");
 }
 
 TEST(Error, EndsWithTheCauseWhenThereIsNoHint) {

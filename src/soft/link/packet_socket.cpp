@@ -10,14 +10,14 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/capability_hints.hpp"
+
 namespace pktverbs::soft {
 
 PacketSocket::PacketSocket(const std::string& interface) : interface_{interface} {
     fd_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd_ >= 0) return;
-    if (errno == EPERM)
-        fail(EPERM,
-             "open a packet socket (CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program) on");
+    if (errno == EPERM) fail(EPERM, ("open a packet socket (" + std::string{net_raw_hint} + ") on").c_str());
     fail(errno, "open a packet socket on");
 }
 

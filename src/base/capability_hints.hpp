@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What to do about a capability that is missing, in words for people.
+#pragma once
+
+#include <string_view>
+
+namespace pktverbs {
+
+// A program with file capabilities runs in ld.so(8)'s secure-execution mode, which ignores LD_LIBRARY_PATH and
+// LD_PRELOAD; one with ambient capabilities does not (capabilities(7)). docs/devices.md has the whole command.
+inline constexpr std::string_view net_raw_hint =
+    "CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program; if it needs LD_LIBRARY_PATH or "
+    "LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps instead";
+inline constexpr std::string_view locked_memory_hint =
+    "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program; if it "
+    "needs LD_LIBRARY_PATH or LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps "
+    "instead";
+
+}  // namespace pktverbs
