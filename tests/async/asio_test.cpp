@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // AsioReceiver: every kind of completion token, many packets per wake-up, cancelling, and what is left at the end.
 #include <fcntl.h>
+#include <asio/any_io_executor.hpp>
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
@@ -15,6 +17,8 @@
 #include <optional>
 #include <random>
 #include <thread>
+#include <type_traits>
+#include <utility>
 
 #include <pktverbs/asio/receiver.hpp>
 
@@ -270,6 +274,15 @@ TEST_P(AsioReceive, CancellingLosesNoPacket) {
     EXPECT_EQ(got, counted(3 * turns));
     EXPECT_EQ(ctx.stats().posted_now, GetParam() * 16);
 }
+
+// A member or parameter of the plain type takes what is made without naming one.
+template <class... Args>
+using Deduced = decltype(async::AsioReceiver{std::declval<Args>()...});
+static_assert(std::is_same_v<Deduced<asio::io_context&, Context&>, async::AsioReceiver<Context>>);
+static_assert(std::is_same_v<Deduced<asio::thread_pool&, Queue&>, async::AsioReceiver<Queue>>);
+static_assert(std::is_same_v<Deduced<asio::any_io_executor, Context&>, async::AsioReceiver<Context>>);
+static_assert(std::is_same_v<Deduced<asio::io_context::executor_type, Context&>,
+                             async::AsioReceiver<Context, asio::io_context::executor_type>>);
 
 TEST_F(AsyncWired, AsioReceiverOfASendOnlyContextSaysSo) {
     Options options = small;

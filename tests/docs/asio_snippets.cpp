@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code in docs/waiting.md that needs Asio.
 #include <gtest/gtest.h>
-#include <asio/io_context.hpp>
 
 #include <cstdint>
 #include <vector>
 
+#include <pktverbs/soft/wire.hpp>
+
+// [headers]
+#include <asio/io_context.hpp>
 #include <pktverbs/asio/receiver.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/soft/wire.hpp>
+// [/headers]
 
 namespace {
 
@@ -33,10 +36,12 @@ struct Capture {
 TEST(WaitingSnippets, Asio) {
     Context ctx{"wire:asio"};
     const Flow flow = ctx.install(FlowRule{});
+    // [receiver]
     asio::io_context io;
-    async::AsioReceiver<Context> receiver{io, ctx};  // after the context, so that it ends first
+    async::AsioReceiver receiver{io, ctx};  // after the context, so that it ends first
     Capture capture{receiver};
-    capture.start();
+    capture.start();  // and then io.run()
+    // [/receiver]
     io.poll();
     soft::WireTap world{"asio"};
     for (int i = 0; i < 3; ++i) world.send(std::vector<std::uint8_t>(64, 0xff));

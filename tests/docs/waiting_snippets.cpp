@@ -10,11 +10,14 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/soft/wire.hpp>
+
+// [coroutine-headers]
 #include <pktverbs/async/recv.hpp>
 #include <pktverbs/async/send.hpp>
 #include <pktverbs/async/sleep.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/soft/wire.hpp>
+// [/coroutine-headers]
 
 namespace {
 

@@ -70,9 +70,11 @@ private:
     ::asio::posix::basic_stream_descriptor<Executor> ready_;
 };
 
+// AsioReceiver{io_context, ctx} is an AsioReceiver<Context>, as one whose type is written out; with an executor instead
+// of its context, it is of that executor.
 template <class ExecutionContext, class Source>
 requires std::is_convertible_v<ExecutionContext&, ::asio::execution_context&> AsioReceiver(ExecutionContext&, Source&)
-->AsioReceiver<Source, typename ExecutionContext::executor_type>;
+->AsioReceiver<Source>;
 template <class Executor, class Source>
 AsioReceiver(const Executor&, Source&) -> AsioReceiver<Source, Executor>;
 
