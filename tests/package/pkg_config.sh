@@ -1,16 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Compiles and runs a program against an installed prefix, as a person without CMake does.
-# pkg_config.sh COMPILER PREFIX SOURCE PROGRAM [PACKAGE]
+# Compiles and runs a program against an installed prefix, by the lines of the README as they are typed there: only the
+# prefix, and the package, are others.
+# pkg_config.sh README COMPILER PREFIX SOURCE WORK_DIR [PACKAGE]
 set -euo pipefail
-compiler=$1 prefix=$2 source=$3 program=$4 package=${5:-pktverbs}
+readme=$1 compiler=$2 prefix=$3 source=$4 work=$5 package=${6:-pktverbs}
 
-pc=$(find "$prefix" -name pktverbs.pc)
-export PKG_CONFIG_PATH=${pc%/*}
-pkg-config --print-errors --exists "$package >= 0.1"
-eval "flags=($(pkg-config --cflags --libs "$package"))"
-(
-    set -x
-    "$compiler" -std=c++20 -o "$program" "$source" "${flags[@]}"
-)
-LD_LIBRARY_PATH=$(dirname "${pc%/*}") "$program"
+lines=$(awk '/^```sh$/ { block = ""; inside = 1; next }
+    /^```$/ { if (inside && block ~ /pkg-config/) printf "%s", block; inside = 0 }
+    inside { block = block $0 "\n" }' "$readme")
+[[ $lines == *"/opt/pktverbs/lib/pkgconfig"* && $lines == *"g++ "*" pktverbs)"*"./program"* ]] ||
+    { echo "the README has no such lines any more, but: $lines" && exit 1; }
+
+rm -rf "$work"
+mkdir -p "$work"
+# What a shell makes of $(pkg-config ...) is split at spaces: a prefix with one is nobody's who types this.
+no_space=$(mktemp -d)
+trap 'rm -rf "$no_space"' EXIT
+ln -s "$(realpath "$prefix")" "$no_space/pktverbs"
+pc=$(cd "$no_space" && find pktverbs/ -name pktverbs.pc)
+lines=${lines//\/opt\/pktverbs\/lib\/pkgconfig/$no_space/${pc%/*}}
+lines=${lines// pktverbs)/ $package)}
+lines=${lines//g++ /\"$compiler\" }
+
+cp "$source" "$work/program.cpp"
+cd "$work"
+unset LD_LIBRARY_PATH PKG_CONFIG_PATH
+printf '%s\n' "$lines"
+bash -euc "$lines"
