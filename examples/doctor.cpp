@@ -10,7 +10,7 @@
 int main(int argc, char** argv) {
     example::CommandLine app{"Looks at all that a pktverbs program needs of a device and of this machine.", "doctor"};
     app.footer(
-        "doctor eth0\ndoctor packet:eth0 --recv 65536 --size 1600 --json\n\n"
+        "doctor eth0\ndoctor packet:eth0 --recv 16384 --size 1600 --json\n\n"
         "Exit status 1 if there is a problem. Trying flows out takes no frames from anybody, but switches an\n"
         "interface to promiscuous mode for a moment; --no-probe only looks.");
     std::string device;
