@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// parse_decimal: a number from 0 to 255, as addresses and prefix lengths are written.
+// parse_decimal: a number without a sign, as people write it in addresses, ports and options.
 #pragma once
 
 #include <charconv>
@@ -7,14 +7,18 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 
 namespace pktverbs {
 
-/// The whole of `text`. A leading zero is refused: some readers take it for octal, and one number has one text.
-inline std::optional<std::uint8_t> parse_decimal(std::string_view text) noexcept {
+/// The whole of `text`; nothing for a number that the type doesn't hold. A leading zero is refused: some readers take
+/// it for octal, and one number has one text.
+template <class Number = std::uint8_t>
+std::optional<Number> parse_decimal(std::string_view text) noexcept {
+    static_assert(std::is_unsigned_v<Number>, "from_chars takes a minus for others");
     if (text.size() > 1 && text.front() == '0') return std::nullopt;
     const char* const end = text.data() + text.size();
-    std::uint8_t number = 0;
+    Number number = 0;
     const auto [next, error] = std::from_chars(text.data(), end, number);
     if (error != std::errc{} || next != end) return std::nullopt;
     return number;

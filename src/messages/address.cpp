@@ -9,44 +9,105 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
-#include <utility>
 
+#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
+
+#include "base/interface_name.hpp"
+#include "base/parse_decimal.hpp"
 
 namespace pktverbs::messages {
 
 namespace {
 
 struct HostAndPort {
-    std::string host;
-    std::string port;
+    std::string_view host;
+    std::uint16_t port;
+    bool in_brackets;
 };
 
 /// "host", "host:port", "[v6]", "[v6]:port", or a bare IPv6 address, which has more than one colon. Nullopt if it is
 /// none of them.
 std::optional<HostAndPort> split(std::string_view text) {
-    const std::string port = std::to_string(Address::default_port);
+    HostAndPort where{text, Address::default_port, text.starts_with('[')};
     std::string_view rest;
-    std::string_view host = text;
-    if (text.starts_with('[')) {
+    if (where.in_brackets) {
         const auto end = text.find(']');
         if (end == std::string_view::npos) return std::nullopt;
-        host = text.substr(1, end - 1);
+        where.host = text.substr(1, end - 1);
         rest = text.substr(end + 1);
     } else if (const auto colon = text.find(':'); colon != std::string_view::npos && colon == text.rfind(':')) {
-        host = text.substr(0, colon);
+        where.host = text.substr(0, colon);
         rest = text.substr(colon);
     }
-    if (host.empty()) return std::nullopt;
-    if (rest.empty()) return HostAndPort{std::string{host}, port};
-    std::uint16_t number = 0;
-    const char* const end = rest.data() + rest.size();
-    const auto [next, error] = std::from_chars(rest.data() + 1, end, number);
-    if (rest.front() != ':' || error != std::errc{} || next != end) return std::nullopt;
-    return HostAndPort{std::string{host}, std::to_string(number)};
+    if (where.host.empty()) return std::nullopt;
+    if (rest.empty()) return where;
+    const auto port = parse_decimal<std::uint16_t>(rest.substr(1));
+    if (rest.front() != ':' || !port) return std::nullopt;
+    where.port = *port;
+    return where;
+}
+
+/// Of one link only, or of one node: the addresses that a zone says something about (RFC 4007, 4).
+bool needs_a_zone(const Ipv6Address& address) {
+    const auto& bytes = address.bytes();
+    if (address.is_multicast()) return (bytes[1] & 0xf) <= 2;
+    return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+/// The index that getnameinfo(3) writes like that: the name of an interface, or the number itself. 0: none.
+std::uint32_t zone_index(std::string_view zone, const Ipv6Address& address) {
+    if (needs_a_zone(address) && is_interface_name(zone))
+        if (const auto index = if_nametoindex(std::string{zone}.c_str()); index != 0) return index;
+    return parse_decimal<std::uint32_t>(zone).value_or(0);
+}
+
+std::optional<Address> read_numbers(const HostAndPort& where) {
+    if (const auto ipv4 = Ipv4Address::parse(where.host); ipv4 && !where.in_brackets) {
+        sockaddr_in at{};
+        at.sin_family = AF_INET;
+        at.sin_port = htons(where.port);
+        std::memcpy(&at.sin_addr, ipv4->bytes().data(), ipv4->bytes().size());
+        return Address{reinterpret_cast<const sockaddr&>(at)};
+    }
+    const auto percent = where.host.find('%');
+    const auto ipv6 = Ipv6Address::parse(where.host.substr(0, percent));
+    if (!ipv6) return std::nullopt;
+    sockaddr_in6 at{};
+    at.sin6_family = AF_INET6;
+    at.sin6_port = htons(where.port);
+    std::memcpy(&at.sin6_addr, ipv6->bytes().data(), ipv6->bytes().size());
+    if (percent != std::string_view::npos) {
+        at.sin6_scope_id = zone_index(where.host.substr(percent + 1), *ipv6);
+        if (at.sin6_scope_id == 0) return std::nullopt;
+    }
+    return Address{reinterpret_cast<const sockaddr&>(at)};
+}
+
+/// What inet_aton(3), and with it getaddrinfo(3), takes for an IPv4 address and much that looks like one: "10.1",
+/// "010.0.0.1" for 8.0.0.1, "0xa000001". Names don't end like that (RFC 3696, 2).
+bool ends_in_a_number(std::string_view host) {
+    if (host.ends_with('.')) host.remove_suffix(1);
+    std::string_view label = host.substr(host.rfind('.') + 1);
+    const bool is_hex = label.starts_with("0x") || label.starts_with("0X");
+    if (is_hex) label.remove_prefix(2);
+    const auto digits = is_hex ? "0123456789abcdefABCDEF" : "0123456789";
+    return (is_hex || !label.empty()) && label.find_first_not_of(digits) == std::string_view::npos;
+}
+
+/// Why a host that is no address is no name either; empty if it may be one. getaddrinfo(3) would read up to a NUL.
+std::string_view why_no_name(const HostAndPort& where) {
+    constexpr std::string_view never{"\0\t\n\v\f\r %/:[]", 12};
+    if (where.in_brackets || where.host.find(':') != std::string_view::npos)
+        return where.host.find('%') != std::string_view::npos
+                   ? "it is no IPv6 address, or there is no interface like its zone"
+                   : "it is no IPv6 address";
+    if (ends_in_a_number(where.host))
+        return "IPv4 addresses are four decimal numbers without zeros before them: 10.0.0.1";
+    return where.host.find_first_of(never) != std::string_view::npos ? "no name has such characters" : "";
 }
 
 struct FreeAddrinfo {
@@ -54,13 +115,14 @@ struct FreeAddrinfo {
 };
 
 /// getaddrinfo's own result: 0, or one of its EAI_ numbers.
-int look_up(const HostAndPort& where, int flags, std::vector<Address>& found) {
+int look_up(const HostAndPort& where, std::vector<Address>& found) {
     addrinfo wanted{};
-    wanted.ai_flags = flags;
+    wanted.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
     wanted.ai_family = AF_UNSPEC;
     wanted.ai_socktype = SOCK_STREAM;
     addrinfo* first = nullptr;
-    const int result = getaddrinfo(where.host.c_str(), where.port.c_str(), &wanted, &first);
+    const std::string host{where.host};
+    const int result = getaddrinfo(host.c_str(), std::to_string(where.port).c_str(), &wanted, &first);
     if (result != 0) return result;
     const std::unique_ptr<addrinfo, FreeAddrinfo> list{first};
     for (const addrinfo* info = first; info; info = info->ai_next)
@@ -83,18 +145,17 @@ Address::Address(const sockaddr& address) noexcept {
 
 std::optional<Address> Address::parse(std::string_view text) {
     const auto where = split(text);
-    std::vector<Address> found;
-    if (!where || look_up(*where, AI_NUMERICHOST | AI_NUMERICSERV, found) != 0) return std::nullopt;
-    return found.front();
+    return where ? read_numbers(*where) : std::nullopt;
 }
 
 std::vector<Address> Address::resolve(std::string_view text) {
-    if (const auto number = parse(text)) return {*number};
     const std::string what = fmt::format("look up {}", text);
     const auto where = split(text);
     if (!where) verbs::throw_error(EINVAL, what, "an address is HOST, HOST:PORT or [IPV6]:PORT");
+    if (const auto number = read_numbers(*where)) return {*number};
+    if (const auto why = why_no_name(*where); !why.empty()) verbs::throw_error(EINVAL, what, why);
     std::vector<Address> found;
-    const int error = look_up(*where, AI_NUMERICSERV | AI_ADDRCONFIG, found);
+    const int error = look_up(*where, found);
     if (error == 0) return found;
     if (error == EAI_SYSTEM) verbs::throw_error(errno, what, {});
     verbs::throw_error(ENXIO, what, gai_strerror(error));

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cerrno>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 #include <pktverbs/messages/messages.hpp>
@@ -39,6 +41,68 @@ TEST(Address, IsNotParsedFromOtherText) {
     for (const char* text : {"", ":", ":1", "name", "10.0.0.1:", "10.0.0.1:x", "10.0.0.1:65536", "10.0.0.1:-1", "[::1",
                              "[::1]x", "[::1]:", "[]:1", "1.2.3.4:5:6", "10.0.0.1:5 "})
         EXPECT_FALSE(Address::parse(text)) << text;
+}
+
+/// What inet_aton(3) takes, and what is only near to an address.
+constexpr std::string_view no_ipv4[] = {
+    "010.0.0.1", "10.0.0.01", "00.0.0.0",   "0x0a.0.0.1",  "0x0a000001", "0X7f.1",    "10.1",
+    "10.0.1",    "167772161", "0",          "012",         "0x",         "256.0.0.1", "1.2.3",
+    "1.2.3.4.5", "1.2.3.4.",  "4294967296", "1.2.3.0x100", "a.b.1",
+};
+
+TEST(Address, HasNoOctalAndNoShortForms) {
+    for (const auto host : no_ipv4) {
+        for (const std::string& text : {std::string{host}, std::string{host} + ":5000"}) {
+            EXPECT_FALSE(Address::parse(text)) << text;
+            expect_words(expect_error(EINVAL, [&] { Address::resolve(text); }), {"four decimal numbers"});
+        }
+    }
+}
+
+TEST(Address, HasPortsWithoutSignsZerosAndSpaces) {
+    for (const char* port : {"00", "01", "0x50", "+1", "-1", " 1", "1 ", "1e3", "65536", "4294967297", "http", "1\n"}) {
+        for (const std::string host : {"10.0.0.1:", "[::1]:", "localhost:"}) {
+            EXPECT_FALSE(Address::parse(host + port)) << host + port;
+            expect_words(expect_error(EINVAL, [&] { Address::resolve(host + port); }), {"HOST:PORT"});
+        }
+    }
+    EXPECT_EQ(Address::parse("10.0.0.1:0")->port(), 0) << "a free one";
+    EXPECT_EQ(Address::parse("10.0.0.1:65535")->port(), 65535);
+}
+
+TEST(Address, IsReadToItsEnd) {
+    using namespace std::string_view_literals;
+    for (const auto text :
+         {" 10.0.0.1"sv, "10.0.0.1 "sv, "10.0.0.1\n"sv, "10.0.0.1\0"sv, "10.0.0.1\0x:5"sv, "10.0.0.1:5\0"sv, "::1\0"sv,
+          "[::1\0]:5"sv, "[::1]:5\0"sv, "local host"sv, "localhost\0x"sv, "localhost\0x:5"sv, "localhost\n"sv,
+          "localhost/24"sv, "10.0.0.1/8"sv, "localhost%lo"sv, "10.0.0.1%lo"sv}) {
+        EXPECT_FALSE(Address::parse(text)) << text;
+        expect_error(EINVAL, [&] { Address::resolve(text); });
+    }
+}
+
+TEST(Address, HasBracketsAroundIpv6Alone) {
+    for (const char* text :
+         {"[10.0.0.1]", "[10.0.0.1]:5", "[localhost]", "[localhost]:5", "[[::1]]", "[::1]]", "::1]"}) {
+        EXPECT_FALSE(Address::parse(text)) << text;
+        expect_error(EINVAL, [&] { Address::resolve(text); });
+    }
+    EXPECT_EQ(Address::parse("fd00::1:80")->to_string(), "[fd00::1:80]:12345") << "it has no port";
+    EXPECT_EQ(Address::parse("::ffff:10.0.0.1")->to_string(), "[::ffff:10.0.0.1]:12345");
+    EXPECT_FALSE(Address::parse("::ffff:010.0.0.1"));
+}
+
+TEST(Address, HasAZoneThatIsThere) {
+    for (const char* zone :
+         {"", "no_such_netdev", "0", "00", "01", "+1", "-1", " 1", "1 ", "0x1", "4294967296", "lo%lo"}) {
+        const std::string text = std::string{"fe80::1%"} + zone;
+        EXPECT_FALSE(Address::parse(text)) << text;
+        expect_words(expect_error(EINVAL, [&] { Address::resolve("[" + text + "]:5"); }), {"zone"});
+    }
+    EXPECT_FALSE(Address::parse("2001:db8::1%lo")) << "it is of no link";
+    EXPECT_EQ(Address::parse("ff02::1%lo")->to_string(), "[ff02::1%lo]:12345");
+    for (const char* text : {"[fe80::1%4294967295]:1", "[2001:db8::1%7]:1"})
+        EXPECT_EQ(Address::parse(text)->to_string(), text);
 }
 
 TEST(Address, IsFoundByName) {

@@ -14,7 +14,8 @@
 
 namespace pktverbs::messages {
 
-/// A value. As text: "10.0.0.1:12345", "[fe80::1%eth0]:12345"; where no port is said, it is default_port.
+/// A value. As text: "10.0.0.1:12345", "[fe80::1%eth0]:12345"; where no port is said, it is default_port. Numbers are
+/// decimal, without zeros before them: 010.0.0.1, 10.1 and 0xa000001 are no addresses.
 class PKTVERBS_EXPORT Address {
 public:
     static constexpr std::uint16_t default_port = 12345;
@@ -26,7 +27,7 @@ public:
     /// Numbers only: nullopt for a name, or what is no address.
     static std::optional<Address> parse(std::string_view text);
     /// Numbers or a name: all addresses that it has, never none. A name blocks while it is looked up. Throws
-    /// std::system_error.
+    /// std::system_error: EINVAL for what is neither, ENXIO for a name that has no address.
     static std::vector<Address> resolve(std::string_view text);
 
     std::uint16_t port() const noexcept;
