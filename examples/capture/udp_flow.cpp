@@ -17,8 +17,11 @@ std::optional<UdpFlow> UdpFlow::parse(std::string_view text) {
         flow.address = pktverbs::Ipv4Address::parse(address);
         if (!flow.address) return {};
     }
-    const auto* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, flow.port);
+    const auto digits = text.substr(colon + 1);
+    // One port has one text, and some readers take a leading zero for octal.
+    if (digits.size() > 1 && digits.front() == '0') return {};
+    const auto* end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, flow.port);
     if (error != std::errc{} || stop != end) return {};
     return flow;
 }

@@ -13,22 +13,24 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/parse_decimal.hpp"
 #include "dropin/verb_names.hpp"
 
 namespace pktverbs::dropin {
 namespace {
 
-constexpr int greatest_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
+constexpr unsigned greatest_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
 
 constexpr std::string_view forms =
     "known are drop=P, duplicate=P, reorder=P, corrupt=P, with P from 0 to 1, and seed=N, with commas between them; "
     "VERB=ERRNO, VERB=ERRNO@N and VERB=ERRNO@N+, with N from 1; semicolons between all these: "
     "drop=0.01,seed=7;create_qp=ENOMEM@2";
 
-/// The whole of `text`.
-template <class Number>
-std::optional<Number> read_number(std::string_view text) noexcept {
-    Number number{};
+/// The whole of `text`, as people write it: no sign, and no zero before another digit.
+std::optional<double> parse_fraction(std::string_view text) noexcept {
+    if (text.starts_with('-') || (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9'))
+        return std::nullopt;
+    double number{};
     const char* const end = text.data() + text.size();
     const auto [next, error] = std::from_chars(text.data(), end, number);
     if (error != std::errc{} || next != end) return std::nullopt;
@@ -40,10 +42,11 @@ int read_error(std::string_view text) noexcept {
     // errno(3) has these for numbers that have another name too.
     constexpr std::pair<std::string_view, int> synonyms[] = {
         {"ENOTSUP", ENOTSUP}, {"EWOULDBLOCK", EWOULDBLOCK}, {"EDEADLOCK", EDEADLOCK}};
-    if (const auto number = read_number<int>(text)) return *number >= 1 && *number <= greatest_errno ? *number : 0;
+    if (const auto number = parse_decimal<unsigned>(text))
+        return *number <= greatest_errno ? static_cast<int>(*number) : 0;
     for (const auto& [name, error] : synonyms)
         if (name == text) return error;
-    for (int error = 1; error <= greatest_errno; ++error)
+    for (int error = 1; error <= static_cast<int>(greatest_errno); ++error)
         if (const char* const name = ::strerrorname_np(error); name && name == text) return error;
     return 0;
 }
@@ -104,13 +107,13 @@ private:
     }
 
     std::uint64_t read_seed(std::string_view value) const {
-        const auto seed = read_number<std::uint64_t>(value);
+        const auto seed = parse_decimal<std::uint64_t>(value);
         if (!seed) refuse("seed '{}' is no number of 64 bits", value);
         return *seed;
     }
 
     double read_chance(std::string_view value) const {
-        const auto chance = read_number<double>(value);
+        const auto chance = parse_fraction(value);
         if (!chance || !(*chance >= 0 && *chance <= 1)) refuse("'{}' is no chance from 0 to 1", value);
         return *chance;
     }
@@ -133,7 +136,7 @@ private:
     void read_calls(std::string_view calls, VerbFault& fault) const {
         const bool and_later = calls.ends_with('+');
         if (and_later) calls.remove_suffix(1);
-        const auto nth = read_number<std::uint64_t>(calls);
+        const auto nth = parse_decimal<std::uint64_t>(calls);
         if (!nth || *nth == 0) refuse("'{}' is no number of a call: they count from 1", calls);
         fault.first = *nth;
         if (!and_later) fault.last = *nth;

@@ -2,10 +2,8 @@
 #include "soft/device_string.hpp"
 
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include <fmt/core.h>
@@ -14,6 +12,7 @@
 #include <pktverbs/verbs/gid.hpp>
 
 #include "base/interface_name.hpp"
+#include "base/parse_decimal.hpp"
 #include "base/take_part.hpp"
 
 namespace pktverbs::soft {
@@ -99,11 +98,10 @@ private:
     std::uint32_t read_mtu(std::string_view value) const {
         // Every IPv4 link carries 68 bytes (RFC 791, 3.2), and no IPv4 packet is longer than 65535.
         constexpr std::uint32_t least = 68, most = 65535;
-        std::uint32_t mtu = 0;
-        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mtu);
-        if (error != std::errc{} || end != value.data() + value.size() || mtu < least || mtu > most)
+        const auto mtu = parse_decimal<std::uint32_t>(value);
+        if (!mtu || *mtu < least || *mtu > most)
             refuse(fmt::format("the MTU \"{}\" is not a number from {} to {}", value, least, most));
-        return mtu;
+        return *mtu;
     }
 
     bool read_checksums(std::string_view value) const {

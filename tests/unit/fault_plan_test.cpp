@@ -118,24 +118,27 @@ TEST(FaultPlan, RefusesWhatIsNoVerb) {
 }
 
 TEST(FaultPlan, RefusesWhatIsNoErrno) {
-    for (const char* const error : {"", "ENOMEN", "enomem", "0", "-12", "4096", "12x", " EIO", "99999999999"})
+    for (const char* const error : {"", "ENOMEN", "enomem", "0", "-12", "+12", "4096", "12x", "012", "0xc", " 12",
+                                    "12 ", " EIO", "EIO ", "99999999999"})
         expect_words(refusal(std::string{"create_qp="} + error),
                      {("'" + std::string{error} + "' is no errno").c_str()});
 }
 
 TEST(FaultPlan, RefusesWhatIsNoNumberOfACall) {
-    for (const char* const calls : {"", "0", "-1", "x", "1++", "2-", "18446744073709551616", "1@2"})
+    for (const char* const calls :
+         {"", "0", "-1", "+1", " 1", "x", "1++", "2-", "01", "0x1", "1.0", "18446744073709551616", "1@2"})
         expect_words(refusal(std::string{"create_qp=EIO@"} + calls), {"is no number of a call: they count from 1"});
     expect_words(refusal("create_qp=EIO@+"), {"'' is no number of a call"});
 }
 
 TEST(FaultPlan, RefusesWhatIsNoChance) {
-    for (const char* const chance : {"", "1.1", "-0.1", "nan", "inf", "10%", "1e999"})
+    for (const char* const chance : {"", "1.1", "-0.1", "-0", "+0.1", "nan", "inf", "10%", "1e999", "1e-999", " 0.1",
+                                     "0.1 ", "00.1", "01", "0x1p-2", "0,1"})
         expect_words(refusal(std::string{"drop="} + chance), {"is no chance from 0 to 1"});
 }
 
 TEST(FaultPlan, RefusesWhatIsNoSeed) {
-    for (const char* const seed : {"", "-1", "0x7", "1.5", "18446744073709551616"})
+    for (const char* const seed : {"", "-1", "+1", "0x7", "007", " 7", "7 ", "1.5", "18446744073709551616"})
         expect_words(refusal(std::string{"seed="} + seed), {("seed '" + std::string{seed} + "' is no number").c_str()});
 }
 

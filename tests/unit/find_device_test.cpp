@@ -45,7 +45,9 @@ TEST(FindDevice, RefusesEmptyNames) {
 }
 
 TEST(FindDevice, RefusesABadPort) {
-    for (const char* text : {"ibv:mlx5_0/", "ibv:mlx5_0/0", "ibv:mlx5_0/256", "ibv:mlx5_0/1/1", "ibv:/1"})
+    for (const char* text :
+         {"ibv:mlx5_0/", "ibv:mlx5_0/0", "ibv:mlx5_0/256", "ibv:mlx5_0/1/1", "ibv:/1", "ibv:mlx5_0/01",
+          "ibv:mlx5_0/0x1", "ibv:mlx5_0/+1", "ibv:mlx5_0/-1", "ibv:mlx5_0/ 1", "ibv:mlx5_0/1 ", "ibv:mlx5_0/257"})
         expect_refused(text, "PORT 1 to 255");
 }
 
@@ -111,14 +113,22 @@ TEST(FindDevice, ReadsWireOptionsStrictly) {
     expect_refused("wire:x,,mtu=1500", "no option of a wire");
     expect_refused("wire:x,speed=100", "\"speed=100\" is no option of a wire");
     expect_refused("wire:x,mtu", "\"mtu\" is no option of a wire");
-    for (const char* text : {"wire:x,mtu=", "wire:x,mtu=67", "wire:x,mtu=65536", "wire:x,mtu=-1", "wire:x,mtu=1500b",
-                             "wire:x,mtu= 1500", "wire:x,mtu=4294967297"})
+    for (const char* text :
+         {"wire:x,mtu=", "wire:x,mtu=67", "wire:x,mtu=65536", "wire:x,mtu=-1", "wire:x,mtu=1500b", "wire:x,mtu= 1500",
+          "wire:x,mtu=1500 ", "wire:x,mtu=+1500", "wire:x,mtu=01500", "wire:x,mtu=0x5dc", "wire:x,mtu=1.5e3",
+          "wire:x,mtu=4294967297", "wire:x,mtu=18446744073709553116"})
         expect_refused(text, "is not a number from 68 to 65535");
     expect_refused("wire:x,mac=", "is no MAC address");
     expect_refused("wire:x,mac=02:00", "\"02:00\" is no MAC address");
+    for (const char* text :
+         {"wire:x,mac=002:00:5e:10:00:01", "wire:x,mac=0x2:00:5e:10:00:01", "wire:x,mac= 2:0:5e:10:0:1",
+          "wire:x,mac=02:00:5e:10:00:01 ", "wire:x,mac=+2:00:5e:10:00:01"})
+        expect_refused(text, "is no MAC address");
     expect_refused("wire:x,mac=01:00:5e:00:00:01", "can't have 01:00:5e:00:00:01");
     expect_refused("wire:x,mac=00:00:00:00:00:00", "can't have");
-    for (const char* text : {"wire:x,ip=", "wire:x,ip=10.1.2", "wire:x,ip=10.1.2.3/24", "wire:x,ip=fd00::1%lo"})
+    for (const char* text : {"wire:x,ip=", "wire:x,ip=10.1.2", "wire:x,ip=10.1.2.3/24", "wire:x,ip=fd00::1%lo",
+                             "wire:x,ip=010.1.2.3", "wire:x,ip=10.66051", "wire:x,ip=0x0a010203", "wire:x,ip= 10.1.2.3",
+                             "wire:x,ip=10.1.2.3 ", "wire:x,ip=[fd00::1]"})
         expect_refused(text, "is no IP address");
     expect_refused("wire:x,checksums=yes", "checksums are \"trust\" or \"verify\", not \"yes\"");
     expect_refused("wire:x,checksums=trust,checksums=verify", "checksums is given twice");

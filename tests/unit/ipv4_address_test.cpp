@@ -48,6 +48,10 @@ TEST(Ipv4Address, RefusesOctetsAbove255) {
     EXPECT_FALSE(Ipv4Address::parse("1.2.3.256"));
     EXPECT_FALSE(Ipv4Address::parse("1.2.3.99999999999999999999"));
 }
+TEST(Ipv4Address, RefusesWhatInetAtonTakes) {
+    for (const auto* text : {"010.0.0.1", "10.1", "10.0.1", "167772161", "0x0a000001", "0xa.0.0.1", "10.0.0.1 x"})
+        EXPECT_FALSE(Ipv4Address::parse(text)) << text;
+}
 TEST(Ipv4Address, RefusesLeadingZeros) {
     EXPECT_FALSE(Ipv4Address::parse("01.2.3.4"));
     EXPECT_FALSE(Ipv4Address::parse("1.2.3.00"));
