@@ -15,6 +15,7 @@ add_library(pktverbs_messages
   src/messages/listener_state.cpp
   src/messages/loop.cpp
   src/messages/message.cpp
+  src/messages/pending_request.cpp
   src/messages/pool.cpp
   src/messages/request.cpp
   src/messages/socket.cpp

@@ -44,6 +44,8 @@ public:
     void connect(std::span<const Address> addresses);
     /// If it fails, the peer is rejected, and service() tells.
     void accept(CmId id, std::span<const std::uint8_t> private_data);
+    /// The peer has given up before: service() tells.
+    void fail_to_accept(const Address& peer, std::exception_ptr failure);
 
     // For the loop.
     void on_event(const CmEvent& event) override;

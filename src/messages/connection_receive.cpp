@@ -66,8 +66,8 @@ Connection::Unfinished::~Unfinished() {
 void Connection::take_batch() {
     while (batch_next_ != batch_end_ && state_ != State::ended) {
         const ibv_wc& wc = batch_[batch_next_];
-        if (state_ == State::accepting && wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV) {
-            // The message has overtaken the peer's confirmation. It is taken after that: the handler may throw.
+        if (state_ == State::accepting && wc.status == IBV_WC_SUCCESS && (wc.opcode & IBV_WC_RECV) != 0) {
+            // What was received has overtaken the peer's confirmation. It is taken after that: the handler may throw.
             loop_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
             become_established();
             continue;
@@ -93,12 +93,18 @@ void Connection::received(const ibv_wc& wc) {
     if (wc.wr_id >= pool_->size() || !pool_->buffer(wc.wr_id).is_posted) return confused(wc);
     Buffer& buffer = pool_->buffer(wc.wr_id);
     buffer.is_posted = false;
-    if (wc.status != IBV_WC_SUCCESS || wc.byte_len > pool_->capacity()) {
+    if (wc.status != IBV_WC_SUCCESS) {
         pool_->put_away(buffer);
         return completion_failed(wc, false);
     }
-    // A write with immediate data takes a receive, but is no message.
+    // A write with immediate data takes a receive, but is no message, and its length is no message's.
     if (wc.opcode != IBV_WC_RECV) return pool_->give_back(buffer);
+    if (wc.byte_len > pool_->capacity()) {
+        pool_->put_away(buffer);
+        return fail(make_error(EPROTO, "receive from " + peer_.to_string(),
+                               fmt::format("a completion says {} bytes of a buffer of {}: the driver is broken",
+                                           wc.byte_len, pool_->capacity())));
+    }
     buffer.length = wc.byte_len;
     if (state_ == State::established)
         deliver(buffer);

@@ -3,12 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/utf8.hpp"
 #include "messages/connection.hpp"
 #include "messages/error.hpp"
 #include "messages/hello.hpp"
@@ -18,6 +18,18 @@ namespace pktverbs::messages {
 
 namespace {
 
+/// Whether a terminal may get to see it: UTF-8 without control characters, of which there are also U+0080 to U+009F.
+bool is_printable(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+        if (length == 0 || byte(0) < ' ' || byte(0) == 0x7f) return false;
+        if (length == 2 && byte(0) == 0xc2 && byte(1) < 0xa0) return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 /// What the peer, or its kernel, says by a rejection: the text in its private data, or the reason's number
 /// (IB specification, vol. 1, 12.6.7.2).
 std::string reason_for(const CmEvent& event) {
@@ -26,8 +38,7 @@ std::string reason_for(const CmEvent& event) {
     const auto& data = event.private_data;
     const auto end = std::find(data.begin(), data.end(), std::uint8_t{0});
     const std::string text{data.begin(), end};
-    const bool is_text = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= ' ' && c != 0x7f; });
-    if (!text.empty() && is_text) return "the peer says: " + text;
+    if (!text.empty() && is_printable(text)) return "the peer says: " + text;
     if (event.status == no_such_service) return "nobody listens there";
     if (event.status == consumer) return "the peer rejected it";
     return fmt::format("rejected for reason {}", event.status);
@@ -92,19 +103,23 @@ void Connection::on_setup_event(const CmEvent& event) {
     }
     if (failure && is_passive_) return fail(std::move(failure));
     if (failure) return try_next_address(std::move(failure));
-    if (event.type == RDMA_CM_EVENT_CONNECT_RESPONSE) become_established();
+    if (event.type == RDMA_CM_EVENT_CONNECT_RESPONSE && state_ == State::connecting) become_established();
 }
 
 void Connection::take_setup_step(const CmEvent& event) {
+    // What comes out of its turn would be a step of another attempt.
     switch (event.type) {
         case RDMA_CM_EVENT_ADDR_RESOLVED:
+            if (state_ != State::resolving_address) return;
             state_ = State::resolving_route;
             return check_cm({"resolve_route", connecting()},
                             [&] { return loop_->manager().resolve_route(id_.get(), attempt_ms_); });
         case RDMA_CM_EVENT_ROUTE_RESOLVED:
-            return request();
+            if (state_ == State::resolving_route) request();
+            return;
         case RDMA_CM_EVENT_CONNECT_RESPONSE:
-            return confirm(event.private_data);
+            if (state_ == State::connecting) confirm(event.private_data);
+            return;
         case RDMA_CM_EVENT_ADDR_ERROR:
             throw_cm_error(errno_of_status(event.status, EHOSTUNREACH), {"resolve_addr", connecting()});
         case RDMA_CM_EVENT_ROUTE_ERROR:
@@ -158,6 +173,14 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
         discard_attempt();
         needs_service();
     }
+}
+
+void Connection::fail_to_accept(const Address& peer, std::exception_ptr failure) {
+    is_passive_ = true;
+    state_ = State::accepting;
+    peer_ = peer;
+    failure_ = std::move(failure);
+    needs_service();
 }
 
 void Connection::make_queue_pair() {

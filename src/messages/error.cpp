@@ -69,7 +69,10 @@ std::exception_ptr make_cm_error(int error, const CmAction& action) noexcept {
     return make_error(error, action.what, cm_error_hint(action.verb, error));
 }
 
-int errno_of_status(int status, int otherwise) noexcept { return status < 0 ? -status : otherwise; }
+int errno_of_status(int status, int otherwise) noexcept {
+    constexpr int greatest_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
+    return status < 0 && status >= -greatest_errno ? -status : otherwise;
+}
 
 int errno_of(ibv_wc_status status) noexcept {
     switch (status) {

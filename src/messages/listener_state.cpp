@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "messages/listener_state.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
+
+#include <pktverbs/verbs/error.hpp>
 
 #include "messages/error.hpp"
 #include "messages/loop.hpp"
@@ -15,6 +18,7 @@ ListenerState::ListenerState(Loop& loop, const Address& address, const Options& 
     : loop_{&loop}, address_{address}, options_{options}, handlers_{std::move(handlers)}, id_{loop.make_id(*this)} {
     const ConnectionManager& manager = loop.manager();
     const std::string what = "listen at " + address_.to_string();
+    if (options_.backlog < 1) verbs::throw_error(EINVAL, what, "backlog is at least 1");
     check_cm({"bind_addr", what}, [&] { return manager.bind_addr(id_.get(), address_.raw()); });
     check_cm({"listen", what}, [&] { return manager.listen(id_.get(), options_.backlog); });
     address_ = Address{*rdma_get_local_addr(id_.get())};
@@ -23,9 +27,8 @@ ListenerState::ListenerState(Loop& loop, const Address& address, const Options& 
 void ListenerState::on_event(const CmEvent& event) {
     const auto self = shared_from_this();  // a handler may end the listener, and is part of it
     if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) {
-        CmId id{event.id, {&loop_->manager()}};
-        take(Request{std::make_unique<PendingRequest>(*loop_, std::move(id), event.private_data, options_)});
-    } else if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) {
+        if (event.id != id_.get()) take_request(event);
+    } else if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL && event.id == id_.get()) {
         const auto failure = make_error(ENODEV, "listen at " + address_.to_string(), "the RDMA device was removed");
         end();
         try {
@@ -34,6 +37,16 @@ void ListenerState::on_event(const CmEvent& event) {
             tell(error);
         }
     }
+}
+
+void ListenerState::take_request(const CmEvent& event) {
+    CmId id{event.id, {&loop_->manager()}};
+    // The kernel counts only those that were not read yet, and reports none that is given up before the answer
+    // (ucma_get_event() and ucma_event_handler() in Linux, drivers/infiniband/core/ucma.c).
+    if (unanswered_ >= static_cast<std::size_t>(options_.backlog))
+        return reject(loop_->manager(), *id, "too many requests wait for an answer");
+    take(Request{
+        std::make_unique<PendingRequest>(*loop_, shared_from_this(), std::move(id), event.private_data, options_)});
 }
 
 void ListenerState::take(Request request) {
@@ -55,6 +68,11 @@ bool ListenerState::request(RequestWaiter& waiter) {
         requests_.pop_front();
     }
     return waiter.result_ || !loop_;
+}
+
+void ListenerState::forget(const PendingRequest& pending) noexcept {
+    const auto at = std::ranges::find_if(requests_, [&](const Request& one) { return one.pending_.get() == &pending; });
+    if (at != requests_.end()) requests_.erase(at);
 }
 
 void ListenerState::end() noexcept {

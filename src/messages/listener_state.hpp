@@ -2,6 +2,7 @@
 // ListenerState: what is behind a Listener: a listening id, and requests that nobody has taken yet.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <memory>
 
@@ -12,6 +13,7 @@
 namespace pktverbs::messages {
 
 class Loop;
+class PendingRequest;
 
 class ListenerState final : public CmIdOwner, public std::enable_shared_from_this<ListenerState> {
 public:
@@ -31,7 +33,14 @@ public:
     bool request(RequestWaiter& waiter);
     void wait(RequestWaiter& waiter, std::coroutine_handle<> by) noexcept { waiters_.push(waiter, by); }
 
+    // For its requests, wherever they are.
+    void count_waiting() noexcept { ++unanswered_; }
+    void count_answered() noexcept { --unanswered_; }
+    /// Nobody waits for the answer any more: ends the Request, if it is one of those that nobody has taken.
+    void forget(const PendingRequest& pending) noexcept;
+
 private:
+    void take_request(const CmEvent& event);
     void take(Request request);
 
     Loop* loop_;
@@ -40,6 +49,7 @@ private:
     ListenerHandlers handlers_;
     CmId id_;
     bool keeps_requests_ = false;  ///< request() was called
+    std::size_t unanswered_ = 0;   ///< also those that the program has
     std::deque<Request> requests_;
     WaiterList waiters_;
 };

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -11,24 +13,23 @@
 #include <pktverbs/messages/options.hpp>
 
 #include "messages/cm_id.hpp"
-#include "messages/loop.hpp"
 
 namespace pktverbs::messages {
 
-class PendingRequest {
+class ListenerState;
+class Loop;
+
+/// The owner of its id's events from the start: the listener that brought it may end before the answer.
+class PendingRequest final : public CmIdOwner {
 public:
-    PendingRequest(Loop& loop, CmId id, std::span<const std::uint8_t> private_data, const Options& options)
-        : loop_{&loop},
-          id_{std::move(id)},
-          peer_{*rdma_get_peer_addr(id_.get())},
-          local_{*rdma_get_local_addr(id_.get())},
-          private_data_{private_data.begin(), private_data.end()},
-          options_{options} {
-        loop_->add(*this);
-    }
+    PendingRequest(Loop& loop, const std::shared_ptr<ListenerState>& listener, CmId id,
+                   std::span<const std::uint8_t> private_data, const Options& options);
     PendingRequest(const PendingRequest&) = delete;
     PendingRequest& operator=(const PendingRequest&) = delete;
-    ~PendingRequest() { reject({}); }
+    ~PendingRequest();
+
+    /// May end this, with the Request in the listener that it is behind.
+    void on_event(const CmEvent& event) override;
 
     const Address& peer() const noexcept { return peer_; }
     const Address& local() const noexcept { return local_; }
@@ -37,34 +38,29 @@ public:
 
     /// Null once it is answered.
     Loop* loop() const noexcept { return loop_; }
-    CmId take_id() noexcept {
-        leave();
-        return std::move(id_);
-    }
-    void reject(std::string_view reason) noexcept {
-        // What the connection manager carries in a rejection: 148 bytes (IB specification, REJ), the last one 0.
-        constexpr std::size_t most = 147;
-        if (!loop_) return;
-        const auto length = static_cast<std::uint8_t>(std::min(reason.size(), most));
-        loop_->manager().reject(id_.get(), length != 0 ? reason.data() : nullptr, length);
-        leave();
-        id_.reset();
-    }
+    /// Why nobody waits for the answer any more; null while somebody does.
+    const std::exception_ptr& withdrawal() const noexcept { return withdrawal_; }
+    /// Null if nobody waits for the answer.
+    CmId take_id() noexcept;
+    void reject(std::string_view reason) noexcept;
     /// The loop ends.
     void expire() noexcept { reject({}); }
 
 private:
-    void leave() noexcept {
-        if (loop_) loop_->remove(*this);
-        loop_ = nullptr;
-    }
+    void withdraw(int error, std::string_view why);
+    void leave() noexcept;
 
     Loop* loop_;
+    std::weak_ptr<ListenerState> listener_;
     CmId id_;
     Address peer_;
     Address local_;
     std::vector<std::uint8_t> private_data_;
     Options options_;
+    std::exception_ptr withdrawal_;
 };
+
+/// With the reason, as far as a rejection carries it. Whoever owns the id still has to end it.
+void reject(const ConnectionManager& manager, rdma_cm_id& id, std::string_view reason) noexcept;
 
 }  // namespace pktverbs::messages

@@ -7,6 +7,7 @@
 #include <pktverbs/verbs/error.hpp>
 
 #include "messages/connection.hpp"
+#include "messages/loop.hpp"
 #include "messages/pending_request.hpp"
 
 namespace pktverbs::messages {
@@ -29,7 +30,12 @@ Socket Request::accept(SocketHandlers handlers, const Options& options) {
                            "the request was answered, or its loop has ended");
     auto connection = std::make_shared<Connection>(*loop, options, std::move(handlers));
     loop->add(connection);
-    connection->accept(pending_->take_id(), pending_->private_data());
+    if (pending_->withdrawal()) {
+        connection->fail_to_accept(pending_->peer(), pending_->withdrawal());
+        pending_->reject({});
+    } else {
+        connection->accept(pending_->take_id(), pending_->private_data());
+    }
     return Socket{std::move(connection)};
 }
 

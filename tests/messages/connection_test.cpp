@@ -553,12 +553,44 @@ TEST(Connection, FailsOnASendThatCompletesOutOfTurn) {
 TEST(Connection, TakesAWriteWithImmediateForNoMessage) {
     Pair pair;
     pair.establish();
+    const auto qp_num = pair.server->raw()->qp_num;
+    const std::size_t posted = pair.fabric.receives_posted(qp_num);
+    // Of twice as many, each takes a receive that must be there again.
+    for (std::size_t i = 0; i < 2 * posted; ++i) {
+        ASSERT_NO_FATAL_FAILURE(pair.fabric.write_with_immediate(qp_num));
+        pair.settle();
+        ASSERT_EQ(pair.fabric.receives_posted(qp_num), posted);
+    }
+    EXPECT_EQ(pair.server_notes.order, Texts{"established"});
+    ASSERT_FALSE(send_text(*pair.client, "a message"));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.received, Texts{"a message"});
+    EXPECT_TRUE(pair.server_notes.errors.empty());
+}
+
+TEST(Connection, TakesAWriteWithImmediateThatOvertakesTheConfirmation) {
+    Pair pair;
+    pair.fabric.holds_established = true;
+    pair.listen();
+    pair.connect();
+    pair.settle();
+    ASSERT_NO_FATAL_FAILURE(pair.fabric.write_with_immediate(pair.server->raw()->qp_num));
+    pair.settle();
+    EXPECT_EQ(pair.server_notes.order, Texts{"established"}) << "the peer sends only once it is connected";
+    EXPECT_EQ(pair.fabric.receives_posted(pair.server->raw()->qp_num), 4U);
+}
+
+TEST(Connection, TakesNoLengthOfAWriteWithImmediate) {
+    Pair pair;
+    pair.establish();
+    // It is that of the write (ibv_poll_cq(3)), which has nothing to do with the receive.
     ibv_wc wc{};
     wc.wr_id = pair.server_options.sends;
     wc.opcode = IBV_WC_RECV_RDMA_WITH_IMM;
+    wc.byte_len = pair.server_options.message_bytes + 1;
     pair.fabric.forge_completion(pair.server->raw()->qp_num, wc);
     pair.settle();
-    EXPECT_TRUE(pair.server_notes.received.empty());
+    EXPECT_EQ(pair.server_notes.order, Texts{"established"});
     EXPECT_TRUE(pair.server_notes.errors.empty());
 }
 
@@ -604,6 +636,27 @@ TEST(Connection, LeavesNothingOnADeviceThatWasRemoved) {
     pair.client.emplace(pair.client_loop, "10.0.0.2", small);
     pair.settle();
     EXPECT_TRUE(pair.client->is_established());
+}
+
+TEST(Connection, IgnoresStepsOutOfTheirTurn) {
+    const auto steps = {RDMA_CM_EVENT_ADDR_RESOLVED, RDMA_CM_EVENT_ROUTE_RESOLVED, RDMA_CM_EVENT_CONNECT_RESPONSE,
+                        RDMA_CM_EVENT_ESTABLISHED};
+    for (const auto step : steps) {
+        for (int turns = 0; turns < 6; ++turns) {
+            Pair pair;
+            pair.listen();
+            pair.connect();
+            for (int i = 0; i < turns; ++i) {
+                pair.client_loop.step(0ns);
+                pair.server_loop.step(0ns);
+            }
+            pair.fabric.forge_events(step);
+            pair.settle();
+            EXPECT_LE(pair.client_notes.established, 1);
+            EXPECT_LE(pair.server_notes.established, 1);
+            EXPECT_LE(std::ranges::count(pair.fabric.living, "create_qp", &FakeFabric::Living::verb), 2);
+        }
+    }
 }
 
 TEST(Connection, FailsWhenTheConnectionManagerEndsIt) {

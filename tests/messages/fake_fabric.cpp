@@ -423,6 +423,14 @@ void on_device(FakeId& id) {
     id.port_num = 1;
 }
 
+/// With the listener's context, as librdmacm has it.
+FakeId& make_request(FakeId& listener) {
+    FakeId& request = *make_id(listener.channel, listener.context);
+    on_device(request);
+    request.state = FakeId::State::requested;
+    return request;
+}
+
 void leave_peer(FakeId& id) {
     FakeId* const peer = std::exchange(id.peer, nullptr);
     if (!peer) return;
@@ -464,22 +472,22 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         const Lock lock{fabric().mutex};
         auto* id = static_cast<FakeId*>(raw);
         auto& channel = *static_cast<FakeChannel*>(id->channel);
+        // Nobody will ever see the requests at it.
+        std::vector<FakeId*> gone{id};
+        for (FakeEvent* event : channel.events)
+            if (event->listen_id == id) gone.push_back(static_cast<FakeId*>(event->id));
         std::erase_if(channel.events, [&](FakeEvent* event) {
-            if (event->id != id && event->listen_id != id) return false;
+            if (std::find(gone.begin(), gone.end(), event->id) == gone.end()) return false;
             channel.bell.answer();
-            // Nobody will ever see that request.
-            if (event->listen_id == id) {
-                auto* unseen = static_cast<FakeId*>(event->id);
-                leave_peer(*unseen);
-                std::erase(fabric().ids, unseen);
-                destroy<FakeId>(unseen);
-            }
             destroy<FakeEvent>(event);
             return true;
         });
-        leave_peer(*id);
-        std::erase(fabric().ids, id);
-        return destroy<FakeId>(id);
+        for (FakeId* one : gone) {
+            leave_peer(*one);
+            std::erase(fabric().ids, one);
+            destroy<FakeId>(one);
+        }
+        return 0;
     };
     made.bind_addr = [](rdma_cm_id* id, sockaddr* address) {
         PKTVERBS_FAIL_IF_DUE("bind_addr", -1)
@@ -528,9 +536,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
             tell(id, RDMA_CM_EVENT_REJECTED, 8);
             return 0;
         }
-        FakeId& request = *make_id(listener->channel, listener->context);
-        on_device(request);
-        request.state = State::requested;
+        FakeId& request = make_request(*listener);
         request.peer = &id;
         id.peer = &request;
         request.route.addr.src_sin = id.route.addr.dst_sin;
@@ -555,6 +561,8 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
     made.establish = [](rdma_cm_id* raw) {
         PKTVERBS_FAIL_IF_DUE("establish", -1)
         auto& id = *static_cast<FakeId*>(raw);
+        errno = EINVAL;
+        if (!id.peer) return -1;
         id.state = id.peer->state = State::connected;
         if (fabric().holds_established)
             id.peer->waits_for_established = true;
@@ -565,6 +573,9 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
     made.reject = [](rdma_cm_id* raw, const void* data, std::uint8_t length) {
         PKTVERBS_FAIL_IF_DUE("reject", -1)
         auto& id = *static_cast<FakeId*>(raw);
+        EXPECT_LE(length, 148);  // IB specification, REJ
+        const auto* text = static_cast<const char*>(data);
+        fabric().rejections.emplace_back(text ? std::string{text, length} : std::string{});
         if (FakeId* const peer = std::exchange(id.peer, nullptr)) {
             peer->peer = nullptr;
             tell(*peer, RDMA_CM_EVENT_REJECTED, 28, padded(data, length, 148));
@@ -696,6 +707,53 @@ void FakeFabric::forge_event(std::uint32_t qp_num, rdma_cm_event_type type, int 
     for (FakeId* id : ids)
         if (id->qp_num == qp_num) return tell(*id, type, status);
     ADD_FAILURE() << "no identifier with queue pair " << qp_num;
+}
+
+void FakeFabric::forge_events(rdma_cm_event_type type, int status, const std::vector<std::uint8_t>& private_data) {
+    const Lock lock{mutex};
+    for (FakeId* id : ids) tell(*id, type, status, private_data);
+}
+
+void FakeFabric::forge_event_at(std::size_t place, rdma_cm_event_type type, int status,
+                                const std::vector<std::uint8_t>& private_data) {
+    const Lock lock{mutex};
+    if (!ids.empty()) tell(*ids[place % ids.size()], type, status, private_data);
+}
+
+void FakeFabric::ask(std::uint16_t port) {
+    const Lock lock{mutex};
+    FakeId* const listener = listener_at(port);
+    ASSERT_TRUE(listener);
+    FakeId& request = make_request(*listener);
+    request.route.addr.src_sin = listener->route.addr.src_sin;
+    request.route.addr.dst_sin.sin_family = AF_INET;
+    request.route.addr.dst_sin.sin_port = htons(next_port++);
+    inet_pton(AF_INET, "10.0.0.9", &request.route.addr.dst_sin.sin_addr);
+    tell(request, RDMA_CM_EVENT_CONNECT_REQUEST, 0,
+         replaces_private_data ? replaced_private_data : padded(nullptr, 0, 56), listener);
+}
+
+void FakeFabric::give_up(std::optional<rdma_cm_event_type> told_by) {
+    const Lock lock{mutex};
+    for (FakeId* id : ids) {
+        if (id->state != FakeId::State::requested) continue;
+        if (FakeId* const peer = std::exchange(id->peer, nullptr)) peer->peer = nullptr;
+        if (told_by) tell(*id, *told_by, 28);
+    }
+}
+
+void FakeFabric::write_with_immediate(std::uint32_t qp_num) {
+    const Lock lock{mutex};
+    FakeQp& qp = *qps.at(qp_num);
+    ASSERT_FALSE(qp.receives.empty());
+    const Posted receive = qp.receives.front();
+    qp.receives.pop_front();
+    complete(qp, false, receive.id, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM, 0);
+}
+
+std::size_t FakeFabric::receives_posted(std::uint32_t qp_num) {
+    const Lock lock{mutex};
+    return qps.at(qp_num)->receives.size();
 }
 
 }  // namespace pktverbs::testing

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,18 @@ public:
     void forge_completion(std::uint32_t qp_num, const ibv_wc& wc);
     /// As by the connection manager, for the id with that queue pair.
     void forge_event(std::uint32_t qp_num, rdma_cm_event_type type, int status);
+    /// The same, for every id there is.
+    void forge_events(rdma_cm_event_type type, int status = 0, const std::vector<std::uint8_t>& private_data = {});
+    /// The same, for the id at that place among those there are, counted round.
+    void forge_event_at(std::size_t place, rdma_cm_event_type type, int status,
+                        const std::vector<std::uint8_t>& private_data);
+    /// A request from outside at that port, whose sender never goes on.
+    void ask(std::uint16_t port = 12345);
+    /// Every peer that waits for an answer gives up. An event says so to this side, or nothing does, as with Linux.
+    void give_up(std::optional<rdma_cm_event_type> told_by);
+    /// The peer of that queue pair writes with immediate data: that takes a receive there.
+    void write_with_immediate(std::uint32_t qp_num);
+    std::size_t receives_posted(std::uint32_t qp_num);
     /// What a request comes with instead of what connect() said; none if empty.
     std::vector<std::uint8_t> replaced_private_data;
     bool replaces_private_data = false;
@@ -57,6 +70,7 @@ public:
     std::vector<std::size_t> posted_at_accept;  ///< receives, at every accept()
     std::vector<rdma_conn_param> parameters;    ///< of every connect() and accept()
     std::vector<std::string> order;             ///< of verbs that step queue pairs
+    std::vector<std::string> rejections;        ///< what every reject() said
     int questions = 0;                          ///< empty writes
 
     struct Living {

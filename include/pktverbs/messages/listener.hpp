@@ -23,7 +23,7 @@ class ListenerState;
 
 struct ListenerHandlers {
     /// To be answered now or later. Without this one, requests wait for request() and accept() once either was called,
-    /// and are rejected before.
+    /// and are rejected before. Of both kinds, Options::backlog may wait.
     std::function<void(Request)> request = {};
     /// A connection that accept() took on didn't come about; or, with ENODEV, the listener has ended with its device.
     std::function<void(const std::system_error&)> error = {};
@@ -51,8 +51,8 @@ private:
 /// Move-only. Its end rejects requests that wait, and leaves accepted ones alone. May outlive its loop.
 class PKTVERBS_EXPORT Listener {
 public:
-    /// Throws std::system_error: EADDRINUSE, or EADDRNOTAVAIL and ENODEV for an address that no RDMA device has. Port 0
-    /// takes a free one.
+    /// Throws std::system_error: EADDRINUSE, or EADDRNOTAVAIL and ENODEV for an address that no RDMA device has, or
+    /// EINVAL for a backlog below 1. Port 0 takes a free one.
     Listener(EventLoop& loop, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
     Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&& other) noexcept;

@@ -17,7 +17,8 @@ namespace pktverbs::messages {
 
 class PendingRequest;
 
-/// Move-only. Must be answered in its loop's thread, once; ends with a rejection if it wasn't.
+/// Move-only. Must be answered in its loop's thread, once; ends with a rejection if it wasn't. May outlive its listener
+/// and its loop. Until it is answered it counts for Options::backlog.
 class PKTVERBS_EXPORT Request {
 public:
     Request(Request&& other) noexcept;
@@ -30,12 +31,13 @@ public:
     /// program's data. Valid until the answer.
     std::span<const std::uint8_t> private_data() const noexcept;
 
-    /// Ready to receive before the peer hears of it. Options: those of the listener, or others. What fails, also
-    /// because the peer has left meanwhile, goes to the socket's error handler. Throws std::system_error, EINVAL, for
-    /// options that make no sense and if it was answered before.
+    /// Ready to receive before the peer hears of it. Options: those of the listener, or others. What fails goes to the
+    /// socket's error handler, also that the peer has given up meanwhile (ECONNABORTED, or EINVAL where the kernel only
+    /// says so by refusing) or that its device was removed (ENODEV). Throws std::system_error, EINVAL, for options that
+    /// make no sense and if it was answered before.
     Socket accept(SocketHandlers handlers = {});
     Socket accept(SocketHandlers handlers, const Options& options);
-    /// The peer gets the reason, if it is one of ours: at most 147 bytes of text.
+    /// The peer gets the reason, if it is one of ours: at most 147 bytes of UTF-8 text.
     void reject(std::string_view reason = {}) noexcept;
 
 private:

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "messages/pending_request.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include "messages/error.hpp"
+#include "messages/listener_state.hpp"
+#include "messages/loop.hpp"
+
+namespace pktverbs::messages {
+
+PendingRequest::PendingRequest(Loop& loop, const std::shared_ptr<ListenerState>& listener, CmId id,
+                               std::span<const std::uint8_t> private_data, const Options& options)
+    : loop_{&loop},
+      id_{std::move(id)},
+      peer_{*rdma_get_peer_addr(id_.get())},
+      local_{*rdma_get_local_addr(id_.get())},
+      private_data_{private_data.begin(), private_data.end()},
+      options_{options} {
+    // A new id comes with the listener's context (rdma_get_cm_event(3)).
+    id_->context = static_cast<CmIdOwner*>(this);
+    loop_->add(*this);
+    listener_ = listener;
+    listener->count_waiting();
+}
+
+PendingRequest::~PendingRequest() { reject({}); }
+
+void PendingRequest::on_event(const CmEvent& event) {
+    switch (event.type) {
+        case RDMA_CM_EVENT_REJECTED:
+        case RDMA_CM_EVENT_UNREACHABLE:
+        case RDMA_CM_EVENT_CONNECT_ERROR:
+        case RDMA_CM_EVENT_DISCONNECTED:
+        case RDMA_CM_EVENT_TIMEWAIT_EXIT:
+            return withdraw(ECONNABORTED, "the peer has given up");
+        case RDMA_CM_EVENT_DEVICE_REMOVAL:
+            return withdraw(ENODEV, "its RDMA device was removed");
+        default:
+            return;
+    }
+}
+
+void PendingRequest::withdraw(int error, std::string_view why) {
+    withdrawal_ = make_error(error, "accept a connection from " + peer_.to_string(), why);
+    id_.reset();
+    // Who waits for requests is to get one that can be accepted. The Request that holds this ends here, if the listener
+    // has it.
+    if (const auto listener = listener_.lock()) listener->forget(*this);
+}
+
+CmId PendingRequest::take_id() noexcept {
+    leave();
+    return std::move(id_);
+}
+
+void PendingRequest::reject(std::string_view reason) noexcept {
+    if (!loop_) return;
+    if (id_) messages::reject(loop_->manager(), *id_, reason);
+    leave();
+    id_.reset();
+}
+
+void PendingRequest::leave() noexcept {
+    if (!loop_) return;
+    std::exchange(loop_, nullptr)->remove(*this);
+    if (const auto listener = listener_.lock()) listener->count_answered();
+}
+
+void reject(const ConnectionManager& manager, rdma_cm_id& id, std::string_view reason) noexcept {
+    // What the connection manager carries in a rejection: 148 bytes (IB specification, REJ), the last one 0.
+    constexpr std::size_t most = 147;
+    std::size_t length = reason.size();
+    if (length > most) {
+        // Not in the middle of a character: what follows the first byte of one is 10xxxxxx (RFC 3629, 3).
+        length = most;
+        while (length > 0 && (static_cast<unsigned char>(reason[length]) & 0xc0) == 0x80) --length;
+    }
+    manager.reject(&id, length != 0 ? reason.data() : nullptr, static_cast<std::uint8_t>(length));
+}
+
+}  // namespace pktverbs::messages
