@@ -75,12 +75,31 @@ void Connection::on_event(const CmEvent& event) {
                                 "the connection manager has ended it"));
             return;
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
-            if (device_) device_->set_removed();
+            if (device_) device_->set_lost();
             fail(make_error(ENODEV, "keep the connection to " + peer_.to_string(), "its RDMA device was removed"));
             return;
         default:
             if (state_ < State::established) on_setup_event(event);
     }
+}
+
+void Connection::on_async_event(const verbs::AsyncEvent& event) {
+    // It has received something, which may be no message: the question whether we live (rdma_notify(3)).
+    if (event.type == IBV_EVENT_COMM_EST && state_ == State::accepting) loop_->manager().notify(id_.get(), event.type);
+    // Where nothing is posted, no completion says so.
+    if (event.is_fatal()) lose(EIO, event.to_string());
+}
+
+void Connection::lose_device() { lose(ENODEV, "its RDMA device failed, or was removed"); }
+
+void Connection::lose(int error, std::string_view why) {
+    if (loss_ || state_ >= State::leaving || peer_has_left_) return;
+    loss_ = make_error(error, "keep the connection to " + peer_.to_string(), why);
+    needs_service();
+}
+
+bool Connection::is_subject_of(const verbs::AsyncEvent& event) const noexcept {
+    return (qp_ && event.is_about(qp_->raw())) || (cq_ && event.is_about(cq_->raw()));
 }
 
 void Connection::on_deadline() {
@@ -105,6 +124,10 @@ void Connection::service() {
     if (is_down_) return;
     if (state_ == State::accepting && failure_) return fail(failure_);
     const bool is_drained = poll();
+    if (loss_) {
+        if (is_drained) fail(loss_);
+        return;
+    }
     if (peer_has_left_) {
         // A socket that has ended meanwhile waits for nothing.
         if (is_drained || state_ >= State::leaving) end({});

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <pktverbs/messages/socket.hpp>
+#include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/completion_queue.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
@@ -50,6 +51,9 @@ public:
     // For the loop.
     void on_event(const CmEvent& event) override;
     void on_completion_event();
+    void on_async_event(const verbs::AsyncEvent& event);
+    /// Its device failed or was removed: service() tells.
+    void lose_device();
     void service();
     void lose_loop() noexcept;
     void tear_down() noexcept;
@@ -75,6 +79,10 @@ public:
     void wait(SendWaiter& waiter, std::coroutine_handle<> by) noexcept { senders_.push(waiter, by); }
     void wait(ReceiveWaiter& waiter, std::coroutine_handle<> by) noexcept { receivers_.push(waiter, by); }
     void wait(EstablishedWaiter& waiter, std::coroutine_handle<> by) noexcept { establishers_.push(waiter, by); }
+
+    bool is_on(const LoopDevice& device) const noexcept { return device_ == &device; }
+    /// Whether it is about its queue pair or completion queue.
+    bool is_subject_of(const verbs::AsyncEvent& event) const noexcept;
 
     State state() const noexcept { return state_; }
     const Options& options() const noexcept { return options_; }
@@ -139,6 +147,7 @@ private:
     void discard_attempt() noexcept;
     std::exception_ptr failure_to_establish() const;
     void needs_service();
+    void lose(int error, std::string_view why);
     bool is_over() const noexcept;
 
     Loop* loop_;
@@ -157,6 +166,7 @@ private:
     bool is_armed_ = false;  ///< the next completion makes an event
     int post_error_ = 0;     ///< of a receive
     std::exception_ptr failure_;
+    std::exception_ptr loss_;  ///< of the device or queue pair; what it received before is still to be taken
 
     std::vector<Address> addresses_;  ///< still to be tried, the last first
     Timers::Clock::time_point connect_until_{};

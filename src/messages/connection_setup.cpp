@@ -74,6 +74,7 @@ void Connection::begin_attempt() {
     state_ = State::resolving_address;
     // What an earlier attempt has left.
     post_error_ = 0;
+    loss_ = nullptr;
     is_armed_ = false;
     peer_message_bytes_ = options_.assumed_peer_message_bytes;
     id_ = loop_->make_id(*this);

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <exception>
 #include <iterator>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include <pktverbs/verbs/error.hpp>
@@ -106,8 +108,8 @@ bool Loop::step(std::chrono::nanoseconds timeout) {
             did |= timers_.fire();
         else if (what == &wake_)
             take_calls(), did = true;
-        else if (std::ranges::any_of(devices_, [what](const auto& device) { return device.get() == what; }))
-            did |= take_completions(*static_cast<LoopDevice*>(what));  // it is still there
+        else if (LoopDevice* const device = find_device(what))
+            did |= what == device ? take_completions(*device) : take_device_events(*device);
     }
     did |= run_pending();
     sweep_tasks();
@@ -140,6 +142,12 @@ bool Loop::take_cm_events() {
     return did;
 }
 
+LoopDevice* Loop::find_device(const void* watched_with) const noexcept {
+    for (const auto& device : devices_)
+        if (watched_with == device.get() || watched_with == device->events()) return device.get();
+    return nullptr;  // it has ended since
+}
+
 bool Loop::take_completions(LoopDevice& device) {
     // A queue has one event at most until it is armed again: to look for a second one is a system call for nothing.
     const int most = connections_.size() > 1 ? most_events : 1;
@@ -151,6 +159,42 @@ bool Loop::take_completions(LoopDevice& device) {
         static_cast<Connection*>(event->context)->on_completion_event();
     }
     return did;
+}
+
+bool Loop::take_device_events(LoopDevice& device) {
+    bool did = false;
+    for (int i = 0; i < most_events; ++i) {
+        std::optional<verbs::AsyncEvent> event;
+        bool is_gone = false;
+        try {
+            event = device.device().next_event();
+        } catch (const std::system_error&) {
+            is_gone = true;  // EIO, once the kernel has taken the device away
+        }
+        if (!event && !is_gone) return did;
+        did = true;
+        if (is_gone || event->type == IBV_EVENT_DEVICE_FATAL) {
+            lose(device);
+            return did;
+        }
+        if (Connection* const connection = owner_of(*event)) connection->on_async_event(*event);
+    }
+    return did;
+}
+
+Connection* Loop::owner_of(const verbs::AsyncEvent& event) const noexcept {
+    for (const auto& [key, connection] : connections_)
+        if (connection->is_subject_of(event)) return key;
+    return nullptr;
+}
+
+void Loop::lose(LoopDevice& device) {
+    // Nothing more is read from it. Its completions are, until its connections have ended.
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, device.device().async_fd(), nullptr);
+    device.set_lost();
+    for (const auto& [key, connection] : connections_)
+        if (connection->is_on(device)) connection->lose_device();
+    if (!device.has_connections()) std::erase_if(devices_, [&](const auto& one) { return one.get() == &device; });
 }
 
 void Loop::take_calls() {
@@ -241,9 +285,10 @@ CmId Loop::make_id(CmIdOwner& owner) {
 
 LoopDevice& Loop::device(rdma_cm_id& id) {
     for (const auto& device : devices_)
-        if (device->device().raw() == id.verbs) return *device;
-    auto made = std::make_unique<LoopDevice>(id.verbs, id.port_num, *manager_.provider);
+        if (device->is_device_of(id)) return *device;
+    auto made = std::make_unique<LoopDevice>(id, *manager_.provider);
     watch(made->channel().fd(), made.get());
+    watch(made->device().async_fd(), made->events());
     devices_.push_back(std::move(made));
     return *devices_.back();
 }

@@ -16,6 +16,7 @@
 #include <pktverbs/messages/connection_manager.hpp>
 #include <pktverbs/messages/task.hpp>
 #include <pktverbs/messages/waiter.hpp>
+#include <pktverbs/verbs/async_event.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "messages/cm_id.hpp"
@@ -50,6 +51,8 @@ public:
     LoopDevice& device(rdma_cm_id& id);
     /// A connection of its has ended, but for its identifier.
     void leave(LoopDevice& device) noexcept;
+    /// It failed or was removed: its connections soon fail.
+    void lose(LoopDevice& device);
 
     /// Soon resumed by the loop: nobody's code runs inside somebody else's call.
     void resume_soon(Waiter& waiter) noexcept;
@@ -73,7 +76,11 @@ private:
 
     void watch(int fd, void* what);
     bool take_cm_events();
+    /// The device that this descriptor's data names; null if it has ended since.
+    LoopDevice* find_device(const void* watched_with) const noexcept;
     bool take_completions(LoopDevice& device);
+    bool take_device_events(LoopDevice& device);
+    Connection* owner_of(const verbs::AsyncEvent& event) const noexcept;
     void take_calls();
     bool run_pending();
     bool has_pending() const noexcept { return !ready_.empty() || !to_service_.empty() || !in_service_.empty(); }

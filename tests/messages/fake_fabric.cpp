@@ -60,6 +60,13 @@ struct FakeCq : ibv_cq {
 
 }  // namespace
 
+/// The device opened once more.
+struct FakeContext : ibv_context {
+    Bell bell;
+    std::deque<ibv_async_event> events;
+    bool is_gone = false;
+};
+
 struct Posted {
     std::uint64_t id;
     std::vector<std::uint8_t> bytes;
@@ -101,15 +108,21 @@ int post_recv(ibv_qp*, ibv_recv_wr*, ibv_recv_wr**);
 int poll_cq(ibv_cq*, int, ibv_wc*);
 int req_notify_cq(ibv_cq*, int);
 
+void describe(ibv_context& context) {
+    context.device = &device();
+    context.num_comp_vectors = 1;
+    context.ops.post_send = post_send;
+    context.ops.post_recv = post_recv;
+    context.ops.poll_cq = poll_cq;
+    context.ops.req_notify_cq = req_notify_cq;
+}
+
+/// The connection manager's: it is shared, so nobody reads its events.
 ibv_context& context() {
     static ibv_context made = [] {
         ibv_context context{};
-        context.device = &device();
-        context.num_comp_vectors = 1;
-        context.ops.post_send = post_send;
-        context.ops.post_recv = post_recv;
-        context.ops.poll_cq = poll_cq;
-        context.ops.req_notify_cq = req_notify_cq;
+        describe(context);
+        context.async_fd = -1;
         return context;
     }();
     return made;
@@ -266,6 +279,32 @@ int destroy(void* object) {
 
 verbs::Provider make_provider() {
     verbs::Provider made{};
+    made.open_device = [](ibv_device* of) -> ibv_context* {
+        EXPECT_EQ(of, &device());
+        PKTVERBS_FAIL_IF_DUE("open_device", nullptr)
+        auto* opened = make<FakeContext>("open_device");
+        describe(*opened);
+        opened->async_fd = opened->bell.fd;
+        fabric().contexts.push_back(opened);
+        return opened;
+    };
+    made.close_device = [](ibv_context* raw) {
+        const Lock lock{fabric().mutex};
+        auto* opened = static_cast<FakeContext*>(raw);
+        std::erase(fabric().contexts, opened);
+        return destroy<FakeContext>(opened);
+    };
+    made.get_async_event = [](ibv_context* raw, ibv_async_event* event) {
+        auto& opened = *static_cast<FakeContext*>(raw);
+        PKTVERBS_FAIL_IF_DUE("get_async_event", -1)
+        errno = opened.is_gone ? EIO : EAGAIN;
+        if (opened.events.empty()) return -1;
+        opened.bell.answer();
+        *event = opened.events.front();
+        opened.events.pop_front();
+        return 0;
+    };
+    made.ack_async_event = [](ibv_async_event*) {};
     made.query_device = [](ibv_context*, ibv_device_attr* attr) {
         PKTVERBS_FAIL_IF_DUE("query_device", error)
         *attr = {};
@@ -707,6 +746,29 @@ void FakeFabric::forge_event(std::uint32_t qp_num, rdma_cm_event_type type, int 
     for (FakeId* id : ids)
         if (id->qp_num == qp_num) return tell(*id, type, status);
     ADD_FAILURE() << "no identifier with queue pair " << qp_num;
+}
+
+void FakeFabric::forge_async_event(std::uint32_t qp_num, ibv_event_type type) {
+    const Lock lock{mutex};
+    FakeQp& qp = *qps.at(qp_num);
+    ibv_async_event event{};
+    event.event_type = type;
+    if (type == IBV_EVENT_CQ_ERR)
+        event.element.cq = qp.recv_cq;
+    else
+        event.element.qp = &qp;
+    auto& opened = *static_cast<FakeContext*>(qp.context);
+    opened.events.push_back(event);
+    opened.bell.ring();
+}
+
+void FakeFabric::lose_device(bool says_so) {
+    const Lock lock{mutex};
+    for (FakeContext* opened : contexts) {
+        opened->is_gone = true;
+        if (says_so) opened->events.push_back({.element = {}, .event_type = IBV_EVENT_DEVICE_FATAL});
+        opened->bell.ring();
+    }
 }
 
 void FakeFabric::forge_events(rdma_cm_event_type type, int status, const std::vector<std::uint8_t>& private_data) {

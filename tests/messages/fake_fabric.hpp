@@ -18,6 +18,7 @@
 
 namespace pktverbs::testing {
 
+struct FakeContext;
 struct FakeQp;
 struct FakeId;
 
@@ -58,6 +59,10 @@ public:
     void ask(std::uint16_t port = 12345);
     /// Every peer that waits for an answer gives up. An event says so to this side, or nothing does, as with Linux.
     void give_up(std::optional<rdma_cm_event_type> told_by);
+    /// As by the device, about that queue pair or its completion queue.
+    void forge_async_event(std::uint32_t qp_num, ibv_event_type type);
+    /// The device fails everywhere: an event says so, or nothing can be read any more.
+    void lose_device(bool says_so);
     /// The peer of that queue pair writes with immediate data: that takes a receive there.
     void write_with_immediate(std::uint32_t qp_num);
     std::size_t receives_posted(std::uint32_t qp_num);
@@ -87,6 +92,7 @@ public:
     std::recursive_mutex mutex;
     std::map<std::uint32_t, FakeQp*> qps;
     std::vector<FakeId*> ids;
+    std::vector<FakeContext*> contexts;
     std::uint32_t next_qp_num = 17;
     std::uint16_t next_port = 40000;
     bool is_cut = false;

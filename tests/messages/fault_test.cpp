@@ -129,6 +129,7 @@ INSTANTIATE_TEST_SUITE_P(
             "resolve_addr", ENETUNREACH,
             "cannot connect to 10.0.0.2:12345: Network is unreachable (the way there doesn't lead over an RDMA device"},
         Case{"resolve_route", ENODEV, "cannot connect to 10.0.0.2:12345: No such device"},
+        Case{"open_device", EMFILE, "cannot open fake0/1: Too many open files"},
         Case{"query_device", EIO, "cannot query fake0/1: Input/output error"},
         Case{"alloc_pd", ENOMEM, "cannot allocate a protection domain on fake0/1: Cannot allocate memory"},
         Case{"create_comp_channel", EMFILE, "cannot create a completion channel on fake0/1: Too many open files"},
