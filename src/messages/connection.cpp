@@ -18,14 +18,6 @@ namespace pktverbs::messages {
 
 namespace {
 
-std::error_code code_of(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const std::system_error& error) {
-        return error.code();
-    }
-}
-
 /// Longer times count as 20 days: that many milliseconds fit into librdmacm's int, and their nanoseconds into 64 bits.
 Options with_times_that_fit(Options options) {
     constexpr std::chrono::milliseconds longest = std::chrono::hours{20 * 24};
@@ -71,12 +63,16 @@ void Connection::on_event(const CmEvent& event) {
             return;
         case RDMA_CM_EVENT_TIMEWAIT_EXIT:
             if (state_ == State::established && !peer_has_left_)
-                fail(make_error(ECONNRESET, "keep the connection to " + peer_.to_string(),
-                                "the connection manager has ended it"));
+                fail(caught([&] {
+                    verbs::throw_error(ECONNRESET, about_peer("keep the connection to"),
+                                       "the connection manager has ended it");
+                }));
             return;
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
             if (device_) device_->set_lost();
-            fail(make_error(ENODEV, "keep the connection to " + peer_.to_string(), "its RDMA device was removed"));
+            fail(caught([&] {
+                verbs::throw_error(ENODEV, about_peer("keep the connection to"), "its RDMA device was removed");
+            }));
             return;
         default:
             if (state_ < State::established) on_setup_event(event);
@@ -87,14 +83,14 @@ void Connection::on_async_event(const verbs::AsyncEvent& event) {
     // It has received something, which may be no message: the question whether we live (rdma_notify(3)).
     if (event.type == IBV_EVENT_COMM_EST && state_ == State::accepting) loop_->manager().notify(id_.get(), event.type);
     // Where nothing is posted, no completion says so.
-    if (event.is_fatal()) lose(EIO, event.to_string());
+    if (event.is_fatal()) lose(EIO, ibv_event_type_str(event.type));
 }
 
-void Connection::lose_device() { lose(ENODEV, "its RDMA device failed, or was removed"); }
+void Connection::lose_device() noexcept { lose(ENODEV, "its RDMA device failed, or was removed"); }
 
-void Connection::lose(int error, std::string_view why) {
+void Connection::lose(int error, std::string_view why) noexcept {
     if (loss_ || state_ >= State::leaving || peer_has_left_) return;
-    loss_ = make_error(error, "keep the connection to " + peer_.to_string(), why);
+    loss_ = caught([&] { verbs::throw_error(error, about_peer("keep the connection to"), why); });
     needs_service();
 }
 
@@ -112,10 +108,11 @@ void Connection::on_deadline() {
             end({});
             return;
         case State::accepting:
-            fail(make_error(ETIMEDOUT, connecting(), "the peer didn't confirm the connection"));
+            fail(
+                caught([&] { verbs::throw_error(ETIMEDOUT, connecting(), "the peer didn't confirm the connection"); }));
             return;
         default:
-            try_next_address(make_cm_error(ETIMEDOUT, {"connect", connecting()}));
+            try_next_address(caught([&] { throw_cm_error(ETIMEDOUT, {"connect", connecting()}); }));
     }
 }
 
@@ -134,7 +131,8 @@ void Connection::service() {
         return;
     }
     if (post_error_ != 0 && state_ == State::established)
-        fail(make_error(post_error_, "receive from " + peer_.to_string(), "a receive could not be posted"));
+        fail(caught(
+            [&] { verbs::throw_error(post_error_, about_peer("receive from"), "a receive could not be posted"); }));
     use_room();
     if (!is_leaving_) return;
     if (state_ == State::established && ring_.messages() == 0 && is_drained) leave();
@@ -186,11 +184,7 @@ void Connection::end(std::error_code why) {
 
 void Connection::tell_failure() {
     if (!failure_ || !socket_ || !handlers_.error) return;
-    try {
-        std::rethrow_exception(failure_);
-    } catch (const std::system_error& error) {
-        handlers_.error(*socket_, error);
-    }
+    tell_caught(failure_, [this](const std::system_error& error) { handlers_.error(*socket_, error); });
 }
 
 void Connection::drop() noexcept {
@@ -250,11 +244,12 @@ void Connection::resume_all() noexcept {
     }
 }
 
-std::exception_ptr Connection::failure_to_establish() const {
-    return failure_ ? failure_ : make_error(ECANCELED, connecting(), "the socket, or its loop, has ended before");
+std::exception_ptr Connection::failure_to_establish() const noexcept {
+    if (failure_) return failure_;
+    return caught([&] { verbs::throw_error(ECANCELED, connecting(), "the socket, or its loop, has ended before"); });
 }
 
-void Connection::needs_service() {
+void Connection::needs_service() noexcept {
     if (std::exchange(needs_service_, true)) return;
     loop_->service_soon(*this);
 }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,17 +47,29 @@ public:
     /// If it fails, the peer is rejected, and service() tells.
     void accept(CmId id, std::span<const std::uint8_t> private_data);
     /// The peer has given up before: service() tells.
-    void fail_to_accept(const Address& peer, std::exception_ptr failure);
+    void fail_to_accept(const Address& peer, std::exception_ptr failure) noexcept;
 
     // For the loop.
     void on_event(const CmEvent& event) override;
     void on_completion_event();
     void on_async_event(const verbs::AsyncEvent& event);
     /// Its device failed or was removed: service() tells.
-    void lose_device();
+    void lose_device() noexcept;
     void service();
     void lose_loop() noexcept;
     void tear_down() noexcept;
+    using Connections = std::list<std::shared_ptr<Connection>>;
+    void set_place(Connections::iterator place) noexcept { place_ = place; }
+    /// Nullopt if it has none, or not any more.
+    std::optional<Connections::iterator> leave_place() noexcept { return std::exchange(place_, std::nullopt); }
+    /// It is once in one of those that wait for service() at most, also if it was served out of turn meanwhile.
+    void add_turn_to(Connections& waiting) noexcept {
+        if (turn_.empty()) return;
+        turn_.front() = shared_from_this();
+        waiting.splice(waiting.end(), turn_);
+    }
+    /// It is the first one, and its pointer was taken.
+    void take_turn_from(Connections& waiting) noexcept { turn_.splice(turn_.begin(), waiting, waiting.begin()); }
     /// A buffer of this connection's pool is idle again.
     void released(Buffer& buffer) noexcept;
 
@@ -107,6 +120,8 @@ private:
     rdma_conn_param parameters(const std::array<std::uint8_t, Hello::wire_bytes>& hello) const noexcept;
     void become_established();
     std::string connecting() const;
+    /// "VERB the peer", for errors.
+    std::string about_peer(std::string_view verb) const;
 
     /// Of a send's wr_id; the rest is its number in the ring. A receive's is the index of its buffer.
     static constexpr std::uint64_t send_bit = std::uint64_t{1} << 63;
@@ -145,12 +160,14 @@ private:
     void tell_failure();
     void resume_all() noexcept;
     void discard_attempt() noexcept;
-    std::exception_ptr failure_to_establish() const;
-    void needs_service();
-    void lose(int error, std::string_view why);
+    std::exception_ptr failure_to_establish() const noexcept;
+    void needs_service() noexcept;
+    void lose(int error, std::string_view why) noexcept;
     bool is_over() const noexcept;
 
     Loop* loop_;
+    std::optional<Connections::iterator> place_;  ///< among the loop's connections
+    Connections turn_ = Connections(1);  ///< its node among those that wait for service(), while it isn't there
     LoopDevice* device_ = nullptr;
     Options options_;
     SocketHandlers handlers_;

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <utility>
 
+#include <pktverbs/verbs/error.hpp>
+
 #include "messages/connection.hpp"
 #include "messages/error.hpp"
 #include "messages/loop.hpp"
@@ -29,7 +31,7 @@ bool Connection::poll() {
         }
         const int got = ibv_poll_cq(cq_->raw(), static_cast<int>(batch_.size()), batch_.data());
         if (got < 0) {
-            fail(make_error(EIO, "poll the completions of " + peer_.to_string(), {}));
+            fail(caught([&] { verbs::throw_error(EIO, about_peer("poll the completions of"), {}); }));
             break;
         }
         if (got == 0 && is_armed_) break;
@@ -47,13 +49,7 @@ void Connection::arm() {
 }
 
 void Connection::try_to_arm() {
-    std::exception_ptr failure;
-    try {
-        arm();
-    } catch (const std::system_error&) {
-        failure = std::current_exception();
-    }
-    if (failure) fail(std::move(failure));
+    if (auto failure = caught([&] { arm(); })) fail(std::move(failure));
 }
 
 Connection::Unfinished::~Unfinished() {
@@ -101,9 +97,11 @@ void Connection::received(const ibv_wc& wc) {
     if (wc.opcode != IBV_WC_RECV) return pool_->give_back(buffer);
     if (wc.byte_len > pool_->capacity()) {
         pool_->put_away(buffer);
-        return fail(make_error(EPROTO, "receive from " + peer_.to_string(),
+        return fail(caught([&] {
+            verbs::throw_error(EPROTO, about_peer("receive from"),
                                fmt::format("a completion says {} bytes of a buffer of {}: the driver is broken",
-                                           wc.byte_len, pool_->capacity())));
+                                           wc.byte_len, pool_->capacity()));
+        }));
     }
     buffer.length = wc.byte_len;
     if (state_ == State::established)
@@ -126,16 +124,19 @@ void Connection::deliver(Buffer& buffer) {
 
 void Connection::completion_failed(const ibv_wc& wc, bool sending) {
     if (state_ >= State::leaving || peer_has_left_) return;  // flushed
-    const std::string what = fmt::format("{} {}", sending ? "send to" : "receive from", peer_.to_string());
     const std::string_view hint = hint_for(wc.status, sending);
     const std::string_view status = ibv_wc_status_str(wc.status);
-    fail(make_error(errno_of(wc.status), what,
-                    hint.empty() ? std::string{status} : fmt::format("{}: {}", status, hint)));
+    fail(caught([&] {
+        verbs::throw_error(errno_of(wc.status), about_peer(sending ? "send to" : "receive from"),
+                           hint.empty() ? std::string{status} : fmt::format("{}: {}", status, hint));
+    }));
 }
 
 void Connection::confused(const ibv_wc& wc) {
-    fail(make_error(EPROTO, "use the connection to " + peer_.to_string(),
-                    fmt::format("a completion with the unknown wr_id {:#x}: the driver is broken", wc.wr_id)));
+    fail(caught([&] {
+        verbs::throw_error(EPROTO, about_peer("use the connection to"),
+                           fmt::format("a completion with the unknown wr_id {:#x}: the driver is broken", wc.wr_id));
+    }));
 }
 
 void Connection::released(Buffer& buffer) noexcept {

@@ -38,7 +38,7 @@ void Connection::ask_whether_alive() {
     // What is under way asks by itself.
     if (std::exchange(completions_at_tick_, completions_) != completions_ || !ring_.empty()) return;
     if (const int error = post(nullptr); error != 0)
-        return fail(make_error(error, "ask whether the peer lives: " + peer_.to_string(), {}));
+        return fail(caught([&] { verbs::throw_error(error, about_peer("ask whether the peer lives:"), {}); }));
     ring_.add_question();
 }
 

@@ -50,6 +50,10 @@ std::string Connection::connecting() const {
     return fmt::format("{} {}", is_passive_ ? "accept a connection from" : "connect to", peer_.to_string());
 }
 
+std::string Connection::about_peer(std::string_view verb) const {
+    return fmt::format("{} {}", verb, peer_.to_string());
+}
+
 void Connection::connect(std::span<const Address> addresses) {
     if (addresses.empty()) verbs::throw_error(EDESTADDRREQ, "connect to nowhere", "there is no address");
     addresses_.assign(addresses.rbegin(), addresses.rend());
@@ -88,7 +92,7 @@ void Connection::try_next_address(std::exception_ptr failure) {
         try {
             discard_attempt();
             return begin_attempt();
-        } catch (const std::system_error&) {
+        } catch (...) {
             failure = std::current_exception();
         }
     }
@@ -96,12 +100,7 @@ void Connection::try_next_address(std::exception_ptr failure) {
 }
 
 void Connection::on_setup_event(const CmEvent& event) {
-    std::exception_ptr failure;
-    try {
-        take_setup_step(event);
-    } catch (const std::system_error&) {
-        failure = std::current_exception();
-    }
+    auto failure = caught([&] { take_setup_step(event); });
     if (failure && is_passive_) return fail(std::move(failure));
     if (failure) return try_next_address(std::move(failure));
     if (event.type == RDMA_CM_EVENT_CONNECT_RESPONSE && state_ == State::connecting) become_established();
@@ -167,7 +166,7 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
         rdma_conn_param param = parameters(hello);
         check_cm({"accept", connecting()}, [&] { return loop_->manager().accept(id_.get(), &param); });
         deadline_.set(loop_->timers(), options_.connect_timeout);
-    } catch (const std::system_error&) {
+    } catch (...) {
         // Mostly a peer that has left meanwhile: nothing to stop a server for.
         failure_ = std::current_exception();
         loop_->manager().reject(id_.get(), nullptr, 0);
@@ -176,7 +175,7 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
     }
 }
 
-void Connection::fail_to_accept(const Address& peer, std::exception_ptr failure) {
+void Connection::fail_to_accept(const Address& peer, std::exception_ptr failure) noexcept {
     is_passive_ = true;
     state_ = State::accepting;
     peer_ = peer;

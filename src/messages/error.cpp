@@ -57,16 +57,14 @@ void throw_cm_error(int error, const CmAction& action) {
     verbs::throw_error(error, action.what, cm_error_hint(action.verb, error));
 }
 
-std::exception_ptr make_error(int error, const std::string& what, std::string_view hint) noexcept {
+std::error_code code_of(const std::exception_ptr& failure) noexcept {
     try {
-        verbs::throw_error(error, what, hint);
+        std::rethrow_exception(failure);
+    } catch (const std::system_error& error) {
+        return error.code();
     } catch (...) {
-        return std::current_exception();
+        return std::make_error_code(std::errc::not_enough_memory);
     }
-}
-
-std::exception_ptr make_cm_error(int error, const CmAction& action) noexcept {
-    return make_error(error, action.what, cm_error_hint(action.verb, error));
 }
 
 int errno_of_status(int status, int otherwise) noexcept {

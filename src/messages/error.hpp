@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -23,9 +24,28 @@ struct CmAction {
 [[noreturn]] void throw_cm_error(int error, const CmAction& action);
 std::string_view cm_error_hint(std::string_view verb, int error) noexcept;
 
-/// The same, not thrown. A std::system_error of its own would lose the words: they are in what is derived from it.
-std::exception_ptr make_error(int error, const std::string& what, std::string_view hint) noexcept;
-std::exception_ptr make_cm_error(int error, const CmAction& action) noexcept;
+/// What it throws: an error for later, whose words are put together inside, so that a lack of memory is caught, too.
+template <class Throwing>
+std::exception_ptr caught(Throwing&& throwing) noexcept {
+    try {
+        std::forward<Throwing>(throwing)();
+    } catch (...) {
+        return std::current_exception();
+    }
+    return {};
+}
+/// Calls `tell` with the std::system_error that was caught, or with ENOMEM where there was no memory for it.
+template <class Tell>
+void tell_caught(const std::exception_ptr& failure, Tell&& tell) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::system_error& error) {
+        tell(error);
+    } catch (const std::bad_alloc&) {
+        tell(std::system_error{ENOMEM, std::generic_category()});
+    }
+}
+std::error_code code_of(const std::exception_ptr& failure) noexcept;
 
 /// librdmacm's convention: -1 with errno, or a null pointer with errno.
 template <class Call>

@@ -29,13 +29,10 @@ void ListenerState::on_event(const CmEvent& event) {
     if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) {
         if (event.id != id_.get()) take_request(event);
     } else if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL && event.id == id_.get()) {
-        const auto failure = make_error(ENODEV, "listen at " + address_.to_string(), "the RDMA device was removed");
+        const auto failure = caught(
+            [&] { verbs::throw_error(ENODEV, "listen at " + address_.to_string(), "the RDMA device was removed"); });
         end();
-        try {
-            std::rethrow_exception(failure);
-        } catch (const std::system_error& error) {
-            tell(error);
-        }
+        tell_caught(failure, [this](const std::system_error& error) { tell(error); });
     }
 }
 
@@ -45,8 +42,14 @@ void ListenerState::take_request(const CmEvent& event) {
     // (ucma_get_event() and ucma_event_handler() in Linux, drivers/infiniband/core/ucma.c).
     if (unanswered_ >= static_cast<std::size_t>(options_.backlog))
         return reject(loop_->manager(), *id, "too many requests wait for an answer");
-    take(Request{
-        std::make_unique<PendingRequest>(*loop_, shared_from_this(), std::move(id), event.private_data, options_)});
+    std::unique_ptr<PendingRequest> pending;
+    const auto failure = caught([&] {
+        pending =
+            std::make_unique<PendingRequest>(*loop_, shared_from_this(), std::move(id), event.private_data, options_);
+    });
+    // What is missing is memory: the id has ended, which the peer takes for a rejection.
+    if (failure) return tell_caught(failure, [this](const std::system_error& error) { tell(error); });
+    take(Request{std::move(pending)});
 }
 
 void ListenerState::take(Request request) {
@@ -57,7 +60,8 @@ void ListenerState::take(Request request) {
     } else if (handlers_.request) {
         handlers_.request(std::move(request));
     } else if (keeps_requests_) {
-        requests_.push_back(std::move(request));
+        if (const auto failure = caught([&] { requests_.push_back(std::move(request)); }))
+            tell_caught(failure, [this](const std::system_error& error) { tell(error); });
     }
 }
 

@@ -64,14 +64,14 @@ Loop::Loop(const ConnectionManager& manager)
 Loop::~Loop() {
     ++depth_;
     while (!tasks_.empty()) tasks_.pop_back();
-    for (const auto& [key, connection] : connections_) connection->lose_loop();
+    for (const auto& connection : connections_) connection->lose_loop();
     while (!listeners_.empty()) listeners_.begin()->second->end();
     while (!requests_.empty()) (*requests_.begin())->expire();
     // Coroutines that are no tasks of ours hear that it's over.
     while (!ready_.empty()) ready_.resume_front();
     bury_the_dead();
     to_service_.clear();
-    for (const auto& [key, connection] : connections_) connection->tear_down();
+    for (const auto& connection : connections_) connection->tear_down();
 }
 
 void Loop::watch(int fd, void* what) {
@@ -168,7 +168,7 @@ bool Loop::take_device_events(LoopDevice& device) {
         bool is_gone = false;
         try {
             event = device.device().next_event();
-        } catch (const std::system_error&) {
+        } catch (...) {
             is_gone = true;  // EIO, once the kernel has taken the device away
         }
         if (!event && !is_gone) return did;
@@ -183,8 +183,8 @@ bool Loop::take_device_events(LoopDevice& device) {
 }
 
 Connection* Loop::owner_of(const verbs::AsyncEvent& event) const noexcept {
-    for (const auto& [key, connection] : connections_)
-        if (connection->is_subject_of(event)) return key;
+    for (const auto& connection : connections_)
+        if (connection->is_subject_of(event)) return connection.get();
     return nullptr;
 }
 
@@ -192,7 +192,7 @@ void Loop::lose(LoopDevice& device) {
     // Nothing more is read from it. Its completions are, until its connections have ended.
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, device.device().async_fd(), nullptr);
     device.set_lost();
-    for (const auto& [key, connection] : connections_)
+    for (const auto& connection : connections_)
         if (connection->is_on(device)) connection->lose_device();
     if (!device.has_connections()) std::erase_if(devices_, [&](const auto& one) { return one.get() == &device; });
 }
@@ -200,19 +200,21 @@ void Loop::lose(LoopDevice& device) {
 void Loop::take_calls() {
     std::uint64_t count = 0;
     if (read(wake_.get(), &count, sizeof count) < 0) return;
-    std::vector<std::function<void()>> calls;
+    std::list<std::function<void()>> calls;
     {
         const std::lock_guard lock{calls_mutex_};
         calls.swap(calls_);
     }
-    std::size_t called = 0;
+    std::list<std::function<void()>> called;
     try {
-        while (called != calls.size()) calls[called++]();
+        while (!calls.empty()) {
+            called.splice(called.begin(), calls, calls.begin());
+            called.front()();
+        }
     } catch (...) {
-        const auto rest = calls.begin() + static_cast<std::ptrdiff_t>(called);
         {
             const std::lock_guard lock{calls_mutex_};
-            calls_.insert(calls_.begin(), std::move_iterator{rest}, std::move_iterator{calls.end()});
+            calls_.splice(calls_.begin(), calls);
         }
         wake();
         throw;
@@ -224,8 +226,8 @@ bool Loop::run_pending() {
     // What becomes pending meanwhile has its turn in the next step, after new events.
     in_service_.swap(to_service_);
     while (!in_service_.empty()) {
-        const auto connection = std::move(in_service_.back());
-        in_service_.pop_back();
+        const auto connection = std::move(in_service_.front());
+        connection->take_turn_from(in_service_);
         connection->service();
         did = true;
     }
@@ -302,28 +304,28 @@ void Loop::resume_soon(Waiter& waiter) noexcept {
     if (depth_ == 0) wake();
 }
 
-void Loop::service_soon(Connection& connection) {
-    to_service_.push_back(connection.shared_from_this());
+void Loop::service_soon(Connection& connection) noexcept {
+    connection.add_turn_to(to_service_);
     if (depth_ == 0) wake();
 }
 
 void Loop::add(std::shared_ptr<Connection> connection) {
-    Connection* const key = connection.get();
-    connections_.emplace(key, std::move(connection));
+    Connection& added = *connection;
+    connections_.push_back(std::move(connection));
+    added.set_place(std::prev(connections_.end()));
 }
 
 void Loop::bury(Connection& connection) noexcept {
-    const auto at = connections_.find(&connection);
-    if (at == connections_.end()) return;
-    dead_.push_back(std::move(at->second));
-    connections_.erase(at);
+    const auto place = connection.leave_place();
+    if (!place) return;
+    dead_.splice(dead_.end(), connections_, *place);
     if (depth_ == 0) bury_the_dead();
 }
 
 void Loop::bury_the_dead() noexcept {
     while (!dead_.empty()) {
-        const auto connection = std::move(dead_.back());
-        dead_.pop_back();
+        const auto connection = std::move(dead_.front());
+        dead_.pop_front();
         connection->tear_down();
     }
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -31,6 +32,8 @@ class PendingRequest;
 
 class Loop {
 public:
+    using Connections = std::list<std::shared_ptr<Connection>>;
+
     explicit Loop(const ConnectionManager& manager);
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
@@ -57,7 +60,7 @@ public:
     /// Soon resumed by the loop: nobody's code runs inside somebody else's call.
     void resume_soon(Waiter& waiter) noexcept;
     /// Soon called: service().
-    void service_soon(Connection& connection);
+    void service_soon(Connection& connection) noexcept;
 
     void add(std::shared_ptr<Connection> connection);
     /// Torn down when nothing of it is running any more.
@@ -94,19 +97,20 @@ private:
     std::unique_ptr<rdma_event_channel, ChannelDestroyer> channel_;
     std::vector<std::unique_ptr<LoopDevice>> devices_;
 
-    std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+    // Lists, so that what is noexcept moves nodes and allocates nothing.
+    Connections connections_;
     std::unordered_map<ListenerState*, std::shared_ptr<ListenerState>> listeners_;
     std::unordered_set<PendingRequest*> requests_;
-    std::vector<std::shared_ptr<Connection>> to_service_;
-    std::vector<std::shared_ptr<Connection>> in_service_;
-    std::vector<std::shared_ptr<Connection>> dead_;
+    Connections to_service_;
+    Connections in_service_;
+    Connections dead_;
     WaiterList ready_;
     std::vector<Task<>> tasks_;
     std::size_t ended_tasks_ = 0;
     int depth_ = 0;
 
     std::mutex calls_mutex_;
-    std::vector<std::function<void()>> calls_;
+    std::list<std::function<void()>> calls_;
     std::atomic<bool> stopped_ = false;
 };
 

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <utility>
 
+#include <pktverbs/verbs/error.hpp>
+
 #include "messages/error.hpp"
 #include "messages/listener_state.hpp"
 #include "messages/loop.hpp"
@@ -42,8 +44,8 @@ void PendingRequest::on_event(const CmEvent& event) {
     }
 }
 
-void PendingRequest::withdraw(int error, std::string_view why) {
-    withdrawal_ = make_error(error, "accept a connection from " + peer_.to_string(), why);
+void PendingRequest::withdraw(int error, std::string_view why) noexcept {
+    withdrawal_ = caught([&] { verbs::throw_error(error, "accept a connection from " + peer_.to_string(), why); });
     id_.reset();
     // Who waits for requests is to get one that can be accepted. The Request that holds this ends here, if the listener
     // has it.

@@ -47,7 +47,7 @@ public:
     void expire() noexcept { reject({}); }
 
 private:
-    void withdraw(int error, std::string_view why);
+    void withdraw(int error, std::string_view why) noexcept;
     void leave() noexcept;
 
     Loop* loop_;

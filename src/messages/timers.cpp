@@ -42,16 +42,23 @@ bool Timers::fire() {
     return fired;
 }
 
-void Timer::set(Timers& timers, std::chrono::nanoseconds from_now) {
+Timer::Timer(std::function<void()> call) : call_{std::move(call)} {
+    Timers::Waiting made;
+    made.emplace(Timers::Clock::time_point{}, this);
+    node_ = made.extract(made.begin());
+}
+
+void Timer::set(Timers& timers, std::chrono::nanoseconds from_now) noexcept {
     stop();
-    place_ = timers.waiting_.emplace(Timers::Clock::now() + from_now, this);
+    node_.key() = Timers::Clock::now() + from_now;
+    place_ = timers.waiting_.insert(std::move(node_));
     timers_ = &timers;
     timers.wind();
 }
 
 void Timer::stop() noexcept {
     if (!timers_) return;
-    timers_->waiting_.erase(place_);
+    node_ = timers_->waiting_.extract(place_);
     std::exchange(timers_, nullptr)->wind();
 }
 

@@ -25,29 +25,31 @@ public:
 
 private:
     friend class Timer;
+    using Waiting = std::multimap<Clock::time_point, Timer*>;
     void wind() noexcept;
 
     FileDescriptor fd_;
-    std::multimap<Clock::time_point, Timer*> waiting_;
+    Waiting waiting_;
     Clock::time_point wound_to_{};
 };
 
 /// Calls once, unless it ends or is stopped before. Must not outlive its timers while set.
 class Timer {
 public:
-    explicit Timer(std::function<void()> call) : call_{std::move(call)} {}
+    explicit Timer(std::function<void()> call);
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
     ~Timer() { stop(); }
 
-    void set(Timers& timers, std::chrono::nanoseconds from_now);
+    void set(Timers& timers, std::chrono::nanoseconds from_now) noexcept;
     void stop() noexcept;
 
 private:
     friend class Timers;
     std::function<void()> call_;
     Timers* timers_ = nullptr;
-    std::multimap<Timers::Clock::time_point, Timer*>::iterator place_;
+    Timers::Waiting::iterator place_;
+    Timers::Waiting::node_type node_;  ///< while it is not set: setting allocates nothing
 };
 
 }  // namespace pktverbs::messages

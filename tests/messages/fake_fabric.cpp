@@ -15,10 +15,18 @@
 namespace pktverbs::testing {
 
 FakeFabric* FakeFabric::self = nullptr;
+thread_local int FakeFabric::inside = 0;
 
 namespace {
 
-using Lock = std::lock_guard<std::recursive_mutex>;
+/// Held by all that is not the library's.
+struct Lock {
+    explicit Lock(std::recursive_mutex& mutex) : lock{mutex} { ++FakeFabric::inside; }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    ~Lock() { --FakeFabric::inside; }
+    std::lock_guard<std::recursive_mutex> lock;
+};
 
 /// A descriptor that is readable while there is something in its queue.
 struct Bell {

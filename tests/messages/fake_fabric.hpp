@@ -86,6 +86,7 @@ public:
 
     /// For the verbs.
     static FakeFabric* self;
+    static thread_local int inside;  ///< whether a call is in the fabric: its memory doesn't run out
     bool is_due(const std::string& verb, int& error);
     void born(const char* verb, const void* object) { living.push_back({verb, object}); }
     void died(const void* object);

@@ -25,7 +25,8 @@ struct ListenerHandlers {
     /// To be answered now or later. Without this one, requests wait for request() and accept() once either was called,
     /// and are rejected before. Of both kinds, Options::backlog may wait.
     std::function<void(Request)> request = {};
-    /// A connection that accept() took on didn't come about; or, with ENODEV, the listener has ended with its device.
+    /// A connection that accept() took on didn't come about; or, with ENOMEM, there was no memory for a request, which
+    /// is rejected; or, with ENODEV, the listener has ended with its device.
     std::function<void(const std::system_error&)> error = {};
 };
 
