@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
     example::CommandLine app{"Receives UDP port 7148 in a program that runs on Asio.", "asio_recv"};
     std::string device = "wire:asio";
     double seconds = 3;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (default wire:asio)");
+    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process; default wire:asio)");
     app.add_option("--seconds", seconds, "Stop after so long (default 3)").between(0.001, 1e9);
     return app.run(argc, argv, [&] { return run(device, seconds); });
 }

@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
                              "async_recv"};
     std::string device = "wire:async";
     double seconds = 3;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (default wire:async)");
+    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process; default wire:async)");
     app.add_option("--seconds", seconds, "Stop after so long (default 3)").between(0.001, 1e9);
     return app.run(argc, argv, [&] { return run(device, seconds); });
 }

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     pktverbs::Options options;
     bool json = false;
     bool no_probe = false;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)").required();
     app.add_option("--recv", options.recv_packets, "Packets to receive into, for each queue").default_shown();
     app.add_option("--send", options.send_packets, "Packets to send with, for each queue").default_shown();
     app.add_option("--size", options.max_packet_size, "Longest frame, in bytes").default_shown();

@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
     std::string name;
     std::uint64_t count = UINT64_MAX;
     bool samples = false;
-    app.add_option("DEVICE", name, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("DEVICE", name, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)").required();
     app.add_option("-c,--count", count, "Stop after so many frames").between(1, example::most_packets);
     app.add_flag("--samples", samples, "Send one of each kind as well, from a NIC of its own, and show these");
     return app.run(argc, argv, [&] {

@@ -116,7 +116,7 @@ int main(int argc, char** argv) {
         "list_devices\nlist_devices packet:eth0\n\n"
         "Without CAP_NET_RAW no device does raw packets; the last column says so.");
     std::string text;
-    app.add_option("DEVICE", text, "Only this one: eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME");
+    app.add_option("DEVICE", text, "Only this one: eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)");
     return app.run(argc, argv, [&] {
         const auto devices = text.empty() ? pktverbs::list_devices() : std::vector{example::find_device(text)};
         if (devices.empty()) {

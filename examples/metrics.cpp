@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     double seconds = 1;
     std::uint16_t port = 0;
     std::uint64_t frames = 0;
-    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME").required();
+    app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process)").required();
     app.add_option("--seconds", seconds, "How long to receive").between(0, example::longest_seconds);
     app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own");
     app.add_option("--format", format, "How to print the counters at the end").one_of({"text", "json", "openmetrics"});

@@ -76,7 +76,8 @@ int main(int argc, char** argv) {
         "pktgen packet:eth0 239.2.1.150 --rate 1 --seconds 10\n\n"
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
+        .required();
     example::add_address(app, "DST_IP", args.dst_ip, "Where the stream goes; may be a multicast group").required();
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's)");

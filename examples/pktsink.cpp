@@ -157,7 +157,8 @@ int main(int argc, char** argv) {
         "pktsink wire:demo --generate --seconds 5\n\n"
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME").required();
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
+        .required();
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
     app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);

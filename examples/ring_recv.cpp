@@ -38,7 +38,8 @@ int receive(const Arguments& args) {
     const auto ring = pktverbs::BlockRing::open(
         args.ring,
         {.blocks = args.blocks, .slots = args.slots, .header_bytes = headers, .payload_bytes = args.payload});
-    pktverbs::Options options{.send_packets = pktverbs::none, .recv_packets = std::max(args.blocks * args.slots / 4, 1U)};
+    pktverbs::Options options{.send_packets = pktverbs::none,
+                              .recv_packets = std::max(args.blocks * args.slots / 4, 1U)};
     options.recv_layout = ring.recv_layout();
     pktverbs::Context ctx{example::find_device(args.device), options};
     pktverbs::RingReceiver receiver{

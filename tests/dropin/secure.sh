@@ -16,7 +16,7 @@ done
 
 # To run a program with a real user that is not the effective one is enough for the kernel (cap_bprm_creds_from_file() in
 # security/commoncap.c), as it is for a setuid program.
-[ "$EUID" -eq 0 ] && setpriv --ruid 65534 true 2>/dev/null || skip "needs root, and a second user id"
+{ [ "$EUID" -eq 0 ] && setpriv --ruid 65534 true 2>/dev/null; } || skip "needs root, and a second user id"
 said=$(setpriv --ruid 65534 "$program" 2>&1)
 [[ $said == *AT_SECURE=1* ]] || fail "the kernel gave it no other privileges: $said"
 for words in wire_secret PKTVERBS_; do
