@@ -67,6 +67,10 @@ def commands_of(block):
         fail(f"no shell takes that for a command: {command}")
 
 
+def without_comment(line):
+    return re.sub(r"\s+# .*", "", line)
+
+
 class Entry:
     def __init__(self, document, first_line):
         self.document, self.first_line = document, first_line
@@ -237,7 +241,7 @@ class Runner:
 
 def check_block(document, block, entries, runner):
     def entry_of(line):
-        entry = entries.get(f"{document}: {line}")
+        entry = entries.get(f"{document}: {without_comment(line)}")
         if entry:
             entry.used = True
         return entry
