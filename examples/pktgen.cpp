@@ -28,6 +28,7 @@ struct Arguments {
     double rate_gbps = 0;
     double packets_per_second = 0;
     double seconds = 0;
+    std::size_t payload_bytes = 0;  ///< 0: what the MTU allows
     example::Stream stream;
     example::Pace pace;
 };
@@ -43,6 +44,7 @@ int generate(Arguments& args) {
     pktverbs::Context ctx{device, options};
 
     auto& stream = args.stream;
+    stream.set_payload_bytes(args.payload_bytes, example::most_packet_bytes(ctx));
     example::check_mtu(ctx, stream.packet_bytes());
     stream.dst_ip = *args.dst_ip;
     stream.src_ip =
@@ -82,7 +84,8 @@ int main(int argc, char** argv) {
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's)");
     app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
-    app.add_option("--size", args.stream.payload_bytes, "Payload in bytes (default 8192)").between(8, 65507);
+    app.add_option("--size", args.payload_bytes, "Payload in bytes (default 8192, or what the MTU allows)")
+        .between(8, 65507);
     const auto rate = app.add_option("--rate", args.rate_gbps, "Gb/s, or 10G, 500M, 64k (default: as fast as it goes)")
                           .number_with_unit({{"G", 1}, {"M", 1e-3}, {"k", 1e-6}})
                           .between(1e-6, 9e3);

@@ -36,7 +36,7 @@ struct Arguments {
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     bool generate = false;
     double rate_gbps = 1;
-    std::size_t size = 8192;
+    std::size_t size = 0;  ///< 0: what the MTU allows
 };
 
 /// A generator thread on a NIC of its own, for a pair in one program.
@@ -47,7 +47,7 @@ public:
         example::Stream stream;
         stream.dst_mac = dst_mac;
         stream.port = args.port;
-        stream.payload_bytes = args.size;
+        stream.set_payload_bytes(args.size, example::most_packet_bytes(ctx_));
         stream.src_ip = pktverbs::Ipv4Address{"10.198.51.1"};
         stream.dst_ip = args.dst_ip.value_or(pktverbs::Ipv4Address{"10.198.51.2"});
         if (stream.dst_ip.is_multicast()) stream.dst_mac = stream.dst_ip.multicast_mac();
@@ -167,7 +167,7 @@ int main(int argc, char** argv) {
     app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1; 0: as fast as it goes)")
         .between(0, 1e4)
         .needs(generate);
-    app.add_option("--size", args.size, "Payload in bytes to generate (default 8192)")
+    app.add_option("--size", args.size, "Payload in bytes to generate (default 8192, or what the MTU allows)")
         .between(8, 65507)
         .needs(generate);
     return app.run(argc, argv, [&] { return receive(args); });

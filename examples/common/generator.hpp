@@ -25,12 +25,13 @@ namespace net = pktverbs::net;
 /// Where a stream goes, and what its packets look like.
 struct Stream {
     static constexpr std::uint16_t default_port = 7148;
+    static constexpr std::size_t default_payload_bytes = 8192;
     pktverbs::MacAddress dst_mac;
     pktverbs::Ipv4Address src_ip;
     pktverbs::Ipv4Address dst_ip;
     std::uint16_t port = default_port;
     /// Starts with the 8-byte sequence number.
-    std::size_t payload_bytes = 8192;
+    std::size_t payload_bytes = default_payload_bytes;
 
     /// Without a UDP checksum: one would mean to read every payload.
     net::FrameTemplate headers(pktverbs::MacAddress src_mac) const noexcept {
@@ -40,6 +41,14 @@ struct Stream {
     std::size_t frame_bytes() const noexcept { return headers({}).frame_bytes(payload_bytes); }
     /// From the IP header on: what the MTU limits.
     std::size_t packet_bytes() const noexcept { return frame_bytes() - net::EthernetView<>::size; }
+
+    /// Payloads of so many bytes, or if that is 0, of the usual length, or of what packets of `most_packet_bytes` hold.
+    void set_payload_bytes(std::size_t bytes, std::size_t most_packet_bytes) noexcept {
+        const std::size_t headers = packet_bytes() - payload_bytes;
+        const std::size_t most = most_packet_bytes - std::min(most_packet_bytes, headers);
+        constexpr std::size_t least = sizeof(std::uint64_t);
+        payload_bytes = bytes != 0 ? bytes : std::max(std::min(default_payload_bytes, most), least);
+    }
 };
 
 /// How much to send, and how fast.
