@@ -12,8 +12,11 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <string_view>
 
 #include <pktverbs/verbs/error.hpp>
+
+#include "memory_file.hpp"
 
 namespace pktverbs {
 
@@ -43,6 +46,16 @@ std::size_t checked(std::size_t bytes, PageSize pages, const std::string& what) 
     return (bytes + page - 1) / page * page;
 }
 
+/// Where shm_open(3) has its names, with glibc and musl.
+constexpr std::string_view folder = "/dev/shm";
+
+std::string path_of(const std::string& name, const std::string& what) {
+    const std::string own = name.substr(name.starts_with('/') ? 1 : 0);
+    if (own.empty() || own == "." || own == ".." || own.find('/') != std::string::npos)
+        verbs::throw_error(EINVAL, what, "a name begins with a slash and has no other");
+    return fmt::format("{}/{}", folder, own);
+}
+
 }  // namespace
 
 SharedMemory SharedMemory::anonymous(std::size_t bytes, PageSize pages) {
@@ -52,30 +65,38 @@ SharedMemory SharedMemory::anonymous(std::size_t bytes, PageSize pages) {
     made.fd_ = ::memfd_create("pktverbs", MFD_CLOEXEC | memfd_flags(pages));
     if (made.fd_ < 0) verbs::throw_error(errno, what, {});
     if (::ftruncate(made.fd_, size) != 0) verbs::throw_error(errno, what, {});
-    if (::fcntl(made.fd_, F_ADD_SEALS, F_SEAL_SHRINK) != 0) verbs::throw_error(errno, what, "it cannot be sealed");
+    if (::fcntl(made.fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+        verbs::throw_error(errno, what, "it cannot be sealed");
     made.map(what);
     return made;
 }
 
-SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes) {
+SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes, const Prepare& prepare) {
     const std::string what = fmt::format("create the shared memory {}", name);
     const auto size = static_cast<off_t>(checked(bytes, PageSize::normal, what));
+    const std::string path = path_of(name, what);
+    const auto refuse_taken = [&] {
+        verbs::throw_error(EEXIST, what, "it is in use, or was left behind: unlink it, or open it");
+    };
+    // Before memory is taken for nothing, and perhaps in vain.
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) == 0) refuse_taken();
     SharedMemory made;
-    made.fd_ = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (made.fd_ < 0)
-        verbs::throw_error(errno, what, errno == EEXIST ? "somebody uses it, or died: unlink it, or open it" : "");
-    try {
-        // /dev/shm has a limit of its own; beyond it, touching pages kills (SIGBUS). The error is what is returned, not
-        // errno (posix_fallocate(3)).
-        struct statvfs room {};
-        if (::fstatvfs(made.fd_, &room) == 0 && room.f_blocks != 0 &&
-            bytes > std::uint64_t{room.f_bavail} * room.f_frsize)
-            verbs::throw_error(ENOSPC, what, "its file system has less: see df /dev/shm");
-        if (const int error = ::posix_fallocate(made.fd_, 0, size); error != 0) verbs::throw_error(error, what, {});
-        made.map(what);
-    } catch (...) {
-        unlink(name);
-        throw;
+    made.fd_ = ::open(folder.data(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (made.fd_ < 0) verbs::throw_error(errno, what, "/dev/shm must be a tmpfs, and writable");
+    // /dev/shm has a limit of its own; beyond it, touching pages kills (SIGBUS). The error is what is returned, not
+    // errno (posix_fallocate(3)).
+    struct statvfs room {};
+    if (::fstatvfs(made.fd_, &room) == 0 && room.f_blocks != 0 && bytes > std::uint64_t{room.f_bavail} * room.f_frsize)
+        verbs::throw_error(ENOSPC, what, "its file system has less: see df /dev/shm");
+    if (const int error = ::posix_fallocate(made.fd_, 0, size); error != 0) verbs::throw_error(error, what, {});
+    made.map(what);
+    if (prepare) prepare(made.bytes());
+    // As open(2) has it for O_TMPFILE.
+    const std::string own = fmt::format("/proc/self/fd/{}", made.fd_);
+    if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+        if (errno == EEXIST) refuse_taken();
+        verbs::throw_error(errno, what, errno == ENOENT ? "is /proc mounted?" : "");
     }
     return made;
 }
@@ -83,7 +104,9 @@ SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes) {
 SharedMemory SharedMemory::open(const std::string& name) {
     const std::string what = fmt::format("open the shared memory {}", name);
     SharedMemory opened;
-    opened.fd_ = ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC, 0);
+    path_of(name, what);
+    // Non-blocking: a lease of somebody's on the file, or a device in its place, is waited for otherwise.
+    opened.fd_ = ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
     if (opened.fd_ < 0) verbs::throw_error(errno, what, errno == ENOENT ? "nobody has created it" : "");
     opened.map(what);
     return opened;
@@ -101,11 +124,16 @@ void SharedMemory::unlink(const std::string& name) noexcept { ::shm_unlink(name.
 void SharedMemory::map(const std::string& what) {
     struct stat status {};
     if (::fstat(fd_, &status) != 0) verbs::throw_error(errno, what, {});
-    if (status.st_size <= 0) verbs::throw_error(ENODATA, what, "it is empty: whoever creates it is not done, or died");
+    check_memory_file(status, ::fcntl(fd_, F_GET_SEALS), ::geteuid(), what);
+    if (status.st_size <= 0) verbs::throw_error(ENODATA, what, "it is empty: its maker died, or it was cut short");
     const auto bytes = static_cast<std::size_t>(status.st_size);
     void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
     if (data == MAP_FAILED)
-        verbs::throw_error(errno, what, errno == ENOMEM ? "for huge pages: raise vm.nr_hugepages" : "");
+        verbs::throw_error(errno, what,
+                           errno == ENOMEM   ? "for huge pages: raise vm.nr_hugepages"
+                           : errno == EACCES ? "the descriptor must be open for reading and writing"
+                           : errno == EPERM  ? "it is sealed against writing"
+                                             : "");
     data_ = static_cast<std::uint8_t*>(data);
     size_ = bytes;
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -15,19 +16,25 @@ namespace pktverbs {
 
 /// Mapped to read and write, zeroed when it is made. Move-only. Throws std::system_error. A Region of it is received
 /// into as any other.
+///
+/// Whoever can make the file smaller can kill those who have it mapped (SIGBUS, mmap(2)). So what comes from elsewhere
+/// is mapped only if it is sealed against that (fcntl(2), F_SEAL_SHRINK), or if this user owns it and nobody else may
+/// open it; otherwise EPERM, with the reason. EINVAL for what is no file: a pipe, a device, a folder.
 class PKTVERBS_EXPORT SharedMemory {
 public:
     SharedMemory() noexcept = default;
     /// Without a name in the file system: others get at it through fd(), by fork() or over a Unix socket
-    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It cannot be made smaller afterwards; for huge pages
-    /// that needs Linux 4.16.
+    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It is sealed: it cannot be made smaller, and no other
+    /// seal can be added; for huge pages that needs Linux 4.16.
     static SharedMemory anonymous(std::size_t bytes, PageSize pages = PageSize::normal);
-    /// A new one that others open by its name, "/name" (shm_overview(7)). EEXIST if there is one. The name stays until
-    /// unlink(): also when this process dies.
-    static SharedMemory create(const std::string& name, std::size_t bytes);
+    using Prepare = std::function<void(std::span<std::uint8_t>)>;
+    /// A new one that others open by its name, "/name" (shm_overview(7)), once `prepare` has put into it what they
+    /// expect; if this process dies before, nothing is left. EEXIST if there is one. The name stays until unlink():
+    /// also when this process dies. Processes of the same user can make it smaller: prefer anonymous().
+    static SharedMemory create(const std::string& name, std::size_t bytes, const Prepare& prepare = {});
     /// One that somebody made: all of it. ENOENT if there is none.
     static SharedMemory open(const std::string& name);
-    /// One whose descriptor came from elsewhere; takes the descriptor.
+    /// One whose descriptor came from elsewhere; takes the descriptor, which must be open for reading and writing.
     static SharedMemory adopt(int fd);
     /// Takes the name away; those who have it mapped keep it. A name that isn't there is no error.
     static void unlink(const std::string& name) noexcept;

@@ -16,10 +16,8 @@ namespace pktverbs {
 
 namespace {
 
-std::shared_ptr<RingMapping> make(SharedMemory memory, std::string name, const RingLayout& layout) {
-    write_ring(memory.bytes(), layout);
-    return std::make_shared<RingMapping>(std::move(memory), std::move(name));
-}
+/// How often open() begins anew because somebody made the ring, or removed it, in between.
+constexpr int open_tries = 100;
 
 }  // namespace
 
@@ -27,12 +25,16 @@ BlockRing::BlockRing(std::shared_ptr<RingMapping> mapping) noexcept : mapping_{s
 
 BlockRing::BlockRing(const RingGeometry& geometry, PageSize pages) {
     const RingLayout layout{geometry.checked()};
-    mapping_ = make(SharedMemory::anonymous(layout.total_bytes, pages), "without a name", layout);
+    SharedMemory memory = SharedMemory::anonymous(layout.total_bytes, pages);
+    write_ring(memory.bytes(), layout);
+    mapping_ = std::make_shared<RingMapping>(std::move(memory), "without a name");
 }
 
 BlockRing BlockRing::create(const std::string& name, const RingGeometry& geometry) {
     const RingLayout layout{geometry.checked()};
-    return BlockRing{make(SharedMemory::create(name, layout.total_bytes), name, layout)};
+    SharedMemory memory = SharedMemory::create(name, layout.total_bytes,
+                                               [&](std::span<std::uint8_t> bytes) { write_ring(bytes, layout); });
+    return BlockRing{std::make_shared<RingMapping>(std::move(memory), name)};
 }
 
 BlockRing BlockRing::attach(const std::string& name) {
@@ -47,15 +49,23 @@ BlockRing BlockRing::attach(int fd) {
 
 BlockRing BlockRing::open(const std::string& name, const RingGeometry& geometry) {
     const RingGeometry checked = geometry.checked();
-    try {
-        BlockRing ring = attach(name);
-        if (ring.geometry() == checked) return ring;
-        verbs::throw_message(EEXIST, fmt::format("cannot open ring {}: it is there with {}, not {} (remove it first)",
-                                                 name, ring.geometry(), checked));
-    } catch (const std::system_error& error) {
-        if (error.code().value() != ENOENT) throw;
+    for (int tries = 0; tries < open_tries; ++tries) {
+        try {
+            BlockRing ring = attach(name);
+            if (ring.geometry() == checked) return ring;
+            verbs::throw_message(EEXIST,
+                                 fmt::format("cannot open ring {}: it is there with {}, not {} (remove it first)", name,
+                                             ring.geometry(), checked));
+        } catch (const std::system_error& error) {
+            if (error.code().value() != ENOENT) throw;
+        }
+        try {
+            return create(name, checked);
+        } catch (const std::system_error& error) {
+            if (error.code().value() != EEXIST) throw;
+        }
     }
-    return create(name, checked);
+    verbs::throw_message(EAGAIN, fmt::format("cannot open ring {}: others make and remove it all the time", name));
 }
 
 void BlockRing::remove(const std::string& name) noexcept { SharedMemory::unlink(name); }

@@ -16,23 +16,28 @@
 
 namespace pktverbs {
 
-/// Move-only. Always a shared mapping: of POSIX shared memory if it has a name, else of a memfd, which is private as
-/// long as nobody is given fd(). The mapping stays until the last of the ring, its RingWriter, its RingReader and their
-/// blocks has ended. Setup throws std::system_error.
+/// Move-only. Always a shared mapping: of a memfd, which is private as long as nobody is given fd() and sealed against
+/// being cut short; or, if it has a name, of POSIX shared memory, which every process of its user can cut short, and so
+/// kill those who use it (SIGBUS). The mapping stays until the last of the ring, its RingWriter, its RingReader and
+/// their blocks has ended. Setup throws std::system_error.
+///
+/// Memory that comes from elsewhere is refused before it is mapped: EPERM if others may write to it or cut it short
+/// (SharedMemory), EPROTO if it is no ring that this version knows.
 class PKTVERBS_EXPORT BlockRing {
 public:
     /// A new ring without a name.
     explicit BlockRing(const RingGeometry& geometry, PageSize pages = PageSize::normal);
 
-    /// A new ring in /dev/shm: `name` begins with a slash and has no other. It stays there, also after a crash, until
-    /// remove(). EEXIST if there is one already.
-    static BlockRing create(const std::string& name, const RingGeometry& geometry);
-    /// The ring of that name; ENOENT if there is none, EPROTO if what is there is no ring that this version knows.
-    static BlockRing attach(const std::string& name);
     /// A ring by a descriptor of its memory, which stays the caller's.
     static BlockRing attach(int fd);
+
+    /// A new ring in /dev/shm: `name` begins with a slash and has no other. It gets the name when it is whole, and
+    /// keeps it, also after a crash, until remove(). EEXIST if there is one already.
+    static BlockRing create(const std::string& name, const RingGeometry& geometry);
+    /// The ring of that name; ENOENT if there is none.
+    static BlockRing attach(const std::string& name);
     /// What a producer starts with: attaches to the ring of that name, with all that is in it, or creates it. EEXIST
-    /// if it is there with another geometry.
+    /// if it is there with another geometry. Several at once get the same ring.
     static BlockRing open(const std::string& name, const RingGeometry& geometry);
     /// Takes the name away; who is attached stays so. A name that isn't there is no error.
     static void remove(const std::string& name) noexcept;
