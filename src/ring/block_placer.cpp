@@ -337,7 +337,7 @@ bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
             parked_at(new_place) = parked;
             unpark(new_place);
         } else {
-            const RingSlot info = view_.slots(from)[slot];
+            const RingSlot info = view_.slots(from)[slot].load();
             const std::uint32_t most = view_.geometry().header_bytes + view_.geometry().payload_bytes;
             copy(new_place, header_of(old_place), payload_of(old_place), std::min(info.length, most));
             writer_.set_valid(*to, slot, info);

@@ -62,7 +62,7 @@ public:
         std::uint64_t next = 0;     ///< the number of the next packet
         std::uint64_t left = 0;     ///< how many slots there are for it and those after it; 0 if none
         std::uint64_t payload = 0;  ///< address of the next one's payload; the others are a stride apart
-        RingSlot* infos = nullptr;
+        RingRecord<RingSlot>* infos = nullptr;
         RingSlotIndex at;
     };
     const Run& run() const noexcept { return run_; }

@@ -62,4 +62,18 @@ RingLayout::RingLayout(const RingGeometry& checked) noexcept
     total_bytes = blocks_offset + block_stride * geometry.blocks;
 }
 
+RingDescription RingLayout::description() const noexcept {
+    return {.version = RingHeader::version_number,
+            .bytes = sizeof(RingHeader),
+            .total_bytes = total_bytes,
+            .geometry = geometry,
+            .states_offset = states_offset,
+            .blocks_offset = blocks_offset,
+            .block_stride = block_stride,
+            .bitmap_offset = bitmap_offset,
+            .slots_offset = slots_offset,
+            .headers_offset = headers_offset,
+            .payloads_offset = payloads_offset};
+}
+
 }  // namespace pktverbs

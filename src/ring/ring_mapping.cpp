@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <cerrno>
-#include <cstring>
 #include <new>
 #include <string_view>
 #include <system_error>
@@ -27,19 +26,10 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
         refuse_ring(name, fmt::format("it has {} bytes, too few for a header", memory.size()));
     const auto& shared = *reinterpret_cast<const RingHeader*>(memory.data());
     const std::uint64_t magic = shared.magic.load(std::memory_order_acquire);
-    if (magic == 0) refuse_ring(name, "it is being made, or is no ring (try again)");
+    if (magic == 0) refuse_ring(name, "it was never finished, or is no ring (remove it)");
     if (magic != RingHeader::magic_number) refuse_ring(name, "it is no ring");
-    // The other process may change them at any time: what is checked is a copy.
-    struct {
-        std::uint32_t version;
-        std::uint32_t bytes;
-        std::uint64_t total_bytes;
-        RingGeometry geometry;
-        std::uint64_t offsets[7];
-    } said;
-    constexpr std::size_t begin = offsetof(RingHeader, version);
-    static_assert(sizeof said == offsetof(RingHeader, payloads_offset) + sizeof(std::uint64_t) - begin);
-    std::memcpy(&said, memory.data() + begin, sizeof said);
+    // The other process may change it at any time: what is checked is a copy.
+    const RingDescription said = shared.description.load();
     if (said.version != RingHeader::version_number)
         refuse_ring(name, fmt::format("it has version {} of the layout, and this library knows {}", said.version,
                                  RingHeader::version_number));
@@ -50,13 +40,7 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
         refuse_ring(name, fmt::format("its sizes are impossible: {}", error.what()));
     }
     const RingLayout layout{geometry};
-    const std::uint64_t offsets[] = {layout.states_offset,  layout.blocks_offset, layout.block_stride,
-                                     layout.bitmap_offset,  layout.slots_offset,  layout.headers_offset,
-                                     layout.payloads_offset};
-    static_assert(sizeof offsets == sizeof said.offsets);
-    if (geometry != said.geometry || said.bytes != sizeof(RingHeader) || said.total_bytes != layout.total_bytes ||
-        std::memcmp(offsets, said.offsets, sizeof offsets) != 0)
-        refuse_ring(name, "its offsets do not belong to its sizes");
+    if (said != layout.description()) refuse_ring(name, "its offsets do not belong to its sizes");
     if (memory.size() < layout.total_bytes)
         refuse_ring(name, fmt::format("it is cut short: {} of {} bytes", memory.size(), layout.total_bytes));
     return layout;
@@ -64,17 +48,7 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
 
 void write_ring(std::span<std::uint8_t> memory, const RingLayout& layout) noexcept {
     auto* const header = new (memory.data()) RingHeader{};
-    header->version = RingHeader::version_number;
-    header->bytes = sizeof(RingHeader);
-    header->total_bytes = layout.total_bytes;
-    header->geometry = layout.geometry;
-    header->states_offset = layout.states_offset;
-    header->blocks_offset = layout.blocks_offset;
-    header->block_stride = layout.block_stride;
-    header->bitmap_offset = layout.bitmap_offset;
-    header->slots_offset = layout.slots_offset;
-    header->headers_offset = layout.headers_offset;
-    header->payloads_offset = layout.payloads_offset;
+    header->description = layout.description();
     // States and blocks are zero: free, at positions before the first.
     header->magic.store(RingHeader::magic_number, std::memory_order_release);
 }

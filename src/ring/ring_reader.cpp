@@ -1,31 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/ring/ring_reader.hpp>
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "base/deadline.hpp"
-#include "ring/ring_seat.hpp"
+#include "ring/consumer_seat.hpp"
 #include "ring/ring_states.hpp"
 
 namespace pktverbs {
 
 namespace {
 
-constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait
+constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait, or not long enough
 
 }  // namespace
 
 void RingBlock::give_back() noexcept {
-    if (!seat_) return;
-    // Released: our last look at it comes before the producer's first write.
-    view_.state(index_).store(RingState::word(number_, RingState::free), std::memory_order_release);
-    seat_->own().blocks.fetch_add(1, std::memory_order_relaxed);
-    seat_->notify();
-    seat_.reset();
+    const std::shared_ptr<ConsumerSeat> seat = std::move(seat_);
+    if (!seat || process_ != ::getpid()) return;
+    seat->let_go(index_);
+    // Released: our last look at it comes before the producer's first write. Only if it is still ours: somebody may
+    // have written over its state, and it may be in use again.
+    view_.state(index_).change(RingState::word(number_, RingState::reading), RingState::word(number_, RingState::free),
+                               std::memory_order_release);
+    seat->own().blocks.fetch_add(1, std::memory_order_relaxed);
+    seat->notify();
 }
 
 RingReader::RingReader(const BlockRing& ring)
-    : seat_{std::make_shared<RingSeat>(ring.mapping_, RingSeat::Side::consumer)}, view_{seat_->view()} {
+    : seat_{std::make_shared<ConsumerSeat>(ring.mapping_)}, view_{seat_->view()} {
     const RingSide& producer = seat_->other();
     known_deaths_ = producer.deaths.load(std::memory_order_relaxed);
     // One that is dead already is news, too.
@@ -37,21 +42,25 @@ RingReader& RingReader::operator=(RingReader&&) noexcept = default;
 RingReader::~RingReader() = default;
 
 bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept {
-    std::uint64_t word = RingState::word(number, RingState::filled);
     // Acquired: the packets come after it. Only the producer competes, to take the block back.
-    if (!view_.state(index).compare_exchange_strong(word, RingState::word(number, RingState::reading),
-                                                    std::memory_order_acquire, std::memory_order_relaxed))
+    if (seat_->is_held(index) ||
+        !view_.state(index).change(RingState::word(number, RingState::filled),
+                                   RingState::word(number, RingState::reading), std::memory_order_acquire))
         return false;
+    seat_->hold(index);
+    seat_->use();
     next_number_ = number + 1;
     next_index_ = index + 1 == view_.geometry().blocks ? 0 : index + 1;
     block.seat_ = seat_;
+    block.process_ = ::getpid();
     block.view_ = view_;
     block.index_ = index;
     block.number_ = number;
-    RingBlockHeader& header = block.header_;
-    header = view_.block_header(index);
+    block.bitmap_ = seat_->bitmap(index);
+    const RingBlockHeader header = view_.block_header(index).load();
+    block.header_ = header;
     if (header.end_slot <= view_.geometry().slots && header.first_slot <= header.end_slot &&
-        header.valid_slots <= header.end_slot - header.first_slot) [[likely]] {
+        seat_->copy_bitmap(index, header.first_slot, header.end_slot) == header.valid_slots) [[likely]] {
         block.outcome_ = RingOutcome::block;
     } else {
         block.give_back();
@@ -66,8 +75,17 @@ bool RingReader::take(RingBlock& block) noexcept {
     if (view_.state(next_index_).load(std::memory_order_relaxed) == expected && take(block, next_index_, next_number_))
         [[likely]]
         return true;
-    while (const auto oldest = oldest_of(view_, RingState::filled))
+    const auto oldest_filled = [&] {
+        return oldest_of(view_, RingState::filled, [&](std::uint32_t index) { return !seat_->is_held(index); });
+    };
+    // When one can't be taken, the producer has just taken it back. It cannot do that for ever.
+    for (std::uint32_t tries = 0; tries < view_.geometry().blocks; ++tries) {
+        auto oldest = oldest_filled();
+        // Two may have been handed over meanwhile, the first of them where we had looked already. Now it can be seen.
+        if (oldest && oldest->number != next_number_) oldest = oldest_filled();
+        if (!oldest) break;
         if (take(block, oldest->index, oldest->number)) return true;
+    }
     return false;
 }
 
@@ -90,11 +108,11 @@ RingBlock RingReader::next(std::chrono::nanoseconds timeout, std::stop_token sto
     if (take(block)) [[likely]]
         return block;
     const bool may_wait = timeout > std::chrono::nanoseconds::zero();
+    if (++empty_polls_ % polls_per_look == 0) seat_->look();
     const Deadline deadline{may_wait ? timeout : std::chrono::nanoseconds::zero()};
     const SeatStop stop_wake{stop, *seat_};
-    for (bool look = !may_wait && ++empty_polls_ % polls_per_look == 0;;) {
-        if (look) seat_->look();
-        const std::uint32_t seen = seat_->other().events.load(std::memory_order_seq_cst);
+    for (SeatWait wait{*seat_};;) {
+        const std::uint32_t seen = wait.begin();
         // News first, told last: what was handed over before it must be found.
         const News now = news();
         if (take(block)) return block;
@@ -105,8 +123,7 @@ RingBlock RingReader::next(std::chrono::nanoseconds timeout, std::stop_token sto
         }
         if (stop.stop_requested()) return RingBlock{RingOutcome::stopped};
         if (!may_wait || deadline.passed()) return RingBlock{RingOutcome::timeout};
-        seat_->sleep(seen, deadline.left_at_most(look_interval));
-        look = seat_->other().events.load(std::memory_order_relaxed) == seen;
+        wait.sleep(seen, deadline);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,29 +47,34 @@ bool is_locked(int fd, Byte byte) noexcept {
     return ::fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-/// One at a time changes who is attached.
+/// One at a time changes who is attached. Whether it has the lock must be asked.
 class RecoveryLock {
 public:
-    explicit RecoveryLock(int fd) noexcept : fd_{fd} {
-        struct flock lock = lock_of(recovery_byte, F_WRLCK);
-        while (::fcntl(fd_, F_OFD_SETLKW, &lock) != 0 && errno == EINTR) {
-        }
+    /// Tries until it has it or `at_most` has passed. The kernel has no limit of its own for such a lock, so this looks
+    /// again and again (fcntl(2): F_OFD_SETLKW waits until a signal).
+    explicit RecoveryLock(int fd, std::chrono::nanoseconds at_most = {}) noexcept : fd_{fd} {
+        const Deadline deadline{at_most};
+        constexpr timespec pause{0, 1'000'000};
+        while (!(has_ = try_lock(fd_, recovery_byte)) && !deadline.passed()) ::nanosleep(&pause, nullptr);
     }
     RecoveryLock(const RecoveryLock&) = delete;
     RecoveryLock& operator=(const RecoveryLock&) = delete;
     ~RecoveryLock() {
+        if (!has_) return;
         struct flock lock = lock_of(recovery_byte, F_UNLCK);
         ::fcntl(fd_, F_OFD_SETLK, &lock);
     }
 
+    explicit operator bool() const noexcept { return has_; }
+
 private:
     int fd_;
+    bool has_ = false;
 };
 
 /// Fills in the header of a block that its producer couldn't: from the bitmap.
 std::uint32_t count_packets(const RingView& view, std::uint32_t index) noexcept {
     const std::uint32_t slots = view.geometry().slots;
-    RingBlockHeader& header = view.block_header(index);
     std::uint32_t valid = 0;
     std::uint32_t first = slots;
     std::uint32_t end = 0;
@@ -80,28 +86,52 @@ std::uint32_t count_packets(const RingView& view, std::uint32_t index) noexcept 
         first = std::min(first, slot + static_cast<std::uint32_t>(std::countr_zero(bits)));
         end = slot + 64 - static_cast<std::uint32_t>(std::countl_zero(bits));
     }
+    RingBlockHeader header = view.block_header(index).load();
     header.first_slot = std::min(header.first_slot, first);
     header.end_slot = end;
     header.valid_slots = valid;
     header.flags |= RingBlockHeader::flag_abandoned;
+    view.block_header(index) = header;
     return valid;
 }
 
-/// What a dead producer had begun goes to the consumer, in its order; what has no packet becomes free.
-void hand_over_abandoned(const RingView& view) noexcept {
-    std::uint64_t number = next_number(view);
-    while (const auto oldest = oldest_of(view, RingState::filling)) {
-        const bool has_packets = count_packets(view, oldest->index) != 0;
-        view.state(oldest->index)
-            .store(has_packets ? RingState::word(number++, RingState::filled) : 0, std::memory_order_release);
+/// Calls `change(index, word)` for the blocks of a kind, oldest first, as long as there are some: once for each block
+/// there can be, whatever is written there meanwhile.
+template <class Change>
+bool for_blocks(const RingView& view, RingState::Kind kind, Change&& change) noexcept {
+    std::uint32_t changed = 0;
+    for (; changed < view.geometry().blocks; ++changed) {
+        const auto oldest = oldest_of(view, kind);
+        if (!oldest) break;
+        change(oldest->index, RingState::word(oldest->number, kind));
     }
-    view.header().producer.blocks.store(number, std::memory_order_relaxed);
+    return changed != 0;
 }
 
-/// What a dead consumer had taken is there to be read again.
-void put_back(const RingView& view) noexcept {
-    while (const auto taken = oldest_of(view, RingState::reading))
-        view.state(taken->index).store(RingState::word(taken->number, RingState::filled), std::memory_order_release);
+/// What a dead producer had begun goes to the consumer, in its order; what has no packet becomes free. False if there
+/// was nothing.
+bool hand_over_abandoned(const RingView& view) noexcept {
+    std::uint64_t number = next_number(view);
+    const bool any = for_blocks(view, RingState::filling, [&](std::uint32_t index, std::uint64_t word) {
+        const bool has_packets = count_packets(view, index) != 0;
+        const std::uint64_t to = has_packets ? RingState::word(number, RingState::filled) : 0;
+        if (view.state(index).change(word, to, std::memory_order_release) && has_packets) ++number;
+    });
+    if (any) view.header().producer.blocks.store(number, std::memory_order_relaxed);
+    return any;
+}
+
+/// What a dead consumer had taken is there to be read again. False if there was nothing.
+bool put_back(const RingView& view) noexcept {
+    return for_blocks(view, RingState::reading, [&](std::uint32_t index, std::uint64_t word) {
+        view.state(index).change(word, RingState::word(RingState::number(word), RingState::filled),
+                                 std::memory_order_release);
+    });
+}
+
+/// What a block's state is while a side has it.
+constexpr RingState::Kind kind_of(RingSeat::Side side) noexcept {
+    return side == RingSeat::Side::producer ? RingState::filling : RingState::reading;
 }
 
 constexpr auto number_of(RingPeer peer) noexcept { return static_cast<std::uint32_t>(peer); }
@@ -109,9 +139,10 @@ constexpr auto number_of(RingPeer peer) noexcept { return static_cast<std::uint3
 }  // namespace
 
 RingSeat::RingSeat(std::shared_ptr<const RingMapping> mapping, Side side) : mapping_{std::move(mapping)}, side_{side} {
-    // Opened anew: a lock belongs to an open file description, and both sides may be in one process.
+    // Opened anew: a lock belongs to an open file description, and both sides may be in one process. Non-blocking: a
+    // lease of somebody's on the file is waited for otherwise (fcntl(2), F_SETLEASE).
     const std::string path = fmt::format("/proc/self/fd/{}", mapping_->memory().fd());
-    lock_ = FileDescriptor{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+    lock_ = FileDescriptor{::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)};
     if (!lock_) verbs::throw_error(errno, fmt::format("open ring {} again", mapping_->name()), "is /proc mounted?");
     if (!try_lock(lock_.get(), byte_of(side))) {
         const int error = errno;
@@ -120,7 +151,12 @@ RingSeat::RingSeat(std::shared_ptr<const RingMapping> mapping, Side side) : mapp
                                                     side == Side::producer ? "producer" : "consumer"));
         verbs::throw_error(error, fmt::format("lock ring {}", mapping_->name()), "");
     }
-    const RecoveryLock recovery{lock_.get()};
+    const RecoveryLock recovery{lock_.get(), lock_limit};
+    if (!recovery)
+        verbs::throw_message(
+            ETIMEDOUT,
+            fmt::format("cannot attach to ring {}: another process keeps its byte {} locked (lslocks tells which)",
+                        mapping_->name(), static_cast<int>(recovery_byte)));
     recover(side);
     own().generation.fetch_add(1, std::memory_order_relaxed);
     own().state.store(number_of(RingPeer::present), std::memory_order_release);
@@ -128,6 +164,7 @@ RingSeat::RingSeat(std::shared_ptr<const RingMapping> mapping, Side side) : mapp
 }
 
 RingSeat::~RingSeat() {
+    if (!is_ours()) return;
     own().state.store(number_of(RingPeer::ended), std::memory_order_release);
     notify();
 }
@@ -155,24 +192,24 @@ void RingSeat::sleep(std::uint32_t seen, std::chrono::nanoseconds at_most) const
 
 RingPeer RingSeat::look() const noexcept {
     RingSide& side = other();
-    const auto is_present = [&] { return side.state.load(std::memory_order_acquire) == number_of(RingPeer::present); };
-    if (is_present() && !is_locked(lock_.get(), byte_of(opposite()))) {
+    // Who has ended by itself has no blocks. Blocks that are still said to be its are looked after all the same: what
+    // its state says, anybody can have written.
+    const bool is_present = side.state.load(std::memory_order_acquire) == number_of(RingPeer::present);
+    if ((is_present || oldest_of(view(), kind_of(opposite()))) && !is_locked(lock_.get(), byte_of(opposite()))) {
         const RecoveryLock recovery{lock_.get()};
         // A new one may have come meanwhile: then it has cleaned up, or waits to do so.
-        if (!is_locked(lock_.get(), byte_of(opposite()))) recover(opposite());
+        if (recovery && !is_locked(lock_.get(), byte_of(opposite()))) recover(opposite());
     }
     const std::uint32_t state = side.state.load(std::memory_order_acquire);
     return state <= number_of(RingPeer::died) ? static_cast<RingPeer>(state) : RingPeer::absent;
 }
 
-/// Nobody is there, so a state that says so is of somebody who died. Whoever dies over this leaves it to the next.
+/// Nobody is there, so a state that says so, or blocks that somebody has, are of one who died. Whoever dies over this
+/// leaves it to the next.
 void RingSeat::recover(Side side) const noexcept {
     RingSide& dead = of(side);
-    if (dead.state.load(std::memory_order_acquire) != number_of(RingPeer::present)) return;
-    if (side == Side::producer)
-        hand_over_abandoned(view());
-    else
-        put_back(view());
+    const bool had_blocks = side == Side::producer ? hand_over_abandoned(view()) : put_back(view());
+    if (!had_blocks && dead.state.load(std::memory_order_acquire) != number_of(RingPeer::present)) return;
     dead.deaths.fetch_add(1, std::memory_order_relaxed);
     dead.state.store(number_of(RingPeer::died), std::memory_order_release);
     notify(dead);

@@ -2,6 +2,9 @@
 // RingSeat: one side of a ring, taken by this process; the kernel frees it when the process dies.
 #pragma once
 
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -9,6 +12,7 @@
 
 #include <pktverbs/ring/ring_layout.hpp>
 
+#include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
 #include "ring/ring_mapping.hpp"
 
@@ -16,12 +20,13 @@ namespace pktverbs {
 
 /// Held is a lock on one byte of the ring's file, through an open file description of its own (fcntl(2), F_OFD_SETLK):
 /// it ends with the process, whatever thread took it, in any PID namespace. A forked child shares it until exec or
-/// exit.
+/// exit. No wait on a lock is longer than lock_limit: any process that can open the file can hold it.
 class __attribute__((visibility("hidden"))) RingSeat {
 public:
     enum class Side : std::uint8_t { producer, consumer };
 
-    /// Takes the side, and cleans up after a holder that died. Throws std::system_error: EBUSY if it is taken.
+    /// Takes the side, and cleans up after a holder that died. Throws std::system_error: EBUSY if it is taken,
+    /// ETIMEDOUT if somebody keeps the lock under which that is done.
     RingSeat(std::shared_ptr<const RingMapping> mapping, Side side);
     RingSeat(const RingSeat&) = delete;
     RingSeat& operator=(const RingSeat&) = delete;
@@ -38,8 +43,13 @@ public:
     /// Ends a sleep() of this side, from any thread.
     void wake() const noexcept;
 
-    /// How it is with the other side. Cleans up after one that died.
+    /// How it is with the other side. Cleans up after one that died, unless somebody else is at it.
     RingPeer look() const noexcept;
+
+    /// Whether this process took the seat, or used it last; not so in a child that was forked since. What isn't ours
+    /// ends without a trace.
+    bool is_ours() const noexcept { return process_.load(std::memory_order_relaxed) == ::getpid(); }
+    void use() const noexcept { process_.store(::getpid(), std::memory_order_relaxed); }
 
 private:
     Side opposite() const noexcept { return side_ == Side::producer ? Side::consumer : Side::producer; }
@@ -53,6 +63,7 @@ private:
     std::shared_ptr<const RingMapping> mapping_;
     FileDescriptor lock_;
     Side side_;
+    mutable std::atomic<pid_t> process_ = ::getpid();
 };
 
 /// Ends sleep() when stop is requested.
@@ -70,5 +81,27 @@ private:
 
 /// How long a side sleeps before it looks whether the other one is still alive: the kernel wakes nobody at a death.
 inline constexpr std::chrono::nanoseconds look_interval = std::chrono::milliseconds{20};
+/// How long a side that attaches waits for one that cleans up, which is over when some bitmaps are read.
+inline constexpr std::chrono::nanoseconds lock_limit = std::chrono::milliseconds{500};
+
+/// Waiting for the other side: begin(), look for what it is about, sleep(), and again.
+class __attribute__((visibility("hidden"))) SeatWait {
+public:
+    explicit SeatWait(const RingSeat& seat) noexcept : seat_{seat} {}
+
+    /// What comes after this ends the sleep().
+    std::uint32_t begin() const noexcept { return seat_.other().events.load(std::memory_order_seq_cst); }
+    /// Looks at the other side afterwards if nothing came, or if events have come for a while, whoever made them.
+    void sleep(std::uint32_t seen, const Deadline& deadline) noexcept {
+        seat_.sleep(seen, deadline.left_at_most(look_interval));
+        if (seat_.other().events.load(std::memory_order_relaxed) != seen && !look_due_.passed()) return;
+        seat_.look();
+        look_due_ = Deadline{look_interval};
+    }
+
+private:
+    const RingSeat& seat_;
+    Deadline look_due_{look_interval};
+};
 
 }  // namespace pktverbs

@@ -15,15 +15,19 @@ struct RingPlace {
     std::uint32_t index;
 };
 
-/// The first block of a kind. Looks at all states: a few cache lines.
-inline std::optional<RingPlace> oldest_of(const RingView& view, RingState::Kind kind) noexcept {
+/// The first block of a kind, of those that `counts(index)`. Looks at all states: a few cache lines.
+template <class Counts>
+std::optional<RingPlace> oldest_of(const RingView& view, RingState::Kind kind, Counts&& counts) noexcept {
     std::optional<RingPlace> oldest;
     for (std::uint32_t i = 0; i < view.geometry().blocks; ++i) {
         const std::uint64_t word = view.state(i).load(std::memory_order_acquire);
-        if (RingState::kind(word) == kind && (!oldest || RingState::number(word) < oldest->number))
+        if (RingState::kind(word) == kind && (!oldest || RingState::number(word) < oldest->number) && counts(i))
             oldest = RingPlace{RingState::number(word), i};
     }
     return oldest;
+}
+inline std::optional<RingPlace> oldest_of(const RingView& view, RingState::Kind kind) noexcept {
+    return oldest_of(view, kind, [](std::uint32_t) { return true; });
 }
 
 /// Of the next block that is handed over. A producer that died may not have counted its last one, but then the block

@@ -13,7 +13,17 @@ namespace pktverbs {
 RingWriter::RingWriter(const BlockRing& ring)
     : seat_{std::make_shared<RingSeat>(ring.mapping_, RingSeat::Side::producer)},
       view_{seat_->view()},
-      number_{next_number(view_)} {}
+      blocks_(view_.geometry().blocks),
+      number_{next_number(view_)} {
+    for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
+        const std::uint64_t word = view_.state(i).load(std::memory_order_acquire);
+        const RingState::Kind kind = RingState::kind(word);
+        if (kind != RingState::filled && kind != RingState::reading) continue;
+        blocks_[i].kind = Block::Kind::given;
+        blocks_[i].number = RingState::number(word);
+        blocks_[i].packets = std::min(view_.block_header(i).load().valid_slots, view_.geometry().slots);
+    }
+}
 
 RingWriter::RingWriter(RingWriter&&) noexcept = default;
 
@@ -21,6 +31,7 @@ RingWriter& RingWriter::operator=(RingWriter&& other) noexcept {
     RingWriter old{std::move(*this)};
     seat_ = std::move(other.seat_);
     view_ = other.view_;
+    blocks_ = std::move(other.blocks_);
     cursor_ = other.cursor_;
     opened_ = other.opened_;
     number_ = other.number_;
@@ -28,32 +39,42 @@ RingWriter& RingWriter::operator=(RingWriter&& other) noexcept {
 }
 
 RingWriter::~RingWriter() {
-    if (!seat_) return;
-    while (const auto open = oldest_of(view_, RingState::filling)) discard(open->index);
+    if (!seat_ || !seat_->is_ours()) return;
+    for (std::uint32_t i = 0; i < blocks_.size(); ++i) discard(i);
+}
+
+/// Of a block that was given, the consumer says whether it came back. Nobody but us fills blocks: one that is said to
+/// be filled, and isn't open, is as good as back.
+bool RingWriter::is_free(std::uint32_t block) const noexcept {
+    if (blocks_[block].kind != Block::Kind::given) return blocks_[block].kind == Block::Kind::ours;
+    // Acquired: the consumer's last look at the block comes before our first write to it.
+    const RingState::Kind kind = RingState::kind(view_.state(block).load(std::memory_order_acquire));
+    return kind == RingState::free || kind == RingState::filling;
+}
+
+/// Whether the block was given and is not being read; `word` is its state then.
+bool RingWriter::is_filled(std::uint32_t block, std::uint64_t& word) const noexcept {
+    if (blocks_[block].kind != Block::Kind::given) return false;
+    word = view_.state(block).load(std::memory_order_relaxed);
+    return RingState::kind(word) == RingState::filled;
 }
 
 std::optional<std::uint32_t> RingWriter::find_free(std::span<const std::uint32_t> in_use) const noexcept {
     const std::uint32_t blocks = view_.geometry().blocks;
     for (std::uint32_t i = 0, index = cursor_; i < blocks; ++i, index = index + 1 == blocks ? 0 : index + 1)
-        // Acquired: the consumer's last look at the block comes before our first write to it.
-        if (RingState::kind(view_.state(index).load(std::memory_order_acquire)) == RingState::free &&
-            (in_use.empty() || in_use[index] == 0))
-            return index;
+        if ((index >= in_use.size() || in_use[index] == 0) && is_free(index)) return index;
     return std::nullopt;
 }
 
 std::uint32_t RingWriter::free_blocks() const noexcept {
     std::uint32_t count = 0;
-    for (std::uint32_t i = 0; i < view_.geometry().blocks; ++i)
-        count += RingState::kind(view_.state(i).load(std::memory_order_relaxed)) == RingState::free ? 1U : 0U;
+    for (std::uint32_t i = 0; i < blocks_.size(); ++i) count += is_free(i) ? 1U : 0U;
     return count;
 }
 
 bool RingWriter::consumer_has_blocks() const noexcept {
-    for (std::uint32_t i = 0; i < view_.geometry().blocks; ++i) {
-        const auto kind = RingState::kind(view_.state(i).load(std::memory_order_relaxed));
-        if (kind == RingState::filled || kind == RingState::reading) return true;
-    }
+    for (std::uint32_t i = 0; i < blocks_.size(); ++i)
+        if (blocks_[i].kind == Block::Kind::given && !is_free(i)) return true;
     return false;
 }
 
@@ -61,58 +82,73 @@ std::optional<std::uint32_t> RingWriter::open(std::uint64_t base, std::uint32_t 
                                               std::span<const std::uint32_t> in_use) noexcept {
     const auto index = find_free(in_use);
     if (!index) return std::nullopt;
-    std::atomic<std::uint64_t>* const bitmap = view_.bitmap(*index);
+    RingWord<std::uint64_t>* const bitmap = view_.bitmap(*index);
     for (std::uint32_t i = 0; i < (view_.geometry().slots + 63) / 64; ++i)
         bitmap[i].store(0, std::memory_order_relaxed);
-    RingBlockHeader& header = view_.block_header(*index);
-    header.base = base;
-    header.first_slot = first_slot;
-    header.flags = 0;
+    blocks_[*index] = {.base = base, .kind = Block::Kind::open};
+    view_.block_header(*index) = {
+        .number = 0, .base = base, .first_slot = first_slot, .end_slot = first_slot, .valid_slots = 0, .flags = 0};
     // Released: whoever finds it being filled, after our death, finds no packets of before in it.
     view_.state(*index).store(RingState::word(opened_++, RingState::filling), std::memory_order_release);
+    seat_->use();
     cursor_ = *index + 1 == view_.geometry().blocks ? 0 : *index + 1;
     return index;
 }
 
 std::optional<std::uint32_t> RingWriter::take_back_oldest() noexcept {
-    while (const auto oldest = oldest_of(view_, RingState::filled)) {
-        const std::uint32_t packets = view_.block_header(oldest->index).valid_slots;
-        std::uint64_t word = RingState::word(oldest->number, RingState::filled);
-        if (view_.state(oldest->index)
-                .compare_exchange_strong(word, RingState::word(oldest->number, RingState::free),
-                                         std::memory_order_acq_rel))
-            return packets;
+    // When one can't be taken, the consumer has just done so. Others are left as long as it does that, but not for
+    // ever.
+    for (std::uint32_t tries = 0; tries < blocks_.size(); ++tries) {
+        std::optional<std::uint32_t> oldest;
+        std::uint64_t oldest_word = 0;
+        for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
+            std::uint64_t word = 0;
+            if ((oldest && blocks_[i].number >= blocks_[*oldest].number) || !is_filled(i, word)) continue;
+            oldest = i;
+            oldest_word = word;
+        }
+        if (!oldest) break;
+        const std::uint64_t freed = RingState::word(RingState::number(oldest_word), RingState::free);
+        if (!view_.state(*oldest).change(oldest_word, freed, std::memory_order_acq_rel)) continue;
+        blocks_[*oldest].kind = Block::Kind::ours;
+        return blocks_[*oldest].packets;
     }
     return std::nullopt;
 }
 
 void RingWriter::hand_over(std::uint32_t block, std::uint32_t first_slot, std::uint32_t end_slot,
                            std::uint32_t valid_slots, std::uint32_t flags) noexcept {
-    RingBlockHeader& header = view_.block_header(block);
-    header.number = number_;
-    header.first_slot = first_slot;
-    header.end_slot = end_slot;
-    header.valid_slots = valid_slots;
-    header.flags = flags;
+    if (!is_open(block)) return;
+    Block& given = blocks_[block];
+    given = {.number = number_, .base = given.base, .packets = valid_slots, .kind = Block::Kind::given};
+    view_.block_header(block) = {.number = number_,
+                                 .base = given.base,
+                                 .first_slot = first_slot,
+                                 .end_slot = end_slot,
+                                 .valid_slots = valid_slots,
+                                 .flags = flags};
     // Released: the packets, and all that the header says, come before it.
     view_.state(block).store(RingState::word(number_, RingState::filled), std::memory_order_release);
     seat_->own().blocks.store(++number_, std::memory_order_relaxed);
     seat_->notify();
 }
 
-void RingWriter::discard(std::uint32_t block) noexcept { view_.state(block).store(0, std::memory_order_release); }
+void RingWriter::discard(std::uint32_t block) noexcept {
+    if (!is_open(block)) return;
+    blocks_[block].kind = Block::Kind::ours;
+    view_.state(block).store(0, std::memory_order_release);
+}
 
 bool RingWriter::wait_for_free(std::chrono::nanoseconds timeout, std::stop_token stop) const noexcept {
     if (find_free()) return true;
     if (timeout <= std::chrono::nanoseconds::zero()) return false;
     const Deadline deadline{timeout};
     const SeatStop stop_wake{stop, *seat_};
-    for (;;) {
-        const std::uint32_t seen = seat_->other().events.load(std::memory_order_seq_cst);
+    for (SeatWait wait{*seat_};;) {
+        const std::uint32_t seen = wait.begin();
         if (find_free()) return true;
         if (stop.stop_requested() || deadline.passed()) return false;
-        seat_->sleep(seen, deadline.left_at_most(look_interval));
-        if (seat_->other().events.load(std::memory_order_relaxed) == seen) seat_->look();
+        wait.sleep(seen, deadline);
     }
 }
 

@@ -67,12 +67,13 @@ TEST(RingLayout, AlignsBlocksAndPayloadsToPages) {
 /// What is written down in docs/ring.md.
 TEST(RingLayout, IsVersion1) {
     EXPECT_EQ(RingHeader::version_number, 1U);
-    EXPECT_EQ(offsetof(RingHeader, version), 8U);
-    EXPECT_EQ(offsetof(RingHeader, bytes), 12U);
-    EXPECT_EQ(offsetof(RingHeader, total_bytes), 16U);
-    EXPECT_EQ(offsetof(RingHeader, geometry), 24U);
-    EXPECT_EQ(offsetof(RingHeader, states_offset), 48U);
-    EXPECT_EQ(offsetof(RingHeader, payloads_offset), 96U);
+    constexpr std::size_t description = offsetof(RingHeader, description);
+    EXPECT_EQ(description + offsetof(RingDescription, version), 8U);
+    EXPECT_EQ(description + offsetof(RingDescription, bytes), 12U);
+    EXPECT_EQ(description + offsetof(RingDescription, total_bytes), 16U);
+    EXPECT_EQ(description + offsetof(RingDescription, geometry), 24U);
+    EXPECT_EQ(description + offsetof(RingDescription, states_offset), 48U);
+    EXPECT_EQ(description + offsetof(RingDescription, payloads_offset), 96U);
     EXPECT_EQ(offsetof(RingHeader, producer), 128U);
     EXPECT_EQ(offsetof(RingHeader, consumer), 192U);
     EXPECT_EQ(sizeof(RingHeader), 256U);

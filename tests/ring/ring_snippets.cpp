@@ -3,10 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <stop_token>
-#include <string>
-#include <thread>
 
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/wire.hpp>
@@ -16,10 +15,10 @@
 namespace pktverbs::testing {
 namespace {
 
-void produce(const std::string& name, const char* device, std::stop_token stop) {
+void produce(const std::function<void(int)>& hand_on, const char* device, std::stop_token stop) {
     // [produce]
-    const pktverbs::BlockRing ring =
-        pktverbs::BlockRing::open(name, {.blocks = 64, .slots = 256, .header_bytes = 42, .payload_bytes = 8192});
+    const pktverbs::BlockRing ring{{.blocks = 64, .slots = 256, .header_bytes = 42, .payload_bytes = 8192}};
+    hand_on(ring.fd());  // to the consumer's process; a thread takes the ring itself
     pktverbs::Options options{.send_packets = pktverbs::none};
     options.recv_layout = ring.recv_layout();  // packets land in their slots by themselves
     pktverbs::Context ctx{device, options};
@@ -30,9 +29,9 @@ void produce(const std::string& name, const char* device, std::stop_token stop) 
 }
 
 template <class Consume>
-void read_all(const std::string& name, Consume&& consume) {
+void read_all(int fd, Consume&& consume) {
     // [consume]
-    const pktverbs::BlockRing ring = pktverbs::BlockRing::attach(name);
+    const pktverbs::BlockRing ring = pktverbs::BlockRing::attach(fd);
     pktverbs::RingReader reader{ring};
     while (const auto block = reader.next())
         for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot)
@@ -41,20 +40,19 @@ void read_all(const std::string& name, Consume&& consume) {
 }
 
 TEST(RingSnippets, PassPacketsFromOneToTheOther) {
-    const RingName name{"snippets"};
-    const BlockRing keep = BlockRing::open(name, {.blocks = 4, .slots = 8, .header_bytes = 42, .payload_bytes = 8192});
+    const BlockRing ring{{.blocks = 4, .slots = 8, .header_bytes = 42, .payload_bytes = 8192}};
     {
-        RingWriter writer{keep};
+        RingWriter writer{ring};
         hand_over(writer, 8);
     }
     std::uint64_t next = 8;
-    read_all(name, [&](std::uint64_t number, std::span<const std::uint8_t>) { EXPECT_EQ(number, next++); });
+    read_all(ring.fd(), [&](std::uint64_t number, std::span<const std::uint8_t>) { EXPECT_EQ(number, next++); });
     EXPECT_EQ(next, 16U);
-    BlockRing::remove(name);
     std::stop_source stop;
     stop.request_stop();
-    produce(name, "wire:snippets", stop.get_token());
-    EXPECT_EQ(BlockRing::attach(name).geometry().blocks, 64U);
+    std::uint32_t blocks = 0;
+    produce([&](int fd) { blocks = BlockRing::attach(fd).geometry().blocks; }, "wire:snippets", stop.get_token());
+    EXPECT_EQ(blocks, 64U);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ring: what producer and consumer of a BlockRing may expect of each other.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include <pktverbs/format.hpp>
 
+#include "base/file_descriptor.hpp"
 #include "expect_error.hpp"
 #include "ring_frames.hpp"
 
@@ -151,6 +153,42 @@ TEST_F(Ring, HasOneProducerAndOneConsumer) {
     EXPECT_EQ(reader.producer(), RingPeer::present);
 }
 
+/// Somebody who holds the lock under which sides change, and does not let go.
+class LockHolder {
+public:
+    explicit LockHolder(const BlockRing& ring)
+        : own_{open(fmt::format("/proc/self/fd/{}", ring.fd()).c_str(), O_RDWR)} {
+        struct flock lock {};
+        lock.l_type = F_WRLCK;
+        lock.l_whence = SEEK_SET;
+        lock.l_start = 2;
+        lock.l_len = 1;
+        EXPECT_EQ(fcntl(own_.get(), F_OFD_SETLK, &lock), 0);
+    }
+
+private:
+    FileDescriptor own_;
+};
+
+TEST(RingSides, DoNotWaitForEverForALock) {
+    const BlockRing ring{small_ring};
+    const LockHolder holder{ring};
+    expect_words(expect_error(ETIMEDOUT, [&] { RingWriter{ring}; }), {"byte 2 locked", "lslocks"});
+}
+
+TEST_F(Ring, DoesNotWaitForTheLockToCleanUp) {
+    const RingView view = writer.view();
+    { const RingWriter gone{std::move(writer)}; }
+    // As of a producer that was killed.
+    view.header().producer.state.store(static_cast<std::uint32_t>(RingPeer::present), std::memory_order_relaxed);
+    {
+        const LockHolder holder{ring};
+        EXPECT_EQ(reader.next(1ms).outcome(), RingOutcome::timeout);
+        EXPECT_EQ(reader.producer(), RingPeer::present) << "somebody else is at it";
+    }
+    EXPECT_EQ(reader.next(1ms).outcome(), RingOutcome::producer_died);
+}
+
 TEST(RingSides, ComeAndGo) {
     const BlockRing ring{small_ring};
     std::optional<RingWriter> writer{ring};
@@ -226,12 +264,13 @@ TEST_F(Ring, StopsWaiting) {
 TEST_F(Ring, RefusesABlockWithImpossibleSizes) {
     const auto spoil = [&](auto&& change) {
         ASSERT_TRUE(hand_over(writer, 0));
-        change(writer.view().block_header(*[&] {
-            std::optional<std::uint32_t> filled;
-            for (std::uint32_t i = 0; i < 4; ++i)
-                if (RingState::kind(writer.view().state(i).load()) == RingState::filled) filled = i;
-            return filled;
-        }()));
+        std::uint32_t filled = 0;
+        for (std::uint32_t i = 0; i < 4; ++i)
+            if (RingState::kind(writer.view().state(i).load(std::memory_order_relaxed)) == RingState::filled)
+                filled = i;
+        RingBlockHeader header = writer.view().block_header(filled).load();
+        change(header);
+        writer.view().block_header(filled) = header;
         const RingBlock block = reader.next();
         EXPECT_FALSE(block);
         EXPECT_EQ(block.outcome(), RingOutcome::corrupt);
@@ -248,7 +287,7 @@ TEST_F(Ring, RefusesABlockWithImpossibleSizes) {
 TEST_F(Ring, NeverGivesMoreBytesThanASlotHas) {
     const auto index = writer.open(0);
     put(writer, *index, 0, 0);
-    writer.view().slots(*index)[0].length = ~0U;
+    writer.view().slots(*index)[0].store({~0U, 0, 0});
     writer.hand_over(*index, 0, 1, 1);
     const RingBlock block = reader.next();
     EXPECT_EQ(block.length(0), 8U + 64U);

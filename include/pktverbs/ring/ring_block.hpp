@@ -3,6 +3,7 @@
 #pragma once
 
 #include <infiniband/verbs.h>
+#include <sys/types.h>
 
 #include <algorithm>
 #include <cassert>
@@ -26,15 +27,20 @@ enum class RingOutcome : std::uint8_t {
     stopped,        ///< the stop token asked for it
     finished,       ///< the producer has ended and everything has been read; told once for each producer
     producer_died,  ///< the same, but its process died; what it had half filled has been read as well
-    corrupt,        ///< the producer handed over a block with impossible sizes; it went back unread
+    corrupt,        ///< the producer handed over a block that contradicts itself; it went back unread
 };
 
 /// "block", "timeout", ...
 PKTVERBS_EXPORT std::string_view to_string(RingOutcome outcome) noexcept;
 
-/// Move-only owner: when it ends, the block goes back to the producer. May be moved to, and end in, any thread. As long
-/// as one lives, its consumer counts as attached. Slots run from 0 to slot_count(); those outside [first_slot(),
-/// end_slot()) belong to another block with the same base, or to none.
+/// Move-only owner: when it ends, the block goes back to the producer. May be moved to, and end in, any thread; in a
+/// process that was forked since next() gave it, nothing happens when it ends. As long as one lives, its consumer
+/// counts as attached. Slots run from 0 to slot_count(); those outside [first_slot(), end_slot()) belong to another
+/// block with the same base, or to none.
+///
+/// Which slots are valid was copied when the block was taken. The rest stands in the ring, where a producer that goes
+/// wrong may still write: lengths never reach outside a slot, but frames, timestamps and statuses may be anything, and
+/// may change. Copy what must not change before you check it.
 class PKTVERBS_EXPORT RingBlock {
 public:
     RingBlock() noexcept = default;
@@ -68,12 +74,10 @@ public:
     /// `slot` below slot_count(), here and below.
     bool valid(std::uint32_t slot) const noexcept {
         assert(slot < slot_count());
-        return (view_.bitmap(index_)[slot / 64].load(std::memory_order_relaxed) >> slot % 64 & 1) != 0;
+        return (bitmap_[slot / 64] >> slot % 64 & 1) != 0;
     }
-    /// The validity bitmap: slot i is bit i % 64 of word i / 64.
-    std::span<const std::uint64_t> bitmap() const noexcept {
-        return {reinterpret_cast<const std::uint64_t*>(view_.bitmap(index_)), (slot_count() + 63) / 64};
-    }
+    /// The validity bitmap: slot i is bit i % 64 of word i / 64. A private copy; until the block goes back.
+    std::span<const std::uint64_t> bitmap() const noexcept { return {bitmap_, (slot_count() + 63) / 64}; }
     /// Of a valid slot's frame in bytes; never more than header and payload have room for.
     std::uint32_t length(std::uint32_t slot) const noexcept {
         const RingGeometry& geometry = view_.geometry();
@@ -115,9 +119,11 @@ public:
     void swap(RingBlock& other) noexcept {
         seat_.swap(other.seat_);
         std::swap(view_, other.view_);
+        std::swap(bitmap_, other.bitmap_);
         std::swap(header_, other.header_);
         std::swap(number_, other.number_);
         std::swap(index_, other.index_);
+        std::swap(process_, other.process_);
         std::swap(outcome_, other.outcome_);
     }
 
@@ -125,16 +131,19 @@ private:
     friend class RingReader;
     explicit RingBlock(RingOutcome outcome) noexcept : outcome_{outcome} {}
 
-    const RingSlot& info(std::uint32_t slot) const noexcept {
+    /// Read once by each call.
+    RingSlot info(std::uint32_t slot) const noexcept {
         assert(slot < slot_count());
-        return view_.slots(index_)[slot];
+        return view_.slots(index_)[slot].load();
     }
 
-    std::shared_ptr<class RingSeat> seat_;
+    std::shared_ptr<class ConsumerSeat> seat_;
     RingView view_;
-    RingBlockHeader header_{};  ///< a copy, checked
+    const std::uint64_t* bitmap_ = nullptr;  ///< the seat's copy
+    RingBlockHeader header_{};               ///< a copy, checked
     std::uint64_t number_ = 0;
     std::uint32_t index_ = 0;
+    pid_t process_ = 0;  ///< that took it
     RingOutcome outcome_ = RingOutcome::timeout;
 };
 

@@ -2,12 +2,14 @@
 // RingLayout: where everything stands in a ring's memory, version 1; docs/ring.md has it in words.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
+#include <pktverbs/export.hpp>
 #include <pktverbs/ring/ring_geometry.hpp>
+#include <pktverbs/ring/ring_word.hpp>
 
 namespace pktverbs {
 
@@ -24,32 +26,39 @@ PKTVERBS_EXPORT std::string_view to_string(RingPeer peer) noexcept;
 
 /// One of the two sides, producer and consumer, as it stands in the ring. A cache line: only this side writes it often.
 struct alignas(64) RingSide {
-    std::atomic<std::uint32_t> events;    ///< changes when this side did something; the other sleeps on it (futex(2))
-    std::atomic<std::uint32_t> sleepers;  ///< not 0: the other side may be asleep, wake it
-    std::atomic<std::uint32_t> state;     ///< a RingPeer
+    RingWord<std::uint32_t> events;    ///< changes when this side did something; the other sleeps on it (futex(2))
+    RingWord<std::uint32_t> sleepers;  ///< not 0: the other side may be asleep, wake it
+    RingWord<std::uint32_t> state;     ///< a RingPeer
     std::uint32_t unused;
-    std::atomic<std::uint64_t> generation;  ///< how many have been attached
-    std::atomic<std::uint64_t> deaths;      ///< how many of them died
-    std::atomic<std::uint64_t> blocks;      ///< handed over, or given back
+    RingWord<std::uint64_t> generation;  ///< how many have been attached
+    RingWord<std::uint64_t> deaths;      ///< how many of them died
+    RingWord<std::uint64_t> blocks;      ///< handed over, or given back
 };
 
-/// The first page. Everything up to the sides is written once, before `magic`.
-struct RingHeader {
-    static constexpr std::uint64_t magic_number = 0x31474e4952565450;  ///< "PTVRING1"
-    static constexpr std::uint32_t version_number = 1;
-
-    std::atomic<std::uint64_t> magic;
+/// What a ring says of itself; written once.
+struct RingDescription {
     std::uint32_t version;
-    std::uint32_t bytes;  ///< of this header: states follow
+    std::uint32_t bytes;  ///< of the RingHeader: states follow
     std::uint64_t total_bytes;
     RingGeometry geometry;          ///< checked
-    std::uint64_t states_offset;    ///< from here to states[blocks]
-    std::uint64_t blocks_offset;    ///< from here to the first block
+    std::uint64_t states_offset;    ///< from the header to states[blocks]
+    std::uint64_t blocks_offset;    ///< from the header to the first block
     std::uint64_t block_stride;     ///< from one block to the next
     std::uint64_t bitmap_offset;    ///< from a block to its validity bitmap: slot i is bit i % 64 of word i / 64
     std::uint64_t slots_offset;     ///< from a block to slots[slots]
     std::uint64_t headers_offset;   ///< from a block to its headers
     std::uint64_t payloads_offset;  ///< from a block to its payloads; page-aligned
+
+    bool operator==(const RingDescription&) const = default;
+};
+
+/// The first page. The description is written before `magic`.
+struct RingHeader {
+    static constexpr std::uint64_t magic_number = 0x31474e4952565450;  ///< "PTVRING1"
+    static constexpr std::uint32_t version_number = 1;
+
+    RingWord<std::uint64_t> magic;
+    RingRecord<RingDescription> description;
     RingSide producer;
     RingSide consumer;
 };
@@ -83,11 +92,13 @@ struct RingSlot {
     std::uint64_t timestamp_ns;  ///< RecvPkt::timestamp()
 };
 
-/// Where it all stands for a geometry: what a header must say.
+/// Where it all stands for a geometry.
 struct PKTVERBS_EXPORT RingLayout {
     /// Of a checked geometry.
     explicit RingLayout(const RingGeometry& checked) noexcept;
     RingLayout() noexcept = default;
+    /// What a header must say.
+    RingDescription description() const noexcept;
 
     RingGeometry geometry;
     std::uint64_t states_offset = 0;
@@ -100,14 +111,14 @@ struct PKTVERBS_EXPORT RingLayout {
     std::uint64_t total_bytes = 0;
 };
 
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(std::is_standard_layout_v<RingHeader> && std::is_standard_layout_v<RingBlockHeader>);
-static_assert(sizeof(RingHeader) == 256 && offsetof(RingHeader, geometry) == 24 &&
-              offsetof(RingHeader, producer) == 128);
+static_assert(sizeof(RingHeader) == 256 && offsetof(RingHeader, description) == 8 &&
+              offsetof(RingDescription, geometry) == 16 && offsetof(RingHeader, producer) == 128);
 static_assert(sizeof(RingBlockHeader) == 32 && sizeof(RingSlot) == 16 && sizeof(RingSide) == 64);
+static_assert(sizeof(RingRecord<RingBlockHeader>) == 32 && sizeof(RingRecord<RingSlot>) == 16);
 
 /// A ring's memory, mapped and checked: what both sides look through. Sizes are copies, so that no one can change them
-/// afterwards. A value; owns nothing.
+/// afterwards; everything else that is read may be anything, and differ when it is read again. A value; owns nothing.
 class RingView {
 public:
     RingView() noexcept = default;
@@ -117,20 +128,20 @@ public:
     const RingGeometry& geometry() const noexcept { return layout_.geometry; }
     std::uint8_t* memory() const noexcept { return memory_; }
     RingHeader& header() const noexcept { return *reinterpret_cast<RingHeader*>(memory_); }
-    std::atomic<std::uint64_t>& state(std::uint32_t block) const noexcept {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(memory_ + layout_.states_offset)[block];
+    RingWord<std::uint64_t>& state(std::uint32_t block) const noexcept {
+        return reinterpret_cast<RingWord<std::uint64_t>*>(memory_ + layout_.states_offset)[block];
     }
     std::uint8_t* block(std::uint32_t block) const noexcept {
         return memory_ + layout_.blocks_offset + layout_.block_stride * block;
     }
-    RingBlockHeader& block_header(std::uint32_t index) const noexcept {
-        return *reinterpret_cast<RingBlockHeader*>(block(index));
+    RingRecord<RingBlockHeader>& block_header(std::uint32_t index) const noexcept {
+        return *reinterpret_cast<RingRecord<RingBlockHeader>*>(block(index));
     }
-    std::atomic<std::uint64_t>* bitmap(std::uint32_t index) const noexcept {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(block(index) + layout_.bitmap_offset);
+    RingWord<std::uint64_t>* bitmap(std::uint32_t index) const noexcept {
+        return reinterpret_cast<RingWord<std::uint64_t>*>(block(index) + layout_.bitmap_offset);
     }
-    RingSlot* slots(std::uint32_t index) const noexcept {
-        return reinterpret_cast<RingSlot*>(block(index) + layout_.slots_offset);
+    RingRecord<RingSlot>* slots(std::uint32_t index) const noexcept {
+        return reinterpret_cast<RingRecord<RingSlot>*>(block(index) + layout_.slots_offset);
     }
     std::uint8_t* headers(std::uint32_t index) const noexcept { return block(index) + layout_.headers_offset; }
     std::uint8_t* payloads(std::uint32_t index) const noexcept { return block(index) + layout_.payloads_offset; }

@@ -15,10 +15,11 @@
 namespace pktverbs {
 
 /// Gives the filled blocks of a ring, oldest first. One thread at a time. Blocks that a reader before it had not given
-/// back when its process died come again.
+/// back when its process died come again. A forked child's copy changes nothing when it ends, unless the child used it.
 class PKTVERBS_EXPORT RingReader {
 public:
-    /// Throws std::system_error: EBUSY if the ring has a consumer.
+    /// Throws std::system_error: EBUSY if the ring has a consumer, ETIMEDOUT if another process has kept the lock under
+    /// which sides change for half a second.
     explicit RingReader(const BlockRing& ring);
     RingReader(RingReader&&) noexcept;
     RingReader& operator=(RingReader&&) noexcept;
@@ -42,7 +43,7 @@ private:
     bool take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept;
     News news() const noexcept;
 
-    std::shared_ptr<class RingSeat> seat_;
+    std::shared_ptr<class ConsumerSeat> seat_;
     RingView view_;
     std::uint64_t next_number_ = 0;      ///< of the next block, if none is overwritten
     std::uint32_t next_index_ = 0;       ///< where it is likely to be

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// RingWord, RingRecord: words of a ring's memory, which another process may write at any time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace pktverbs {
+
+// For tests that compile the ring once more with PKTVERBS_RING_HOOK: called before every access to a word, so that the
+// other side's writes, or the death of this one, can come between any two of them.
+#ifdef PKTVERBS_RING_HOOK
+inline void (*ring_hook)() = nullptr;
+inline void before_ring_access() noexcept {
+    if (ring_hook) ring_hook();
+}
+#else
+inline void before_ring_access() noexcept {}
+#endif
+
+/// One word, as std::atomic. Each load reads it once, also without optimization; what comes of it is private.
+template <class T>
+class RingWord {
+public:
+    T load(std::memory_order order) const noexcept {
+        before_ring_access();
+        return word_.load(order);
+    }
+    void store(T value, std::memory_order order) noexcept {
+        before_ring_access();
+        word_.store(value, order);
+    }
+    T fetch_add(T value, std::memory_order order) noexcept {
+        before_ring_access();
+        return word_.fetch_add(value, order);
+    }
+    /// Stores `to` if it is `from`, and tells whether it was.
+    bool change(T from, T to, std::memory_order order) noexcept {
+        before_ring_access();
+        return word_.compare_exchange_strong(from, to, order, std::memory_order_relaxed);
+    }
+    /// Where it is, for futex(2).
+    const void* address() const noexcept { return &word_; }
+
+private:
+    std::atomic<T> word_;
+    static_assert(std::atomic<T>::is_always_lock_free && sizeof(std::atomic<T>) == sizeof(T));
+};
+
+/// A value of several words. load() copies each once: what is checked in the copy stays so. It is not atomic as a
+/// whole: if another process writes meanwhile, words of two values come together.
+template <class Value>
+class RingRecord {
+public:
+    Value load() const noexcept {
+        std::array<std::uint64_t, count> copy;
+        for (std::size_t i = 0; i < count; ++i) copy[i] = words_[i].load(std::memory_order_relaxed);
+        return std::bit_cast<Value>(copy);
+    }
+    void store(const Value& value) noexcept {
+        const auto copy = std::bit_cast<std::array<std::uint64_t, count>>(value);
+        for (std::size_t i = 0; i < count; ++i) words_[i].store(copy[i], std::memory_order_relaxed);
+    }
+    void operator=(const Value& value) noexcept { store(value); }
+
+private:
+    static constexpr std::size_t count = sizeof(Value) / sizeof(std::uint64_t);
+    static_assert(std::is_trivially_copyable_v<Value> && sizeof(Value) % sizeof(std::uint64_t) == 0);
+    std::array<RingWord<std::uint64_t>, count> words_;
+};
+
+}  // namespace pktverbs
