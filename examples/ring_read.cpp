@@ -16,8 +16,10 @@ namespace {
 
 /// What a program would do with the payloads; pktgen's begin with their number.
 bool is_in_its_slot(const pktverbs::RingBlock& block, std::uint32_t slot) {
+    const auto payload = block.payload(slot);
+    if (payload.size() < 8) return false;
     std::uint64_t number = 0;
-    for (const std::uint8_t byte : block.payload(slot).first(8)) number = number << 8 | byte;
+    for (const std::uint8_t byte : payload.first(8)) number = number << 8 | byte;
     return number == (block.base() + slot);
 }
 
