@@ -80,6 +80,7 @@ TEST(BlockRing, IsOpenedByManyAtOnce) {
 TEST(BlockRing, LeavesNoNameWhenItsMakerIsKilled) {
     const RingName name{"killed"};
     const pid_t child = fork();
+    ASSERT_GE(child, 0);
     if (child == 0) {
         // The first byte that it gives the file kills it (setrlimit(2): SIGXFSZ).
         const rlimit none{0, 0};

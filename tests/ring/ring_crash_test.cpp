@@ -180,6 +180,7 @@ TEST_F(RingCrash, InTheMiddleOfABlockNeverShowsAPacketThatIsNotThere) {
         int go[2];
         ASSERT_EQ(pipe(go), 0);
         const pid_t child = fork();
+        ASSERT_GE(child, 0);
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             const BlockRing own = BlockRing::attach(name);

@@ -319,6 +319,7 @@ class RingForked : public RingReaderHostile {
 protected:
     static void in_child(const std::function<void()>& does) {
         const pid_t child = fork();
+        ASSERT_GE(child, 0);
         if (child == 0) {
             does();
             _exit(::testing::Test::HasFailure() ? 1 : 0);

@@ -157,6 +157,7 @@ private:
         ledger_->attached[side] = false;
         std::fflush(nullptr);
         const pid_t child = fork();
+        if (child < 0) fail("cannot fork");
         if (child != 0) return child;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (dies) {
@@ -195,7 +196,7 @@ private:
                 if (ok) std::fprintf(stderr, "side %d ended with status %#x\n", side, static_cast<unsigned>(status));
                 ok = false;
                 for (const pid_t other : sides)
-                    if (other != 0) kill(other, SIGKILL);
+                    if (other > 0) kill(other, SIGKILL);
             }
         }
         BlockRing::remove(name_);
