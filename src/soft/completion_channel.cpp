@@ -63,15 +63,17 @@ bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
         if (!first_) last_ = nullptr;
     }
     ++queue.events_given;
-    if (!first_) clear_event_fd();
+    if (!first_) none_left();
     *cq = queue.base();
     *cq_context = queue.cq_context;
     return true;
 }
 
-void CompletionChannel::clear_event_fd() noexcept {
+/// The last event was taken or dropped.
+void CompletionChannel::none_left() noexcept {
     std::uint64_t count;
     [[maybe_unused]] const auto got = read(event_fd_, &count, sizeof count);
+    watch_receive(waiting_ != 0);
 }
 
 int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
@@ -79,10 +81,6 @@ int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
         if (pop(cq, cq_context)) return 0;
         nic_.work();
         if (pop(cq, cq_context)) return 0;
-        {
-            const std::lock_guard lock{mutex_};
-            if (armed_ == 0) watch_receive(false);
-        }
         if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) {
             errno = EAGAIN;
             return -1;
@@ -92,9 +90,9 @@ int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
     }
 }
 
-void CompletionChannel::notify(CompletionQueue& queue) noexcept {
+void CompletionChannel::notify(CompletionQueue& queue, bool waited) noexcept {
     const std::lock_guard lock{mutex_};
-    --armed_;
+    if (waited) --waiting_;  // what this means for the link's descriptor is seen to when the event is taken
     if (queue.pending_events++ > 0) return;
     if (last_)
         last_->next_with_events = &queue;
@@ -114,21 +112,17 @@ std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
         if (at != &queue) continue;
         (before ? before->next_with_events : first_) = at->next_with_events;
         if (last_ == at) last_ = before;
-        if (!first_) clear_event_fd();
+        if (!first_) none_left();
         break;
     }
     return queue.events_given;
 }
 
-void CompletionChannel::armed() noexcept {
+void CompletionChannel::count_waiting(int change) noexcept {
     const std::lock_guard lock{mutex_};
-    ++armed_;
-    watch_receive(true);
-}
-
-void CompletionChannel::disarmed() noexcept {
-    const std::lock_guard lock{mutex_};
-    --armed_;
+    waiting_ += change;
+    // With an event queued it is readable anyway, and none_left() will look.
+    if (waiting_ != 0 || !first_) watch_receive(waiting_ != 0);
 }
 
 void CompletionChannel::watch_receive(bool on) noexcept {

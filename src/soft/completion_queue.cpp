@@ -31,7 +31,7 @@ CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_
 }
 
 CompletionQueue::~CompletionQueue() {
-    if (armed_ != Armed::no) channel_->disarmed();
+    if (waits()) channel_->count_waiting(-1);
     pthread_cond_destroy(&cond);
     pthread_mutex_destroy(&mutex);
 }
@@ -49,8 +49,9 @@ void CompletionQueue::push(const Completion& completion) noexcept {
     ++tail_;
     if (armed_ == Armed::no) return;
     if (armed_ == Armed::for_errors && completion.status == IBV_WC_SUCCESS) return;
+    const bool waited = waits();
     armed_ = Armed::no;
-    channel_->notify(*this);
+    channel_->notify(*this, waited);
 }
 
 // ibv_poll_cq(3): after an overrun there is an asynchronous event, and the queue can't be used any more.
@@ -102,13 +103,21 @@ int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
 int CompletionQueue::arm(bool solicited_only) noexcept {
     if (!channel_) return 0;
     const std::lock_guard lock{mutex_};
-    if (armed_ == Armed::no) channel_->armed();
+    const bool waited = waits();
     // A weaker request never takes back a stronger one (InfiniBand specification, volume 1, 11.4.2.2).
     if (!solicited_only || armed_ == Armed::for_any)
         armed_ = Armed::for_any;
     else
         armed_ = Armed::for_errors;
+    if (waits() && !waited) channel_->count_waiting(1);
     return 0;
+}
+
+void CompletionQueue::count_receivers(int change) noexcept {
+    const std::lock_guard lock{mutex_};
+    const bool waited = waits();
+    receivers_ += change;
+    if (waits() != waited) channel_->count_waiting(waited ? -1 : 1);
 }
 
 int CompletionQueue::resize(int entries) noexcept {

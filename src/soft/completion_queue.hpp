@@ -78,6 +78,8 @@ public:
     /// `entries` is rounded up as at first; completions and the armed state stay. 0; EINVAL if more completions wait,
     /// or it is out of range; ENOMEM.
     int resize(int entries) noexcept;
+    /// So many more receive queues complete here, or fewer: without any, what the link receives is nothing to it.
+    void count_receivers(int change) noexcept;
     /// Removes what is queued of a queue that is reset or destroyed.
     void forget(const CompletionSource& source) noexcept;
     bool wants_timestamps() const noexcept { return wants_timestamps_; }
@@ -115,6 +117,8 @@ private:
 
     enum class Armed : std::uint8_t { no, for_errors, for_any };
 
+    /// Under mutex_: whether its channel is to be woken by what the link receives.
+    bool waits() const noexcept { return armed_ != Armed::no && receivers_ != 0; }
     void push(const Completion& completion) noexcept;
     void overrun() noexcept;
     int take(int count, ibv_wc* wcs) noexcept;
@@ -133,6 +137,7 @@ private:
     std::uint32_t head_ = 0;
     std::uint32_t tail_ = 0;
     Armed armed_ = Armed::no;
+    int receivers_ = 0;
     bool overrun_ = false;
 
     // The extended interface: held from start_poll to end_poll, and only then something is fetched: a copy of

@@ -251,6 +251,8 @@ QueuePair* Nic::create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, Indire
 void Nic::count_users(QueuePair& queue_pair, int change) noexcept {
     if (CompletionQueue* queue = queue_pair.send_queue()) queue->users += change;
     if (CompletionQueue* queue = queue_pair.recv_queue()) queue->users += change;
+    if (CompletionQueue* queue = queue_pair.recv_queue(); queue && queue_pair.receives())
+        queue->count_receivers(change);
     if (IndirectionTable* table = queue_pair.table()) table->users += change;
     objects += change;
 }

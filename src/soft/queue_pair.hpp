@@ -76,8 +76,9 @@ public:
 
     CompletionQueue* send_queue() noexcept { return send_cq_; }
     CompletionQueue* recv_queue() noexcept { return receives_.completions(); }
-    IndirectionTable* table() noexcept { return table_; }  ///< null if it spreads nothing
-    int flows = 0;                                         ///< attached; under the NIC's lock
+    bool receives() const noexcept { return cap_.max_recv_wr != 0; }  ///< into memory that is posted here
+    IndirectionTable* table() noexcept { return table_; }             ///< null if it spreads nothing
+    int flows = 0;                                                    ///< attached; under the NIC's lock
 
 private:
     // Ring entries have room for the granted number of scatter elements behind them.

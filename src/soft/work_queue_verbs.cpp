@@ -40,6 +40,7 @@ ibv_wq* create_wq(ibv_context* context, ibv_wq_init_attr* attr) {
         ++nic.objects;
         ++static_cast<Domain*>(attr->pd)->users;
         ++CompletionQueue::of(attr->cq).users;
+        CompletionQueue::of(attr->cq).count_receivers(1);
         return wq.release();
     });
 }
@@ -62,6 +63,7 @@ int destroy_wq(ibv_wq* base) {
     --nic.objects;
     --static_cast<Domain*>(base->pd)->users;
     --CompletionQueue::of(base->cq).users;
+    CompletionQueue::of(base->cq).count_receivers(-1);
     delete &wq;
     return 0;
 }

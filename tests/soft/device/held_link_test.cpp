@@ -12,6 +12,7 @@
 
 #include "soft/soft_device.hpp"
 #include "verbs_end.hpp"
+#include "work_queues.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -255,6 +256,114 @@ TEST_F(FetchedFrame, ThatNobodyWantsGivesEagain) {
     EXPECT_EQ(errno, EAGAIN);
     EXPECT_FALSE(readable(end.channel->fd));
     EXPECT_EQ(end.drops().unmatched, 1U);
+}
+
+/// A second channel, with what completes to it.
+class TwoChannels : public HeldLinkTest {
+protected:
+    verbs::CompChannelHandle sending{end.verbs.create_comp_channel(end.context.get()), {&end.verbs}};
+    verbs::CqHandle sent{end.make_cq(64, sending.get())};
+
+    TwoChannels() { set_blocking(sending->fd, false); }
+
+    verbs::QpHandle make_qp(ibv_cq* recv_cq, std::uint32_t receives) {
+        ibv_qp_init_attr attr{};
+        attr.send_cq = sent.get();
+        attr.recv_cq = recv_cq;
+        attr.cap = {16, receives, 1, 1, 0};
+        attr.qp_type = IBV_QPT_RAW_PACKET;
+        verbs::QpHandle qp{end.verbs.create_qp(end.pd.get(), &attr), {&end.verbs}};
+        bring_to(qp.get(), IBV_QPS_RTS);
+        return qp;
+    }
+    static void arm(const verbs::CqHandle& cq) { ASSERT_EQ(ibv_req_notify_cq(cq.get(), 0), 0); }
+    ibv_cq* event(const verbs::CompChannelHandle& channel) {
+        ibv_cq* cq = nullptr;
+        void* context = nullptr;
+        if (end.verbs.get_cq_event(channel.get(), &cq, &context) != 0) return nullptr;
+        end.verbs.ack_cq_events(cq, 1);
+        return cq;
+    }
+};
+
+TEST_F(TwoChannels, AreNotBothWokenByAFrame) {
+    const verbs::QpHandle qp = make_qp(end.recv_cq.get(), 16);
+    end.fill(1);
+    arm(sent);
+    arm(end.recv_cq);
+    link->arrive(frame_to(1));
+    EXPECT_TRUE(readable(end.channel->fd));
+    EXPECT_FALSE(readable(sending->fd)) << "it has no event to give, so a blocking ibv_get_cq_event would hang";
+}
+
+/// What programs do that send and receive at once and sleep: select(), then a blocking ibv_get_cq_event for each
+/// channel that is readable. Not blocking here, so that a channel without an event fails the test instead of hanging.
+TEST_F(TwoChannels, HaveAnEventWheneverTheyAreReadable) {
+    const verbs::QpHandle qp = make_qp(end.recv_cq.get(), 16);
+    const auto flow = end.make_flow(qp.get(), to_mac(1));
+    end.fill(16, qp.get());
+    link->allow(1000);
+    arm(sent);
+    arm(end.recv_cq);
+    std::size_t received = 0;
+    std::size_t sends_done = 0;
+    for (int turn = 0; turn < 200; ++turn) {
+        const bool receive = turn % 2 == 0 || turn % 5 == 0;
+        const bool send = turn % 2 == 1 || turn % 3 == 0;
+        if (receive) link->arrive(frame_to(1));
+        if (send) {
+            ASSERT_EQ(end.post_send(1, {end.sge(0, 60)}, IBV_SEND_SIGNALED, qp.get()), 0);
+        }
+        ASSERT_EQ(readable(end.channel->fd), receive) << turn;
+        ASSERT_EQ(readable(sending->fd), send) << turn;
+        if (receive) {
+            ASSERT_EQ(event(end.channel), end.recv_cq.get()) << turn;
+            received += poll_all(end.recv_cq).size();
+            end.fill(1, qp.get());
+            arm(end.recv_cq);
+        }
+        if (send) {
+            ASSERT_EQ(event(sending), sent.get()) << turn;
+            sends_done += poll_all(sent).size();
+            arm(sent);
+        }
+    }
+    EXPECT_EQ(received, 120U);
+    EXPECT_EQ(sends_done, 134U);
+}
+
+TEST_F(TwoChannels, AreWatchedByWhatTheirQueuesReceiveNow) {
+    arm(sent);
+    link->arrive(frame_to(1));
+    EXPECT_FALSE(readable(sending->fd)) << "nothing receives into it";
+    verbs::QpHandle without_receives = make_qp(sent.get(), 0);
+    EXPECT_FALSE(readable(sending->fd));
+    verbs::QpHandle both = make_qp(sent.get(), 16);
+    EXPECT_TRUE(readable(sending->fd)) << "a queue pair made after the queue was armed";
+    both.reset();
+    EXPECT_FALSE(readable(sending->fd));
+}
+
+TEST_F(TwoChannels, AreWatchedByWorkQueuesToo) {
+    arm(sent);
+    link->arrive(frame_to(1));
+    ibv_wq_init_attr attr = wq_attr(end);
+    attr.cq = sent.get();
+    WqHandle wq = make_wq(end, attr);
+    EXPECT_TRUE(readable(sending->fd));
+    wq.reset();
+    EXPECT_FALSE(readable(sending->fd));
+}
+
+TEST_F(FetchedFrame, DoesNotWakeAChannelWhoseEventWasTaken) {
+    end.fill(2);
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    link->arrive(frame_to(1));
+    EXPECT_EQ(event(), end.recv_cq.get());
+    link->arrive(frame_to(1));
+    EXPECT_FALSE(readable(end.channel->fd)) << "the queue is not armed any more";
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    EXPECT_TRUE(readable(end.channel->fd));
 }
 
 TEST_F(FetchedFrame, BringsItsChecksumAndTime) {
