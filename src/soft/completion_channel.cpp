@@ -64,8 +64,10 @@ bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
     }
     ++queue.events_given;
     if (!first_) none_left();
-    *cq = queue.base();
+    // In this order, for programs that pass an int in place of the context: what of it runs over their next variable,
+    // often the pointer for the queue, is put right by the second store.
     *cq_context = queue.cq_context;
+    *cq = queue.base();
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// load_by_name RECEIVER SENDER: not linked with libibverbs or librdmacm, but loads both and asks for each function by
-// name, as spead2 does so that it also starts where they are not installed. The devices are found by IP address.
+// load_by_name RECEIVER SENDER [FOLDER]: not linked with libibverbs or librdmacm, but loads both and asks for each
+// function by name, as spead2 does so that it also starts where they are not installed. With a folder, by the absolute
+// path in it, as Julia does. The devices are found by IP address.
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <infiniband/verbs.h>
@@ -47,9 +48,16 @@ static void* find(void* library, const char* name) {
     exit(1);
 }
 
-static void load(void) {
-    void* const libibverbs = dlopen("libibverbs.so.1", RTLD_NOW | RTLD_LOCAL);
-    void* const librdmacm = dlopen("librdmacm.so.1", RTLD_NOW | RTLD_LOCAL);
+static void* open_library(const char* folder, const char* name) {
+    char path[4096];
+    const int length = snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", name);
+    CHECK(length > 0 && (size_t)length < sizeof path);
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
+static void load(const char* folder) {
+    void* const libibverbs = open_library(folder, "libibverbs.so.1");
+    void* const librdmacm = open_library(folder, "librdmacm.so.1");
     if (!libibverbs || !librdmacm) {
         fprintf(stderr, "%s\n", dlerror());
         exit(1);
@@ -176,8 +184,8 @@ static void post_all(struct end* end) {
 }
 
 int main(int argc, char* argv[]) {
-    CHECK(argc == 3);
-    load();
+    CHECK(argc == 3 || argc == 4);
+    load(argc == 4 ? argv[3] : "");
     struct rdma_event_channel* const events = cm.create_event_channel();
     CHECK(events != NULL);
     static struct end receiver, sender;
