@@ -25,11 +25,36 @@ std::uint8_t* restore_tag(std::uint8_t* frame, const tpacket3_hdr& header) noexc
     return frame;
 }
 
+/// virtio_net_hdr of linux/virtio_net.h, which no C++ compiler takes: one of its structures has a member `class`.
+struct VnetHeader {
+    static constexpr std::uint8_t needs_checksum = 1;
+    std::uint8_t flags;
+    std::uint8_t segmentation;  ///< of which kind; 0: none
+    std::uint16_t header_bytes;
+    std::uint16_t segment_bytes;
+    std::uint16_t csum_start;
+    std::uint16_t csum_offset;
+};
+static_assert(sizeof(VnetHeader) == 10);
+
+/// The kernel puts a header before the frame that says what is left to do to it (PACKET_VNET_HDR of packet(7);
+/// tpacket_rcv() in net/packet/af_packet.c). Its numbers are in the machine's byte order, its offsets those of the
+/// frame as it stands here, without the tag that was taken out.
+bool finish(std::span<std::uint8_t> frame) noexcept {
+    VnetHeader left;
+    std::memcpy(&left, frame.data() - sizeof left, sizeof left);
+    return (left.flags & VnetHeader::needs_checksum) != 0 &&
+           finish_checksum(frame, {.start = left.csum_start,
+                                   .offset = left.csum_offset,
+                                   .segmented = left.segmentation != 0});
+}
+
 }  // namespace
 
 PacketRing::PacketRing(const PacketSocket& socket) {
     socket.set(PACKET_VERSION, int{TPACKET_V3}, "get a TPACKET_V3 ring on");
     socket.set(PACKET_RESERVE, static_cast<unsigned>(vlan_tag_bytes), "make room for VLAN tags on");
+    socket.set(PACKET_VNET_HDR, 1, "learn which checksums are unfinished on");
     tpacket_req3 request{};
     request.tp_block_size = block_bytes;
     request.tp_block_nr = block_count;
@@ -63,7 +88,7 @@ bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
     std::uint8_t* data = at + header.tp_mac;
     frame.length = header.tp_snaplen;
     frame.checksum_ok = (header.tp_status & TP_STATUS_CSUM_VALID) != 0;
-    if (header.tp_status & TP_STATUS_CSUMNOTREADY) frame.checksum_ok = complete_checksum({data, frame.length});
+    if (header.tp_status & TP_STATUS_CSUMNOTREADY) frame.checksum_ok = finish({data, frame.length});
     if ((header.tp_status & TP_STATUS_VLAN_VALID) && frame.length >= mac_pair_bytes) {
         data = restore_tag(data, header);
         frame.length += vlan_tag_bytes;
