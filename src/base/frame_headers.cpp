@@ -5,22 +5,37 @@
 
 #include <algorithm>
 
-#include <pktverbs/net/ipv6.hpp>
+#include <pktverbs/net/headers.hpp>
 
 #include "base/frame_sizes.hpp"
 
 namespace pktverbs {
 namespace {
 
-constexpr std::uint16_t ethertype_8021ad = 0x88a8;
 constexpr std::size_t ipv4_bytes = 20;
+constexpr std::size_t udp_bytes = 8;
+constexpr std::size_t tcp_bytes = 20;
 
 std::uint16_t read_be16(const std::uint8_t* at) noexcept { return static_cast<std::uint16_t>(at[0] << 8 | at[1]); }
 
-/// `field` of bytes, of `there` that the frame has. 0 is what the kernel writes for more than 64 KiB (its
-/// Documentation/networking: BIG TCP).
-std::size_t packet_bytes(std::uint16_t field, std::size_t there, FrameHeaders::Lengths lengths) noexcept {
-    return lengths == FrameHeaders::Lengths::of_frame || field == 0 ? there : field;
+/// What a length field says, of `there` bytes that the frame has.
+std::size_t bytes_of(std::uint16_t field, std::size_t there, FrameHeaders::Lengths lengths) noexcept {
+    return lengths == FrameHeaders::Lengths::of_frame ? there : net::field_or_all(field, there);
+}
+
+std::size_t measure_transport(std::span<const std::uint8_t> head, const FrameHeaders& found,
+                              FrameHeaders::Lengths lengths) noexcept {
+    if (found.offset > head.size()) return 0;
+    const auto seen = head.subspan(found.offset);
+    if (found.protocol == FrameHeaders::udp && seen.size() >= udp_bytes) {
+        const std::size_t bytes = bytes_of(read_be16(&seen[4]), found.length, lengths);
+        return bytes >= udp_bytes && bytes <= found.length ? bytes : 0;
+    }
+    if (found.protocol == FrameHeaders::tcp && seen.size() >= tcp_bytes) {
+        const std::size_t header_bytes = (seen[12] >> 4) * std::size_t{4};
+        return header_bytes >= tcp_bytes && header_bytes <= found.length ? found.length : 0;
+    }
+    return 0;
 }
 
 void find_in_ipv4(std::span<const std::uint8_t> packet, std::size_t there, FrameHeaders::Lengths lengths,
@@ -29,7 +44,7 @@ void find_in_ipv4(std::span<const std::uint8_t> packet, std::size_t there, Frame
     const std::size_t header_bytes = (packet[0] & 0xfu) * 4u;
     if (header_bytes < ipv4_bytes || header_bytes > packet.size()) return;
     found.ip = FrameHeaders::Ip::v4;
-    const std::size_t total = packet_bytes(read_be16(&packet[2]), there, lengths);
+    const std::size_t total = bytes_of(read_be16(&packet[2]), there, lengths);
     if (total < header_bytes || total > there) return;
     if ((read_be16(&packet[6]) & 0x3fff) != 0) return;  // a fragment
     found.protocol = packet[9];
@@ -41,7 +56,7 @@ void find_in_ipv6(std::span<const std::uint8_t> packet, std::size_t there, Frame
                   FrameHeaders& found) noexcept {
     if (packet.size() < ipv6_bytes || packet[0] >> 4 != 6) return;
     found.ip = FrameHeaders::Ip::v6;
-    const std::size_t payload = packet_bytes(read_be16(&packet[4]), there - ipv6_bytes, lengths);
+    const std::size_t payload = bytes_of(read_be16(&packet[4]), there - ipv6_bytes, lengths);
     if (payload > there - ipv6_bytes) return;
     const std::size_t end = ipv6_bytes + payload;
     const auto extensions =
@@ -61,7 +76,7 @@ FrameHeaders find_headers(std::span<const std::uint8_t> head, std::size_t frame_
     std::size_t at = ETHER_HDR_LEN;
     if (head.size() < at || frame_bytes < head.size()) return found;
     std::uint16_t ether_type = read_be16(&head[12]);
-    while (ether_type == ETHERTYPE_VLAN || ether_type == ethertype_8021ad) {
+    for (std::size_t tags = 0; net::ether_type::is_vlan(ether_type) && tags < net::Headers<>::most_vlans; ++tags) {
         if (head.size() < at + 4) return found;
         ether_type = read_be16(&head[at + 2]);
         at += 4;
@@ -69,6 +84,7 @@ FrameHeaders find_headers(std::span<const std::uint8_t> head, std::size_t frame_
     found.ip_offset = at;
     if (ether_type == ETHERTYPE_IP) find_in_ipv4(head.subspan(at), frame_bytes - at, lengths, found);
     if (ether_type == ETHERTYPE_IPV6) find_in_ipv6(head.subspan(at), frame_bytes - at, lengths, found);
+    found.transport = measure_transport(head, found, lengths);
     return found;
 }
 

@@ -26,13 +26,17 @@ struct FrameHeaders {
     std::size_t ip_offset = 0;
     std::size_t offset = 0;  ///< of what IP carries: behind options and extension headers
     std::size_t length = 0;  ///< of what IP carries, its header and padding of the frame excluded
+    /// Of TCP or UDP, if its header is in the bytes that are seen, and its lengths don't lie: how much of `length` is
+    /// the segment or datagram, which is what its checksum is over. UDP has a length of its own, and a receiver goes by
+    /// that (RFC 768).
+    std::size_t transport = 0;
 
-    bool is_tcp() const noexcept { return protocol == tcp && length >= 20; }
-    bool is_udp() const noexcept { return protocol == udp && length >= 8; }
+    bool is_tcp() const noexcept { return protocol == tcp && transport != 0; }
+    bool is_udp() const noexcept { return protocol == udp && transport != 0; }
 };
 
-/// Looks through VLAN tags, IPv4's options and IPv6's extension headers. `head` is the beginning of a frame of
-/// `frame_bytes`: what lies behind it is not seen.
+/// Looks through up to eight VLAN tags, IPv4's options and IPv6's extension headers. `head` is the beginning of a frame
+/// of `frame_bytes`: what lies behind it is not seen. The rules are those of net::Headers, which sees whole frames.
 FrameHeaders find_headers(std::span<const std::uint8_t> head, std::size_t frame_bytes,
                           FrameHeaders::Lengths lengths = FrameHeaders::Lengths::of_ip) noexcept;
 

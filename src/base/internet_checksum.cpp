@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t ipv4_field = 10;
 constexpr std::size_t tcp_field = 16;
 constexpr std::size_t udp_field = 6;
-constexpr std::size_t udp_length_field = 4;
 
 ByteSpan ipv4_header(ByteSpan head, const FrameHeaders& headers) noexcept {
     return head.subspan(headers.ip_offset, (head[headers.ip_offset] & 0xfu) * 4u);
@@ -34,19 +33,8 @@ std::size_t bytes_in(ByteSpan head, std::span<const ByteSpan> rest) noexcept {
     return bytes;
 }
 
-/// What the checksum covers: UDP has a length of its own, and a receiver goes by that (RFC 768). 0 there means a
-/// jumbogram (RFC 2675).
-std::size_t covered(ByteSpan head, const FrameHeaders& headers) noexcept {
-    if (!headers.is_udp()) return headers.length;
-    const std::size_t length = net::load<std::uint16_t>(&head[headers.offset + udp_length_field]);
-    return length >= 8 && length <= headers.length ? length : headers.length;
-}
-
-/// Whether the transport's own header is among the bytes that are seen.
-bool checksummed(ByteSpan head, const FrameHeaders& headers) noexcept {
-    if (headers.routed) return false;
-    if (headers.is_tcp()) return head.size() >= headers.offset + 20;
-    return headers.is_udp() && head.size() >= headers.offset + 8;
+bool checksummed(const FrameHeaders& headers) noexcept {
+    return !headers.routed && (headers.is_tcp() || headers.is_udp());
 }
 
 std::size_t field_of(const FrameHeaders& headers) noexcept {
@@ -55,7 +43,7 @@ std::size_t field_of(const FrameHeaders& headers) noexcept {
 
 /// The sum that the transport's checksum field makes come out as 0xffff.
 std::uint16_t transport_sum(ByteSpan head, std::span<const ByteSpan> rest, const FrameHeaders& headers) noexcept {
-    std::size_t left = covered(head, headers);
+    std::size_t left = headers.transport;
     InternetSum sum;
     add_pseudo_header(sum, head, headers, left);
     const auto add = [&](ByteSpan bytes) {
@@ -76,7 +64,7 @@ bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest
         net::store(field, std::uint16_t{0});
         net::store(field, static_cast<std::uint16_t>(~ipv4_sum(head, headers)));
     }
-    if (!checksummed(head, headers)) return false;
+    if (!checksummed(headers)) return false;
     std::uint8_t* const field = &head[field_of(headers)];
     net::store(field, std::uint16_t{0});
     const auto checksum = static_cast<std::uint16_t>(~transport_sum(head, rest, headers));
@@ -86,7 +74,7 @@ bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest
 
 bool checksums_right(ByteSpan head, std::span<const ByteSpan> rest) noexcept {
     const FrameHeaders headers = find_headers(head, bytes_in(head, rest));
-    if (!checksummed(head, headers)) return false;
+    if (!checksummed(headers)) return false;
     if (headers.ip == FrameHeaders::Ip::v4 && ipv4_sum(head, headers) != 0xffff) return false;
     if (headers.is_udp() && net::load<std::uint16_t>(&head[field_of(headers)]) == 0) return false;
     return transport_sum(head, rest, headers) == 0xffff;

@@ -19,7 +19,8 @@ using ByteSpan = std::span<const std::uint8_t>;
 void add_pseudo_header(InternetSum& sum, ByteSpan head, const FrameHeaders& headers, std::size_t length) noexcept;
 
 /// Fills in the checksum of the IPv4 header, and TCP's or UDP's over IPv4 or IPv6, of a frame that is `head` and then
-/// all of `rest`. Headers must lie in `head`. Returns whether TCP's or UDP's was; a fragment has none to fill in.
+/// all of `rest`. Headers must lie in `head`. Returns whether TCP's or UDP's was; a fragment has none to fill in, nor
+/// has a header whose lengths lie.
 bool fill_checksums(std::span<std::uint8_t> head, std::span<const ByteSpan> rest) noexcept;
 
 /// Whether the frame carries TCP or UDP with a checksum, and that and IPv4's are right. UDP without one (RFC 768) was

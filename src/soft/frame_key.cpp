@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include <pktverbs/net/ipv6.hpp>
+#include <pktverbs/net/headers.hpp>
 
 #include "base/frame_sizes.hpp"
 
@@ -12,10 +12,8 @@ namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::size_t ipv4_bytes = 20;
-constexpr std::size_t ports_bytes = 4;
-// More than any real frame has, and a bound on the time that one frame can cost.
-constexpr int most_tags = 8;
+// A bound on the time that one frame can cost.
+constexpr std::size_t most_tags = net::Headers<>::most_vlans;
 
 constexpr bool little_endian = std::endian::native == std::endian::little;
 
@@ -57,22 +55,24 @@ constexpr bool is_tag(std::uint16_t ether_type) noexcept {
     return ether_type == type_customer_tag || ether_type == type_service_tag;
 }
 
-constexpr bool has_ports(std::uint8_t protocol) noexcept {
-    return protocol == protocol_udp || protocol == protocol_tcp;
-}
-
 void set_header_fields(FrameKey& key, std::uint8_t protocol, std::uint8_t tos, std::uint8_t ttl,
                        std::uint8_t flags) noexcept {
     set_word(key, 7, at<0>(protocol) | at<1>(tos) | at<2>(ttl) | at<3>(flags));
 }
 
+/// Of what IP carries: TCP or UDP with a whole header, whose lengths don't lie.
+bool has_ports(std::uint8_t protocol, std::span<const std::uint8_t> payload) noexcept {
+    if (protocol == protocol_udp) [[likely]]
+        return net::UdpView<>::measure(payload).header_bytes != 0;
+    return protocol == protocol_tcp && net::TcpView<>::measure(payload).header_bytes != 0;
+}
+
 /// False if there is no whole IPv4 header.
 bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
-    if (packet.size() < ipv4_bytes) return false;
+    const auto [header_bytes, packet_bytes] = net::Ipv4View<>::measure(packet);
+    if (header_bytes == 0) [[unlikely]]
+        return false;
     const std::uint8_t* const ip = packet.data();
-    const std::size_t header_bytes = 4 * std::size_t{ip[0] & 0x0fU};
-    if (ip[0] >> 4 != 4 || header_bytes < ipv4_bytes || header_bytes > packet.size()) return false;
-
     const std::uint8_t protocol = ip[9];
     const auto fragment = load<std::uint16_t>(ip + 6);
     set_word(key, 2, at<0>(load<std::uint32_t>(ip + 12)));
@@ -83,7 +83,7 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
         found |= FrameKey::is_fragment;
         first = (fragment & wire16(0x1fff)) == 0;
     }
-    if (has_ports(protocol) && first && packet.size() - header_bytes >= ports_bytes) [[likely]] {
+    if (first && has_ports(protocol, packet.subspan(header_bytes, packet_bytes - header_bytes))) [[likely]] {
         set_word(key, 6, at<0>(load<std::uint32_t>(ip + header_bytes)));
         found |= FrameKey::has_ports;
     }
@@ -94,13 +94,13 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
 
 /// False if there is no whole IPv6 header.
 bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
-    if (packet.size() < ipv6_bytes) return false;
+    const std::size_t packet_bytes = net::Ipv6View<>::measure(packet).packet_bytes;
+    if (packet_bytes == 0) [[unlikely]]
+        return false;
     const std::uint8_t* const ip = packet.data();
-    if (ip[0] >> 4 != 6) return false;
-
     std::uint8_t protocol = ip[6];
-    std::span<const std::uint8_t> payload = packet.subspan(ipv6_bytes);
-    if (!has_ports(protocol)) {
+    std::span<const std::uint8_t> payload = packet.subspan(ipv6_bytes, packet_bytes - ipv6_bytes);
+    if (protocol != protocol_udp && protocol != protocol_tcp) {
         const auto found = net::walk_extension_headers(protocol, payload);
         protocol = found.is_whole ? found.protocol : std::uint8_t{0};
         payload = found.is_first ? payload.subspan(found.bytes) : std::span<const std::uint8_t>{};
@@ -112,7 +112,7 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     set_word(key, 5, load<std::uint64_t>(ip + 32));
     flags = static_cast<std::uint8_t>(flags | FrameKey::is_ipv6);
     std::uint32_t ports = 0;
-    if (has_ports(protocol) && payload.size() >= ports_bytes) {
+    if (has_ports(protocol, payload)) {
         ports = load<std::uint32_t>(payload.data());
         flags = static_cast<std::uint8_t>(flags | FrameKey::has_ports);
     }
@@ -134,7 +134,7 @@ FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept {
     std::uint16_t vlan_tci = 0;
     std::uint8_t flags = 0;
     if (is_tag(ether_type)) [[unlikely]] {
-        for (int tags = 0; tags < most_tags && is_tag(ether_type); ++tags) {
+        for (std::size_t tags = 0; tags < most_tags && is_tag(ether_type); ++tags) {
             if (frame.size() - offset < vlan_tag_bytes) {
                 ether_type = 0;  // of what the tag is for, nothing is there
                 break;
@@ -147,6 +147,8 @@ FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept {
             offset += vlan_tag_bytes;
         }
     }
+    if (net::ether_type::is_length(wire16(ether_type))) [[unlikely]]
+        ether_type = 0;
     set_word(key, 0, at<0>(load<std::uint32_t>(bytes)) | at<4>(load<std::uint16_t>(bytes + 4)) | at<6>(ether_type));
     set_word(key, 1, at<0>(load<std::uint32_t>(bytes + 6)) | at<4>(load<std::uint16_t>(bytes + 10)) | at<6>(vlan_tci));
 

@@ -23,7 +23,7 @@ struct alignas(64) FrameKey {
     };
 
     std::uint8_t dst_mac[6];
-    std::uint16_t ether_type;  ///< after the last VLAN tag
+    std::uint16_t ether_type;  ///< after the last VLAN tag; 0 if a length stands there (802.3)
     std::uint8_t src_mac[6];
     std::uint16_t vlan_tci;   ///< of the outermost tag: 802.1Q or 802.1ad
     std::uint8_t src_ip[16];  ///< IPv4 in the first four
@@ -44,9 +44,8 @@ struct alignas(64) FrameKey {
 };
 static_assert(sizeof(FrameKey) == 64);
 
-/// Never reads past `frame`; whatever is cut short or malformed is left out from there on. Without a whole
-/// Ethernet header the key is all zero. The frame's end is taken for the packet's: the length fields of IP and
-/// UDP are not looked at, so padding counts as payload, and checksums are not verified.
+/// Never reads past `frame`; whatever is cut short, or lies about a length, is left out from there on: the rules are
+/// those of net::Headers. Without a whole Ethernet header the key is all zero. Checksums are not verified.
 FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept;
 
 }  // namespace pktverbs::soft

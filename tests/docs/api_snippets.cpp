@@ -36,12 +36,14 @@ Bytes udp_headers(const MacAddress& dst_mac, const Ipv4Address& dst_ip, std::uin
     std::ranges::copy(dst_mac.bytes(), frame.begin());
     frame[12] = 0x08;
     frame[14] = 0x45;
+    frame[17] = 20 + 8;
     frame[23] = 17;
     frame[26] = 10;
     frame[29] = 1;
     std::ranges::copy(dst_ip.bytes(), frame.begin() + 30);
     frame[36] = static_cast<std::uint8_t>(dst_port >> 8);
     frame[37] = static_cast<std::uint8_t>(dst_port & 0xff);
+    frame[39] = 8;
     return frame;
 }
 

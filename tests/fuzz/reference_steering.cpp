@@ -24,6 +24,7 @@ public:
     explicit Reader(Bytes bytes) : bytes_(std::move(bytes)) {}
 
     std::size_t left() const { return bytes_.size(); }
+    void keep(std::size_t count) { bytes_.resize(std::min(count, bytes_.size())); }
 
     Bytes take(std::size_t count) {
         if (count > bytes_.size()) throw End{};
@@ -43,9 +44,26 @@ private:
     Bytes bytes_;
 };
 
+/// What a field of 16 bits says of `there` bytes, of which it would count all: more than it can say, it leaves at 0.
+std::size_t said(std::uint32_t field, std::size_t there) { return field == 0 && there >= 65536 ? there : field; }
+
+/// `rest` ends where IP does.
 void read_ports(Reader rest, Headers& headers) {
-    if (headers.protocol != 6U && headers.protocol != 17U) return;
-    if (rest.left() < 4) return;
+    const std::size_t bytes = rest.left();
+    Reader fields = rest;
+    if (headers.protocol == 17U) {
+        if (bytes < 8) return;
+        fields.take(4);
+        const std::size_t length = said(fields.number(2), bytes);
+        if (length < 8 || length > bytes) return;
+    } else if (headers.protocol == 6U) {
+        if (bytes < 20) return;
+        fields.take(12);
+        const std::size_t length = fields.number(1) / 16 * 4;
+        if (length < 20 || length > bytes) return;
+    } else {
+        return;
+    }
     headers.src_port = rest.number(2);
     headers.dst_port = rest.number(2);
 }
@@ -56,11 +74,14 @@ void read_ipv4(Reader packet, Headers& headers) {
     const std::uint32_t version_and_length = fields.number(1);
     if (version_and_length / 16 != 4) return;
     const std::size_t length = version_and_length % 16 * 4;
-    if (length < 20 || packet.left() < length) return;
+    const std::uint32_t tos = fields.number(1);
+    const std::size_t total = said(fields.number(2), packet.left());
+    if (length < 20 || total < length || packet.left() < total) return;
+    packet.keep(total);
 
     headers.ip_version = 4;
-    headers.tos = fields.number(1);
-    fields.take(4);  // total length, identification
+    headers.tos = tos;
+    fields.take(2);  // identification
     const std::uint32_t fragment = fields.number(2);
     const std::uint32_t offset = fragment % 8192;
     headers.fragment = offset != 0 || (fragment & 0x2000) != 0;
@@ -77,10 +98,13 @@ void read_ipv6(Reader packet, Headers& headers) {
     if (packet.left() < 40) return;
     const std::uint32_t first = packet.number(4);
     if (first >> 28 != 6) return;
+    const std::uint32_t length_field = packet.number(2);
+    const std::size_t payload = said(length_field, packet.left() - 34);  // of the header, that much is still there
+    if (packet.left() - 34 < payload) return;
+    packet.keep(34 + payload);
     headers.ip_version = 6;
     headers.tos = first >> 20 & 255;
     headers.flow_label = first % (1U << 20);
-    packet.take(2);  // payload length
     std::uint32_t next = packet.number(1);
     headers.ttl = packet.number(1);
     headers.src_ip = packet.take(16);
@@ -396,6 +420,7 @@ Headers read_headers(std::span<const std::uint8_t> frame) {
         if (tags == 0) headers.vlan_tci = tci;
         headers.ether_type = rest.number(2);
     }
+    if (*headers.ether_type <= 1500) headers.ether_type.reset();  // a length
     if (headers.ether_type == 0x0800U) read_ipv4(rest, headers);
     if (headers.ether_type == 0x86ddU) read_ipv6(rest, headers);
     return headers;

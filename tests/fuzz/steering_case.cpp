@@ -76,7 +76,7 @@ Mac pick_mac(Source& source) {
 unsigned pick_tci(Source& source) { return source.below(4) << 12 | source.below(3); }
 
 unsigned pick_ether_type(Source& source) {
-    static constexpr unsigned types[] = {0x0800, 0x0800, 0x0800, 0x86dd, 0x86dd, 0x0806, 0};
+    static constexpr unsigned types[] = {0x0800, 0x0800, 0x0800, 0x86dd, 0x86dd, 0x0806, 0, 38, 0x0600};
     return source.one_of(types);
 }
 
@@ -100,18 +100,21 @@ Ipv6 pick_ipv6(Source& source) {
 
 // ---- frames ----
 
-void append_ipv4(Bytes& frame, Source& source) {
+/// Both give the protocol of what is to follow, and leave the length field at 0.
+unsigned append_ipv4(Bytes& frame, Source& source) {
     const unsigned words = source.rarely(4) ? source.below(16) : 5;
     const unsigned version = source.rarely(16) ? source.below(16) : 4;
     append(frame, {version << 4 | words, source.below(3), 0, 0, 0, 0});
     append_number(frame, source.rarely(4) ? source.below(3) | source.below(4) << 13 : 0x4000);
-    append(frame, {64 + source.below(2), pick_protocol(source), 0, 0});
+    const unsigned protocol = pick_protocol(source);
+    append(frame, {64 + source.below(2), protocol, 0, 0});
     for (const std::uint8_t byte : pick_ipv4(source)) frame.push_back(byte);
     for (const std::uint8_t byte : pick_ipv4(source)) frame.push_back(byte);
     for (unsigned i = 5; i < words; ++i) append(frame, {1, 1, 1, 1});
+    return protocol;
 }
 
-void append_ipv6(Bytes& frame, Source& source) {
+unsigned append_ipv6(Bytes& frame, Source& source) {
     static constexpr unsigned extensions[] = {0, 43, 44, 51, 60, 44};
     unsigned headers = source.rarely(2) ? source.below(4) : 0;
     if (source.rarely(16)) headers = 14 + source.below(5);
@@ -134,6 +137,31 @@ void append_ipv6(Bytes& frame, Source& source) {
         const unsigned units = chain[i] == 51 ? length : 2 * length;
         for (unsigned unit = 0; !fragment && unit < units; ++unit) append(frame, {0, 0, 0, 0});
     }
+    return chain.back();
+}
+
+/// Mostly what is right.
+void append_length(Bytes& frame, std::size_t right, Source& source) {
+    append_number(frame, static_cast<unsigned>(source.rarely(8) ? right + source.below(9) - 4 : right));
+}
+void write_length(Bytes& frame, std::size_t at, std::size_t right, Source& source) {
+    Bytes field;
+    append_length(field, right, source);
+    std::copy(field.begin(), field.end(), frame.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+void append_transport(Bytes& frame, unsigned protocol, Source& source) {
+    append_number(frame, pick_port(source));
+    append_number(frame, pick_port(source));
+    if (protocol == 6) {
+        append(frame, {0, 0, 0, 0, 0, 0, 0, 0, (source.rarely(8) ? source.below(16) : 5) << 4, 0, 0, 0, 0, 0, 0, 0});
+        frame.resize(frame.size() + source.below(2) * 4);
+    } else {
+        const unsigned payload = source.below(3);
+        append_length(frame, 8 + payload, source);
+        append(frame, {0, 0});
+        frame.resize(frame.size() + payload);
+    }
 }
 
 Bytes make_frame(Source& source) {
@@ -151,12 +179,15 @@ Bytes make_frame(Source& source) {
     }
     const unsigned type = pick_ether_type(source);
     append_number(frame, type);
-    if (type == 0x0800) append_ipv4(frame, source);
-    if (type == 0x86dd) append_ipv6(frame, source);
-    append_number(frame, pick_port(source));
-    append_number(frame, pick_port(source));
-    append(frame, {0, 8, 0, 0});
+    const std::size_t ip = frame.size();
+    unsigned protocol = 0;
+    if (type == 0x0800) protocol = append_ipv4(frame, source);
+    if (type == 0x86dd) protocol = append_ipv6(frame, source);
+    append_transport(frame, protocol, source);
+    if (type == 0x0800) write_length(frame, ip + 2, frame.size() - ip, source);
+    if (type == 0x86dd) write_length(frame, ip + 4, frame.size() - ip - 40, source);
     if (source.rarely(8)) frame.resize(std::min<std::size_t>(frame.size(), source.byte()));
+    if (source.rarely(8)) frame.resize(frame.size() + source.below(32));  // padding
     return frame;
 }
 

@@ -126,6 +126,72 @@ TEST(Headers, TakeWhatTheyDoNotKnowForPayload) {
     EXPECT_FALSE(Headers{mixed}.is_malformed());
 }
 
+TEST(Headers, EndWhereAnEthernetLengthSays) {
+    for (const Ethernet& below : {ethernet, tagged}) {
+        auto llc = below;
+        llc.type = 38;
+        auto frame = frame_of(FrameTemplate{llc}, 46);
+        const Headers found{frame};
+        EXPECT_EQ(found.payload().size(), 38U) << "the rest is padding";
+        EXPECT_EQ(found.ether_type(), 0);
+        EXPECT_FALSE(found.is_malformed());
+        const auto last = found.vlan() ? found.vlan().payload() : found.ethernet().payload();
+        EXPECT_EQ(last.size(), 38U);
+        frame.resize(frame.size() - 9);
+        EXPECT_TRUE(Headers{frame}.is_malformed());
+        EXPECT_TRUE(Headers{frame}.ethernet());
+        EXPECT_EQ(Headers{frame}.payload().size(), 37U);
+    }
+    auto typed = ethernet;
+    typed.type = 1501;  // neither, but nothing counts so
+    const auto frame = frame_of(FrameTemplate{typed}, 46);
+    EXPECT_EQ(Headers{frame}.ether_type(), 1501);
+}
+
+TEST(Headers, AreNotMalformedForArpOfAnotherKind) {
+    auto frame = frame_of(FrameTemplate{ethernet, arp}, 0);
+    frame[14 + 4] = 8;  // EUI-64 addresses
+    frame.resize(60, 0xee);
+    EXPECT_FALSE(Headers{frame}.arp());
+    EXPECT_FALSE(Headers{frame}.is_malformed());
+    EXPECT_EQ(Headers{frame}.payload().size(), 8U + 2 * 8 + 2 * 4);
+    frame.resize(14 + 31);
+    EXPECT_TRUE(Headers{frame}.is_malformed());
+    frame[14 + 4] = 0xff;
+    EXPECT_TRUE(Headers{frame}.is_malformed());
+}
+
+TEST(Headers, HaveNoTypeBehindATagThatIsCutShort) {
+    const Frame frame{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x81, 0, 0, 5, 0x81, 0, 0};
+    EXPECT_EQ(Headers{frame}.vlan_count(), 1U);
+    EXPECT_EQ(Headers{frame}.ether_type(), 0);
+    EXPECT_TRUE(Headers{frame}.is_malformed());
+}
+
+TEST(Headers, OfMoreThanALengthFieldCanSayReachToTheFramesEnd) {
+    constexpr std::size_t payload = 0x10000;
+    for (const bool is_ipv4 : {true, false}) {
+        Frame frame =
+            is_ipv4 ? frame_of(FrameTemplate{ethernet, ipv4, udp}, 0) : frame_of(FrameTemplate{ethernet, ipv6, udp}, 0);
+        const std::size_t udp_at = frame.size() - 8;
+        frame.resize(frame.size() + payload);
+        store(&frame[is_ipv4 ? 16 : 18], std::uint16_t{0});
+        store(&frame[udp_at + 4], std::uint16_t{0});
+        EXPECT_EQ(Headers{frame}.udp().payload().size(), payload);
+        EXPECT_FALSE(Headers{frame}.is_malformed());
+        frame.resize(0x10000);  // not too long to be said
+        EXPECT_FALSE(Headers{frame}.udp());
+        EXPECT_TRUE(Headers{frame}.is_malformed());
+    }
+    // A payload of 0 is one of 0.
+    auto none = ipv6;
+    none.next_header = 59;
+    auto frame = frame_of(FrameTemplate{ethernet, none}, 0);
+    frame.resize(60);
+    EXPECT_TRUE(Headers{frame}.payload().empty());
+    EXPECT_FALSE(Headers{frame}.is_malformed());
+}
+
 TEST(Headers, ReadEightTagsAndNoMore) {
     Frame frame(12);
     for (std::uint8_t i = 0; i < 9; ++i) frame.insert(frame.end(), {0x81, 0, 0, i});

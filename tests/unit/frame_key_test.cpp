@@ -26,16 +26,19 @@ const Bytes macs{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 const Bytes ipv4_type{0x08, 0x00};
 const Bytes ipv6_type{0x86, 0xdd};
 const Bytes ports{0x10, 0x20, 0x30, 0x40, 0, 8, 0, 0};  // and the rest of a UDP header
+const Bytes tcp_ports{0x10, 0x20, 0x30, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0, 0, 0, 0, 0, 0, 0};
 
-Bytes ipv4(std::uint8_t protocol, std::uint16_t fragment = 0x4000) {
+const std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, no_next = 59, destination = 60;
+
+Bytes ipv4(std::uint8_t protocol, std::uint16_t place = 0x4000) {
     return {0x45,
             0x28,
             0,
             28,
             0,
             0,
-            static_cast<std::uint8_t>(fragment >> 8),
-            static_cast<std::uint8_t>(fragment),
+            static_cast<std::uint8_t>(place >> 8),
+            static_cast<std::uint8_t>(place),
             64,
             protocol,
             0,
@@ -56,7 +59,21 @@ Bytes ipv6(std::uint8_t next) {
     return header;
 }
 
-Bytes ipv6_frame(std::initializer_list<Bytes> after_ethernet) { return join({macs, ipv6_type, join(after_ethernet)}); }
+/// With the length of all that is behind the Ethernet header, which has no tags, in IP's.
+Bytes sized(Bytes frame) {
+    const bool is_ipv4 = frame[12] == 8;
+    const std::size_t length = frame.size() - (is_ipv4 ? 14 : 54);
+    const std::size_t at = is_ipv4 ? 16 : 18;
+    frame[at] = static_cast<std::uint8_t>(length >> 8);
+    frame[at + 1] = static_cast<std::uint8_t>(length);
+    return frame;
+}
+Bytes ipv4_frame(std::initializer_list<Bytes> after_ethernet) {
+    return sized(join({macs, ipv4_type, join(after_ethernet)}));
+}
+Bytes ipv6_frame(std::initializer_list<Bytes> after_ethernet) {
+    return sized(join({macs, ipv6_type, join(after_ethernet)}));
+}
 
 /// Parsed from a block of its own size, so that the address sanitizer sees a read past it.
 FrameKey parse(const Bytes& frame, std::size_t size) {
@@ -99,7 +116,7 @@ TEST(FrameKey, HoldsTheEthernetHeader) {
 }
 
 TEST(FrameKey, HoldsAnUdpPacketOverIpv4) {
-    const FrameKey key = parse(join({macs, ipv4_type, ipv4(17), ports}));
+    const FrameKey key = parse(ipv4_frame({ipv4(17), ports}));
     EXPECT_EQ(ntohs(key.ether_type), 0x0800);
     EXPECT_EQ(key.flags, FrameKey::is_ipv4 | FrameKey::has_ports);
     EXPECT_EQ(bytes(key.src_ip), (Bytes{10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
@@ -113,9 +130,9 @@ TEST(FrameKey, HoldsAnUdpPacketOverIpv4) {
 }
 
 TEST(FrameKey, HoldsPortsOfTcpAndUdpOnly) {
-    expect_ports(parse(join({macs, ipv4_type, ipv4(6), ports})));
+    expect_ports(parse(ipv4_frame({ipv4(6), tcp_ports})));
     for (const std::uint8_t protocol : Bytes{1, 2, 58, 132, 136}) {
-        const FrameKey key = parse(join({macs, ipv4_type, ipv4(protocol), ports}));
+        const FrameKey key = parse(ipv4_frame({ipv4(protocol), ports}));
         EXPECT_EQ(key.protocol, protocol);
         expect_no_ports(key);
     }
@@ -124,30 +141,30 @@ TEST(FrameKey, HoldsPortsOfTcpAndUdpOnly) {
 TEST(FrameKey, FindsPortsBehindIpv4Options) {
     Bytes header = ipv4(17);
     header[0] = 0x46;
-    expect_ports(parse(join({macs, ipv4_type, header, {1, 1, 1, 1}, ports})));
+    expect_ports(parse(ipv4_frame({header, {1, 1, 1, 1}, ports})));
 }
 
 TEST(FrameKey, KnowsFragments) {
     const auto is_fragment = [](const FrameKey& key) { return (key.flags & FrameKey::is_fragment) != 0; };
     for (const std::uint16_t of_several : std::initializer_list<std::uint16_t>{0x2000, 0x2001, 0x0001, 0x1000})
-        EXPECT_TRUE(is_fragment(parse(join({macs, ipv4_type, ipv4(17, of_several), ports})))) << of_several;
+        EXPECT_TRUE(is_fragment(parse(ipv4_frame({ipv4(17, of_several), ports})))) << of_several;
     for (const std::uint16_t whole : std::initializer_list<std::uint16_t>{0, 0x4000, 0x8000})
-        EXPECT_FALSE(is_fragment(parse(join({macs, ipv4_type, ipv4(17, whole), ports})))) << whole;
+        EXPECT_FALSE(is_fragment(parse(ipv4_frame({ipv4(17, whole), ports})))) << whole;
 }
 
 TEST(FrameKey, HasNoPortsInALaterFragment) {
-    expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x0001), ports})));
-    expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x1000), ports})));
-    expect_no_ports(parse(join({macs, ipv4_type, ipv4(17, 0x2001), ports})));
-    expect_ports(parse(join({macs, ipv4_type, ipv4(17, 0x2000), ports})));  // the first of several
-    EXPECT_EQ(parse(join({macs, ipv4_type, ipv4(17, 0x0001), ports})).protocol, 17);
+    expect_no_ports(parse(ipv4_frame({ipv4(17, 0x0001), ports})));
+    expect_no_ports(parse(ipv4_frame({ipv4(17, 0x1000), ports})));
+    expect_no_ports(parse(ipv4_frame({ipv4(17, 0x2001), ports})));
+    expect_ports(parse(ipv4_frame({ipv4(17, 0x2000), ports})));  // the first of several
+    EXPECT_EQ(parse(ipv4_frame({ipv4(17, 0x0001), ports})).protocol, 17);
 }
 
 TEST(FrameKey, LeavesOutAMalformedIpv4Header) {
     for (const std::uint8_t first : Bytes{0x55, 0x44, 0x40, 0x05, 0x4f}) {
         Bytes header = ipv4(17);
         header[0] = first;
-        const FrameKey key = parse(join({macs, ipv4_type, header, ports}));
+        const FrameKey key = parse(ipv4_frame({header, ports}));
         EXPECT_EQ(key.flags, 0) << int{first};
         EXPECT_EQ(key.protocol, 0);
         EXPECT_EQ(bytes(key.src_ip), Bytes(16));
@@ -155,21 +172,87 @@ TEST(FrameKey, LeavesOutAMalformedIpv4Header) {
     }
 }
 
-TEST(FrameKey, KeepsWhatWasParsedBeforeAnIpv4PacketEnds) {
-    const Bytes frame = join({macs, ipv4_type, ipv4(17), ports});
+TEST(FrameKey, LeavesOutAnIpv4PacketThatIsCutShort) {
+    const Bytes frame = ipv4_frame({ipv4(17), ports});
     for (std::size_t size = 14; size <= frame.size(); ++size) {
         const FrameKey key = parse(frame, size);
         EXPECT_EQ(ntohs(key.ether_type), 0x0800);
-        EXPECT_EQ((key.flags & FrameKey::is_ipv4) != 0, size >= 34) << size;
-        EXPECT_EQ((key.flags & FrameKey::has_ports) != 0, size >= 38) << size;
-        EXPECT_EQ(key.protocol, size >= 34 ? 17 : 0) << size;
+        EXPECT_EQ(key.flags, size == frame.size() ? FrameKey::is_ipv4 | FrameKey::has_ports : 0) << size;
+        EXPECT_EQ(key.protocol, size == frame.size() ? 17 : 0) << size;
     }
 }
 
-TEST(FrameKey, LooksAtNoLengthField) {
-    Bytes header = ipv4(17);
-    header[3] = 20;  // says that there is nothing behind it
-    expect_ports(parse(join({macs, ipv4_type, header, ports})));
+TEST(FrameKey, TakesNoPaddingForPorts) {
+    Bytes frame = ipv4_frame({ipv4(17), ports});
+    frame[17] = 20;  // says that there is nothing behind it
+    EXPECT_EQ(parse(frame).flags, FrameKey::is_ipv4);
+    expect_no_ports(parse(frame));
+    frame[17] = 27;  // a byte too few for UDP
+    expect_no_ports(parse(frame));
+    frame = ipv6_frame({ipv6(17), ports});
+    frame[19] = 7;
+    EXPECT_EQ(parse(frame).flags, FrameKey::is_ipv6);
+    frame = ipv6_frame({ipv6(destination), {17, 0}, Bytes(6), ports});
+    frame[19] = 7;  // nor for an extension header
+    EXPECT_EQ(parse(frame).protocol, 0);
+    frame = ipv4_frame({ipv4(17), ports});
+    frame.resize(60);
+    expect_ports(parse(frame));
+}
+
+TEST(FrameKey, LeavesOutAPacketWhoseLengthLies) {
+    for (const int total : {0, 1, 19, 29, 255}) {
+        Bytes frame = ipv4_frame({ipv4(17), ports});
+        frame[17] = static_cast<std::uint8_t>(total);
+        EXPECT_EQ(parse(frame).flags, 0) << total;
+    }
+    for (const int payload : {9, 255}) {
+        Bytes frame = ipv6_frame({ipv6(17), ports});
+        frame[19] = static_cast<std::uint8_t>(payload);
+        EXPECT_EQ(parse(frame).flags, 0) << payload;
+    }
+}
+
+TEST(FrameKey, HoldsNoPortsOfAHeaderWhoseLengthLies) {
+    for (const int length : {0, 7, 9, 255}) {
+        Bytes datagram = ports;
+        datagram[5] = static_cast<std::uint8_t>(length);
+        expect_no_ports(parse(ipv4_frame({ipv4(17), datagram})));
+        expect_no_ports(parse(ipv6_frame({ipv6(17), datagram})));
+    }
+    for (const int words : {0, 4, 6, 15}) {
+        Bytes segment = tcp_ports;
+        segment[12] = static_cast<std::uint8_t>(words << 4);
+        expect_no_ports(parse(ipv4_frame({ipv4(6), segment})));
+        expect_no_ports(parse(ipv6_frame({ipv6(6), segment})));
+    }
+    Bytes datagram = join({ports, {1, 2, 3}});  // three bytes that are IP's and not UDP's
+    expect_ports(parse(ipv4_frame({ipv4(17), datagram})));
+}
+
+TEST(FrameKey, EndsWithItsFrameWhereItIsTooLongForALengthField) {
+    const Bytes large(0x10000, 0);
+    Bytes datagram = join({ports, large});
+    datagram[5] = 0;
+    Bytes frame = ipv6_frame({ipv6(17), datagram});
+    frame[18] = frame[19] = 0;  // RFC 2675
+    expect_ports(parse(frame));
+    frame = ipv4_frame({ipv4(17), datagram});
+    frame[16] = frame[17] = 0;  // Linux's BIG TCP
+    expect_ports(parse(frame));
+    // An empty packet is one.
+    frame = ipv6_frame({ipv6(no_next), {}});
+    EXPECT_EQ(parse(frame).flags, FrameKey::is_ipv6);
+}
+
+TEST(FrameKey, HoldsNoTypeWhereALengthStands) {
+    for (const int length : {0, 38, 1500}) {
+        const auto high = static_cast<std::uint8_t>(length >> 8);
+        const auto low = static_cast<std::uint8_t>(length);
+        EXPECT_EQ(parse(join({macs, {high, low}, Bytes(46)})).ether_type, 0) << length;
+        EXPECT_EQ(parse(join({macs, {0x81, 0, 0, 5, high, low}, Bytes(46)})).ether_type, 0) << length;
+    }
+    EXPECT_EQ(ntohs(parse(join({macs, {0x05, 0xdd}})).ether_type), 1501);
 }
 
 TEST(FrameKey, HoldsTheOutermostTagAndTheInnermostType) {
@@ -240,17 +323,14 @@ TEST(FrameKey, LeavesOutAMalformedIpv6Header) {
     EXPECT_EQ(bytes(key.src_ip), Bytes(16));
 }
 
-TEST(FrameKey, KeepsWhatWasParsedBeforeAnIpv6PacketEnds) {
+TEST(FrameKey, LeavesOutAnIpv6PacketThatIsCutShort) {
     const Bytes frame = ipv6_frame({ipv6(17), ports});
     for (std::size_t size = 14; size <= frame.size(); ++size) {
         const FrameKey key = parse(frame, size);
-        EXPECT_EQ((key.flags & FrameKey::is_ipv6) != 0, size >= 54) << size;
-        EXPECT_EQ((key.flags & FrameKey::has_ports) != 0, size >= 58) << size;
-        EXPECT_EQ(key.protocol, size >= 54 ? 17 : 0) << size;
+        EXPECT_EQ(key.flags, size == frame.size() ? FrameKey::is_ipv6 | FrameKey::has_ports : 0) << size;
+        EXPECT_EQ(key.protocol, size == frame.size() ? 17 : 0) << size;
     }
 }
-
-const std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51, no_next = 59, destination = 60;
 
 TEST(FrameKey, KnowsFragmentsOfIpv6) {
     const auto is_fragment = [](std::uint8_t high, std::uint8_t low) {
@@ -287,7 +367,7 @@ TEST(FrameKey, WalksAChainOfExtensionHeaders) {
                                            Bytes(6),
                                            {6, 1},
                                            Bytes(10),
-                                           ports}));
+                                           tcp_ports}));
     EXPECT_EQ(key.protocol, 6);
     expect_ports(key);
 }
@@ -296,7 +376,7 @@ TEST(FrameKey, WalksSixteenExtensionHeadersAtMost) {
     const auto chain = [](int headers) {
         Bytes frame = ipv6_frame({ipv6(destination)});
         for (int i = 1; i < headers; ++i) frame = join({frame, {destination, 0}, Bytes(6)});
-        return parse(join({frame, {17, 0}, Bytes(6), ports}));
+        return parse(sized(join({frame, {17, 0}, Bytes(6), ports})));
     };
     EXPECT_EQ(chain(16).protocol, 17);
     expect_ports(chain(16));
@@ -304,7 +384,7 @@ TEST(FrameKey, WalksSixteenExtensionHeadersAtMost) {
     EXPECT_EQ(chain(17).flags, FrameKey::is_ipv6);
     Bytes frame = ipv6_frame({ipv6(destination)});
     for (int i = 1; i < 16; ++i) frame = join({frame, {destination, 0}, Bytes(6)});
-    const FrameKey key = parse(join({frame, {fragment, 0}, Bytes(6), {17, 0, 0, 1, 0, 0, 0, 1}, ports}));
+    const FrameKey key = parse(sized(join({frame, {fragment, 0}, Bytes(6), {17, 0, 0, 1, 0, 0, 0, 1}, ports})));
     EXPECT_EQ(key.flags, FrameKey::is_ipv6) << "the seventeenth, a fragment's, is not looked at";
 }
 
@@ -324,15 +404,17 @@ TEST(FrameKey, StopsWhereThereIsNoNextHeader) {
 }
 
 TEST(FrameKey, HasNoProtocolWhereAnExtensionHeaderIsCutShort) {
-    const Bytes frame = ipv6_frame({ipv6(hop_by_hop), {17, 1}, Bytes(14), ports});
+    const Bytes whole = ipv6_frame({ipv6(hop_by_hop), {17, 1}, Bytes(14), ports});
     for (std::size_t size = 54; size < 70; ++size) {
-        EXPECT_EQ(parse(frame, size).protocol, 0) << size;
-        EXPECT_EQ(parse(frame, size).flags, FrameKey::is_ipv6) << size;
-        EXPECT_EQ(parse(frame, size).dst_ip[0], 0x90) << size;
+        const Bytes frame = sized({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+        EXPECT_EQ(parse(frame).protocol, 0) << size;
+        EXPECT_EQ(parse(frame).flags, FrameKey::is_ipv6) << size;
+        EXPECT_EQ(parse(frame).dst_ip[0], 0x90) << size;
     }
-    EXPECT_EQ(parse(frame, 70).protocol, 17);
-    expect_no_ports(parse(frame, 73));
-    expect_ports(parse(frame, 74));
+    expect_ports(parse(whole));
+    const Bytes frame = sized({whole.begin(), whole.begin() + 77});
+    EXPECT_EQ(parse(frame).protocol, 17);
+    expect_no_ports(parse(frame));
 }
 
 }  // namespace

@@ -61,6 +61,51 @@ TEST(FrameHeaders, OfAFragmentHaveNoTransport) {
     EXPECT_EQ(find_headers(whole.bytes(), whole.bytes().size()).protocol, 17);
 }
 
+TEST(FrameHeaders, AreSoughtBehindEightTagsAtMost) {
+    for (const std::size_t tags : {8U, 9U}) {
+        IpFrame frame;
+        for (std::size_t i = 0; i < tags; ++i) frame.tags.insert(frame.tags.end(), {0x81, 0, 0, 6});
+        const Bytes bytes = frame.bytes();
+        EXPECT_EQ(find_headers(bytes, bytes.size()).is_udp(), tags == 8) << tags;
+    }
+}
+
+/// The byte at `at` behind IP's header, and what it is to say.
+FrameHeaders found_with(const IpFrame& frame, std::size_t at, std::uint8_t value) {
+    Bytes bytes = frame.bytes();
+    bytes[frame.transport_offset() + at] = value;
+    return find_headers(bytes, bytes.size());
+}
+
+TEST(FrameHeaders, OfATransportWhoseLengthLiesAreNone) {
+    for (const IpFrame& frame : {with({}, 4, false), with(IpFrame::v6(), 4, false)}) {
+        for (const int length : {0, 7, 13, 255}) {
+            EXPECT_FALSE(found_with(frame, 5, static_cast<std::uint8_t>(length)).is_udp()) << length;
+            EXPECT_EQ(found_with(frame, 5, static_cast<std::uint8_t>(length)).protocol, 17) << "it still says so";
+        }
+        EXPECT_EQ(found_with(frame, 5, 8).transport, 8U);
+        EXPECT_EQ(found_with(frame, 5, 12).transport, 12U);
+    }
+    for (const IpFrame& frame : {with({}, 4, true), with(IpFrame::v6(), 4, true)}) {
+        for (const int words : {0, 4, 7, 15})
+            EXPECT_FALSE(found_with(frame, 12, static_cast<std::uint8_t>(words << 4)).is_tcp()) << words;
+        EXPECT_EQ(found_with(frame, 12, 0x60).transport, 24U);
+    }
+}
+
+TEST(FillChecksums, LeavesATransportAloneWhoseLengthLies) {
+    for (const bool tcp : {false, true}) {
+        const IpFrame frame = with({}, 4, tcp);
+        Bytes bytes = frame.bytes();
+        bytes[frame.transport_offset() + (tcp ? 12 : 5)] = 0xf0;
+        const Bytes before = bytes;
+        EXPECT_FALSE(fill_checksums(bytes, {}));
+        EXPECT_TRUE(ipv4_right(frame, bytes));
+        EXPECT_TRUE(std::equal(bytes.begin() + 34, bytes.end(), before.begin() + 34));
+        EXPECT_FALSE(checksums_right(bytes));
+    }
+}
+
 TEST(FillChecksums, MakesThemRightForEveryKindAndLength) {
     for (const bool tcp : {false, true})
         for (const std::size_t payload : {0U, 1U, 2U, 3U, 1460U, 8958U})

@@ -41,6 +41,14 @@ public:
         return {size, size};
     }
 
+    /// How long the packet is, of whatever kind: eight bytes, and two addresses of each of the two lengths that it says
+    /// (RFC 826). 0 if it is cut short.
+    static constexpr std::size_t any_kind_bytes(ConstBytes packet) noexcept {
+        if (packet.size() < 8) return 0;
+        const std::size_t bytes = 8 + 2 * (std::size_t{packet[4]} + packet[5]);
+        return bytes > packet.size() ? 0 : bytes;
+    }
+
     constexpr std::uint16_t operation() const noexcept { return this->get16(6); }
     constexpr MacAddress sender_mac() const noexcept { return this->get_mac(8); }
     constexpr Ipv4Address sender_ip() const noexcept { return this->get_ipv4(14); }

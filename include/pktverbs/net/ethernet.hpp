@@ -22,6 +22,12 @@ inline constexpr std::uint16_t vlan = ETHERTYPE_VLAN;  ///< 802.1Q, the customer
 inline constexpr std::uint16_t service_vlan = 0x88a8;  ///< 802.1ad, the outer of two
 
 constexpr bool is_vlan(std::uint16_t type) noexcept { return type == vlan || type == service_vlan; }
+/// Not a type, but how many bytes follow (IEEE 802.3, 3.2.6).
+constexpr bool is_length(std::uint16_t type) noexcept { return type <= 1500; }
+/// How many of the `there` bytes that follow are not padding: all of them, if it is a type, or lies.
+constexpr std::size_t carried(std::uint16_t type, std::size_t there) noexcept {
+    return is_length(type) && type < there ? type : there;
+}
 }  // namespace ether_type
 
 /// A VLAN tag's contents (802.1Q, tag control information).
@@ -61,12 +67,13 @@ public:
         : HeaderView<Byte>{frame, measured} {}
 
     static constexpr Extent measure(ConstBytes frame) noexcept {
-        return frame.size() < size ? Extent{} : Extent{size, frame.size()};
+        if (frame.size() < size) return {};
+        return {size, size + ether_type::carried(load<std::uint16_t>(frame.data() + 12), frame.size() - size)};
     }
 
     constexpr MacAddress dst() const noexcept { return this->get_mac(0); }
     constexpr MacAddress src() const noexcept { return this->get_mac(6); }
-    /// Of what follows directly: a VLAN tag's, if there is one.
+    /// Of what follows directly: a VLAN tag's, if there is one; or how long that is: see ether_type::is_length().
     constexpr std::uint16_t type() const noexcept { return this->get16(12); }
 
     constexpr void set_dst(const MacAddress& mac) const noexcept requires(!std::is_const_v<Byte>) { this->put(0, mac); }
@@ -89,14 +96,15 @@ public:
     constexpr VlanView(std::span<Byte> rest, const Extent& measured) noexcept : HeaderView<Byte>{rest, measured} {}
 
     static constexpr Extent measure(ConstBytes rest) noexcept {
-        return rest.size() < size ? Extent{} : Extent{size, rest.size()};
+        if (rest.size() < size) return {};
+        return {size, size + ether_type::carried(load<std::uint16_t>(rest.data() + 2), rest.size() - size)};
     }
 
     constexpr Vlan vlan() const noexcept { return Vlan::from_tag(this->get16(0)); }
     constexpr std::uint16_t id() const noexcept { return vlan().id; }
     constexpr std::uint8_t priority() const noexcept { return vlan().priority; }
     constexpr bool drop_eligible() const noexcept { return vlan().drop_eligible; }
-    /// Of what follows.
+    /// Of what follows, as EthernetView's.
     constexpr std::uint16_t type() const noexcept { return this->get16(2); }
 
     constexpr void set_vlan(const Vlan& vlan) const noexcept requires(!std::is_const_v<Byte>) {

@@ -33,6 +33,13 @@ concept FrameByte = std::same_as<Byte, std::uint8_t> || std::same_as<Byte, const
 template <std::ranges::contiguous_range Range>
 using ByteOf = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
 
+/// What a length field of 16 bits means where `there` bytes could be counted: itself; or all of them if it is 0 and
+/// there are more than it can say (RFC 2675 for IPv6 and UDP, Linux's BIG TCP for both IPs). A jumbogram's option isn't
+/// looked at: such a packet ends with its frame.
+constexpr std::size_t field_or_all(std::uint16_t field, std::size_t there) noexcept {
+    return field == 0 && there > 0xffff ? there : field;
+}
+
 /// A view owns nothing: the bytes must outlive it. It tests false where no whole header was; its fields must not be
 /// asked for then. Its extent was checked once, when it was made, so no later change of the bytes takes it out of
 /// bounds. Over `std::uint8_t` it has setters too: they set the field and nothing else, no checksum.

@@ -42,10 +42,11 @@ public:
     constexpr std::size_t vlan_count() const noexcept { return vlan_count_; }
     /// The outermost is 0. Tests false from vlan_count() on.
     constexpr VlanView<Byte> vlan(std::size_t index = 0) const noexcept {
+        if (index >= vlan_count_) return {};
         const std::size_t at = EthernetView<>::size + index * VlanView<>::size;
-        return view<VlanView<Byte>>(index < vlan_count_, at, {VlanView<>::size, frame_.size() - at});
+        return view<VlanView<Byte>>(true, at, VlanView<>::measure(frame_.subspan(at)));
     }
-    /// After the last VLAN tag.
+    /// After the last VLAN tag; 0 if a length stands there (802.3), or a tag is cut short.
     constexpr std::uint16_t ether_type() const noexcept { return ether_type_; }
 
     constexpr ArpView<Byte> arp() const noexcept { return network_view<ArpView<Byte>>(ether_type::arp); }
@@ -132,9 +133,18 @@ private:
             set_payload(at, frame_.size() - at);
             if (!ether_type::is_vlan(ether_type_) || vlan_count_ == most_vlans) break;
             const VlanView<Byte> tag{frame_.subspan(at)};
-            if (!tag) return;
+            if (!tag) {
+                ether_type_ = 0;
+                return;
+            }
             ether_type_ = tag.type();
             ++vlan_count_;
+        }
+        if (ether_type::is_length(ether_type_)) {
+            is_malformed_ = ether_type_ > payload_bytes_;
+            set_payload(at, ether_type::carried(ether_type_, payload_bytes_));
+            ether_type_ = 0;
+            return;
         }
         find_network(at);
     }
@@ -152,7 +162,13 @@ private:
             is_malformed_ = false;
             return;
         }
-        if (network_.header_bytes == 0) return;
+        if (network_.header_bytes == 0) {
+            // ARP of another kind is no header here, but none that lies.
+            const std::size_t other = ether_type_ == ether_type::arp ? ArpView<>::any_kind_bytes(rest) : 0;
+            is_malformed_ = other == 0;
+            if (other != 0) set_payload(at, other);
+            return;
+        }
         const std::size_t carried = network_.packet_bytes - network_.header_bytes;
         set_payload(at + network_.header_bytes, carried);
         if (const auto ip = ipv4()) {

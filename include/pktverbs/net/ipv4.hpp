@@ -34,8 +34,8 @@ struct Ipv4 {
 };
 
 /// A header is one if its version is 4, its header length fits, and its total length lies between that and the bytes
-/// that are there; so a packet that was cut short is none. (Nor is one of more than 64 KiB, for which Linux writes 0:
-/// BIG TCP.)
+/// that are there; so a packet that was cut short is none. Of more than 64 KiB, for which Linux writes 0, the packet is
+/// all that is there.
 template <FrameByte Byte = const std::uint8_t>
 class Ipv4View : public HeaderView<Byte> {
 public:
@@ -52,7 +52,7 @@ public:
         if (packet.size() < size) return {};
         const std::uint8_t first = packet[0];
         const std::size_t header_bytes = 4 * static_cast<std::size_t>(first & 0x0f);
-        const std::size_t total_bytes = load<std::uint16_t>(packet.data() + 2);
+        const std::size_t total_bytes = field_or_all(load<std::uint16_t>(packet.data() + 2), packet.size());
         if (first >> 4 != 4 || header_bytes < size) return {};
         if (total_bytes < header_bytes || total_bytes > packet.size()) return {};
         return {header_bytes, total_bytes};

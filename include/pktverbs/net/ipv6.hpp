@@ -23,7 +23,8 @@ struct Ipv6 {
     std::uint8_t next_header = 0;  ///< only where nothing that is known follows
 };
 
-/// A header is one if its version is 6 and its payload length fits the bytes that are there.
+/// A header is one if its version is 6 and its payload length fits the bytes that are there. Of 0, there is no payload;
+/// but of more than 64 KiB behind the header, which the field can't say, the packet is all that is there.
 template <FrameByte Byte = const std::uint8_t>
 class Ipv6View : public HeaderView<Byte> {
 public:
@@ -36,7 +37,8 @@ public:
 
     static constexpr Extent measure(ConstBytes packet) noexcept {
         if (packet.size() < size || packet[0] >> 4 != 6) return {};
-        const std::size_t packet_bytes = size + load<std::uint16_t>(packet.data() + 4);
+        const std::size_t packet_bytes =
+            size + field_or_all(load<std::uint16_t>(packet.data() + 4), packet.size() - size);
         return packet_bytes > packet.size() ? Extent{} : Extent{size, packet_bytes};
     }
 

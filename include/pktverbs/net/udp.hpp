@@ -19,7 +19,7 @@ struct Udp {
     bool checksum = true;
 };
 
-/// A header is one if its length field lies between 8 and the bytes that are there.
+/// A header is one if its length field lies between 8 and the bytes that are there, or is 0 for more than 64 KiB.
 template <FrameByte Byte = const std::uint8_t>
 class UdpView : public HeaderView<Byte> {
 public:
@@ -33,7 +33,7 @@ public:
 
     static constexpr Extent measure(ConstBytes datagram) noexcept {
         if (datagram.size() < size) return {};
-        const std::size_t bytes = load<std::uint16_t>(datagram.data() + 4);
+        const std::size_t bytes = field_or_all(load<std::uint16_t>(datagram.data() + 4), datagram.size());
         return bytes < size || bytes > datagram.size() ? Extent{} : Extent{size, bytes};
     }
 

@@ -25,11 +25,12 @@ using bpf::Program;
 
 constexpr std::uint32_t accept_whole = 0xffffffff;
 constexpr std::uint32_t vlan_present = 0x10000;
+constexpr std::uint32_t most_length = 1500;  // of a frame that has one where others have their type (802.3)
 
 /// Scratch memory.
 enum Slot : std::uint32_t {
     slot_vlan,       // the tag's 16 bits, and vlan_present if there is one
-    slot_type,       // the EtherType
+    slot_type,       // the EtherType, 0 for a length
     slot_ports,      // source and destination port
     slot_ip,         // where the IP header starts; X is that too, in all sections for IP
     slot_available,  // bytes from there to the frame's end
@@ -239,6 +240,7 @@ void add_ethernet(Program& program, Program::Label cut_short) {
     const auto in_band = program.label();
     const auto tagged = program.label();
     const auto done = program.label();
+    const auto typed = program.label();
     // The kernel refuses a program that may load a slot not yet stored to, and its check takes the code behind a
     // return as if it were reached from there (check_load_and_stores() in net/core/filter.c).
     program.add(bpf::load(0));
@@ -269,11 +271,15 @@ void add_ethernet(Program& program, Program::Label cut_short) {
     program.add(bpf::load_x(18));
     program.add(bpf::load_half(16));
     program.place(done);
-    program.add(bpf::store(slot_type));
     program.add(bpf::store_x(slot_ip));
+    program.jump_if(BPF_JGT, most_length, typed);
+    program.add(bpf::load(0));
+    program.place(typed);
+    program.add(bpf::store(slot_type));
 }
 
-/// Goes to a section without ports, or on with TCP or UDP whose header is all there.
+/// Goes to a section without ports, or on with TCP or UDP whose header is all there. What it says of its own length
+/// isn't looked at: the device does that.
 void add_transport(Program& program, const Labels& sections, std::uint32_t protocol_at, Kind without_ports) {
     const auto tcp = program.label();
     const auto done = program.label();

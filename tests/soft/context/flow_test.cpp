@@ -25,18 +25,25 @@ Bytes ethernet(const Bytes& dst, std::uint16_t type) {
     return dst + mac("02:00:00:00:00:01") +
            Bytes{static_cast<std::uint8_t>(type >> 8), static_cast<std::uint8_t>(type)};
 }
-Bytes ports(std::uint16_t dst) {
-    return {0x10, 0, static_cast<std::uint8_t>(dst >> 8), static_cast<std::uint8_t>(dst), 0, 8, 0, 0};
+/// 20 bytes of UDP, or of TCP's header.
+Bytes transport(std::uint8_t protocol, std::uint16_t dst) {
+    Bytes header{0x10, 0, static_cast<std::uint8_t>(dst >> 8), static_cast<std::uint8_t>(dst)};
+    header.resize(20);
+    if (protocol == udp)
+        header[5] = 20;
+    else
+        header[12] = 0x50;
+    return header;
 }
 Bytes ipv4(std::string_view dst, std::uint8_t protocol = udp, std::uint16_t port = 7148) {
     const auto address = Ipv4Address{dst}.bytes();
-    return Bytes{0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, protocol, 0, 0, 192, 0, 2, 1} +
-           Bytes{address.begin(), address.end()} + ports(port);
+    return Bytes{0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, protocol, 0, 0, 192, 0, 2, 1} +
+           Bytes{address.begin(), address.end()} + transport(protocol, port);
 }
 Bytes ipv6(std::string_view dst, std::uint8_t protocol = udp, std::uint16_t port = 7148) {
     const auto address = Ipv6Address{dst}.bytes();
-    return Bytes{0x60, 0, 0, 0, 0, 8, protocol, 64} + Bytes(16, 0x20) + Bytes{address.begin(), address.end()} +
-           ports(port);
+    return Bytes{0x60, 0, 0, 0, 0, 20, protocol, 64} + Bytes(16, 0x20) + Bytes{address.begin(), address.end()} +
+           transport(protocol, port);
 }
 Bytes ipv4_frame(std::string_view dst, std::uint8_t protocol = udp, std::uint16_t port = 7148) {
     return ethernet(mac("02:50:56:00:00:09"), 0x0800) + ipv4(dst, protocol, port);

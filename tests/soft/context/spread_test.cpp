@@ -44,7 +44,10 @@ Bytes frame_of(const Tuple& tuple, std::uint8_t protocol = udp, std::uint32_t nu
         static_cast<std::uint8_t>(tuple.source_port >> 8), static_cast<std::uint8_t>(tuple.source_port),
         static_cast<std::uint8_t>(tuple.destination_port >> 8), static_cast<std::uint8_t>(tuple.destination_port)};
     std::ranges::copy(ports, made.begin() + 34);
-    made[46] = 0x50;  // TCP: a header of 20 bytes
+    if (protocol == udp)
+        made[39] = 30;  // its length
+    else
+        made[46] = 0x50;  // TCP: a header of 20 bytes
     std::memcpy(made.data() + 58, &number, sizeof number);
     return made;
 }

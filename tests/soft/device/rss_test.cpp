@@ -43,21 +43,31 @@ Frame ethernet(std::uint16_t type) {
     return header;
 }
 
+/// 24 bytes of UDP, or of TCP with a header of 20.
+Frame transport(const Tuple& tuple) {
+    Frame rest(20);
+    if (tuple.protocol == 17) rest[1] = 24;
+    if (tuple.protocol == 6) rest[8] = 0x50;
+    return join({tuple.ports, rest});
+}
+
 Frame ipv4_frame(const Tuple& tuple, std::uint16_t fragment = 0x4000) {
     Frame ip(12);
     ip[0] = 0x45;
+    ip[3] = 20 + 24;
     ip[6] = static_cast<std::uint8_t>(fragment >> 8);
     ip[7] = static_cast<std::uint8_t>(fragment);
     ip[8] = 64;
     ip[9] = tuple.protocol;
-    return join({ethernet(0x0800), ip, tuple.src, tuple.dst, tuple.ports, Frame(20)});
+    return join({ethernet(0x0800), ip, tuple.src, tuple.dst, transport(tuple)});
 }
 
 Frame ipv6_frame(const Tuple& tuple) {
     Frame ip(8);
     ip[0] = 0x60;
+    ip[5] = 24;
     ip[6] = tuple.protocol;
-    return join({ethernet(0x86dd), ip, tuple.src, tuple.dst, tuple.ports, Frame(20)});
+    return join({ethernet(0x86dd), ip, tuple.src, tuple.dst, transport(tuple)});
 }
 
 class Tuples {
