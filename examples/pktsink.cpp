@@ -102,6 +102,7 @@ private:
         const auto drops = ctx_.stats().drops;
         fmt::print("{}, missing {}, reordered {}, duplicated {}, dropped by NIC {}", rates, tracker_.missing(),
                    tracker_.reordered(), tracker_.duplicated(), drops.lost());
+        if (drops.fragments > 0) fmt::print(", fragments {}", drops.fragments);
         if (tracker_.restarts() > 0) fmt::print(", sender started anew {} times", tracker_.restarts());
         if (foreign_ > 0) fmt::print(", not from pktgen {}", foreign_);
         fmt::print("\n");

@@ -20,6 +20,7 @@
 #include "readiness.hpp"
 #include "region_table.hpp"
 #include "spreader.hpp"
+#include "stats_fields.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -170,15 +171,9 @@ std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
 
 verbs::DeviceDrops Core::drops() const noexcept {
     if (!device.read_drops) return {};
-    const verbs::DeviceDrops now = device.read_drops(device, context.get());
-    const verbs::DeviceDrops& before = drops_before_;
-    return {.out_of_buffer = now.out_of_buffer - before.out_of_buffer,
-            .unmatched = now.unmatched - before.unmatched,
-            .by_rule = now.by_rule - before.by_rule,
-            .not_ready = now.not_ready - before.not_ready,
-            .oversize = now.oversize - before.oversize,
-            .link = now.link - before.link,
-            .unsent = now.unsent - before.unsent};
+    verbs::DeviceDrops drops = device.read_drops(device, context.get());
+    for (const DropField& field : drop_fields) drops.*field.member -= drops_before_.*field.member;
+    return drops;
 }
 
 Core::~Core() { close(); }

@@ -53,6 +53,7 @@ struct DropField {
 inline constexpr DropField drop_fields[] = {
     {"out_of_buffer", &verbs::DeviceDrops::out_of_buffer},
     {"unmatched", &verbs::DeviceDrops::unmatched},
+    {"fragments", &verbs::DeviceDrops::fragments},
     {"by_rule", &verbs::DeviceDrops::by_rule},
     {"not_ready", &verbs::DeviceDrops::not_ready},
     {"oversize", &verbs::DeviceDrops::oversize},
@@ -68,8 +69,8 @@ consteval std::size_t count_members(const Stats& stats) {
 }
 static_assert(std::size(stats_fields) == count_members(Stats{}));
 consteval std::size_t count_members(const verbs::DeviceDrops& drops) {
-    [[maybe_unused]] const auto& [a, b, c, d, e, f, g] = drops;
-    return 7;
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h] = drops;
+    return 8;
 }
 static_assert(std::size(drop_fields) == count_members(verbs::DeviceDrops{}));
 

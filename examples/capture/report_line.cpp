@@ -41,6 +41,7 @@ std::string describe_losses(const pktverbs::verbs::DeviceDrops& device) {
     parts.add("not ready", device.not_ready);
     parts.add("oversize", device.oversize);
     parts.add("link", device.link);
+    parts.add("fragments", device.fragments);
     return parts.format("lost before");
 }
 

@@ -264,6 +264,15 @@ bool FlowMatch::matches(const FrameKey& key) const noexcept {
     return difference == 0;
 }
 
+bool FlowMatch::misses(const FrameKey& fragment) const noexcept {
+    if ((fragment.flags & FrameKey::is_fragment) == 0 || !wants_frames() || matches(fragment)) return false;
+    FlowMatch others = *this;
+    others.value.src_port = others.value.dst_port = others.mask.src_port = others.mask.dst_port = 0;
+    others.value.flags = static_cast<std::uint8_t>(others.value.flags & ~FrameKey::has_ports);
+    others.mask.flags = static_cast<std::uint8_t>(others.mask.flags & ~FrameKey::has_ports);
+    return others.matches(fragment);
+}
+
 int read_flow_attr(const ibv_flow_attr& attr, std::size_t readable, FlowMatch& match) noexcept {
     if (readable < sizeof attr) return EINVAL;
     const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&attr);

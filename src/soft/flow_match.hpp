@@ -25,6 +25,9 @@ struct FlowMatch {
     /// Whether it is worth receiving a frame for.
     bool wants_frames() const noexcept { return !drop || counters != nullptr; }
     bool matches(const FrameKey& key) const noexcept;
+    /// Wants frames with certain ports, and matches this fragment in everything else: it has none, and the flow misses
+    /// it.
+    bool misses(const FrameKey& fragment) const noexcept;
 
     bool operator==(const FlowMatch&) const = default;
 };

@@ -109,6 +109,10 @@ Verdict FlowTable::steer(const FrameKey& key, std::uint32_t bytes, std::span<con
     return taken != nullptr ? Verdict::drop : Verdict::unmatched;
 }
 
+bool FlowTable::misses(const FrameKey& fragment) const noexcept {
+    return std::ranges::any_of(flows_, [&](const Flow& flow) { return flow.match.misses(fragment); });
+}
+
 inline bool FlowTable::rule_matches(const Rule& rule, const FrameKey& key) const noexcept {
     const Term* const first = terms_.data() + rule.first_term;
     for (const Term* term = first; term != first + rule.term_count; ++term) {

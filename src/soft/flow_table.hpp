@@ -49,6 +49,8 @@ public:
     /// gets it once, as its first flow in this order has it. `targets` is good until the next call. Counters of flows
     /// that get, take or drop it count a frame of `bytes`.
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
+    /// Whether a flow would have matched if this were no fragment: FlowMatch::misses(). Linear in the flows.
+    bool misses(const FrameKey& fragment) const noexcept;
 
 private:
     struct Flow {

@@ -78,12 +78,9 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     set_word(key, 2, at<0>(load<std::uint32_t>(ip + 12)));
     set_word(key, 4, at<0>(load<std::uint32_t>(ip + 16)));
     unsigned found = FrameKey::is_ipv4;
-    bool first = true;
     if ((fragment & wire16(0x3fff)) != 0) [[unlikely]] {
         found |= FrameKey::is_fragment;
-        first = (fragment & wire16(0x1fff)) == 0;
-    }
-    if (first && has_ports(protocol, packet.subspan(header_bytes, packet_bytes - header_bytes))) [[likely]] {
+    } else if (has_ports(protocol, packet.subspan(header_bytes, packet_bytes - header_bytes))) [[likely]] {
         set_word(key, 6, at<0>(load<std::uint32_t>(ip + header_bytes)));
         found |= FrameKey::has_ports;
     }
@@ -103,7 +100,7 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     if (protocol != protocol_udp && protocol != protocol_tcp) {
         const auto found = net::walk_extension_headers(protocol, payload);
         protocol = found.is_whole ? found.protocol : std::uint8_t{0};
-        payload = found.is_first ? payload.subspan(found.bytes) : std::span<const std::uint8_t>{};
+        payload = found.is_fragment ? std::span<const std::uint8_t>{} : payload.subspan(found.bytes);
         if (found.is_fragment) flags = static_cast<std::uint8_t>(flags | FrameKey::is_fragment);
     }
     set_word(key, 2, load<std::uint64_t>(ip + 8));

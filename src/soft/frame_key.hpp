@@ -18,7 +18,7 @@ struct alignas(64) FrameKey {
         has_vlan = 1,  ///< vlan_tci
         is_ipv4 = 2,
         is_ipv6 = 4,
-        has_ports = 8,     ///< src_port, dst_port: TCP or UDP, and the first fragment or not a fragment
+        has_ports = 8,     ///< src_port, dst_port: TCP or UDP, and not a fragment
         is_fragment = 16,  ///< of several, the first one too
     };
 
@@ -45,7 +45,10 @@ struct alignas(64) FrameKey {
 static_assert(sizeof(FrameKey) == 64);
 
 /// Never reads past `frame`; whatever is cut short, or lies about a length, is left out from there on: the rules are
-/// those of net::Headers. Without a whole Ethernet header the key is all zero. Checksums are not verified.
+/// those of net::Headers. Without a whole Ethernet header the key is all zero. Checksums are not verified. A fragment
+/// has no ports, the first one neither: NICs match nothing behind the IP header of a fragment (DPDK's
+/// doc/guides/nics/mlx5.rst, limitations: a rule on L4 misses the first fragment; Intel's i40e has a class of packets
+/// for fragments beside those of UDP and TCP, I40E_FILTER_PCTYPE_FRAG_IPV4).
 FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept;
 
 }  // namespace pktverbs::soft

@@ -84,7 +84,7 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
         const FrameKey key = parse_frame({arrived.data, arrived.length});
         const Verdict verdict = flows_.steer(key, arrived.length, targets);
         if (verdict != Verdict::deliver) [[unlikely]] {
-            (verdict == Verdict::drop ? by_rule_ : unmatched_).add(1);
+            count_dropped(verdict, key);
             continue;
         }
         RxFrame frame = arrived;
@@ -105,6 +105,15 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
             }
         }
     }
+}
+
+void Nic::count_dropped(Verdict verdict, const FrameKey& key) noexcept {
+    if (verdict == Verdict::drop)
+        by_rule_.add(1);
+    else if ((key.flags & FrameKey::is_fragment) != 0 && flows_.misses(key))
+        fragments_.add(1);
+    else
+        unmatched_.add(1);
 }
 
 std::size_t Nic::transmit(std::span<const TxFrame> frames) noexcept {
@@ -296,6 +305,7 @@ void Nic::quiesce() noexcept {
 verbs::DeviceDrops Nic::drops() const noexcept {
     return {.out_of_buffer = out_of_buffer_.value(),
             .unmatched = unmatched_.value(),
+            .fragments = fragments_.value(),
             .by_rule = by_rule_.value(),
             .not_ready = not_ready_.value(),
             .oversize = oversize_.value(),

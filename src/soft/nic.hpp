@@ -99,6 +99,7 @@ public:
     std::uint32_t next_number = 1;  ///< for a queue pair or a work queue
 
 private:
+    void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;
     void count_users(QueuePair& queue_pair, int change) noexcept;
     void clear_async_fd() noexcept;
@@ -122,6 +123,7 @@ private:
     std::atomic<int> timestamp_users_{0};
     Counter out_of_buffer_;
     Counter unmatched_;
+    Counter fragments_;
     Counter by_rule_;
     Counter not_ready_;
     Counter oversize_;

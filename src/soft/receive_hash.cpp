@@ -48,7 +48,7 @@ ReceiveHash::ReceiveHash(const ibv_rx_hash_conf& conf) noexcept
     if ((fields_ & ipv6_fields) != 0) needs(FrameKey::is_ipv6, FrameKey::is_ipv6);
     address_bytes_ = (fields_ & ipv4_fields) != 0 ? 4 : 16;
     if ((fields_ & (tcp_fields | udp_fields)) != 0) {
-        needs(FrameKey::has_ports | FrameKey::is_fragment, FrameKey::has_ports);
+        needs(FrameKey::has_ports, FrameKey::has_ports);
         protocol_ = (fields_ & tcp_fields) != 0 ? protocol_tcp : protocol_udp;
     }
 }

@@ -8,6 +8,7 @@
 
 #include <pktverbs/net/headers.hpp>
 
+#include "base/frame_headers.hpp"
 #include "soft/frame_key.hpp"
 
 namespace {
@@ -98,12 +99,17 @@ private:
     void expect_ports(const View& view) const {
         expect_inside(view);
         if (!view) return;
-        expect((key_.flags & FrameKey::has_ports) != 0, "has_ports");
         expect(wire(view.src_port()) == key_.src_port && wire(view.dst_port()) == key_.dst_port, "ports");
     }
     void check_transport() const {
         expect_ports(found_.udp());
         expect_ports(found_.tcp());
+        expect((found_.udp() || found_.tcp()) == ((key_.flags & FrameKey::has_ports) != 0), "has_ports");
+        const auto offloads = pktverbs::find_headers(frame_, frame_.size());
+        expect(offloads.is_udp() == static_cast<bool>(found_.udp()), "checksums and segments see the same UDP");
+        expect(offloads.is_tcp() == static_cast<bool>(found_.tcp()), "checksums and segments see the same TCP");
+        if (const auto view = found_.udp()) expect(offloads.transport == view.packet().size(), "UDP's length");
+        if (const auto view = found_.tcp()) expect(offloads.transport == view.packet().size(), "TCP's length");
         expect_inside(found_.icmp());
         expect_inside(found_.icmpv6());
         expect(!found_.udp() + !found_.tcp() + !found_.icmp() + !found_.icmpv6() >= 3, "at most one transport");

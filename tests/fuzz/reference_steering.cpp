@@ -91,7 +91,7 @@ void read_ipv4(Reader packet, Headers& headers) {
     headers.src_ip = fields.take(4);
     headers.dst_ip = fields.take(4);
     packet.take(length);
-    if (offset == 0) read_ports(packet, headers);
+    if (!headers.fragment) read_ports(packet, headers);
 }
 
 void read_ipv6(Reader packet, Headers& headers) {
@@ -134,7 +134,7 @@ void read_ipv6(Reader packet, Headers& headers) {
         return;
     }
     headers.protocol = next;
-    if (rest_is_payload) read_ports(packet, headers);
+    if (!headers.fragment) read_ports(packet, headers);
 }
 
 // ---- flow attributes ----

@@ -71,6 +71,28 @@ protected:
     std::optional<VethPair> veth;
 };
 
+TEST_F(ContextOnCable, CountsFragmentsThatARuleForPortsMisses) {
+    Context by_port = open("packet:left0");
+    Context by_address = open("packet:left0");
+    const Flow port_flow = by_port.install(FlowRule{}.own_mac().udp().dst_port(port));
+    const Flow address_flow = by_address.install(FlowRule{}.own_mac().udp());
+    const auto socket = udp_socket(veth->right, false);
+    send_text(socket, veth->left.ipv4, std::string(3000, 'x'));  // three pieces of up to 1480 bytes
+    send_text(socket, veth->left.ipv4, "whole");
+    const RecvList list = by_port.recv(patience);
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_EQ(payload(*list.begin()), "whole");
+    EXPECT_EQ(by_port.stats().drops.fragments, 3U);
+    std::size_t got = 0;
+    while (got < 4) {
+        const RecvList some = by_address.recv(patience);
+        ASSERT_FALSE(some.empty());
+        got += some.size();
+    }
+    EXPECT_EQ(got, 4U);
+    EXPECT_EQ(by_address.stats().drops.fragments, 0U);
+}
+
 TEST_F(ContextOnCable, ReceivesWhatTheKernelSends) {
     Context ctx = open("packet:left0");
     EXPECT_EQ(ctx.limits().mac, veth->left.mac);

@@ -49,7 +49,7 @@ TEST(StatsFields, ReachEveryNumber) {
     std::size_t numbers = 0;
     for (const StatsField& field : stats_fields)
         visit_numbers(field, stats, [&](std::string_view, std::uint64_t) { ++numbers; });
-    EXPECT_EQ(numbers, 10u + 2 * (stats.recv_errors.size() - 1) + 7);
+    EXPECT_EQ(numbers, 10u + 2 * (stats.recv_errors.size() - 1) + 8);
 }
 
 TEST(Counters, AddUp) {
@@ -79,8 +79,8 @@ TEST(Counters, AreJson) {
               R"({"device": "wire:x", "queues": [{"recv_packets": 3, "recv_bytes": 180, "sent_packets": 0, )"
               R"("sent_bytes": 0, "posted_now": 16, "in_flight": 0, "largest_batch": 0, "empty_wakeups": 0, )"
               R"("starvations": 0, "refused_posts": 0, "recv_errors": {}, "send_errors": {}}], )"
-              R"("drops": {"out_of_buffer": 0, "unmatched": 7, "by_rule": 0, "not_ready": 0, "oversize": 0, )"
-              R"("link": 0, "unsent": 0}, )"
+              R"("drops": {"out_of_buffer": 0, "unmatched": 7, "fragments": 0, "by_rule": 0, "not_ready": 0, )"
+              R"("oversize": 0, "link": 0, "unsent": 0}, )"
               R"("flows": [{"flow": 1, "rule": "udp dst_port 7148 count", "queues": [0, 2], "packets": 10, )"
               R"("bytes": 640}], "interface": [{"source": "driver", "name": "rx_discards_phy", "value": 5}]})");
     EXPECT_EQ(Counters{}.to_json().find("\"queues\": []") != std::string::npos, true);

@@ -234,9 +234,29 @@ TEST(FlowMatch, TakesAPortOfZeroForAPort) {
 TEST(FlowMatch, MatchesFragmentsIfNoPortIsAskedFor) {
     FrameKey fragment = udp_key();
     fragment.src_port = fragment.dst_port = 0;
-    fragment.flags = FrameKey::is_ipv4;
+    fragment.flags = FrameKey::is_ipv4 | FrameKey::is_fragment;
     EXPECT_TRUE(match_of(FlowAttr{}.add(udp_spec())).matches(fragment));
     EXPECT_FALSE(match_of(FlowAttr{}.add(tcp_spec())).matches(fragment));
+}
+
+TEST(FlowMatch, MissesFragmentsThatItWouldHaveTakenWhole) {
+    auto port = udp_spec();
+    port.val.dst_port = htons(7148);
+    port.mask.dst_port = 0xffff;
+    auto ip = ipv4_spec();
+    ip.mask.dst_ip = 0xffffffff;
+    std::memcpy(&ip.val.dst_ip, udp_key().dst_ip, 4);
+    const FlowAttr attr = FlowAttr{}.add(ip).add(port);
+    FrameKey fragment = udp_key();
+    fragment.src_port = fragment.dst_port = 0;
+    fragment.flags = FrameKey::is_ipv4 | FrameKey::is_fragment;
+    EXPECT_TRUE(match_of(attr).misses(fragment));
+    EXPECT_FALSE(match_of(attr).matches(fragment));
+    EXPECT_FALSE(match_of(attr).misses(udp_key())) << "no fragment";
+    EXPECT_FALSE(match_of(FlowAttr{}.add(ip).add(udp_spec())).misses(fragment)) << "it matches";
+    EXPECT_FALSE(match_of(FlowAttr{attr}.add(drop_spec())).misses(fragment)) << "it wants none";
+    fragment.dst_ip[3] ^= 1;
+    EXPECT_FALSE(match_of(attr).misses(fragment)) << "another address";
 }
 
 TEST(FlowMatch, IgnoresValuesOutsideTheirMasks) {

@@ -205,10 +205,19 @@ TEST(PacketFilter, TakesALengthForNoType) {
     EXPECT_FALSE(accepts(untyped, make_frame({.type = 1501})));
 }
 
-TEST(PacketFilter, LooksForPortsOnlyInFirstFragments) {
-    const Flows flows{flow_like(make_frame({}), want_udp_port)};
-    EXPECT_TRUE(accepts(flows, make_frame({.fragment = 0x2000})));
-    EXPECT_FALSE(accepts(flows, make_frame({.fragment = 0x2010})));
+TEST(PacketFilter, AcceptsFragmentsForTheirAddressesAlone) {
+    // Those that a flow misses for its ports are taken to be counted.
+    const Flows flows{flow_like(make_frame({}), [](FrameKey& mask) {
+        want_udp_port(mask);
+        std::memset(mask.dst_ip, 0xff, 4);
+    })};
+    for (const unsigned fragment : {0x2000u, 0x2010u, 0x0010u}) {
+        EXPECT_TRUE(accepts(flows, make_frame({.fragment = fragment}))) << fragment;
+        EXPECT_TRUE(accepts(flows, make_frame({.dst_port = 2001, .fragment = fragment}))) << fragment;
+        EXPECT_FALSE(accepts(flows, make_frame({.address = 2, .fragment = fragment}))) << fragment;
+        EXPECT_FALSE(accepts(flows, make_frame({.protocol = 6, .fragment = fragment}))) << fragment;
+    }
+    EXPECT_FALSE(accepts(flows, make_frame({.dst_port = 2001, .fragment = 0x4000})));
     const Flows any_udp{flow_like(make_frame({}), [](FrameKey& mask) {
         mask.flags = FrameKey::is_ipv4;
         mask.protocol = 0xff;
@@ -409,7 +418,7 @@ TEST(PacketFilter, NeverRefusesWhatAFlowMatchesAndIsExactForPlainFrames) {
             bool plain;
             const Bytes frame = random.frame(plain);
             const FrameKey key = parse_frame(frame);
-            const auto wants = [&](const FlowMatch& flow) { return flow.matches(key); };
+            const auto wants = [&](const FlowMatch& flow) { return flow.matches(key) || flow.misses(key); };
             const bool wanted = std::ranges::any_of(flows, wants);
             const bool surely =
                 std::ranges::any_of(flows, [&](const FlowMatch& flow) { return wants(flow) && can_be(flow); });

@@ -22,7 +22,14 @@ Stats every_counter(std::uint64_t base) {
     stats.largest_batch = static_cast<std::uint32_t>(base + 10);
     stats.posted_now = static_cast<std::uint32_t>(base + 11);
     stats.in_flight = static_cast<std::uint32_t>(base + 12);
-    stats.drops = {base + 13, base + 14, base + 15, base + 16, base + 17, base + 18};
+    stats.drops = {.out_of_buffer = base + 13,
+                   .unmatched = base + 14,
+                   .fragments = base + 19,
+                   .by_rule = base + 15,
+                   .not_ready = base + 16,
+                   .oversize = base + 17,
+                   .link = base + 18,
+                   .unsent = base + 20};
     return stats;
 }
 
@@ -49,6 +56,8 @@ TEST(Stats, AddsEveryCounter) {
     EXPECT_EQ(sum.drops.not_ready, 132u);
     EXPECT_EQ(sum.drops.oversize, 134u);
     EXPECT_EQ(sum.drops.link, 136u);
+    EXPECT_EQ(sum.drops.fragments, 138u);
+    EXPECT_EQ(sum.drops.unsent, 140u);
 }
 
 TEST(Stats, KeepsTheLargerBatch) {
@@ -70,8 +79,8 @@ TEST(Stats, ShowsEveryCounterThatIsNotZero) {
     EXPECT_EQ(every_counter(0).to_string(),
               "recv_packets 1 recv_bytes 2 sent_packets 4 sent_bytes 5 posted_now 11 in_flight 12 largest_batch 10 "
               "empty_wakeups 7 starvations 8 refused_posts 9 recv_errors.LOC_LEN_ERR 3 "
-              "send_errors.TM_RNDV_INCOMPLETE 6 drops.out_of_buffer 13 drops.unmatched 14 drops.by_rule 15 "
-              "drops.not_ready 16 drops.oversize 17 drops.link 18");
+              "send_errors.TM_RNDV_INCOMPLETE 6 drops.out_of_buffer 13 drops.unmatched 14 drops.fragments 19 "
+              "drops.by_rule 15 drops.not_ready 16 drops.oversize 17 drops.link 18 drops.unsent 20");
 }
 
 TEST(Stats, NamesEveryErrorStatus) {

@@ -111,7 +111,8 @@ TEST(ReceiveHash, IsZeroWithoutTheFields) {
 TEST(ReceiveHash, SeesNoPortsInAFragment) {
     const Vector& vector = vectors[0];
     FrameKey fragment = frame_key(vector, 17);
-    fragment.flags |= FrameKey::is_fragment;
+    fragment.flags = FrameKey::is_ipv4 | FrameKey::is_fragment;
+    fragment.src_port = fragment.dst_port = 0;
     EXPECT_EQ(ReceiveHash{conf(addresses(vector) | udp_ports)}.of(fragment), 0U);
     EXPECT_EQ(ReceiveHash{conf(addresses(vector))}.of(fragment), vector.addresses_only);
 }

@@ -20,6 +20,7 @@ namespace pktverbs::verbs {
 struct DeviceDrops {
     std::uint64_t out_of_buffer = 0;  ///< a flow matched, but its queue had no packet posted
     std::uint64_t unmatched = 0;      ///< no flow matched
+    std::uint64_t fragments = 0;      ///< the same, but a flow that asks for ports would have, were it no fragment
     std::uint64_t by_rule = 0;        ///< a drop rule matched
     std::uint64_t not_ready = 0;      ///< a flow matched, but its queue was not ready to receive
     std::uint64_t oversize = 0;       ///< longer than the port's MTU allows
@@ -27,8 +28,11 @@ struct DeviceDrops {
     std::uint64_t unsent = 0;         ///< not received ones: frames that completed as sent, and that the link then lost
 
     /// Frames that came and were not received, wanted or not.
-    std::uint64_t total() const noexcept { return out_of_buffer + unmatched + by_rule + not_ready + oversize + link; }
-    /// Wanted frames that were lost: not those that no flow matched, or that a rule dropped, and not unsent ones.
+    std::uint64_t total() const noexcept {
+        return out_of_buffer + unmatched + fragments + by_rule + not_ready + oversize + link;
+    }
+    /// Wanted frames that were lost: not those that no flow matched, or that a rule dropped, and not unsent ones. Not
+    /// fragments: nothing tells whose ports they would have had.
     std::uint64_t lost() const noexcept { return out_of_buffer + not_ready + oversize + link; }
 };
 

@@ -42,6 +42,7 @@ enum Slot : std::uint32_t {
 enum Kind : std::size_t {
     ipv4_with_ports,
     ipv4_without_ports,
+    ipv4_fragment,  // without ports, too, but flows that ask for some must see it to count it
     ipv6_with_ports,
     ipv6_without_ports,
     ipv6_extended,  // by headers that a loop would have to walk, which classic BPF hasn't
@@ -131,6 +132,12 @@ Section describe(Kind kind) {
         case ipv4_without_ports:
             add_ipv4(section);
             break;
+        case ipv4_fragment:
+            add_ipv4(section);
+            section.always.flags |= FrameKey::is_fragment;
+            section.unknown.src_port = section.unknown.dst_port = 0xffff;
+            section.unknown.flags = FrameKey::has_ports;
+            break;
         case ipv6_with_ports:
             add_ipv6(section);
             add_next_header(section);
@@ -144,7 +151,7 @@ Section describe(Kind kind) {
             add_ipv6(section);
             section.unknown.protocol = 0xff;
             section.unknown.src_port = section.unknown.dst_port = 0xffff;
-            section.unknown.flags = FrameKey::has_ports;
+            section.unknown.flags = FrameKey::has_ports | FrameKey::is_fragment;
             break;
         case not_ip:
             section.loads.push_back({offsetof(FrameKey, ether_type), 2, bpf::load_slot(slot_type)});
@@ -318,7 +325,7 @@ void add_ipv4_header(Program& program, const Labels& sections) {
 
     program.add(bpf::load_x_slot(slot_ip));
     program.add(bpf::load_half_x(6));
-    program.jump_if(BPF_JSET, 0x1fff, sections[ipv4_without_ports]);  // a later fragment
+    program.jump_if(BPF_JSET, 0x3fff, sections[ipv4_fragment]);
     add_transport(program, sections, 9, ipv4_without_ports);
     program.add(bpf::load_slot(slot_header));
     program.add(bpf::calculate_x(BPF_ADD));

@@ -96,8 +96,8 @@ struct User {
         EXPECT_EQ(matched().packets, received + failed + drops.out_of_buffer + drops.not_ready + drops.by_rule);
         EXPECT_GE(matched().bytes, stats.recv_bytes);
         EXPECT_EQ(ctx.counters().sum().to_string(), stats.to_string());
-        EXPECT_EQ(stats.drops.not_ready + stats.drops.out_of_buffer + stats.drops.unmatched + stats.drops.by_rule +
-                      stats.drops.oversize,
+        EXPECT_EQ(stats.drops.not_ready + stats.drops.out_of_buffer + stats.drops.unmatched + stats.drops.fragments +
+                      stats.drops.by_rule + stats.drops.oversize,
                   stats.drops.total());
     }
 };

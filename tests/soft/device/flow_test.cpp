@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flows end to end: which queue pair's completion queue a frame comes out of.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
+#include "ip_frame.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {
@@ -57,6 +60,39 @@ TEST_F(Flows, CountWhatNobodyWants) {
     EXPECT_EQ(takers(frame_to(3)), Takers{});
     EXPECT_EQ(end.drops().unmatched, 2U);
     EXPECT_EQ(end.drops().total(), 2U);
+}
+
+/// NICs match nothing behind the IP header of a fragment, the first one neither.
+TEST_F(Flows, OfPortsMissFragmentsAndCountThem) {
+    IpFrame frame;
+    auto port = udp_spec();
+    port.val.dst_port = htons(frame.dst_port);
+    port.mask.dst_port = 0xffff;
+    auto ip = ipv4_spec();
+    std::copy(frame.dst.begin(), frame.dst.end(), reinterpret_cast<std::uint8_t*>(&ip.val.dst_ip));
+    ip.mask.dst_ip = 0xffffffff;
+    add(0, FlowAttr{}.add(ip).add(port));
+    EXPECT_EQ(takers(frame.bytes()), Takers{0});
+    for (const unsigned place : {0x2000U, 0x2008U, 0x0010U}) {
+        frame.fragment = static_cast<std::uint16_t>(place);
+        EXPECT_EQ(takers(frame.bytes()), Takers{});
+    }
+    EXPECT_EQ(end.drops().fragments, 3U);
+    EXPECT_EQ(end.drops().unmatched, 0U);
+    IpFrame elsewhere = frame;
+    elsewhere.dst.back() ^= 1;
+    EXPECT_EQ(takers(elsewhere.bytes()), Takers{});
+    EXPECT_EQ(end.drops().fragments, 3U) << "not for want of ports";
+    EXPECT_EQ(end.drops().unmatched, 1U);
+    EXPECT_EQ(end.drops().total(), 4U);
+
+    add(1, FlowAttr{}.add(ip).add(udp_spec()));  // any UDP, which the IP header tells
+    EXPECT_EQ(takers(frame.bytes()), Takers{1});
+    frame.fragment = 0x2000;
+    EXPECT_EQ(takers(frame.bytes()), Takers{1});
+    frame.fragment = 0x4000;  // don't fragment: whole
+    EXPECT_EQ(takers(frame.bytes()), Takers{0});
+    EXPECT_EQ(end.drops().fragments, 3U);
 }
 
 TEST_F(Flows, GoByPriority) {
