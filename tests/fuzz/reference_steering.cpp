@@ -250,7 +250,8 @@ bool fits(const Bytes& field, const void* value, const void* mask, std::size_t s
     return true;
 }
 
-bool spec_fits(const Headers& headers, const Spec& spec) {
+/// With `any_ports`, a flow of ports fits whatever the frame's are.
+bool spec_fits(const Headers& headers, const Spec& spec, bool any_ports = false) {
     switch (spec.type) {
         case IBV_FLOW_SPEC_ETH: {
             const auto eth = as<ibv_flow_spec_eth>(spec.bytes);
@@ -288,7 +289,7 @@ bool spec_fits(const Headers& headers, const Spec& spec) {
             if (headers.protocol != (spec.type == IBV_FLOW_SPEC_TCP ? 6U : 17U)) return false;
             const std::uint32_t dst_mask = swap16(ports.mask.dst_port);
             const std::uint32_t src_mask = swap16(ports.mask.src_port);
-            if (dst_mask == 0 && src_mask == 0) return true;
+            if (any_ports || (dst_mask == 0 && src_mask == 0)) return true;
             return headers.dst_port.has_value() && fits(headers.dst_port, swap16(ports.val.dst_port), dst_mask) &&
                    fits(headers.src_port, swap16(ports.val.src_port), src_mask);
         }
@@ -313,9 +314,10 @@ const void* counters_of(const Bytes& attribute) {
     return count == nullptr ? nullptr : as<ibv_flow_spec_counter_action>(count->bytes).counters;
 }
 
-bool flow_fits(const Bytes& attribute, const Headers& headers) {
+bool flow_fits(const Bytes& attribute, const Headers& headers, bool any_ports = false) {
     const std::vector<Spec> specs = specs_of(attribute);
-    return std::all_of(specs.begin(), specs.end(), [&](const Spec& spec) { return spec_fits(headers, spec); });
+    return std::all_of(specs.begin(), specs.end(),
+                       [&](const Spec& spec) { return spec_fits(headers, spec, any_ports); });
 }
 
 template <class Filter>
@@ -491,6 +493,35 @@ std::vector<int> complaints(const Bytes& attribute) {
         }
     }
     return errors;
+}
+
+bool wants(const Bytes& attribute, std::span<const std::uint8_t> frame) {
+    if (has_drop(attribute) && counters_of(attribute) == nullptr) return false;
+    const Headers headers = read_headers(frame);
+    if (attribute_type(attribute) == IBV_FLOW_ATTR_MC_DEFAULT)
+        return !headers.dst_mac.empty() && headers.dst_mac[0] % 2 == 1;
+    return flow_fits(attribute, headers, headers.fragment);
+}
+
+bool is_plain(std::span<const std::uint8_t> frame) {
+    const auto is_tag = [&](std::size_t at) {
+        const int type = frame[at] * 256 + frame[at + 1];
+        return type == 0x8100 || type == 0x88a8;
+    };
+    if (frame.size() < 14) return false;
+    std::size_t ip = 14;
+    if (is_tag(12)) {
+        if (frame.size() < 18 || is_tag(16)) return false;
+        ip = 18;
+    }
+    const Headers headers = read_headers(frame);
+    const bool is_ip = headers.ether_type == 0x0800U || headers.ether_type == 0x86ddU;
+    if (is_ip && headers.ip_version == 0) return false;
+    // All that IANA calls extension headers (www.iana.org/assignments/ipv6-parameters).
+    static const std::set<std::uint32_t> extensions{0, 43, 44, 50, 51, 60, 135, 139, 140, 253, 254};
+    if (headers.ip_version == 6 && extensions.count(frame[ip + 6]) != 0) return false;
+    const bool has_transport = headers.protocol == 6U || headers.protocol == 17U;
+    return !is_ip || !has_transport || headers.fragment || headers.src_port.has_value();
 }
 
 void Steering::add(const Bytes& attribute, int queue_pair, std::uint32_t handle) {

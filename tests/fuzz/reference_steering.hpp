@@ -38,6 +38,14 @@ Headers read_headers(std::span<const std::uint8_t> frame);
 /// Empty if it is right.
 std::vector<int> complaints(const Bytes& attribute);
 
+/// Whether a link should bring in this frame for the flow: because the flow matches it, or to count it as a fragment
+/// that the flow misses for its ports alone. `attribute` has no complaints.
+bool wants(const Bytes& attribute, std::span<const std::uint8_t> frame);
+
+/// Whether a link must be exact about the frame: nothing in it is cut short or lies, and it has neither two VLAN tags
+/// nor IPv6 extension headers.
+bool is_plain(std::span<const std::uint8_t> frame);
+
 /// Where a frame went: queue pairs, by any number, and the tags that they see.
 struct Outcome {
     bool dropped = false;

@@ -12,9 +12,11 @@
 #include <memory>
 #include <sstream>
 
+#include "../unit/classic_bpf.hpp"
 #include "reference_steering.hpp"
 #include "soft/counters.hpp"
 #include "soft/flow_table.hpp"
+#include "soft/link/packet_filter.hpp"
 
 namespace {
 
@@ -543,6 +545,50 @@ std::string compare_parsing(std::span<const std::uint8_t> frame) {
                            (headers.fragment ? 16U : 0U);
     compare_number(out, "flags", key.flags, flags);
     return out.str();
+}
+
+std::string compare_filtering(std::span<const std::uint8_t> input) {
+    using pktverbs::test::FilteredFrame;
+    Source source{input};
+    std::vector<Bytes> attributes;
+    std::vector<FlowMatch> flows;
+    for (unsigned left = source.below(7); left > 0; --left) {
+        const Bytes attribute = make_attribute(source);
+        if (!reference::complaints(attribute).empty()) continue;
+        const auto block = std::make_unique<std::uint8_t[]>(attribute.size());
+        std::copy(attribute.begin(), attribute.end(), block.get());
+        const auto& attr = *reinterpret_cast<const ibv_flow_attr*>(block.get());
+        FlowMatch match;
+        if (const int error = read_flow_attr(attr, attr.size, match))
+            return "a right flow gives " + std::to_string(error);
+        attributes.push_back(attribute);
+        flows.push_back(match);
+    }
+    std::vector<const FlowMatch*> pointers;
+    for (const FlowMatch& flow : flows) pointers.push_back(&flow);
+    const auto program = compile_packet_filter(pointers);
+    if (!pktverbs::test::is_loadable(program)) return "the kernel would not load it";
+
+    while (!source.at_end()) {
+        const Bytes frame = make_frame(source);
+        const bool wanted = std::any_of(attributes.begin(), attributes.end(),
+                                        [&](const Bytes& attribute) { return reference::wants(attribute, frame); });
+        const auto check = [&](const FilteredFrame& seen) -> std::string {
+            const std::uint32_t taken = pktverbs::test::run_filter(program, seen);
+            if (taken != 0 && taken < frame.size()) return "it cuts a frame short";
+            if (wanted && taken == 0) return "it refuses what a flow wants";
+            if (!wanted && taken != 0 && reference::is_plain(frame)) return "it accepts what no flow wants";
+            return {};
+        };
+        if (std::string difference = check({frame, std::nullopt}); !difference.empty()) return difference;
+        const std::optional<std::uint32_t> tci = reference::read_headers(frame).vlan_tci;
+        if (!tci) continue;
+        Bytes stripped = frame;
+        stripped.erase(stripped.begin() + 12, stripped.begin() + 16);
+        if (std::string difference = check({stripped, static_cast<std::uint16_t>(*tci)}); !difference.empty())
+            return difference + " (tag beside it)";
+    }
+    return {};
 }
 
 std::string compare_steering(std::span<const std::uint8_t> input) {

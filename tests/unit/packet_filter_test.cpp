@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "../fuzz/steering_case.hpp"
 #include "classic_bpf.hpp"
 
 namespace pktverbs::soft {
@@ -203,6 +204,16 @@ TEST(PacketFilter, TakesALengthForNoType) {
         EXPECT_TRUE(accepts(untyped, make_frame({.tags = {{0x8100, 5}}, .type = length})));
     }
     EXPECT_FALSE(accepts(untyped, make_frame({.type = 1501})));
+}
+
+/// Against the steering that is written for plainness, as fuzz_packet_filter does with any bytes.
+TEST(PacketFilter, AgreesWithTheReference) {
+    std::mt19937 engine{20260102};
+    for (int round = 0; round < 3000; ++round) {
+        Bytes script(400);
+        for (auto& byte : script) byte = static_cast<std::uint8_t>(engine());
+        ASSERT_EQ(compare_filtering(script), "") << "round " << round;
+    }
 }
 
 TEST(PacketFilter, AcceptsFragmentsForTheirAddressesAlone) {
