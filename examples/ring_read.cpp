@@ -8,6 +8,7 @@
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/sequence_reader.hpp>
 
 #include "common/command_line.hpp"
 #include "common/stop_on_signal.hpp"
@@ -15,17 +16,21 @@
 namespace {
 
 /// What a program would do with the payloads; pktgen's begin with their number.
-bool is_in_its_slot(const pktverbs::RingBlock& block, std::uint32_t slot) {
+bool is_in_its_slot(pktverbs::SequenceReader& numbers, const pktverbs::RingBlock& block, std::uint32_t slot) {
+    const auto header = block.header(slot);
     const auto payload = block.payload(slot);
-    if (payload.size() < 8) return false;
+    const auto length = static_cast<std::uint32_t>(header.size() + payload.size());
     std::uint64_t number = 0;
-    for (const std::uint8_t byte : payload.first(8)) number = number << 8 | byte;
-    return number == (block.base() + slot);
+    return numbers.read(header.data(), payload.data(), length, number) && number == block.base() + slot;
 }
 
 int read(const std::string& name, std::uint64_t count) {
     const example::StopOnSignal signals;
     const auto ring = pktverbs::BlockRing::attach(name);
+    const auto& geometry = ring.geometry();
+    pktverbs::SequenceReader numbers{{.from = pktverbs::SequenceOrigin::udp_payload},
+                                     geometry.header_bytes,
+                                     geometry.header_bytes + geometry.payload_bytes};
     pktverbs::RingReader reader{ring};
     fmt::print("{}: {}\n", name, ring.geometry());
     std::uint64_t packets = 0;
@@ -40,7 +45,7 @@ int read(const std::string& name, std::uint64_t count) {
         }
         ++blocks;
         for (std::uint32_t slot = block.first_slot(); slot < block.end_slot(); ++slot)
-            if (block.valid(slot) && !is_in_its_slot(block, slot)) ++misplaced;
+            if (block.valid(slot) && !is_in_its_slot(numbers, block, slot)) ++misplaced;
         packets += block.valid_count();
         missing += block.missing();
         fmt::print("block {}: packets {} to {}, missing {}{}\n", block.number(), block.base() + block.first_slot(),

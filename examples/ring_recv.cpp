@@ -33,7 +33,7 @@ struct Arguments {
 
 int receive(const Arguments& args) {
     using Clock = example::RateMeter::Clock;
-    constexpr std::uint32_t headers = 42;  // Ethernet, IPv4, UDP; pktgen's number comes next
+    constexpr std::uint32_t headers = 42;  // Ethernet, IPv4, UDP: so payloads begin with pktgen's number
     const example::StopOnSignal signals;
     const auto ring = pktverbs::BlockRing::open(
         args.ring,
@@ -45,7 +45,7 @@ int receive(const Arguments& args) {
     pktverbs::RingReceiver receiver{
         ctx,
         ring,
-        {.sequence = pktverbs::SequenceField{.offset = headers},
+        {.sequence = pktverbs::SequenceField{.from = pktverbs::SequenceOrigin::udp_payload},
          .when_full = args.overwrite ? pktverbs::WhenFull::overwrite : pktverbs::WhenFull::drop,
          .hand_over_after = std::chrono::seconds{1}}};
 

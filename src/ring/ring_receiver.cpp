@@ -12,12 +12,13 @@
 #include <system_error>
 #include <utility>
 
+#include <pktverbs/ring/sequence_reader.hpp>
+#include <pktverbs/ring/sequence_tracker.hpp>
 #include <pktverbs/verbs/error.hpp>
 
 #include "base/deadline.hpp"
 #include "ring/block_placer.hpp"
 #include "ring/landing.hpp"
-#include "ring/sequence_tracker.hpp"
 
 namespace pktverbs {
 
@@ -36,16 +37,17 @@ Queue& queue_of(Context& ctx, std::size_t index) {
     return ctx.queue(index);
 }
 
-const RingReceiverOptions& checked(const RingReceiverOptions& options, const RingGeometry& geometry) {
+std::uint32_t slot_bytes(const RingGeometry& geometry) { return geometry.header_bytes + geometry.payload_bytes; }
+
+std::optional<SequenceReader> make_reader(const RingReceiverOptions& options, const RingGeometry& geometry) {
+    if (!options.sequence) return {};
+    return SequenceReader{*options.sequence, geometry.header_bytes, slot_bytes(geometry)};
+}
+
+const RingReceiverOptions& checked(const RingReceiverOptions& options) {
     if (!options.sequence) return options;
     const SequenceField& field = *options.sequence;
     field.check();
-    if (field.offset < geometry.header_bytes && field.offset + field.width > geometry.header_bytes)
-        refuse_option(fmt::format("the sequence field at {} reaches across the header's {} bytes", field.offset,
-                           geometry.header_bytes));
-    if (field.offset + std::uint64_t{field.width} > std::uint64_t{geometry.header_bytes} + geometry.payload_bytes)
-        refuse_option(fmt::format("the sequence field at {} lies behind the {} bytes of a slot", field.offset,
-                           geometry.header_bytes + geometry.payload_bytes));
     if (options.reorder_window > field.most() / field.divisor / 2)
         refuse_option(fmt::format("reorder_window {} is more than half of what the sequence field can hold",
                            options.reorder_window));
@@ -63,19 +65,13 @@ class RingReceiver::State {
 public:
     State(Context& ctx, const BlockRing& ring, const RingReceiverOptions& options)
         : queue_{queue_of(ctx, options.queue)},
-          options_{checked(options, ring.geometry())},
+          options_{checked(options)},
           packets_{queue_.limits().recv_packets},
-          slot_bytes_{ring.geometry().header_bytes + ring.geometry().payload_bytes},
+          slot_bytes_{slot_bytes(ring.geometry())},
+          reader_{make_reader(options, ring.geometry())},
           placer_{ring, options, packets_},
           landing_{placer_.writer().view(), ctx.add_region(ring.memory()).raw().lkey},
-          tracker_{options.sequence.value_or(SequenceField{}), options.jump_limit} {
-        if (options_.sequence) {
-            SequenceField& field = *options_.sequence;
-            field_end_ = field.offset + field.width;
-            field_in_payload_ = field.offset >= ring.geometry().header_bytes;
-            if (field_in_payload_) field.offset -= ring.geometry().header_bytes;
-        }
-    }
+          tracker_{options.sequence.value_or(SequenceField{}), options.jump_limit} {}
     ~State() { placer_.flush(); }
     State(const State&) = delete;
     State& operator=(const State&) = delete;
@@ -173,11 +169,10 @@ private:
     /// Takes packets as long as they have the next number and lie where it belongs, or can be copied there: the same as
     /// take() for each, at less cost. Returns how many.
     std::uint32_t take_run(RecvList::iterator& pkt) noexcept {
-        const bool numbered = options_.sequence.has_value();
+        const bool numbered = reader_.has_value();
         const BlockPlacer::Run run = placer_.run();
         if (run.left == 0 || run.next != (numbered ? tracker_.next_sequence() : arrived_) || must_restart_) return 0;
         const bool aimed = landing_.is_aimed();
-        const std::uint32_t least = field_end_;
         const std::uint32_t most = slot_bytes_;
         const std::uint32_t stride = landing_.payload_stride();
         std::uint64_t value = tracker_.next_value();
@@ -185,14 +180,14 @@ private:
         std::uint32_t count = 0;
         for (; count < run.left && pkt != held_.end(); ++count, ++pkt) {
             const auto length = static_cast<std::uint32_t>(pkt->length());
-            if (!pkt->ok() || length > most || length < least) [[unlikely]]
+            if (!pkt->ok() || length > most) [[unlikely]]
                 break;
             if (aimed ? landing_.payload_address(*pkt) != run.payload + std::uint64_t{stride} * count
                       : length > pkt->target(0).size()) [[unlikely]]
                 break;
             if (numbered) {
-                if (tracker_.value_of(options_.sequence->read(landing_.bytes_of(*pkt, field_in_payload_))) != value)
-                    break;
+                std::uint64_t number = 0;
+                if (!read_number(*pkt, length, number) || tracker_.value_of(number) != value) break;
                 value = tracker_.value_after(value);
             }
             if (!aimed)
@@ -208,6 +203,11 @@ private:
         return count;
     }
 
+    /// False of a packet that has none.
+    bool read_number(const RecvPkt& pkt, std::uint32_t length, std::uint64_t& number) noexcept {
+        return reader_->read(landing_.bytes_of(pkt, false), landing_.bytes_of(pkt, true), length, number);
+    }
+
     /// False if it has to wait for a free block.
     bool take(RecvPkt& pkt) noexcept {
         RingStats& stats = placer_.stats;
@@ -219,10 +219,9 @@ private:
             return drop(pkt, info, stats.too_long);
         std::uint64_t sequence = arrived_;
         std::uint64_t number = 0;
-        if (options_.sequence) {
-            if (info.length < field_end_) [[unlikely]]
+        if (reader_) {
+            if (!read_number(pkt, info.length, number)) [[unlikely]]
                 return drop(pkt, info, stats.not_matching);
-            number = options_.sequence->read(landing_.bytes_of(pkt, field_in_payload_));
             const auto [verdict, found] = tracker_.next(number);
             sequence = found;
             if (verdict != Verdict::in_sequence) [[unlikely]] {
@@ -282,11 +281,10 @@ private:
     RingReceiverOptions options_;
     const std::uint32_t packets_;
     const std::uint32_t slot_bytes_;
+    std::optional<SequenceReader> reader_;  ///< if packets go by a number
     BlockPlacer placer_;
     Landing landing_;
     SequenceTracker tracker_;
-    std::uint32_t field_end_ = 0;    ///< from the frame's start
-    bool field_in_payload_ = false;  ///< and then its offset is from the payload's
     bool must_restart_ = false;
     std::uint64_t arrived_ = 0;
     RecvList held_;  ///< packets for which no block was free

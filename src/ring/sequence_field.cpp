@@ -5,9 +5,19 @@
 
 #include <cerrno>
 
+#include <pktverbs/net/headers.hpp>
 #include <pktverbs/verbs/error.hpp>
 
 namespace pktverbs {
+
+std::optional<std::uint64_t> SequenceField::find(std::span<const std::uint8_t> frame) const noexcept {
+    if (from == SequenceOrigin::udp_payload) {
+        const net::Headers headers{frame};
+        frame = headers.udp().payload();
+    }
+    if (frame.size() < end()) return {};
+    return read(frame.data());
+}
 
 void SequenceField::check() const {
     const auto refuse = [](const std::string& why) {
@@ -20,6 +30,8 @@ void SequenceField::check() const {
         refuse(fmt::format("mask {:#x}, shifted by {}, has gaps or does not begin at bit 0", mask, shift));
     if (divisor == 0) refuse("divisor is 0");
     if (divisor > most() / 2) refuse(fmt::format("divisor {} is more than half of what the field can hold", divisor));
+    if (from != SequenceOrigin::frame && from != SequenceOrigin::udp_payload)
+        refuse("it is counted neither from the frame nor from the UDP payload");
     if (order != std::endian::big && order != std::endian::little) refuse("order is neither big nor little");
 }
 

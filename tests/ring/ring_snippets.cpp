@@ -22,7 +22,8 @@ void produce(const std::function<void(int)>& hand_on, const char* device, std::s
     pktverbs::Options options{.send_packets = pktverbs::none};
     options.recv_layout = ring.recv_layout();  // packets land in their slots by themselves
     pktverbs::Context ctx{device, options};
-    pktverbs::RingReceiver receiver{ctx, ring, {.sequence = pktverbs::SequenceField{.offset = 42}}};
+    const pktverbs::SequenceField number{.from = pktverbs::SequenceOrigin::udp_payload, .offset = 0};
+    pktverbs::RingReceiver receiver{ctx, ring, {.sequence = number}};
     const auto flow = ctx.install(pktverbs::FlowRule{}.dst_ip("239.2.1.150").udp().dst_port(7148));
     receiver.run(stop);
     // [/produce]

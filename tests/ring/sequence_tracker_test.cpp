@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ring/sequence_tracker.hpp"
+#include <pktverbs/ring/sequence_tracker.hpp>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <random>
+#include <string>
 
 namespace pktverbs::testing {
 namespace {
@@ -15,6 +19,29 @@ std::uint64_t sequence_of(SequenceTracker& tracker, std::uint64_t number) {
     EXPECT_EQ(verdict, Verdict::in_sequence) << number;
     return sequence;
 }
+
+/// Fields of every width, with steps of every kind that they allow: odd, even, powers of two, up to the largest.
+template <class Check>
+void for_every_field(Check&& check) {
+    for (std::uint32_t width = 1; width <= 8; ++width) {
+        SequenceField field{.width = width};
+        const std::uint64_t most = field.most();
+        for (const std::uint64_t divisor :
+             {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}, std::uint64_t{6}, std::uint64_t{7},
+              std::uint64_t{8}, std::uint64_t{12}, std::uint64_t{100}, std::uint64_t{1000}, std::uint64_t{8191},
+              most / 3, most / 4 + 1, most / 2 - 1, most / 2}) {
+            if (divisor == 0 || divisor > most / 2) continue;
+            field.divisor = divisor;
+            field.first = most / 5;
+            field.check();
+            SCOPED_TRACE("width " + std::to_string(width) + " divisor " + std::to_string(divisor));
+            check(field);
+        }
+    }
+}
+
+/// The field's bits that a sequence number is told by: all but those that the even part of its divisor takes.
+std::uint64_t most_sequences(const SequenceField& field) { return field.most() >> std::countr_zero(field.divisor); }
 
 TEST(SequenceTracker, GoesOnWhereTheFieldWraps) {
     for (const std::uint32_t width : {1U, 2U, 4U}) {
@@ -60,6 +87,82 @@ TEST(SequenceTracker, ADivisorNeedNotDivideTheWrap) {
     std::uint64_t number = 7 * 9000;
     for (std::uint64_t i = 0; i < 40000; ++i, number += 7)
         ASSERT_EQ(sequence_of(tracker, number & 0xffff), 9000 + i) << number;
+}
+
+TEST(SequenceTracker, GivesALateJoinerTheNumbersOfTheOthers) {
+    for_every_field([](const SequenceField& field) {
+        for (const std::uint64_t first_seen : {0ULL, 1ULL, 5ULL, 100ULL, 9'000ULL, 70'001ULL, 20'000'003ULL}) {
+            SequenceTracker tracker{field, 1000};
+            for (std::uint64_t i = 0; i < 20; ++i) {
+                const std::uint64_t sequence = first_seen + i;
+                const auto [verdict, found] = tracker.next((field.first + sequence * field.divisor) & field.most());
+                ASSERT_EQ(verdict, Verdict::in_sequence) << sequence;
+                ASSERT_EQ(found - (first_seen & most_sequences(field)), i) << sequence;
+            }
+        }
+    });
+}
+
+TEST(SequenceTracker, FollowsASenderThatBeginsAnewInAnotherPhase) {
+    for_every_field([](const SequenceField& field) {
+        // Of a field that holds a few steps only, a number of any phase may just be the next one but one.
+        if (field.most() / field.divisor < 8) return;
+        for (const std::uint64_t phase : {1ULL, 2ULL, 3ULL, 5ULL, 77ULL}) {
+            if (phase >= field.divisor) continue;
+            SequenceTracker tracker{field, 2};
+            std::uint64_t number = field.first + 10 * field.divisor;
+            for (int i = 0; i < 5; ++i, number += field.divisor) sequence_of(tracker, number & field.most());
+            number += phase;
+            const auto first = tracker.next(number & field.most());
+            ASSERT_EQ(first.verdict, Verdict::not_matching) << phase;
+            number += field.divisor;
+            const auto second = tracker.next(number & field.most());
+            ASSERT_EQ(second.verdict, Verdict::restarted) << phase;
+            for (std::uint64_t i = 1; i < 20; ++i) {
+                number += field.divisor;
+                ASSERT_EQ(sequence_of(tracker, number & field.most()), second.sequence + i) << phase;
+            }
+        }
+    });
+}
+
+TEST(SequenceTracker, BelievesASenderOfAnotherPhaseFromItsSecondPacketOn) {
+    SequenceTracker tracker{{.divisor = 16}, 100};
+    EXPECT_EQ(tracker.next(5).verdict, Verdict::not_matching);
+    EXPECT_EQ(sequence_of(tracker, 21), 1U);
+    EXPECT_EQ(sequence_of(tracker, 37), 2U);
+    EXPECT_EQ(tracker.next(48).verdict, Verdict::not_matching);
+    EXPECT_EQ(sequence_of(tracker, 53), 3U);
+}
+
+TEST(SequenceTracker, TakesOneNumberOffTheStepForAMistake) {
+    SequenceTracker tracker{{.width = 2, .divisor = 7}, 100};
+    for (std::uint64_t i = 0; i < 30'000; ++i) {
+        ASSERT_EQ(sequence_of(tracker, 7 * i & 0xffff), i);
+        ASSERT_EQ(tracker.next((7 * i + 1 + i % 6) & 0xffff).verdict, Verdict::not_matching);
+    }
+}
+
+TEST(SequenceTracker, HoldsWhatIsFurtherThanHalfTheFieldForFar) {
+    SequenceTracker tracker{{.width = 1}, 1U << 16};
+    EXPECT_EQ(sequence_of(tracker, 10), 10U);
+    EXPECT_EQ(sequence_of(tracker, 137), 137U) << "127 ahead";
+    EXPECT_EQ(tracker.next(9).verdict, Verdict::wild) << "128 either way";
+    EXPECT_EQ(sequence_of(tracker, 138), 138U);
+}
+
+TEST(SequenceTracker, CountsPastTheWrapOfTheLargestSteps) {
+    for_every_field([](const SequenceField& field) {
+        SequenceTracker tracker{field, 1000};
+        std::uint64_t sequence = 0;
+        for (int i = 0; i < 1000; ++i, ++sequence)
+            ASSERT_EQ(sequence_of(tracker, (field.first + sequence * field.divisor) & field.most()), sequence);
+        tracker.skip(1'000'000'007);
+        sequence += 1'000'000'007;
+        ASSERT_EQ(tracker.next_sequence(), sequence);
+        ASSERT_EQ(tracker.next_value(), sequence * field.divisor & field.most());
+        ASSERT_EQ(sequence_of(tracker, (field.first + sequence * field.divisor) & field.most()), sequence);
+    });
 }
 
 TEST(SequenceTracker, TakesOneFarNumberForAMistake) {

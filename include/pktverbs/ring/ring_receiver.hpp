@@ -34,10 +34,12 @@ struct RingReceiverOptions {
     std::optional<SequenceField> sequence = {};
     WhenFull when_full = WhenFull::drop;
     /// How many packets late a packet may be. A block with a gap is kept back until a number came that is so far behind
-    /// its end, one without is handed over at once. Less than half of what the sequence field can hold.
+    /// its end, one without is handed over at once. Not more than half of what the sequence field can hold, over its
+    /// divisor.
     std::uint32_t reorder_window = 64;
-    /// A number further than this from the newest one is wild: dropped, unless the next one is near it. Then blocks are
-    /// handed over as they are, and the sequence begins anew. At least reorder_window.
+    /// In packets. A number further than this from the newest one, or than half of what the field can hold, is wild:
+    /// dropped, unless the next one is near it. Then blocks are handed over as they are, and the sequence begins anew.
+    /// At least reorder_window.
     std::uint32_t jump_limit = 1U << 16;
     /// A block is handed over as it is when its first packet came so long ago. Looked at once for each batch.
     std::chrono::nanoseconds hand_over_after = forever;

@@ -19,7 +19,7 @@ struct RingStats {
     std::uint64_t wild = 0;       ///< far from all the others, and no more like it followed
 
     std::uint64_t no_block = 0;      ///< dropped: no block was free
-    std::uint64_t not_matching = 0;  ///< dropped: too short for the field, or not a multiple of its divisor
+    std::uint64_t not_matching = 0;  ///< dropped: no number, or one off the divisor's step; see SequenceField
     std::uint64_t too_long = 0;      ///< dropped: longer than header and payload of a slot
     std::uint64_t failed = 0;        ///< dropped: RecvPkt::status() isn't success
 
