@@ -19,12 +19,13 @@
 #include "base/deadline.hpp"
 #include "ring/block_placer.hpp"
 #include "ring/landing.hpp"
+#include "ring/receiver_clock.hpp"
 
 namespace pktverbs {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = ReceiverClock;
 using Verdict = SequenceTracker::Verdict;
 
 [[noreturn]] void refuse_option(const std::string& why) {
@@ -60,6 +61,8 @@ const RingReceiverOptions& checked(const RingReceiverOptions& options) {
 constexpr std::uint64_t blocks_per_look = 64;
 
 }  // namespace
+
+std::chrono::steady_clock::time_point (*ReceiverClock::source)() noexcept = &std::chrono::steady_clock::now;
 
 class RingReceiver::State {
 public:

@@ -13,6 +13,8 @@
 #include <pktverbs/ring/ring_reader.hpp>
 
 #include "expect_error.hpp"
+#include "ring/receiver_clock.hpp"
+#include "udp_frames.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -178,6 +180,123 @@ TEST_F(RingReceiving, SkipsBlocksOfWhichNothingCame) {
     EXPECT_EQ(stats.missing, 3U + 5U);
 }
 
+TEST_F(RingReceiving, SkipsTheRestOfABlockThatWasFlushed) {
+    for (const bool with_layout : {false, true}) {
+        ring = BlockRing{geometry};
+        RingReader again{ring};
+        receiver.reset();
+        ctx.reset();
+        start({.sequence = numbered, .reorder_window = 0}, with_layout);
+        plant(3);
+        receive();
+        EXPECT_TRUE(receiver->flush());
+        EXPECT_EQ(receiver->stats().skipped, 0U);
+        plant(1, 41);
+        receive();
+        EXPECT_EQ(receiver->stats().skipped, 37U) << "3 to 39: what was handed over is not skipped";
+        receiver->flush();
+        const RingStats stats = receiver->stats();
+        EXPECT_EQ(stats.slots + stats.skipped, 42U);
+        EXPECT_EQ(stats.missing, 1U);
+        expect_packets(again.next(0ns), 0, {0, 1, 2});
+        expect_packets(again.next(0ns), 1, {41});
+    }
+}
+
+TEST_F(RingReceiving, PlacesALateJoinersPacketsAfterAWrapThatTheStepDoesNotDivide) {
+    start({.sequence = SequenceField{.offset = 14, .width = 1, .divisor = 7}, .reorder_window = 4});
+    // 1000 * 7 has wrapped 27 times, and has another remainder by 7 than 0.
+    for (std::uint32_t sequence = 1000; sequence < 1016; ++sequence) world.send(frame(7 * sequence));
+    const RingStats stats = receive();
+    EXPECT_EQ(stats.placed, 16U);
+    EXPECT_EQ(stats.dropped() + stats.wild + stats.late + stats.missing + stats.restarts, 0U);
+    const RingBlock block = reader.next(0ns);
+    EXPECT_EQ(block.base(), 1000 % 256) << "as who was there before the wraps has it, but for these";
+    expect_packets(block, 0, {7000, 7007, 7014, 7021, 7028, 7035, 7042, 7049});
+}
+
+TEST_F(RingReceiving, BeginsAnewWithASenderInAnotherPhase) {
+    for (const std::uint32_t step : {7U, 12U, 1000U}) {
+        ring = BlockRing{geometry};
+        RingReader again{ring};
+        receiver.reset();
+        ctx.reset();
+        start({.sequence = SequenceField{.offset = 14, .width = 4, .order = std::endian::little, .divisor = step},
+               .jump_limit = 1000});
+        for (std::uint32_t sequence = 0; sequence < 8; ++sequence) world.send(frame(step * sequence));
+        receive();
+        for (std::uint32_t sequence = 0; sequence < 9; ++sequence) world.send(frame(step * sequence + 5));
+        const RingStats stats = receive();
+        EXPECT_EQ(stats.placed, 16U) << step;
+        EXPECT_EQ(stats.restarts, 1U) << step;
+        EXPECT_EQ(stats.wild + stats.not_matching, 1U) << step << ": the first could have been a mistake";
+        receiver->flush();
+        expect_packets(again.next(0ns), 0, {0, step, 2 * step, 3 * step, 4 * step, 5 * step, 6 * step, 7 * step});
+        EXPECT_TRUE(again.next(0ns).discontinuous());
+    }
+}
+
+class RingReceivingUdp : public RingReceiving, public ::testing::WithParamInterface<std::uint32_t> {
+protected:
+    static UdpFrame numbered_frame(const UdpShape& shape, std::uint8_t number) {
+        return udp_frame(shape, {0xee, 0xee, 0, number});
+    }
+    void start_udp(std::uint32_t header_bytes, bool with_layout) {
+        ring = BlockRing{{.blocks = 16, .slots = 8, .header_bytes = header_bytes, .payload_bytes = 600}};
+        reader = RingReader{ring};
+        receiver.reset();
+        ctx.reset();
+        Options options = aimed();
+        if (!with_layout) options.recv_layout = {};
+        options.recv_packets = 32;
+        options.max_packet_size = header_bytes + 600;
+        ctx.emplace(open(options));
+        flow = hear(*ctx);
+        receiver.emplace(*ctx, ring,
+                         RingReceiverOptions{
+                             .sequence = SequenceField{.from = SequenceOrigin::udp_payload, .offset = 2, .width = 2}});
+    }
+};
+
+TEST_P(RingReceivingUdp, PlacesByANumberInThePayloadWhereverItBegins) {
+    for (const bool with_layout : {true, false}) {
+        start_udp(GetParam(), with_layout);
+        const std::vector<UdpShape> shapes = udp_shapes();
+        for (std::uint8_t number = 0; number < 16; ++number)
+            world.send(numbered_frame(shapes[number % shapes.size()], number));
+        EXPECT_EQ(receive().placed, 16U);
+        for (std::uint8_t number = 0; number < 16;) {
+            const RingBlock block = reader.next(0ns);
+            ASSERT_EQ(block.valid_count(), 8U);
+            for (std::uint32_t slot = 0; slot < 8; ++slot, ++number) {
+                UdpFrame found{block.header(slot).begin(), block.header(slot).end()};
+                found.insert(found.end(), block.payload(slot).begin(), block.payload(slot).end());
+                EXPECT_EQ(found, numbered_frame(shapes[number % shapes.size()], number)) << int{number};
+            }
+        }
+    }
+}
+
+TEST_P(RingReceivingUdp, DropsWhatHasNoPayloadToBeCountedFrom) {
+    for (const bool with_layout : {true, false}) {
+        start_udp(GetParam(), with_layout);
+        const std::vector<UdpShape> without = shapes_without_udp();
+        std::uint8_t number = 0;
+        for (const UdpShape& shape : without) {
+            world.send(numbered_frame({}, number++));
+            world.send(numbered_frame(shape, number));
+        }
+        world.send(udp_frame({.padding = 18}, {0xee, 0xee, 0}));  // padding is no number
+        const RingStats stats = receive();
+        EXPECT_EQ(stats.placed, without.size());
+        EXPECT_EQ(stats.not_matching, without.size() + 1);
+        EXPECT_EQ(stats.packets(), 2 * without.size() + 1);
+        EXPECT_EQ(reader.next(0ns).valid_count(), 8U);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(HeaderBytes, RingReceivingUdp, ::testing::Values(0U, 14U, 42U, 45U, 64U));
+
 TEST_F(RingReceiving, BeginsAnewWithASenderThatDoes) {
     start({.sequence = numbered, .jump_limit = 1000});
     plant(10, 500'000);
@@ -342,6 +461,73 @@ TEST_F(RingReceiving, HandsOverWhatIsOld) {
     receiver->step();
     const RingBlock block = reader.next(0ns);
     EXPECT_EQ(block.first_slot(), 3U);
+}
+
+/// What hand_over_after is measured by, from here to the end of a test.
+class HandClock {
+public:
+    HandClock() {
+        ReceiverClock::source = []() noexcept { return now_; };
+    }
+    HandClock(const HandClock&) = delete;
+    HandClock& operator=(const HandClock&) = delete;
+    ~HandClock() { ReceiverClock::source = &std::chrono::steady_clock::now; }
+    static void pass(std::chrono::nanoseconds time) { now_ += time; }
+
+private:
+    static inline ReceiverClock::time_point now_{1h};
+};
+
+TEST_F(RingReceiving, MeasuresFromTheFirstPacketOfWhatIsThereNow) {
+    const HandClock clock;
+    start({.hand_over_after = 10s});
+    plant(3);
+    receive();
+    HandClock::pass(9s);
+    plant(8, 3);
+    receive();
+    expect_packets(reader.next(0ns), 0, {0, 1, 2, 3, 4, 5, 6, 7});
+    HandClock::pass(9s);
+    receive();
+    EXPECT_FALSE(reader.next(0ns)) << "18 s after the first packet, but 9 s after the first of these";
+    HandClock::pass(1s);
+    receive();
+    expect_packets(reader.next(0ns), 0, {8, 9, 10});
+}
+
+TEST_F(RingReceiving, MeasuresAnewWhenItHasHandedOver) {
+    const HandClock clock;
+    start({.hand_over_after = 10s});
+    plant(3);
+    receive();
+    HandClock::pass(10s);
+    plant(1, 3);
+    receive();
+    expect_packets(reader.next(0ns), 0, {0, 1, 2});
+    HandClock::pass(9s);
+    receive();
+    EXPECT_FALSE(reader.next(0ns));
+    HandClock::pass(1s);
+    receive();
+    expect_packets(reader.next(0ns), 3, {3});
+}
+
+TEST_F(RingReceiving, MeasuresAnewAfterAFlush) {
+    const HandClock clock;
+    start({.hand_over_after = 10s});
+    plant(3);
+    receive();
+    HandClock::pass(9s);
+    receiver->flush();
+    expect_packets(reader.next(0ns), 0, {0, 1, 2});
+    plant(1, 3);
+    receive();
+    HandClock::pass(9s);
+    receive();
+    EXPECT_FALSE(reader.next(0ns));
+    HandClock::pass(1s);
+    receive();
+    expect_packets(reader.next(0ns), 3, {3});
 }
 
 TEST_F(RingReceiving, FlushesWhenItEnds) {

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// ReceiverClock: what RingReceiverOptions::hand_over_after is measured by.
+#pragma once
+
+#include <chrono>
+
+namespace pktverbs {
+
+struct __attribute__((visibility("hidden"))) ReceiverClock {
+    using time_point = std::chrono::steady_clock::time_point;
+    static time_point now() noexcept { return source(); }
+
+    /// steady_clock::now. Tests put one in its place that they move by hand.
+    static time_point (*source)() noexcept;
+};
+
+}  // namespace pktverbs
