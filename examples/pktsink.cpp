@@ -15,6 +15,7 @@
 #include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/ring/sequence_counter.hpp>
 #include "common/address_option.hpp"
 #include "common/command_line.hpp"
 #include "common/find_device.hpp"
@@ -23,7 +24,6 @@
 #include "common/outcome.hpp"
 #include "common/rate_meter.hpp"
 #include "common/seconds.hpp"
-#include "common/sequence_tracker.hpp"
 #include "common/stop_on_signal.hpp"
 
 namespace {
@@ -78,18 +78,17 @@ public:
         last_arrival_ = example::RateMeter::Clock::now();
         if (received() == 0) meter_ = {};  // an idle time before the stream isn't part of its rate
         for (const auto& pkt : packets) {
-            const pktverbs::net::Headers headers{pkt.bytes()};
-            const auto payload = headers.udp().payload();
-            if (payload.size() < sizeof(std::uint64_t)) {
+            const auto number = number_.find(pkt.bytes());
+            if (!number) {
                 ++foreign_;
                 continue;
             }
-            tracker_.add(pktverbs::net::load<std::uint64_t>(payload.data()));
+            counter_.add(*number);
             bytes_ += pkt.length();
         }
     }
 
-    std::uint64_t received() const noexcept { return tracker_.received(); }
+    std::uint64_t received() const noexcept { return counter_.received(); }
 
     void report_if_due() {
         if (meter_.is_due()) print(meter_.line(received(), bytes_));
@@ -100,17 +99,19 @@ public:
 private:
     void print(const std::string& rates) const {
         const auto drops = ctx_.stats().drops;
-        fmt::print("{}, missing {}, reordered {}, duplicated {}, dropped by NIC {}", rates, tracker_.missing(),
-                   tracker_.reordered(), tracker_.duplicated(), drops.lost());
+        fmt::print("{}, missing {}, reordered {}, duplicated {}, dropped by NIC {}", rates, counter_.missing(),
+                   counter_.reordered(), counter_.duplicated(), drops.lost());
         if (drops.fragments > 0) fmt::print(", fragments {}", drops.fragments);
-        if (tracker_.restarts() > 0) fmt::print(", sender started anew {} times", tracker_.restarts());
+        if (counter_.wild() > 0) fmt::print(", from nowhere near {}", counter_.wild());
+        if (counter_.restarts() > 0) fmt::print(", sender started anew {} times", counter_.restarts());
         if (foreign_ > 0) fmt::print(", not from pktgen {}", foreign_);
         fmt::print("\n");
         std::fflush(stdout);
     }
 
     pktverbs::Context& ctx_;
-    example::SequenceTracker tracker_;
+    static constexpr pktverbs::SequenceField number_{.from = pktverbs::SequenceOrigin::udp_payload};
+    pktverbs::SequenceCounter counter_{number_};
     example::RateMeter meter_;
     example::RateMeter::Clock::time_point last_arrival_ = example::RateMeter::Clock::now();
     std::uint64_t bytes_ = 0;

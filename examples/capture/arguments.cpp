@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/command_line.hpp"
+#include "sequence_option.hpp"
 
 namespace capture {
 
@@ -27,9 +28,9 @@ void add_flows(example::CommandLine& app, std::vector<UdpFlow>& flows) {
         .required();
 }
 
-void add_sequence(example::CommandLine& app, std::optional<SequenceOption>& sequence) {
+void add_sequence(example::CommandLine& app, std::optional<pktverbs::SequenceField>& sequence) {
     auto take = [&sequence](const std::string& text) {
-        sequence = SequenceOption::parse(text);
+        sequence = parse_sequence(text);
         if (!sequence) return fmt::format("'{}' is not OFFSET:WIDTH[:big|little] with 1 to 8 bytes", text);
         return std::string{};
     };

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <pktverbs/ring/sequence_field.hpp>
 #include "block_writer.hpp"
-#include "sequence_option.hpp"
 #include "udp_flow.hpp"
 
 namespace example {
@@ -29,7 +29,7 @@ struct Arguments {
     std::string output;
     Format format = Format::pcapng;
     Policy policy = Policy::drop;
-    std::optional<SequenceOption> sequence;
+    std::optional<pktverbs::SequenceField> sequence;  ///< counted from the UDP payload
     std::uint32_t blocks = 64;
     std::uint32_t block_slots = 256;
     std::uint32_t payload_bytes = 0;  ///< 0: what the device's MTU allows

@@ -7,11 +7,13 @@
 
 namespace capture {
 
-FlowSequences::FlowSequences(const std::vector<UdpFlow>& flows, std::optional<SequenceOption> sequence)
+FlowSequences::FlowSequences(const std::vector<UdpFlow>& flows, std::optional<pktverbs::SequenceField> sequence)
     : sequence_{sequence} {
     constexpr std::size_t longest_headers = 128;  // VLAN tags and IP options included
-    front_bytes_ = longest_headers + (sequence ? sequence->offset + sequence->width : 0);
-    for (const auto& flow : flows) flows_.push_back({flow});
+    front_bytes_ = longest_headers + (sequence ? sequence->end() : 0);
+    for (const auto& flow : flows)
+        flows_.push_back(
+            {.flow = flow, .numbers = pktverbs::SequenceCounter{sequence.value_or(pktverbs::SequenceField{})}});
 }
 
 void FlowSequences::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest) {
@@ -25,28 +27,21 @@ void FlowSequences::add(std::span<const std::uint8_t> header, std::span<const st
         frame = {frame_.data(), bytes};
     }
     const pktverbs::net::Headers found{frame};
-    if (!found.ipv4() || !found.udp()) return;
     for (auto& flow : flows_) {
-        if (flow.flow.port != found.udp().dst_port()) continue;
+        if (!found.ipv4() || !found.udp() || flow.flow.port != found.udp().dst_port()) continue;
         if (flow.flow.address && *flow.flow.address != found.ipv4().dst()) continue;
         ++flow.packets;
         if (sequence_) add_number(flow, found.payload());
         return;
     }
+    ++others_;
 }
 
 void FlowSequences::add_number(Flow& flow, std::span<const std::uint8_t> payload) const {
-    const auto number = sequence_->read(payload);
-    if (!number) {
+    if (payload.size() < sequence_->end())
         ++flow.without_number;
-        return;
-    }
-    // Far from 0, so that numbers from before the first one are there to be had.
-    constexpr std::uint64_t anywhere = std::uint64_t{1} << 62;
-    const bool is_first = flow.numbers.received() == 0;
-    flow.last_number =
-        sequence_->width == 8 ? *number : sequence_->unwrap(*number, is_first ? anywhere : flow.last_number);
-    flow.numbers.add(flow.last_number);
+    else
+        flow.numbers.add(sequence_->read(payload.data()));
 }
 
 std::uint64_t FlowSequences::missing() const noexcept {

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "common/sequence_tracker.hpp"
-#include "sequence_option.hpp"
+#include <pktverbs/ring/sequence_counter.hpp>
+#include <pktverbs/ring/sequence_field.hpp>
 #include "udp_flow.hpp"
 
 namespace capture {
@@ -17,7 +17,8 @@ namespace capture {
 /// One sender per flow is assumed: of several, the numbers mean nothing.
 class FlowSequences {
 public:
-    FlowSequences(const std::vector<UdpFlow>& flows, std::optional<SequenceOption> sequence);
+    /// `sequence` is counted from the UDP payload.
+    FlowSequences(const std::vector<UdpFlow>& flows, std::optional<pktverbs::SequenceField> sequence);
 
     /// A frame in two parts.
     void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest);
@@ -26,21 +27,23 @@ public:
         UdpFlow flow;
         std::uint64_t packets = 0;
         std::uint64_t without_number = 0;  ///< too short for one
-        std::uint64_t last_number = 0;
-        example::SequenceTracker numbers{};
+        pktverbs::SequenceCounter numbers{};
     };
     const std::vector<Flow>& flows() const noexcept { return flows_; }
     bool has_numbers() const noexcept { return sequence_.has_value(); }
     /// Of all flows.
     std::uint64_t missing() const noexcept;
+    /// Packets that no flow is told for by their headers: fragments, and what is cut short.
+    std::uint64_t others() const noexcept { return others_; }
 
 private:
     void add_number(Flow& flow, std::span<const std::uint8_t> payload) const;
 
-    std::optional<SequenceOption> sequence_;
+    std::optional<pktverbs::SequenceField> sequence_;
     std::size_t front_bytes_;          ///< of a frame are looked at
     std::vector<std::uint8_t> frame_;  ///< whose front is in one piece; the rest is whatever was there before
     std::vector<Flow> flows_;
+    std::uint64_t others_ = 0;
 };
 
 }  // namespace capture

@@ -48,10 +48,7 @@ pktverbs::RingReceiverOptions receiver_options(const Arguments& args) {
     pktverbs::RingReceiverOptions options{.when_full = policies[static_cast<std::size_t>(args.policy)],
                                           .hand_over_after = std::chrono::seconds{1}};
     // Several flows have as many sequences, and a slot has one number.
-    if (args.sequence && args.flows.size() == 1)
-        options.sequence = {.offset = static_cast<std::uint32_t>(headers_bytes + args.sequence->offset),
-                            .width = static_cast<std::uint32_t>(args.sequence->width),
-                            .order = args.sequence->is_little ? std::endian::little : std::endian::big};
+    if (args.flows.size() == 1) options.sequence = args.sequence;
     return options;
 }
 

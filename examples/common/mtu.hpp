@@ -15,9 +15,9 @@ namespace example {
 
 /// Buffers for any frame that the device's port lets through, and `packets` of them each way.
 inline pktverbs::Options options_for(const pktverbs::Device& device, std::uint32_t packets) {
-    constexpr std::uint32_t ethernet_header_with_vlan = 18;
+    constexpr std::uint32_t ethernet_header_with_two_vlans = 22;
     pktverbs::Options options{.send_packets = packets, .recv_packets = packets};
-    if (device.mtu != 0) options.max_packet_size = device.mtu + ethernet_header_with_vlan;
+    if (device.mtu != 0) options.max_packet_size = device.mtu + ethernet_header_with_two_vlans;
     return options;
 }
 

@@ -2,10 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,9 +15,10 @@
 #include "udp_flow.hpp"
 
 using capture::FlowSequences;
-using capture::SequenceOption;
 using capture::UdpFlow;
 using pktverbs::Ipv4Address;
+using pktverbs::SequenceField;
+using pktverbs::SequenceOrigin;
 namespace net = pktverbs::net;
 
 namespace {
@@ -36,6 +36,9 @@ Frame udp_frame(std::string_view address, std::uint16_t port, const std::vector<
 }
 Frame numbered(std::string_view address, std::uint16_t port, std::uint8_t number) {
     return udp_frame(address, port, {0, 0, 0, number});
+}
+SequenceField field(std::uint32_t offset, std::uint32_t width) {
+    return {.from = SequenceOrigin::udp_payload, .offset = offset, .width = width};
 }
 UdpFlow flow(std::string_view text) { return UdpFlow::parse(text).value(); }
 
@@ -77,31 +80,26 @@ TEST(UdpFlow, MakesRulesThatHold) {
     for (const char* text : {"any:7", "10.0.0.2:7", "239.1.2.3:7"}) EXPECT_NO_THROW(flow(text).rule().check());
 }
 
-TEST(SequenceOption, IsRead) {
-    EXPECT_EQ(SequenceOption::parse("0:8"), (SequenceOption{0, 8, false}));
-    EXPECT_EQ(SequenceOption::parse("4:6:big"), (SequenceOption{4, 6, false}));
-    EXPECT_EQ(SequenceOption::parse("65506:1:little"), (SequenceOption{65506, 1, true}));
+TEST(Sequence, IsReadFromAWord) {
+    const auto expect = [](const char* text, std::uint32_t offset, std::uint32_t width, std::endian order) {
+        const auto found = capture::parse_sequence(text);
+        ASSERT_TRUE(found) << text;
+        EXPECT_EQ(found->from, SequenceOrigin::udp_payload) << text;
+        EXPECT_EQ(found->offset, offset) << text;
+        EXPECT_EQ(found->width, width) << text;
+        EXPECT_EQ(found->order, order) << text;
+        found->check();
+    };
+    expect("0:8", 0, 8, std::endian::big);
+    expect("4:6:big", 4, 6, std::endian::big);
+    expect("65506:1:little", 65506, 1, std::endian::little);
     for (const char* text : {"", "8", ":", "0:", ":8", "0:0", "0:9", "-1:8", "65507:1", "0:8:", "0:8:middle",
                              "0:8:big:", "18446744073709551615:8"})
-        EXPECT_FALSE(SequenceOption::parse(text)) << text;
-}
-
-TEST(SequenceOption, ReadsBothOrders) {
-    const std::array<std::uint8_t, 5> bytes{9, 1, 2, 3, 4};
-    EXPECT_EQ((SequenceOption{1, 3, false}.read(bytes)), 0x010203u);
-    EXPECT_EQ((SequenceOption{1, 4, true}.read(bytes)), 0x04030201u);
-    EXPECT_FALSE((SequenceOption{2, 4, false}.read(bytes)));
-}
-
-TEST(SequenceOption, GoesOnWhereNumbersBeginAnew) {
-    const SequenceOption byte{0, 1, false};
-    EXPECT_EQ(byte.unwrap(0, 0x1ff), 0x200u);
-    EXPECT_EQ(byte.unwrap(0xff, 0x200), 0x1ffu);
-    EXPECT_EQ((SequenceOption{0, 8, false}.unwrap(3, 2)), 3u);
+        EXPECT_FALSE(capture::parse_sequence(text)) << text;
 }
 
 TEST(FlowSequences, CountsEachFlowByItself) {
-    FlowSequences sequences{{flow("239.1.2.3:7"), flow("any:7"), flow("any:8")}, SequenceOption{0, 4, false}};
+    FlowSequences sequences{{flow("239.1.2.3:7"), flow("any:7"), flow("any:8")}, field(0, 4)};
     for (const auto number : std::initializer_list<std::uint8_t>{1, 2, 4})
         sequences.add({}, numbered("239.1.2.3", 7, number));
     for (const auto number : std::initializer_list<std::uint8_t>{7, 6, 6})
@@ -109,6 +107,7 @@ TEST(FlowSequences, CountsEachFlowByItself) {
     sequences.add({}, udp_frame("10.0.0.2", 8, {1, 2}));
     sequences.add({}, numbered("10.0.0.2", 9, 1));
     sequences.add({}, Frame(60));
+    EXPECT_EQ(sequences.others(), 2u);
 
     const auto& flows = sequences.flows();
     EXPECT_EQ(flows[0].packets, 3u);
@@ -123,7 +122,7 @@ TEST(FlowSequences, CountsEachFlowByItself) {
 }
 
 TEST(FlowSequences, FollowsNumbersPastTheirEnd) {
-    FlowSequences sequences{{flow("any:7")}, SequenceOption{3, 1, false}};
+    FlowSequences sequences{{flow("any:7")}, field(3, 1)};
     for (int number = 254; number < 1000; ++number)
         if (number != 300) sequences.add({}, numbered("10.0.0.2", 7, static_cast<std::uint8_t>(number)));
     EXPECT_EQ(sequences.missing(), 1u);
@@ -133,12 +132,22 @@ TEST(FlowSequences, FollowsNumbersPastTheirEnd) {
 TEST(FlowSequences, FindsNumbersInFramesOfTwoParts) {
     const auto tagged = udp_frame("10.0.0.2", 7, {9, 9, 0, 5}, {.vlan = net::Vlan{.id = 3}});
     for (std::size_t part = 0; part <= tagged.size(); ++part) {
-        FlowSequences sequences{{flow("any:7")}, SequenceOption{2, 2, false}};
+        FlowSequences sequences{{flow("any:7")}, field(2, 2)};
         const std::span bytes{tagged};
         sequences.add(bytes.first(part), bytes.subspan(part));
-        EXPECT_EQ(sequences.flows()[0].packets, 1u) << part;
-        EXPECT_EQ(sequences.flows()[0].last_number & 0xffff, 5u) << part;
+        sequences.add({}, udp_frame("10.0.0.2", 7, {9, 9, 0, 8}));
+        EXPECT_EQ(sequences.flows()[0].packets, 2u) << part;
+        EXPECT_EQ(sequences.missing(), 2u) << part << ": from 5 to 8";
     }
+}
+
+TEST(FlowSequences, CountsFragmentsByThemselves) {
+    FlowSequences sequences{{flow("any:7")}, field(0, 4)};
+    auto first = numbered("10.0.0.2", 7, 1);
+    first[20] = 0x20;  // more of them follow
+    sequences.add({}, first);
+    EXPECT_EQ(sequences.flows()[0].packets, 0u);
+    EXPECT_EQ(sequences.others(), 1u);
 }
 
 TEST(FlowSequences, CountsPacketsWithoutNumbersToo) {

@@ -60,7 +60,7 @@ protected:
         args.device = "wire:recording";
         args.output = folder / "file";
         args.flows = {UdpFlow::parse(group + ":7148").value()};
-        args.sequence = capture::SequenceOption{};
+        args.sequence = pktverbs::SequenceField{.from = pktverbs::SequenceOrigin::udp_payload};
         args.payload_bytes = 100;
     }
 
