@@ -47,6 +47,7 @@ struct PacerOptions {
 
 /// What a Pacer was asked for, and what came of it.
 struct PacerReport {
+    Rate::Unit unit = Rate::Unit::packets;
     double asked = 0;     ///< bits or packets per second
     double achieved = 0;  ///< the same, from the first batch to the last; 0 with fewer than two
     std::uint64_t packets = 0;
@@ -58,7 +59,12 @@ struct PacerReport {
 
     /// (achieved - asked) / asked.
     double error() const noexcept { return asked == 0 ? 0 : (achieved - asked) / asked; }
-    /// Every number: "asked 10000000000, achieved 9999.. (-0.0001 %), packets ...".
+    /// Whether it went more slowly than asked: time was lost that could not be made up for, and more than 1 % is
+    /// lacking. Never of fewer than two batches, nor where the device keeps the rate: there is nothing to tell by.
+    bool missed() const noexcept {
+        return forgiven > std::chrono::nanoseconds::zero() && achieved > 0 && error() < -0.01;
+    }
+    /// Every number: "asked 10 Gbit/s of frames, achieved 9.99999 Gbit/s (-0.0001 %), packets ...".
     PKTVERBS_EXPORT std::string to_string() const;
 };
 

@@ -45,6 +45,8 @@ public:
         return unit_ == Unit::packets ? per_second_ : per_second_ / 8 / static_cast<double>(weight(frame_bytes));
     }
 
+    /// "bit/s on the wire", "bit/s of frames", "packets/s".
+    PKTVERBS_EXPORT static std::string_view name(Unit unit) noexcept;
     /// "10 Gbit/s on the wire", "1.5 Gbit/s of frames", "2 Mpackets/s".
     PKTVERBS_EXPORT std::string to_string() const;
 

@@ -11,6 +11,8 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "time/scaled.hpp"
+
 namespace pktverbs {
 
 namespace {
@@ -56,6 +58,7 @@ Pacer::Pacer(const Rate& rate, const PacerOptions& options) : rate_{rate}, optio
     cost_ = (Time{bits * 1'000'000'000'000'000U} << 64) / per_megasecond;
     // 16 bits of the factor are plenty: it is no promise.
     fast_cost_ = (cost_ / static_cast<std::uint64_t>(options_.catch_up * 65536)) << 16;
+    counts_.unit = rate.unit();
     counts_.asked = rate.per_second();
 }
 
@@ -173,11 +176,12 @@ PacerReport Pacer::report() const noexcept {
 }
 
 std::string PacerReport::to_string() const {
+    const std::string_view per_second = unit == Rate::Unit::packets ? "packets/s" : "bit/s";
     return fmt::format(
-        "asked {:.6g}, achieved {:.6g} ({:+.4f} %), packets {}, frame_bytes {}, batches {}, late {}, longest_lag {} "
-        "ns, "
-        "forgiven {} ns",
-        asked, achieved, error() * 100, packets, frame_bytes, batches, late, longest_lag.count(), forgiven.count());
+        "asked {}{}, achieved {}{} ({:+.4f} %), packets {}, frame_bytes {}, batches {}, late {}, longest_lag {}, "
+        "forgiven {}",
+        scaled(asked), Rate::name(unit), scaled(achieved), per_second, error() * 100, packets, frame_bytes, batches,
+        late, scaled(longest_lag), scaled(forgiven));
 }
 
 }  // namespace pktverbs

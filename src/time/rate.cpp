@@ -4,22 +4,16 @@
 #include <fmt/core.h>
 
 #include <cerrno>
-#include <utility>
 
 #include <pktverbs/verbs/error.hpp>
+
+#include "time/scaled.hpp"
 
 namespace pktverbs {
 
 namespace {
 
 constexpr double most = 9e12;
-
-/// "1.5 G".
-std::string scaled(double value) {
-    for (const auto& [unit, name] : {std::pair{1e9, "G"}, {1e6, "M"}, {1e3, "k"}})
-        if (value >= unit) return fmt::format("{:.6g} {}", value / unit, name);
-    return fmt::format("{:.6g} ", value);
-}
 
 }  // namespace
 
@@ -34,16 +28,18 @@ Rate Rate::wire_bits(double per_second) { return {Unit::wire_bits, per_second}; 
 Rate Rate::frame_bits(double per_second) { return {Unit::frame_bits, per_second}; }
 Rate Rate::packets(double per_second) { return {Unit::packets, per_second}; }
 
-std::string Rate::to_string() const {
-    switch (unit_) {
+std::string_view Rate::name(Unit unit) noexcept {
+    switch (unit) {
         case Unit::wire_bits:
-            return scaled(per_second_) + "bit/s on the wire";
+            return "bit/s on the wire";
         case Unit::frame_bits:
-            return scaled(per_second_) + "bit/s of frames";
+            return "bit/s of frames";
         case Unit::packets:
-            return scaled(per_second_) + "packets/s";
+            return "packets/s";
     }
     return {};
 }
+
+std::string Rate::to_string() const { return scaled(per_second_) + std::string{name(unit_)}; }
 
 }  // namespace pktverbs

@@ -225,8 +225,35 @@ TEST_F(PacerTest, ReportsInWords) {
     report.longest_lag = 7ns;
     report.forgiven = 8ns;
     EXPECT_EQ(fmt::format("{}", report),
-              "asked 2, achieved 1 (-50.0000 %), packets 3, frame_bytes 4, batches 5, late 6, longest_lag 7 ns, "
-              "forgiven 8 ns");
+              "asked 2 packets/s, achieved 1 packets/s (-50.0000 %), packets 3, frame_bytes 4, batches 5, late 6, "
+              "longest_lag 7 ns, forgiven 8 ns");
+    report.unit = Rate::Unit::wire_bits;
+    report.asked = 10e9;
+    report.achieved = 1.7e9;
+    report.longest_lag = 12'340us;
+    report.forgiven = 8'345'678'901ns;
+    EXPECT_EQ(fmt::format("{}", report),
+              "asked 10 Gbit/s on the wire, achieved 1.7 Gbit/s (-83.0000 %), packets 3, frame_bytes 4, batches 5, "
+              "late 6, longest_lag 12.34 ms, forgiven 8.346 s");
+}
+
+TEST_F(PacerTest, SaysWhetherTheRateWasMissed) {
+    Pacer in_time = make(Rate::packets(1000));
+    for (int i = 0; i < 100; ++i) go(in_time, 1, 1500);
+    EXPECT_FALSE(in_time.report().missed());
+    now += 9'000'000;  // to be made up for
+    go(in_time, 1, 1500);
+    EXPECT_FALSE(in_time.report().missed()) << "behind, but within its debt";
+
+    Pacer slow = make(Rate::packets(1000));
+    EXPECT_FALSE(slow.report().missed()) << "nothing went";
+    go(slow, 1, 1500);
+    now += 100'000'000;
+    EXPECT_FALSE(slow.report().missed()) << "one batch has no rate";
+    go(slow, 1, 1500);
+    EXPECT_TRUE(slow.report().missed());
+    for (int i = 0; i < 20'000; ++i) go(slow, 1, 1500);
+    EXPECT_FALSE(slow.report().missed()) << "less than 1 % is lacking now";
 }
 
 TEST_F(PacerTest, SizesBatches) {
