@@ -58,7 +58,8 @@ void add_options(example::CommandLine& app, Arguments& args) {
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
         .required();
     add_flows(app, args.flows);
-    app.add_option("-o,--output", args.output, "File to write; one that is there is overwritten")
+    app.add_option("-o,--output", args.output,
+                   "File to write, in place of one that is there; or a FIFO; or -, standard output")
         .type_name("FILE")
         .required();
     add_choice<Format>(app, "--format", args.format, {{"pcapng", Format::pcapng}, {"raw", Format::raw}},

@@ -26,7 +26,7 @@ enum class Policy : std::uint8_t { drop, wait, overwrite };
 struct Arguments {
     std::string device;
     std::vector<UdpFlow> flows;
-    std::string output;
+    std::string output;  ///< a path, or "-" for standard output
     Format format = Format::pcapng;
     Policy policy = Policy::drop;
     std::optional<pktverbs::SequenceField> sequence;  ///< counted from the UDP payload
@@ -37,6 +37,9 @@ struct Arguments {
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     std::vector<unsigned> cpus;  ///< of the receiving thread and of the writing one
     WriterOptions writer;
+
+    /// The descriptor for what is said on the way: standard output, unless the recording goes there.
+    int talks_to() const noexcept { return output == "-" ? 2 : 1; }
 };
 
 /// Adds all options. Both must stay until they are parsed.

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "block_writer.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -15,47 +12,37 @@
 
 namespace capture {
 
-namespace {
-
-[[noreturn]] void throw_errno(std::string_view verb, const std::string& path) {
-    throw std::system_error{errno, std::generic_category(), fmt::format("cannot {} {}", verb, path)};
-}
-
-}  // namespace
-
 BlockWriter::BlockWriter(std::string path, const WriterOptions& options)
     : BlockWriter{std::move(path), options, nullptr} {}
 
 BlockWriter::BlockWriter(std::string path, const WriterOptions& options, std::unique_ptr<WriteQueue> queue)
-    : path_{std::move(path)}, pieces_(std::max<std::size_t>(options.writes_in_flight, 1)), queue_{std::move(queue)} {
+    : path_{std::move(path)},
+      kind_{OutputFile::kind_of(path_)},
+      pieces_(std::max<std::size_t>(options.writes_in_flight, 1)),
+      queue_{std::move(queue)} {
+    if (is_stream()) {
+        if (!queue_)
+            queue_ = make_stream_queue(path_ == "-" ? Stream::standard_output(options.patience)
+                                                    : Stream::open(path_, options.patience));
+        return;
+    }
     if (!queue_ && options.uring) {
         queue_ = make_uring_queue(static_cast<unsigned>(pieces_.size()), why_not_uring_);
         is_uring_ = queue_ != nullptr;
     }
     if (!queue_) queue_ = make_pwrite_queue();
-    open_file(options);
+    file_ = OutputFile{path_, kind_};
+    if (!options.direct) return;
+    // fcntl(2): EINVAL from a file system that has no O_DIRECT.
+    is_direct_ = file_.set_direct(true);
+    if (!is_direct_) why_not_direct_ = "the file system has no O_DIRECT";
 }
 
-BlockWriter::~BlockWriter() {
-    queue_.reset();
-    if (file_ >= 0) ::close(file_);
-}
-
-void BlockWriter::open_file(const WriterOptions& options) {
-    constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    constexpr mode_t everybody_reads = 0644;
-    if (options.direct) {
-        file_ = ::open(path_.c_str(), flags | O_DIRECT, everybody_reads);
-        is_direct_ = file_ >= 0;
-        // open(2): EINVAL from a file system that has no O_DIRECT.
-        if (!is_direct_ && errno == EINVAL) why_not_direct_ = "the file system has no O_DIRECT";
-    }
-    if (file_ < 0) file_ = ::open(path_.c_str(), flags, everybody_reads);
-    if (file_ < 0) throw_errno("write", path_);
-}
+BlockWriter::~BlockWriter() { queue_.reset(); }
 
 void BlockWriter::write(std::span<const std::uint8_t> bytes) {
-    assert(reinterpret_cast<std::uintptr_t>(bytes.data()) % alignment == 0 && bytes.size() % alignment == 0);
+    assert(is_stream() ||
+           (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignment == 0 && bytes.size() % alignment == 0));
     wait(pieces_.size() - 1);
     Piece& next = piece(queued_++);
     next = Piece{{.data = bytes.data(), .bytes = bytes.size(), .offset = end_}};
@@ -69,7 +56,7 @@ void BlockWriter::write(std::span<const std::uint8_t> bytes) {
 
 void BlockWriter::submit(Piece& piece) {
     piece.was_direct = is_direct_;
-    queue_->submit(file_, piece);
+    queue_->submit(file_.descriptor(), piece);
 }
 
 void BlockWriter::wait(std::size_t most) {
@@ -118,20 +105,32 @@ void BlockWriter::leave_direct(std::string_view why) noexcept {
     if (!is_direct_) return;
     is_direct_ = false;
     why_not_direct_ = why;
-    ::fcntl(file_, F_SETFL, ::fcntl(file_, F_GETFL) & ~O_DIRECT);
+    file_.set_direct(false);
 }
 
 void BlockWriter::finish(std::uint64_t bytes) {
     wait(0);
-    struct stat status {};
-    if (::fstat(file_, &status) != 0) throw_errno("look at", path_);
-    // A device has no length to set.
-    if (S_ISREG(status.st_mode) && ::ftruncate(file_, static_cast<off_t>(bytes)) != 0) throw_errno("cut", path_);
-    // A file system on a network may tell only here that it had no room (close(2)).
-    if (::close(std::exchange(file_, -1)) != 0) throw_errno("close", path_);
+    if (is_stream()) {
+        const int error = queue_->close();
+        if (error != 0) throw std::system_error{error, std::generic_category(), fmt::format("cannot close {}", name())};
+    } else if (bytes == 0 && error_ != 0) {
+        file_ = {};
+    } else {
+        file_.keep(bytes);
+    }
+}
+
+std::string BlockWriter::leave() noexcept {
+    try {
+        wait(0);
+    } catch (const std::logic_error&) {
+        // What doesn't end isn't waited for.
+    }
+    return file_.leave();
 }
 
 std::string BlockWriter::how() const {
+    if (is_stream()) return "in order";
     auto text = is_direct_ ? std::string{"O_DIRECT"} : std::string{"page cache"};
     if (!why_not_direct_.empty()) text += fmt::format(" ({})", why_not_direct_);
     text += is_uring_ ? fmt::format(", io_uring with {} writes in flight", pieces_.size()) : ", pwrite";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockWriter: writes large pieces of memory to a file, one behind the other, several at once, past the page cache.
+// BlockWriter: writes large pieces of memory to a file, one behind the other, several at once, past the page cache; or
+// to a stream, in order.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "output_file.hpp"
+#include "patience.hpp"
 #include "write_queue.hpp"
 
 namespace capture {
@@ -19,6 +22,7 @@ struct WriterOptions {
     bool direct = true;                ///< by O_DIRECT; needs pieces aligned to BlockWriter::alignment
     bool uring = true;                 ///< by io_uring
     std::size_t writes_in_flight = 4;  ///< at least 1
+    Patience patience{};               ///< with who reads a stream
 };
 
 /// For one thread. A write that fails ends the file there: what comes after it isn't written, and is said to be
@@ -28,17 +32,22 @@ public:
     /// What O_DIRECT wants of addresses, offsets and lengths at most: the logical block size of any disk (open(2)).
     static constexpr std::size_t alignment = 4096;
 
-    /// Makes the file, or empties it. Throws std::system_error.
+    /// Of a file that appears at `path` when it is finished; of a device or a stream that is there; "-" is standard
+    /// output. Throws std::system_error.
     BlockWriter(std::string path, const WriterOptions& options);
     /// The same with a queue of the caller's, to test with.
     BlockWriter(std::string path, const WriterOptions& options, std::unique_ptr<WriteQueue> queue);
     BlockWriter(const BlockWriter&) = delete;
     BlockWriter& operator=(const BlockWriter&) = delete;
-    /// Waits for what is in flight, and closes.
+    /// Waits for what is in flight, and closes. A file that wasn't finished is removed.
     ~BlockWriter();
 
+    /// Takes bytes as they come and shows them at once: no places, no padding, no end that can be cut.
+    bool is_stream() const noexcept { return kind_ == OutputFile::Kind::stream; }
+
     /// Puts `piece` at the end of the file. It must stay as it is until completed() has counted it. Address and length
-    /// are multiples of `alignment`. Waits while as many as there may be are in flight.
+    /// are multiples of `alignment`, but for a stream. Waits while as many as there may be are in flight, and as long
+    /// as patience allows for a reader.
     void write(std::span<const std::uint8_t> piece);
     /// Sees what is done; waits until no more than `most` are in flight.
     void wait(std::size_t most);
@@ -55,11 +64,16 @@ public:
     /// The errno of the first write that failed, or 0.
     int error() const noexcept { return error_; }
 
-    /// Waits for all writes, makes the file `bytes` long and closes it. Throws std::system_error if that fails, not
-    /// for a failed write.
+    /// Waits for all writes, makes the file `bytes` long, closes it and puts it in its place; one of which nothing
+    /// could be written is removed, and what was in its place stays. Throws std::system_error if that fails, not for a
+    /// failed write.
     void finish(std::uint64_t bytes);
+    /// Instead of finish(), where all else failed: leaves what was written, and returns under which name; empty if
+    /// there is no such file.
+    std::string leave() noexcept;
 
-    const std::string& path() const noexcept { return path_; }
+    /// What is written: the path, or "standard output".
+    std::string name() const { return path_ == "-" ? "standard output" : path_; }
     /// "O_DIRECT, io_uring with 4 writes in flight", and why not, if that was asked for and isn't so.
     std::string how() const;
 
@@ -70,7 +84,6 @@ private:
         bool was_direct = false;
     };
 
-    void open_file(const WriterOptions& options);
     void submit(Piece& piece);
     void take_result(Piece& piece);
     void leave_direct(std::string_view why) noexcept;
@@ -78,7 +91,8 @@ private:
     Piece& piece(std::uint64_t number) noexcept { return pieces_[number % pieces_.size()]; }
 
     std::string path_;
-    int file_ = -1;
+    OutputFile::Kind kind_;
+    OutputFile file_;  ///< unless it is a stream, which the queue has
     bool is_direct_ = false;
     bool is_uring_ = false;
     std::string why_not_direct_;

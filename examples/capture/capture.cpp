@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // capture: UDP flows into a ring, and from there to disk as pcapng or raw blocks.
+#include <chrono>
 #include <csignal>
 
 #include "arguments.hpp"
@@ -12,14 +13,15 @@
 namespace {
 
 int record(const capture::Arguments& arguments) {
+    constexpr std::chrono::seconds patience{1};
     std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (ulimit -f) is an error like a full disk
-    std::signal(SIGPIPE, SIG_IGN);  // see say()
+    std::signal(SIGPIPE, SIG_IGN);  // see say() and Stream
     const example::StopOnSignal signals;
-    capture::Recording recording{arguments, example::find_device(arguments.device)};
-    capture::say(recording.describe() + '\n');
-    recording.run(signals.token());
+    capture::Recording recording{arguments, example::find_device(arguments.device), signals.token()};
+    capture::say(arguments.talks_to(), recording.describe() + '\n', patience);
+    recording.run();
     const auto summary = recording.finish();
-    capture::say(summary.format(recording.sequences()));
+    capture::say(arguments.talks_to(), summary.format(recording.sequences()), patience);
     recording.check();
     return 0;
 }

@@ -20,7 +20,10 @@ public:
             if (block.valid(slot))
                 writer_.add(block.header(slot), block.payload(slot), clock_.at(block.timestamp(slot)));
     }
-    void poll() override { file_.poll(); }
+    void poll() override {
+        writer_.flush();
+        file_.poll();
+    }
 
     File finish(const pcapng::Statistics& statistics) override {
         const auto packets = writer_.finish(statistics);

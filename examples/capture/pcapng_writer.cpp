@@ -18,6 +18,7 @@ PcapngWriter::PcapngWriter(BlockWriter& writer, const std::string& program, cons
         if (!piece.memory) throw std::bad_alloc{};
     }
     piece_ = &pieces_.front();
+    piece_->is_used = true;
     append_block(pcapng::section_header(program));
     append_block(pcapng::interface_description(interface));
 }
@@ -62,17 +63,26 @@ void PcapngWriter::append_block(std::span<const std::uint8_t> block) {
     append(block.data(), block.size());
 }
 
+void PcapngWriter::flush() {
+    if (writer_.is_stream() && used_ > 0 && writer_.error() == 0) write_piece();
+}
+
 /// Writes the current piece, and goes on with the next one as soon as that is free.
 void PcapngWriter::write_piece() {
-    const auto units = (used_ + BlockWriter::alignment - 1) / BlockWriter::alignment;
-    std::memset(piece_->memory.get() + used_, 0, units * BlockWriter::alignment - used_);
-    writer_.write({piece_->memory.get(), units * BlockWriter::alignment});
+    std::size_t bytes = used_;
+    if (!writer_.is_stream()) {
+        bytes = (used_ + BlockWriter::alignment - 1) / BlockWriter::alignment * BlockWriter::alignment;
+        std::memset(piece_->memory.get() + used_, 0, bytes - used_);
+    }
+    writer_.write({piece_->memory.get(), bytes});
     writer_.wait(pieces_.size() - 1);
     if (writer_.error() != 0) return;
+    const auto end = offset();
     ++piece_number_;
     used_ = 0;
     piece_ = &pieces_[piece_number_ % pieces_.size()];
-    piece_->number = piece_number_;
+    piece_->is_used = true;
+    piece_->start = end;
     piece_->before = piece_->first = last_;
 }
 
@@ -87,15 +97,19 @@ std::uint64_t PcapngWriter::finish(pcapng::Statistics statistics) {
     writer_.wait(0);
     if (writer_.error() != 0) end = last_whole();
     writer_.finish(end.offset);
-    file_bytes_ = end.offset;
+    file_bytes_ = writer_.is_stream() ? writer_.written_bytes() : end.offset;
     return end.packets;
 }
 
 /// The end of the last block that is wholly in a file that a failed write has ended.
 PcapngWriter::Boundary PcapngWriter::last_whole() const {
     const auto end = writer_.written_bytes();
-    const auto& piece = pieces_[end / piece_bytes % pieces_.size()];
-    const auto start = piece.number * piece_bytes;
+    // The pieces from the one on in which the file ends are not used again.
+    const Piece* last = nullptr;
+    for (const auto& piece : pieces_)
+        if (piece.is_used && piece.start <= end && (!last || piece.start > last->start)) last = &piece;
+    const auto& piece = *last;
+    const auto start = piece.start;
     if (piece.first.offset < start || piece.first.offset > end) return piece.before;
     for (auto at = piece.first;;) {
         std::uint32_t type_and_length[2];

@@ -25,11 +25,15 @@ public:
     /// A frame in two parts. Does nothing once a write has failed: see BlockWriter::error().
     void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest, std::chrono::nanoseconds time);
 
+    /// Of a stream: writes what there is. Else does nothing.
+    void flush();
+
     /// Those that were added before a write failed.
     std::uint64_t packets() const noexcept { return packets_; }
 
     /// Writes the statistics and all that is left, and closes the file. Of a file that a failed write has ended,
-    /// only whole blocks stay. Returns how many packets are in the file. Throws std::system_error.
+    /// only whole blocks stay; of a stream, whatever it took. Returns how many packets are in the file. Throws
+    /// std::system_error.
     std::uint64_t finish(pcapng::Statistics statistics);
     /// Of the finished file.
     std::uint64_t file_bytes() const noexcept { return file_bytes_; }
@@ -45,9 +49,10 @@ private:
     };
     struct Piece {
         std::unique_ptr<std::uint8_t[], Free> memory;
-        std::uint64_t number = 0;
-        Boundary before;  ///< the last one before this piece
-        Boundary first;   ///< the first one in this piece, or the same
+        bool is_used = false;
+        std::uint64_t start = 0;  ///< where it stands in the file
+        Boundary before;          ///< the last one before this piece
+        Boundary first;           ///< the first one in this piece, or the same
     };
     static constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 
@@ -56,7 +61,7 @@ private:
     void append_block(std::span<const std::uint8_t> block);
     void write_piece();
     Boundary last_whole() const;
-    std::uint64_t offset() const noexcept { return piece_number_ * piece_bytes + used_; }
+    std::uint64_t offset() const noexcept { return piece_->start + used_; }
 
     BlockWriter& writer_;
     std::vector<Piece> pieces_;

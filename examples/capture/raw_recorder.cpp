@@ -41,23 +41,25 @@ public:
                                     fmt::format("cannot write blocks of {} bytes as they are", layout_.block_stride)};
         const auto header = describe(layout_, clock);
         std::memcpy(first_page_->bytes, &header, sizeof header);
-        file_.write(first_page_->bytes);
     }
     // Blocks and page must stay until nothing is written from them any more.
     ~RawRecorder() override { file_.wait(0); }
 
     void add(pktverbs::RingBlock block) override {
+        begin();
         blocks_.push_back(std::move(block));
         // Waits while as many are being written as may be, so no more blocks than that are kept from the ring.
         file_.write(blocks_.back().memory());
         give_back();
     }
     void poll() override {
+        begin();
         file_.poll();
         give_back();
     }
 
     File finish(const pcapng::Statistics&) override {
+        begin();
         file_.wait(0);
         give_back();
         const auto end = file_.written_bytes();
@@ -67,6 +69,10 @@ public:
     }
 
 private:
+    /// In the thread that writes: a stream may have to wait for its reader.
+    void begin() {
+        if (!std::exchange(has_begun_, true)) file_.write(first_page_->bytes);
+    }
     /// Completed pieces are the first page and then a block each.
     void give_back() {
         for (; returned_ + 1 < file_.completed(); ++returned_) {
@@ -79,6 +85,7 @@ private:
     BlockWriter& file_;
     pktverbs::RingLayout layout_;
     std::unique_ptr<FirstPage> first_page_ = std::make_unique<FirstPage>();
+    bool has_begun_ = false;
     std::deque<pktverbs::RingBlock> blocks_;  ///< those that are being written
     std::uint64_t returned_ = 0;
     std::uint64_t packets_ = 0;

@@ -2,7 +2,7 @@
 #include "recording.hpp"
 
 #include <algorithm>
-#include <bit>
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
@@ -52,6 +52,13 @@ pktverbs::RingReceiverOptions receiver_options(const Arguments& args) {
     return options;
 }
 
+WriterOptions writer_options(const Arguments& args, std::stop_token interrupt, std::stop_token end) {
+    auto options = args.writer;
+    options.patience.interrupted = std::move(interrupt);
+    options.patience.ended = std::move(end);
+    return options;
+}
+
 std::unique_ptr<Recorder> make_recorder(const Arguments& args, BlockWriter& file, const pktverbs::BlockRing& ring,
                                         pktverbs::Context& ctx) {
     if (args.format == Format::raw) return make_raw_recorder(file, ring.geometry(), ctx.limits().timestamp_clock);
@@ -67,15 +74,21 @@ std::unique_ptr<Recorder> make_recorder(const Arguments& args, BlockWriter& file
 
 }  // namespace
 
-Recording::Recording(const Arguments& args, const pktverbs::Device& device)
+Recording::Recording(const Arguments& args, const pktverbs::Device& device, std::stop_token interrupt)
     : args_{args},
+      interrupt_{std::move(interrupt)},
       sequences_{args.flows, args.sequence},
       ring_{geometry(args, device)},
       ctx_{device, options(args, ring_)},
+      flows_{install()},
       receiver_{std::in_place, ctx_, ring_, receiver_options(args)},
-      file_{args.output, args.writer},
-      recorder_{make_recorder(args, file_, ring_, ctx_)} {
-    for (const auto& flow : args.flows) flows_.push_back(ctx_.install(flow.rule()));
+      file_{args.output, writer_options(args, interrupt_, stop_.get_token())},
+      recorder_{make_recorder(args, file_, ring_, ctx_)} {}
+
+std::vector<pktverbs::Flow> Recording::install() {
+    std::vector<pktverbs::Flow> flows;
+    for (const auto& flow : args_.flows) flows.push_back(ctx_.install(flow.rule()));
+    return flows;
 }
 
 std::string Recording::describe() const {
@@ -85,7 +98,8 @@ std::string Recording::describe() const {
 }
 
 void Recording::run(const std::stop_token& stop) {
-    const std::stop_callback on_signal{stop, [this] { stop_.request_stop(); }};
+    const std::stop_callback on_stop{stop, [this] { stop_.request_stop(); }};
+    const std::stop_callback on_interrupt{interrupt_, [this] { stop_.request_stop(); }};
     started_ = std::chrono::system_clock::now();
     start_ = ReportLine::Clock::now();
     disk_.emplace(ring_, file_, *recorder_, sequences_, [this] { stop_.request_stop(); });
@@ -104,7 +118,7 @@ void Recording::run(const std::stop_token& stop) {
         nothing.wait_until(lock, ending, std::min(line.due(), end), [] { return false; });
         const auto now = ReportLine::Clock::now();
         if (now >= end) stop_.request_stop();
-        if (now >= line.due()) say(line.format(counts(), sequences_.has_numbers(), now) + '\n');
+        if (now >= line.due()) say(args_.talks_to(), line.format(counts(), sequences_.has_numbers(), now) + '\n');
     }
 }
 
@@ -114,7 +128,13 @@ Summary Recording::finish() {
     const auto time = ReportLine::Clock::now() - start_;
     auto sum = counts();
     receiver_.reset();  // tells the other thread that this was all
-    disk_->join();
+    try {
+        disk_->join();
+    } catch (const std::exception& error) {
+        const auto name = file_.leave();
+        if (name.empty()) throw;
+        throw std::runtime_error{fmt::format("{} (what was written is in {})", error.what(), name)};
+    }
 
     const auto file = recorder_->finish({.start = started_.time_since_epoch(),
                                          .end = std::chrono::system_clock::now().time_since_epoch(),
@@ -125,7 +145,8 @@ Summary Recording::finish() {
     sum.missing = sequences_.missing();
     sum.filled_blocks = 0;
     adds_up_ = sum.received == sum.written + sum.dropped();
-    return {sum, time, file_.path(), file_.how(), file.bytes};
+    const auto where = (file_.is_stream() ? "into " : "on disk in ") + file_.name();
+    return {sum, time, where, file_.how(), file.bytes};
 }
 
 Recording::~Recording() {
@@ -155,8 +176,13 @@ Counts Recording::counts() const {
 }
 
 void Recording::check() const {
-    if (file_.error() != 0)
-        throw std::system_error{file_.error(), std::generic_category(), fmt::format("cannot write {}", file_.path())};
+    if (file_.error() != 0) {
+        const char* why = "";
+        if (file_.is_stream() && file_.error() == ENXIO) why = ", which nobody reads";
+        if (file_.is_stream() && file_.error() == ETIMEDOUT) why = ", whose reader takes nothing";
+        throw std::system_error{file_.error(), std::generic_category(),
+                                fmt::format("cannot write {}{}", file_.name(), why)};
+    }
     if (outcome_ == pktverbs::Outcome::queue_error || outcome_ == pktverbs::Outcome::device_error)
         throw std::runtime_error{fmt::format("cannot receive from {}: {}", ctx_.device().name, outcome_)};
     if (!adds_up_) throw std::logic_error{"the sum is wrong: packets were lost in this program"};

@@ -23,8 +23,9 @@ namespace capture {
 
 class Recording {
 public:
-    /// Throws if the device, the ring, the flows or the file cannot be had.
-    Recording(const Arguments& arguments, const pktverbs::Device& device);
+    /// Throws if the device, the ring, the flows or the file cannot be had. `interrupt` is a request of the user's: it
+    /// ends run(), and what waits for a reader of the output.
+    Recording(const Arguments& arguments, const pktverbs::Device& device, std::stop_token interrupt = {});
 
     Recording(const Recording&) = delete;
     Recording& operator=(const Recording&) = delete;
@@ -33,8 +34,8 @@ public:
     /// "capturing on packet:eth0 (02:00:00:00:00:01), 239.2.1.150:7148, into 64 blocks of 256 slots, ...".
     std::string describe() const;
 
-    /// Until `stop`, a limit of the arguments, or a failure. Prints a line a second.
-    void run(const std::stop_token& stop);
+    /// Until `stop`, an interrupt, a limit of the arguments, or a failure. Prints a line a second.
+    void run(const std::stop_token& stop = {});
     /// Ends what run() began: everything that was received goes to the file.
     Summary finish();
     /// To be read after finish().
@@ -43,17 +44,19 @@ public:
     void check() const;
 
 private:
+    std::vector<pktverbs::Flow> install();
     Counts counts() const;
 
     const Arguments& args_;
+    std::stop_token interrupt_;
+    std::stop_source stop_;
     FlowSequences sequences_;
     pktverbs::BlockRing ring_;
     pktverbs::Context ctx_;
     std::vector<pktverbs::Flow> flows_;
     std::optional<pktverbs::RingReceiver> receiver_;
-    BlockWriter file_;
+    BlockWriter file_;  // when nothing else can fail any more
     std::unique_ptr<Recorder> recorder_;
-    std::stop_source stop_;
     std::chrono::system_clock::time_point started_;
     ReportLine::Clock::time_point start_;
     std::optional<DiskThread> disk_;

@@ -14,8 +14,8 @@ namespace capture {
 struct Summary {
     Counts counts;
     std::chrono::nanoseconds time{};
-    std::string path;
-    std::string how;  ///< the file was written
+    std::string where{};  ///< "on disk in FILE", "into FIFO"
+    std::string how{};    ///< the file was written
     std::uint64_t file_bytes = 0;
 
     std::string format(const FlowSequences& sequences) const;

@@ -16,22 +16,54 @@ namespace capture {
 
 namespace {
 
-class PwriteQueue final : public WriteQueue {
+/// Of writes that are done when they are submitted.
+class WriteAtOnce : public WriteQueue {
 public:
-    void submit(int file, Write& write) override {
-        const auto written = ::pwrite(file, write.data, write.bytes, static_cast<off_t>(write.offset));
-        write.result = written < 0 ? -errno : written;
-        done_.push_back(&write);
-    }
-    Write* take_done(bool) override {
+    Write* take_done(bool) final {
         if (done_.empty()) return nullptr;
         Write* first = done_.front();
         done_.pop_front();
         return first;
     }
 
+protected:
+    void done(Write& write, std::int64_t result) {
+        write.result = result;
+        done_.push_back(&write);
+    }
+
 private:
     std::deque<Write*> done_;
+};
+
+class PwriteQueue final : public WriteAtOnce {
+public:
+    void submit(int file, Write& write) override {
+        const auto written = ::pwrite(file, write.data, write.bytes, static_cast<off_t>(write.offset));
+        done(write, written < 0 ? -errno : written);
+    }
+};
+
+class StreamQueue final : public WriteAtOnce {
+public:
+    explicit StreamQueue(Stream stream) : stream_{std::move(stream)} {}
+    void submit(int, Write& write) override {
+        // All of it, before another one begins. Who reads is waited for once: what failed goes on failing.
+        std::size_t written = 0;
+        while (written < write.bytes && failure_ == 0) {
+            const std::int64_t result = stream_.write(write.data + written, write.bytes - written);
+            if (result < 0)
+                failure_ = result;
+            else
+                written += static_cast<std::size_t>(result);
+        }
+        done(write, written > 0 ? static_cast<std::int64_t>(written) : failure_);
+    }
+    int close() noexcept override { return stream_.close(); }
+
+private:
+    Stream stream_;
+    std::int64_t failure_ = 0;  ///< a negative errno
 };
 
 #ifdef PKTVERBS_LIBURING
@@ -91,6 +123,9 @@ private:
 
 }  // namespace
 
+std::unique_ptr<WriteQueue> make_stream_queue(Stream stream) {
+    return std::make_unique<StreamQueue>(std::move(stream));
+}
 std::unique_ptr<WriteQueue> make_pwrite_queue() { return std::make_unique<PwriteQueue>(); }
 
 #ifdef PKTVERBS_LIBURING

@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "stream.hpp"
+
 namespace capture {
 
 /// A piece of memory on its way to a place in a file. Stays where it is until the queue has given it back.
@@ -26,10 +28,15 @@ public:
     virtual void submit(int file, Write& write) = 0;
     /// One that is done; null if none is, and, unless `wait`, if none is yet.
     virtual Write* take_done(bool wait) = 0;
+    /// Of what the queue itself has open: 0, or an errno.
+    virtual int close() noexcept { return 0; }
 };
 
 /// Writes within submit(), by pwrite(2).
 std::unique_ptr<WriteQueue> make_pwrite_queue();
+
+/// Writes within submit(), in the order of the calls: offsets don't matter.
+std::unique_ptr<WriteQueue> make_stream_queue(Stream stream);
 
 /// By io_uring(7), `depth` at once. Null with the reason in `why_not` where this program was built without liburing,
 /// or where the kernel or its rules allow no io_uring (ENOSYS, EPERM: seccomp filters, kernel.io_uring_disabled).

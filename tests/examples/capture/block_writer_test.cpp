@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -131,6 +134,85 @@ TEST(BlockWriter, EmptiesAFileThatIsThere) {
         writer.finish(bytes);
     }
     EXPECT_EQ(contents(folder / "file"), pattern.first(unit));
+}
+
+TEST(BlockWriter, LeavesWhatIsThereUntilTheNewFileIsWhole) {
+    const TemporaryFolder folder;
+    const Pattern pattern{2 * unit};
+    const auto path = folder / "file";
+    std::ofstream{path} << "old";
+    {
+        BlockWriter writer{path, {}};
+        writer.write(pattern.part(0, unit));
+        writer.wait(0);
+        EXPECT_EQ(contents(path).size(), 3u);
+        EXPECT_EQ(folder.files(), 2);
+    }
+    EXPECT_EQ(contents(path).size(), 3u) << "it never was finished";
+    EXPECT_EQ(folder.files(), 1);
+    BlockWriter writer{path, {}};
+    writer.write(pattern.part(0, unit));
+    writer.finish(unit);
+    EXPECT_EQ(contents(path), pattern.first(unit));
+    EXPECT_EQ(folder.files(), 1);
+}
+
+TEST(BlockWriter, LeavesWhatIsThereWhenNothingCanBeWritten) {
+    const TemporaryFolder folder;
+    const Pattern pattern{unit};
+    const auto path = folder / "file";
+    std::ofstream{path} << "old";
+    auto writer = scripted(path, [](int, const Write&) { return std::int64_t{-ENOSPC}; });
+    writer.write(pattern.part(0, unit));
+    writer.finish(0);
+    EXPECT_EQ(contents(path).size(), 3u);
+    EXPECT_EQ(folder.files(), 1);
+}
+
+TEST(BlockWriter, MakesFilesForTheirOwnerOnly) {
+    const TemporaryFolder folder;
+    const Pattern pattern{unit};
+    const auto path = folder / "file";
+    std::ofstream{path} << "readable by all";
+    std::filesystem::permissions(path, std::filesystem::perms{0666});
+    const auto old_mask = umask(0);
+    BlockWriter writer{path, {}};
+    writer.write(pattern.part(0, unit));
+    writer.finish(unit);
+    umask(old_mask);
+    EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0600});
+}
+
+TEST(BlockWriter, WritesWhatALinkLeadsTo) {
+    const TemporaryFolder folder;
+    const Pattern pattern{unit};
+    std::ofstream{folder / "file"} << "old";
+    std::filesystem::create_symlink("file", folder / "link");
+    BlockWriter writer{folder / "link", {}};
+    writer.write(pattern.part(0, unit));
+    writer.finish(unit);
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+    EXPECT_EQ(contents(folder / "file"), pattern.first(unit));
+}
+
+TEST(BlockWriter, SaysWhereItIsWhatCannotBePutInItsPlace) {
+    const TemporaryFolder folder;
+    const Pattern pattern{unit};
+    const auto path = folder / "file";
+    BlockWriter writer{path, {}};
+    writer.write(pattern.part(0, unit));
+    std::filesystem::create_directory(path);
+    const auto text = pktverbs::testing::expect_error(EISDIR, [&] { writer.finish(unit); });
+    const auto begin = text.find("(what was written is in ");
+    ASSERT_NE(begin, std::string::npos) << text;
+    const auto name = text.substr(begin + 24, text.find(')') - begin - 24);
+    EXPECT_EQ(contents(name), pattern.first(unit));
+}
+
+TEST(BlockWriter, RefusesAFolder) {
+    const TemporaryFolder folder;
+    pktverbs::testing::expect_error(EISDIR, [&] { BlockWriter{folder / ".", {}}; });
+    EXPECT_EQ(folder.files(), 0);
 }
 
 TEST(BlockWriter, CountsInOrderWhatEndsOutOfOrder) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <set>
 #include <stop_token>
@@ -18,6 +19,7 @@
 #include <pktverbs/soft/wire.hpp>
 #include "common/generator.hpp"
 #include "expect_error.hpp"
+#include "fifo.hpp"
 #include "recording.hpp"
 #include "temporary_folder.hpp"
 
@@ -94,7 +96,7 @@ protected:
     /// That each frame the wire delivered is in one count, and one only.
     void expect_sum(const Summary& summary) const {
         const auto& counts = summary.counts;
-        EXPECT_EQ(counts.received + counts.device.lost(), wire.counters().delivered) << summary.path;
+        EXPECT_EQ(counts.received + counts.device.lost(), wire.counters().delivered) << summary.where;
         EXPECT_EQ(counts.received, counts.written + counts.dropped());
         EXPECT_EQ(summary.file_bytes, contents(args.output).size());
     }
@@ -186,6 +188,90 @@ TEST_F(RecordingTest, EndsAtOnceWhenTheDiskIsFull) {
     EXPECT_EQ(summary.counts.written, 0u);
     EXPECT_NE(pktverbs::testing::expect_error(ENOSPC, [&] { recording.check(); }).find("cannot write /dev/full"),
               std::string::npos);
+}
+
+TEST_F(RecordingTest, GoesToAFifoAsItGoesToAFile) {
+    capture::test::Fifo fifo;
+    args.output = fifo.path();
+    std::vector<std::uint8_t> bytes;
+    std::jthread reader{[&] { bytes = fifo.read_all(); }};
+    const auto summary = record(faults);
+    reader.join();
+    EXPECT_EQ(summary.file_bytes, bytes.size());
+    EXPECT_EQ(summary.where, "into " + fifo.path());
+    const auto copy = folder / "copy";
+    std::ofstream{copy, std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()),
+                                                static_cast<std::streamsize>(bytes.size()));
+    const auto numbers = numbers_in(copy)[7148];
+    EXPECT_EQ(numbers.size(), summary.counts.written);
+    EXPECT_TRUE(std::ranges::is_sorted(numbers));
+}
+
+TEST_F(RecordingTest, EndsWithItsSumWhenNobodyReadsTheFifo) {
+    capture::test::Fifo fifo;
+    args.output = fifo.path();
+    args.policy = Policy::wait;
+    args.blocks = 4;
+    args.block_slots = 16;
+    std::stop_source interrupt;
+    Recording recording{args, pktverbs::find_device(args.device), interrupt.get_token()};
+    std::jthread thread{[&] { recording.run(); }};
+    pktverbs::Context ctx{args.device, {.recv_packets = pktverbs::none}};
+    example::Stream stream;
+    stream.dst_ip = pktverbs::Ipv4Address{group};
+    stream.dst_mac = stream.dst_ip.multicast_mac();
+    stream.payload_bytes = 100;
+    example::Generator generator{ctx, stream};
+    example::Pace pace;
+    pace.count = 200;
+    generator.run(pace, {}, [](std::uint64_t) {});
+    interrupt.request_stop();
+    thread.join();
+    const auto summary = recording.finish();
+    EXPECT_EQ(summary.counts.written, 0u);
+    EXPECT_EQ(summary.counts.received + summary.counts.device.lost(), 200u);
+    EXPECT_EQ(summary.counts.received, summary.counts.dropped());
+    EXPECT_NE(pktverbs::testing::expect_error(ENXIO, [&] { recording.check(); }).find("which nobody reads"),
+              std::string::npos);
+}
+
+TEST_F(RecordingTest, LeavesTheFileThatIsThereWhenItCannotBegin) {
+    std::ofstream{args.output} << "old";
+    args.flows.push_back(UdpFlow::parse("any:7148").value());
+    args.cpus = {1023};
+    {
+        Recording recording{args, pktverbs::find_device(args.device)};
+        pktverbs::testing::expect_error(EINVAL, [&] { recording.run({}); });
+    }
+    args.payload_bytes = 65507;
+    args.sequence->offset = 65507;
+    args.flows.pop_back();
+    pktverbs::testing::expect_error(EINVAL, [&] { Recording(args, pktverbs::find_device(args.device)); });
+    EXPECT_EQ(contents(args.output).size(), 3u);
+    EXPECT_EQ(folder.files(), 1);
+}
+
+TEST_F(RecordingTest, PlacesTaggedPacketsByTheirNumbersToo) {
+    Recording recording{args, pktverbs::find_device(args.device)};
+    std::stop_source stop;
+    std::jthread thread{[&] { recording.run(stop.get_token()); }};
+    pktverbs::soft::WireTap tap{"recording"};
+    for (std::uint32_t number = 0; number < 100; ++number) {
+        net::Ethernet ethernet{.dst = pktverbs::Ipv4Address{group}.multicast_mac()};
+        if (number % 2 == 0) ethernet.vlan = net::Vlan{.id = 3};
+        const net::FrameTemplate headers{ethernet, net::Ipv4{.dst = pktverbs::Ipv4Address{group}},
+                                         net::Udp{.dst_port = 7148, .checksum = false}};
+        std::vector<std::uint8_t> frame(headers.frame_bytes(100));
+        headers.write(frame, 100);
+        net::store(frame.data() + headers.header_bytes(), std::uint64_t{number});
+        tap.send(frame);
+    }
+    stop.request_stop();
+    thread.join();
+    const auto summary = recording.finish();
+    EXPECT_EQ(summary.counts.written, 100u);
+    EXPECT_EQ(summary.counts.dropped() + summary.counts.missing, 0u);
+    EXPECT_EQ(recording.sequences().flows()[0].packets, 100u);
 }
 
 TEST_F(RecordingTest, StopsItsThreadsWhenOneCannotBePinned) {

@@ -53,7 +53,7 @@ TEST(Summary, AddsUp) {
     const auto counts = some_counts();
     ASSERT_EQ(counts.received, counts.written + counts.dropped());
     const FlowSequences sequences{{capture::UdpFlow{{}, 7}}, pktverbs::SequenceField{}};
-    const Summary summary{counts, 2s, "/data/file", "O_DIRECT, pwrite", 1'290'000};
+    const Summary summary{counts, 2s, "on disk in /data/file", "O_DIRECT, pwrite", 1'290'000};
     EXPECT_EQ(summary.format(sequences),
               "received: 1000 packets, 1250000 bytes in 2.0 s, 0.005 Gb/s\n"
               "written: 985 packets, 1290000 bytes on disk in /data/file: O_DIRECT, pwrite\n"

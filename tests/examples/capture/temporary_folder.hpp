@@ -2,10 +2,12 @@
 // TemporaryFolder: a folder for one test's files, and what is in a file.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -28,6 +30,10 @@ public:
     }
 
     std::string operator/(const char* name) const { return (path_ / name).string(); }
+    /// How many files are in it.
+    std::ptrdiff_t files() const {
+        return std::distance(std::filesystem::directory_iterator{path_}, std::filesystem::directory_iterator{});
+    }
 
 private:
     std::filesystem::path path_;
@@ -38,6 +44,11 @@ inline std::vector<std::uint8_t> contents(const std::string& path) {
     std::ifstream file{path, std::ios::binary};
     file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     return bytes;
+}
+
+/// Nothing of a file that isn't there.
+inline std::vector<std::uint8_t> contents_or_none(const std::string& path) {
+    return std::filesystem::exists(path) ? contents(path) : std::vector<std::uint8_t>{};
 }
 
 }  // namespace capture::test
