@@ -10,6 +10,7 @@
 #include "common/address_option.hpp"
 #include "common/arp.hpp"
 #include "common/command_line.hpp"
+#include "common/exit_status.hpp"
 #include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/local_address.hpp"
@@ -67,7 +68,7 @@ int generate(Arguments& args) {
     fmt::print("{}\n", meter.total(generator.sent(), generator.sent() * stream.frame_bytes()));
     if (const auto report = generator.report()) fmt::print("pace: {}\n", *report);
     generator.check();
-    return 0;
+    return report && report->missed() ? example::rate_missed : example::done;
 }
 
 }  // namespace
@@ -76,7 +77,8 @@ int main(int argc, char** argv) {
     example::CommandLine app{"Sends a UDP stream of numbered packets. pktsink receives and checks it.", "pktgen"};
     app.footer(
         "pktgen packet:eth0 239.2.1.150 --rate 1 --seconds 10\n\n"
-        "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
+        "Rates are those of whole frames: headers included, without FCS, preamble and gap.\n"
+        "Exit status: 0; 1 failed; 2 bad arguments; 5 slower than the rate asked for.");
     Arguments args;
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
         .required();

@@ -18,6 +18,7 @@
 #include <pktverbs/ring/sequence_counter.hpp>
 #include "common/address_option.hpp"
 #include "common/command_line.hpp"
+#include "common/exit_status.hpp"
 #include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/mtu.hpp"
@@ -58,14 +59,23 @@ public:
         thread_ = std::jthread{[this, stream, pace](const std::stop_token& stop) {
             example::Generator generator{ctx_, stream};
             generator.run(pace, stop, [](std::uint64_t) {});
+            const auto report = generator.report();
+            missed_ = report && report->missed();
             done_ = true;
         }};
     }
     bool done() const noexcept { return done_; }
+    /// Ends it. Whether it went more slowly than it was to.
+    bool end() {
+        thread_.request_stop();
+        if (thread_.joinable()) thread_.join();
+        return missed_;
+    }
 
 private:
     pktverbs::Context ctx_;
     std::atomic<bool> done_ = false;
+    std::atomic<bool> missed_ = false;
     std::jthread thread_;
 };
 
@@ -95,6 +105,10 @@ public:
     }
     void report_total() const { print(meter_.total(received(), bytes_, last_arrival_)); }
     auto next_report() const noexcept { return meter_.due(); }
+    example::ExitStatus status() const {
+        if (received() == 0) return example::nothing_came;
+        return counter_.missing() + ctx_.stats().drops.lost() > 0 ? example::packets_lost : example::done;
+    }
 
 private:
     void print(const std::string& rates) const {
@@ -146,8 +160,10 @@ int receive(const Arguments& args) {
         sink.report_if_due();
         if (generated && packets.empty()) break;
     }
+    const auto status = sink.status();
     sink.report_total();
-    return 0;
+    const bool missed = generator && generator->end();
+    return status == example::done && missed ? example::rate_missed : status;
 }
 
 }  // namespace
@@ -157,7 +173,9 @@ int main(int argc, char** argv) {
     app.footer(
         "pktsink packet:eth0 --dst-ip 239.2.1.150\n"
         "pktsink wire:demo --generate --seconds 5\n\n"
-        "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
+        "Rates are those of whole frames: headers included, without FCS, preamble and gap.\n"
+        "Exit status: 0; 1 failed; 2 bad arguments; 3 nothing came; 4 packets were lost;\n"
+        "5 generated more slowly than asked for.");
     Arguments args;
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
         .required();

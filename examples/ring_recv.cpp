@@ -13,6 +13,7 @@
 
 #include "common/address_option.hpp"
 #include "common/command_line.hpp"
+#include "common/exit_status.hpp"
 #include "common/find_device.hpp"
 #include "common/outcome.hpp"
 #include "common/rate_meter.hpp"
@@ -62,7 +63,12 @@ int receive(const Arguments& args) {
                    receiver.stats());
         std::fflush(stdout);
     }
-    return 0;
+    receiver.flush();
+    const auto stats = receiver.stats();
+    if (stats.placed == 0) return example::nothing_came;
+    const auto lost = stats.missing + stats.skipped + stats.late + stats.wild + stats.dropped() +
+                      stats.overwritten_packets + ctx.stats().drops.lost();
+    return lost > 0 ? example::packets_lost : example::done;
 }
 
 }  // namespace
@@ -70,7 +76,9 @@ int receive(const Arguments& args) {
 int main(int argc, char** argv) {
     example::CommandLine app{"Receives the UDP stream of pktgen into a ring in shared memory, for ring_read.",
                              "ring_recv"};
-    app.footer("The ring stays in /dev/shm until ring_read --remove.");
+    app.footer(
+        "The ring stays in /dev/shm until ring_read --remove.\n"
+        "Exit status: 0; 1 failed; 2 bad arguments; 3 nothing came; 4 packets were lost.");
     Arguments args;
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1").required();
     app.add_option("--ring", args.ring, "Name of the ring (default /pktverbs)");

@@ -5,6 +5,7 @@
 
 #include "arguments.hpp"
 #include "common/command_line.hpp"
+#include "common/exit_status.hpp"
 #include "common/find_device.hpp"
 #include "common/stop_on_signal.hpp"
 #include "recording.hpp"
@@ -23,7 +24,8 @@ int record(const capture::Arguments& arguments) {
     const auto summary = recording.finish();
     capture::say(arguments.talks_to(), summary.format(recording.sequences()), patience);
     recording.check();
-    return 0;
+    if (summary.counts.written == 0) return example::nothing_came;
+    return summary.counts.has_losses() ? example::packets_lost : example::done;
 }
 
 }  // namespace

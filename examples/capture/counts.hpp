@@ -38,7 +38,12 @@ struct Counts {
     pktverbs::verbs::DeviceDrops device;  ///< lost before they were received
 
     std::uint64_t& operator[](Drop reason) noexcept { return drops[static_cast<std::size_t>(reason)]; }
+    const std::uint64_t& operator[](Drop reason) const noexcept { return drops[static_cast<std::size_t>(reason)]; }
     std::uint64_t dropped() const noexcept { return std::reduce(drops.begin(), drops.end()); }
+    /// Whether packets that were wanted are not in the file; of a duplicate, the other one is there.
+    bool has_losses() const noexcept {
+        return missing != 0 || device.lost() != 0 || dropped() != (*this)[Drop::duplicate];
+    }
 };
 
 }  // namespace capture

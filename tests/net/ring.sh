@@ -43,7 +43,9 @@ timeout 60 "$pktgen" packet:dropin0 10.77.0.2 --count 1000 --pps 20000 --size 10
 reading=$!
 until_says '^block 19:' "$work/second"
 kill -INT $receiving
-wait $receiving || fail "ring_recv's exit status is $?"
+status=0
+wait $receiving || status=$?
+[ $status -eq 4 ] || fail "ring_recv's exit status is $status instead of 4: packets were late"
 wait $reading || fail "ring_read's exit status is $?"
 for file in recv first second; do printf '== %s\n' $file && cat "$work/$file"; done
 

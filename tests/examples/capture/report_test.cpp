@@ -49,6 +49,25 @@ TEST(ReportLine, TellsTheRateSinceTheLastLine) {
     EXPECT_EQ(line.due(), start + 4s);
 }
 
+TEST(Counts, KnowLossesFromDuplicates) {
+    Counts counts{.received = 10, .written = 8};
+    counts[Drop::duplicate] = 2;
+    counts.device.unmatched = 77;  // nobody wanted them
+    EXPECT_FALSE(counts.has_losses());
+    for (std::size_t reason = 0; reason < counts.drops.size(); ++reason) {
+        if (reason == static_cast<std::size_t>(Drop::duplicate)) continue;
+        auto other = counts;
+        ++other.drops[reason];
+        EXPECT_TRUE(other.has_losses()) << reason;
+    }
+    auto missing = counts;
+    missing.missing = 1;
+    EXPECT_TRUE(missing.has_losses());
+    auto before = counts;
+    before.device.out_of_buffer = 1;
+    EXPECT_TRUE(before.has_losses());
+}
+
 TEST(Summary, AddsUp) {
     const auto counts = some_counts();
     ASSERT_EQ(counts.received, counts.written + counts.dropped());
