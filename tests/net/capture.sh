@@ -154,6 +154,83 @@ case $case in
             check "packets of the flow" "${BASH_REMATCH[2]}" "${BASH_REMATCH[1]}"
         done
         ;;
+    fifo)
+        mkfifo "$work/fifo"
+        # Nobody reads it: an interrupt ends it all the same, and the sum is told.
+        start_capture --flow any:7148 --sequence 0:8 --output "$work/fifo"
+        send $ip1 --count 100 --pps 10000 --size 100
+        kill -INT "$capturing"
+        said=$(cat <&3)
+        status=0
+        wait "$capturing" || status=$?
+        check "exit status" $status 1
+        check written "$(number 'written:')" 0
+        grep -q "^capture: cannot write $work/fifo, which nobody reads" "$work/errors" || fail "no reason is given"
+        # Somebody comes later.
+        start_capture --flow any:7148 --sequence 0:8 --count 1000 --output "$work/fifo"
+        send $ip1 --count 1000 --pps 10000 --size 100
+        cat "$work/fifo" >"$file" &
+        reader=$!
+        said=$(cat <&3)
+        wait "$capturing" || fail "capture's exit status is $?"
+        wait $reader
+        check written "$(number 'written:')" 1000
+        check_sequence 7148 1000
+        # Somebody who reads nothing.
+        sleep infinity <"$work/fifo" &
+        reader=$!
+        start_capture --flow any:7148 --sequence 0:8 --output "$work/fifo"
+        send $ip1 --count 3000 --pps 10000 --size 1000
+        kill -TERM "$capturing"
+        said=$(cat <&3)
+        status=0
+        wait "$capturing" || status=$?
+        kill $reader
+        check "exit status" $status 1
+        check "the sum" $(($(number 'written:') + $(number $'\ndrops'))) "$(number 'received:')"
+        grep -q "whose reader takes nothing" "$work/errors" || fail "no reason is given: $(cat "$work/errors")"
+        ;;
+    standard_output)
+        "${at_peer[@]}" "$capture" packet:dropin1 --flow any:7148 --sequence 0:8 --count 1000 -o - 2>"$work/errors" |
+            cat >"$file" &
+        capturing=$!
+        until grep -q '^capturing on' "$work/errors"; do kill -0 $capturing; done
+        send $ip1 --count 1000 --pps 10000 --size 100
+        wait $capturing
+        cat "$work/errors"
+        said=$(cat "$work/errors")
+        check written "$(number 'written:')" 1000
+        [[ $said == *"into standard output: in order"* ]] || fail "it says otherwise where it wrote"
+        check_sequence 7148 1000
+        ;;
+    document)
+        # What docs/capture.md tells to type, on interfaces of that name with the usual MTU; for a second instead of ten.
+        document=${BASH_SOURCE[0]%/*}/../../docs/capture.md
+        mapfile -t typed < <(sed -n 's/^    \(\(pktgen\|capture\) .*\)$/\1/p' "$document" | sed 's/--seconds 10 /--seconds 1 /')
+        check "commands in the document" ${#typed[@]} 2
+        ip link set dropin0 down
+        ip link set dropin0 name eth0
+        ip link set eth0 up
+        "${at_peer[@]}" ip link set dropin1 down
+        "${at_peer[@]}" ip link set dropin1 name eth0
+        "${at_peer[@]}" ip link set eth0 up
+        check MTU "$(cat /sys/class/net/eth0/mtu 2>/dev/null || echo 1500)" 1500
+        cd "$work"
+        printf '== %s\n' "${typed[@]}"
+        PATH=${pktgen%/*}:$PATH bash -c "exec ${typed[0]}" >"$work/sent" 2>&1 &
+        sending=$!
+        status=0
+        PATH=${capture%/*}:$PATH "${at_peer[@]}" bash -c "${typed[1]}" >"$work/said" || status=$?
+        kill -INT $sending 2>/dev/null || fail "pktgen has ended: $(cat "$work/sent")"
+        wait $sending || sent=$?
+        cat "$work/sent" "$work/said"
+        # In a busy machine packets may be lost and rates be missed; but not all.
+        [[ "|0|5|" == *"|${sent:-0}|"* ]] || fail "pktgen's exit status is $sent"
+        [[ "|0|4|" == *"|$status|"* ]] || fail "capture's exit status is $status"
+        said=$(cat "$work/said")
+        (($(number 'written:') > 100)) || fail "next to nothing was recorded"
+        check packets "$(tshark -r file.pcapng 2>/dev/null | wc -l)" "$(number 'written:')"
+        ;;
     full_disk)
         mkdir "$work/disk"
         mount -t tmpfs -o size=2m capture "$work/disk"
