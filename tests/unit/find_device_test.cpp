@@ -53,7 +53,8 @@ TEST(FindDevice, RefusesABadPort) {
 
 TEST(FindDevice, RefusesNamesThatNoInterfaceCanHave) {
     expect_refused("../eth0", "no interface can have that name");
-    expect_refused("sixteen__letters", "no interface can have that name");
+    expect_refused(std::string(128, 'n'), "no interface can have that name");
+    expect_refused("packet:" + std::string(128, 'n'), "no interface can have that name");
     expect_refused("packet:eth0/1", "no interface can have that name");
 }
 

@@ -3,13 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace pktverbs {
 namespace {
 
 TEST(InterfaceName, IsWhatTheKernelWouldTake) {
-    for (const char* good : {"eth4", "enp1s0f0np0", "lo", "br-lan.100", "fifteen_letters"})
+    const std::string longest(127, 'n');
+    for (const std::string& good : {std::string{"eth4"}, std::string{"enp1s0f0np0"}, std::string{"lo"},
+                                    std::string{"br-lan.100"}, std::string{"sixteen__letters"}, longest})
         EXPECT_TRUE(is_interface_name(good)) << good;
-    for (const char* bad : {"", ".", "..", "a/b", "eth0:1", "eth 4", "eth4\n", "sixteen__letters"})
+    for (const std::string& bad : {std::string{}, std::string{"."}, std::string{".."}, std::string{"a/b"},
+                                   std::string{"eth0:1"}, std::string{"eth 4"}, std::string{"eth4\n"}, longest + 'n'})
         EXPECT_FALSE(is_interface_name(bad)) << bad;
 }
 
