@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -67,16 +66,21 @@ MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
         if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
         if (const auto mac = verbs::to_address(gid).link_local_mac()) return *mac;
     }
-    std::string text;
-    std::ifstream{"/sys/class/net/" + device.interface + "/address"} >> text;
-    return MacAddress::parse(text).value_or(MacAddress{});
+    const auto state = device.netdev ? device.netdev->state() : std::nullopt;
+    return state ? state->mac : MacAddress{};
+}
+
+/// With its interface, which is found once and for all here, if it wasn't before.
+Device with_netdev(Device device) {
+    if (!device.netdev) device.netdev = Interface::find(device.interface);
+    return device;
 }
 
 }  // namespace
 
 Core::Core(Device device_opened)
-    : device{std::move(device_opened)},
-      interface_counters{device.interface},
+    : device{with_netdev(std::move(device_opened))},
+      interface_counters{device.netdev},
       wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
@@ -119,7 +123,8 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                                   "or open with require_link = false)",
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
-    limits.mtu = device.mtu;
+    const auto state = device.netdev ? device.netdev->state() : std::nullopt;
+    limits.mtu = state ? state->mtu : device.mtu;
     const bool laid_out = !options.recv_layout.empty();
     limits.max_packet_size =
         laid_out ? static_cast<std::uint32_t>(options.recv_layout.bytes()) : options.max_packet_size;
@@ -147,7 +152,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         queue_pointers.push_back(queues.back().get());
     }
     limits = queues.front()->limits();
-    // With device_maximum, later queues may have got less.
+    // With "as many as the device can", later queues may have got less.
     limits.buffer_bytes = 0;
     for (const auto& queue : queues) {
         limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);

@@ -16,7 +16,7 @@ Datagrams::Datagrams(const Device& device, ibv_context* context, ibv_pd* pd, con
       pd_{pd},
       port_{port},
       open_{verbs::OpenDevice::lent(context, device.port, *device.provider)},
-      groups_{device.interface} {}
+      groups_{device.netdev} {}
 
 verbs::Endpoint Datagrams::endpoint(const ibv_qp& qp, std::uint32_t qkey) const {
     return {.gid = open_.default_gid().gid,

@@ -4,25 +4,25 @@
 
 #include <pktverbs/find_device.hpp>
 
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <net/if_arp.h>
-#include <netpacket/packet.h>
 
 #include <cerrno>
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fmt/core.h>
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/interface.hpp"
 #include "base/interface_name.hpp"
 #if PKTVERBS_SOFT
 #include <pktverbs/soft/device.hpp>
 
 #include "soft/device_string.hpp"
+#include "soft/soft_device.hpp"
 #endif
 
 namespace pktverbs {
@@ -45,22 +45,19 @@ constexpr std::string_view forms = hardware_forms;
     verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": {}", text, reason));
 }
 
-bool interface_exists(std::string_view name) {
-    return is_interface_name(name) && ::if_nametoindex(std::string{name}.c_str()) != 0;
-}
-
 Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
-    if (auto device = hardware.find(name); device.handle) return device;
-    if (!interface_exists(name)) {
+    auto interface = hardware.find_interface(name);
+    if (!interface) {
         for (const auto& device : hardware.list())
             if (name == device.name || name == device.handle->name)
                 not_there(name, fmt::format("no such interface, but a verbs device: use ibv:{}", name));
         if (!is_interface_name(name)) refuse_text(name, "no interface can have that name");
         not_there(name, fmt::format("no such interface or device: {}", name));
     }
+    if (auto device = hardware.find(interface); device.handle) return device;
 #if PKTVERBS_SOFT
-    auto device = soft::packet_device(name);
-    device.note = fmt::format("{0} has no verbs device: using the soft device packet:{0}", name);
+    auto device = soft::packet_device(std::move(interface));
+    device.note = fmt::format("{} has no verbs device: using the soft device {}", name, device.name);
     return device;
 #else
     not_there(name, fmt::format("{} has no verbs device, and this library was built without the soft device", name));
@@ -70,20 +67,11 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
 /// Appends a packet device for each Ethernet-like interface that is up; loopback last.
 void append_packet_devices([[maybe_unused]] std::vector<Device>& devices) {
 #if PKTVERBS_SOFT
-    ifaddrs* first = nullptr;
-    if (::getifaddrs(&first) != 0) return;
-    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner{first, ::freeifaddrs};
-    for (const int type : {ARPHRD_ETHER, ARPHRD_LOOPBACK}) {
-        for (const ifaddrs* entry = first; entry; entry = entry->ifa_next) {
-            if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_PACKET || !(entry->ifa_flags & IFF_UP)) continue;
-            if (reinterpret_cast<const sockaddr_ll*>(entry->ifa_addr)->sll_hatype != type) continue;
-            try {
-                devices.push_back(soft::packet_device(entry->ifa_name));
-            } catch (const std::system_error&) {
-                // It went away since getifaddrs() saw it.
-            }
-        }
-    }
+    const auto interfaces = Interface::list();
+    for (const int type : {ARPHRD_ETHER, ARPHRD_LOOPBACK})
+        for (const auto& interface : interfaces)
+            if (interface->found().type == type && (interface->found().flags & IFF_UP) != 0)
+                devices.push_back(soft::packet_device(interface));
 #endif
 }
 

@@ -42,13 +42,14 @@ void for_group(const FlowRule& rule, Group&& group) {
 /// What the rule takes for granted of the device.
 void FlowRegistry::check_device(const FlowRule& rule) const {
     // The loopback interface really has no other address.
-    if (rule.fields().own_mac && own_mac_.is_zero() && device_.interface != "lo")
+    const bool is_loopback = device_.netdev && device_.netdev->found().is_loopback();
+    if (rule.fields().own_mac && own_mac_.is_zero() && !is_loopback)
         verbs::throw_message(EADDRNOTAVAIL,
                              fmt::format("cannot install the flow rule '{}' on {}: the MAC address of its port is not "
                                          "known (give dst_mac instead of own_mac)",
                                          rule, device_.name));
     for_group(rule, [&](const auto& address) {
-        if (device_.joins_groups && device_.interface.empty())
+        if (device_.joins_groups && !device_.netdev)
             verbs::throw_message(ENODEV, fmt::format("cannot join multicast group {} for {}: no interface of this "
                                                      "network namespace belongs to it",
                                                      address, device_.name));

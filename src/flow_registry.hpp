@@ -22,7 +22,7 @@ namespace pktverbs {
 class FlowRegistry : public std::enable_shared_from_this<FlowRegistry> {
 public:
     FlowRegistry(const Device& device, const MacAddress& own_mac)
-        : device_{device}, own_mac_{own_mac}, groups_{device.interface} {}
+        : device_{device}, own_mac_{own_mac}, groups_{device.netdev} {}
 
     Flow install(const FlowRule& rule, ibv_qp* qp);
     /// Whether two rules are one to the device, however they are written. Throws as install() does.

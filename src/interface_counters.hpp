@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,28 +12,24 @@
 #include <pktverbs/counters.hpp>
 
 #include "base/ethtool.hpp"
-#include "base/file_descriptor.hpp"
+#include "base/interface.hpp"
 
 namespace pktverbs {
 
-/// Keeps to the network namespace of the thread that made it. What can't be read is not there; nothing throws but for
-/// want of memory.
+/// What can't be read is not there; nothing throws but for want of memory.
 class InterfaceCounters {
 public:
-    /// An empty name: of no interface.
-    explicit InterfaceCounters(const std::string& interface);
+    /// Null: of no interface.
+    explicit InterfaceCounters(std::shared_ptr<const Interface> interface);
 
     /// Those that have risen since then.
     std::vector<Counters::OfInterface> read() const;
 
 private:
     std::vector<Counters::OfInterface> read_all() const;
-    void append_kernel(std::vector<Counters::OfInterface>& all) const;
 
-    int index_ = 0;
-    FileDescriptor netlink_;
+    std::shared_ptr<const Interface> interface_;
     Ethtool ethtool_;
-    mutable std::mutex mutex_;  ///< one question at a time
     std::map<std::pair<std::string, std::string>, std::uint64_t> before_;
 };
 

@@ -2,7 +2,6 @@
 // MulticastGroups: memberships of unbound sockets, which receive nothing themselves.
 #include "multicast_groups.hpp"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,25 +25,25 @@ int family_of(const std::variant<Ipv4Address, Ipv6Address>& group) { return grou
 
 enum class Change { join, leave };
 
-int change(int fd, Change what, const Ipv4Address& group, unsigned interface_index) {
+int change(int fd, Change what, const Ipv4Address& group, int interface_index) {
     ip_mreqn request{};
     std::memcpy(&request.imr_multiaddr, group.bytes().data(), group.size);
-    request.imr_ifindex = static_cast<int>(interface_index);
+    request.imr_ifindex = interface_index;
     return set_option(fd, IPPROTO_IP, what == Change::join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &request,
                       sizeof request);
 }
 
-int change(int fd, Change what, const Ipv6Address& group, unsigned interface_index) {
+int change(int fd, Change what, const Ipv6Address& group, int interface_index) {
     ipv6_mreq request{};
     std::memcpy(&request.ipv6mr_multiaddr, group.bytes().data(), group.size);
-    request.ipv6mr_interface = interface_index;
+    request.ipv6mr_interface = static_cast<unsigned>(interface_index);
     return set_option(fd, IPPROTO_IPV6, what == Change::join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP, &request,
                       sizeof request);
 }
 
 /// Returns a descriptor, or -1 with errno.
-int open_socket(int family) {
-    const int fd = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+int open_socket(const Interface& interface, int family) {
+    const int fd = interface.socket(family, SOCK_DGRAM, 0);
     if (fd < 0) return fd;
     // By default a socket gets the datagrams of groups that others joined, too (ip(7)). These get none at all,
     // being bound to no port; the option keeps it so. Kernels that lack it for IPv6 (before 4.20) don't matter.
@@ -71,10 +70,13 @@ void MulticastGroups::fail(int error, const Group& group) const {
     if (error == ENOBUFS) hint = "raise net.ipv4.igmp_max_memberships";
     if (error == ENOMEM) hint = "raise net.core.optmem_max";
     if (error == EMFILE) hint = "raise ulimit -n";
+    if (error == EPERM)
+        hint =
+            "the calling thread is in another network namespace than the device was found in, and may not enter that";
     const auto text = std::visit([](const auto& address) { return address.to_string(); }, group);
     verbs::throw_error(error,
-                       interface_.empty() ? fmt::format("join multicast group {}", text)
-                                          : fmt::format("join multicast group {} on {}", text, interface_),
+                       interface_ ? fmt::format("join multicast group {} on {}", text, interface_->label())
+                                  : fmt::format("join multicast group {}", text),
                        hint);
 }
 
@@ -82,7 +84,7 @@ void MulticastGroups::join(const Group& group) {
     if (!std::visit([](const auto& address) { return address.is_multicast(); }, group)) fail(EINVAL, group);
     const auto [place, is_new] = memberships_.try_emplace(group);
     Membership& membership = place->second;
-    if (is_new && !interface_.empty()) {
+    if (is_new && interface_) {
         try {
             join_by_kernel(group, membership);
         } catch (...) {
@@ -94,12 +96,9 @@ void MulticastGroups::join(const Group& group) {
 }
 
 void MulticastGroups::join_by_kernel(const Group& group, Membership& membership) {
-    membership.interface_index = ::if_nametoindex(interface_.c_str());
-    if (membership.interface_index == 0) fail(errno, group);
     const auto join_on = [&](const Socket& socket) {
         return std::visit(
-            [&](const auto& address) { return change(socket.fd, Change::join, address, membership.interface_index); },
-            group);
+            [&](const auto& address) { return change(socket.fd, Change::join, address, interface_->index()); }, group);
     };
 
     for (auto socket = sockets_.begin(); socket != sockets_.end(); ++socket) {
@@ -114,7 +113,7 @@ void MulticastGroups::join_by_kernel(const Group& group, Membership& membership)
     }
 
     const auto socket = sockets_.insert(sockets_.end(), Socket{-1, family_of(group)});
-    socket->fd = open_socket(family_of(group));
+    socket->fd = open_socket(*interface_, family_of(group));
     const int error = socket->fd < 0 ? errno : join_on(*socket);
     if (error != 0) {
         if (socket->fd >= 0) ::close(socket->fd);
@@ -130,12 +129,10 @@ void MulticastGroups::leave(const Group& group) noexcept {
     if (place == memberships_.end()) return;
     const Membership& membership = place->second;
     if (--place->second.joins != 0) return;
-    if (!interface_.empty()) {
+    if (interface_) {
         // Fails when the interface is gone, and the membership with it.
         std::visit(
-            [&](const auto& address) {
-                change(membership.socket->fd, Change::leave, address, membership.interface_index);
-            },
+            [&](const auto& address) { change(membership.socket->fd, Change::leave, address, interface_->index()); },
             group);
         if (--membership.socket->groups == 0) {
             ::close(membership.socket->fd);

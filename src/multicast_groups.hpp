@@ -5,27 +5,32 @@
 #include <cstddef>
 #include <list>
 #include <map>
-#include <string>
+#include <memory>
+#include <utility>
 #include <variant>
 
 #include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/ipv6_address.hpp>
 
+#include "base/interface.hpp"
+
 namespace pktverbs {
 
-/// Joins groups through the kernel, which tells the switches by IGMP and MLD. A group joined n times stays
-/// until it was left n times. The caller locks: one thread at a time.
+/// Joins groups through the kernel, which informs the switches by IGMP and MLD: on the interface and in its network
+/// namespace, whatever the calling thread's. A group joined n times stays until it was left n times. The caller locks:
+/// one thread at a time.
 class MulticastGroups {
 public:
-    /// With an empty name it only counts: behind a wire there is no kernel.
-    explicit MulticastGroups(std::string interface) : interface_{std::move(interface)} {}
+    /// With null it only counts: behind a wire there is no kernel.
+    explicit MulticastGroups(std::shared_ptr<const Interface> interface) noexcept : interface_{std::move(interface)} {}
     MulticastGroups(const MulticastGroups&) = delete;
     MulticastGroups& operator=(const MulticastGroups&) = delete;
     /// Leaves all groups.
     ~MulticastGroups();
 
     /// Throws std::system_error, and then nothing has changed: EINVAL if `group` is no multicast
-    /// address, ENODEV if the interface isn't there, or what the kernel says.
+    /// address, ENODEV if the interface isn't there any more, EPERM if the calling thread is in another network
+    /// namespace and may not enter the interface's, or what the kernel says.
     void join(const Ipv4Address& group) { join(Group{group}); }
     void join(const Ipv6Address& group) { join(Group{group}); }
     /// A group that was not joined is no error.
@@ -46,7 +51,6 @@ private:
     };
     struct Membership {
         std::size_t joins = 0;
-        unsigned interface_index = 0;
         std::list<Socket>::iterator socket;
     };
 
@@ -55,7 +59,7 @@ private:
     void join_by_kernel(const Group& group, Membership& membership);
     [[noreturn]] void fail(int error, const Group& group) const;
 
-    std::string interface_;
+    std::shared_ptr<const Interface> interface_;
     std::list<Socket> sockets_;
     std::map<Group, Membership> memberships_;
 };

@@ -13,6 +13,8 @@
 #include <pktverbs/verbs/error.hpp>
 
 #include "base/cpu_list.hpp"
+#include "base/interface.hpp"
+#include "base/interface_sysfs.hpp"
 
 namespace pktverbs {
 
@@ -38,10 +40,8 @@ Set make_set() {
 }  // namespace
 
 std::optional<unsigned> numa_node(const Device& device) {
-    if (device.interface.empty()) return std::nullopt;
-    int node = -1;
-    std::ifstream{"/sys/class/net/" + device.interface + "/device/numa_node"} >> node;
-    return node < 0 ? std::nullopt : std::optional{static_cast<unsigned>(node)};
+    const auto interface = device.netdev ? device.netdev : Interface::find(device.interface);
+    return interface ? numa_node_of(*interface) : std::nullopt;
 }
 
 std::vector<unsigned> local_cpus(const Device& device) {

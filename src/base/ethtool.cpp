@@ -4,14 +4,11 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <utility>
-
-#include "base/interface_name.hpp"
 
 namespace pktverbs {
 
@@ -21,16 +18,9 @@ std::string text_of(const char* text, std::size_t most) { return {text, ::strnle
 
 }  // namespace
 
-Ethtool::Ethtool(std::string interface)
-    : interface_{std::move(interface)},
-      socket_{interface_.empty() ? -1 : ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)} {}
-
 bool Ethtool::ask(void* command) const noexcept {
-    if (!socket_ || !is_interface_name(interface_)) return false;
-    ifreq request{};
-    interface_.copy(request.ifr_name, sizeof request.ifr_name - 1);
-    request.ifr_data = static_cast<char*>(command);
-    return ::ioctl(socket_.get(), SIOCETHTOOL, &request) == 0;
+    ifreq answer;
+    return interface_ && interface_->ask(SIOCETHTOOL, answer, command) == 0;
 }
 
 /// Whether any of `bits` is set in the number that a command gives.
@@ -57,6 +47,25 @@ std::optional<Ethtool::Ring> Ethtool::receive_ring() const {
     ring.cmd = ETHTOOL_GRINGPARAM;
     if (!ask(&ring) || ring.rx_max_pending == 0) return std::nullopt;
     return Ring{ring.rx_pending, ring.rx_max_pending};
+}
+
+// The link modes that follow the settings are as long as the kernel says when it is first asked, by a number below 0
+// (struct ethtool_link_settings in linux/ethtool.h).
+std::optional<std::uint32_t> Ethtool::speed() const {
+    constexpr std::size_t most_words = 127;
+    alignas(ethtool_link_settings)
+        std::array<std::byte, sizeof(ethtool_link_settings) + 3 * most_words * sizeof(std::uint32_t)>
+            answer{};
+    auto& settings = *reinterpret_cast<ethtool_link_settings*>(answer.data());
+    settings.cmd = ETHTOOL_GLINKSETTINGS;
+    if (!ask(&settings) || settings.link_mode_masks_nwords >= 0) return std::nullopt;
+    const auto words = static_cast<std::int8_t>(-settings.link_mode_masks_nwords);
+    answer = {};
+    settings.cmd = ETHTOOL_GLINKSETTINGS;
+    settings.link_mode_masks_nwords = words;
+    if (!ask(&settings) || settings.link_mode_masks_nwords != words) return std::nullopt;
+    const std::uint32_t mbps = settings.speed;
+    return mbps == 0 || mbps == static_cast<std::uint32_t>(SPEED_UNKNOWN) ? std::nullopt : std::optional{mbps};
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Ethtool::statistics() const {

@@ -3,19 +3,21 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/file_descriptor.hpp"
+#include "base/interface.hpp"
 
 namespace pktverbs {
 
-/// Looks in the calling thread's network namespace. What can't be found out is nullopt or empty; nothing is changed.
+/// What can't be found out is nullopt or empty; nothing is changed.
 class Ethtool {
 public:
-    explicit Ethtool(std::string interface);
+    /// Null: of no interface.
+    explicit Ethtool(std::shared_ptr<const Interface> interface) noexcept : interface_{std::move(interface)} {}
 
     std::string driver() const;
     std::optional<bool> generic_receive_offload() const;
@@ -27,6 +29,8 @@ public:
         std::uint32_t most;
     };
     std::optional<Ring> receive_ring() const;
+    /// In Mb/s.
+    std::optional<std::uint32_t> speed() const;
     /// The driver's own statistics, by the names that it gives them.
     std::vector<std::pair<std::string, std::uint64_t>> statistics() const;
 
@@ -34,8 +38,7 @@ private:
     bool ask(void* command) const noexcept;
     std::optional<bool> flag(std::uint32_t command, std::uint32_t bits) const noexcept;
 
-    std::string interface_;
-    FileDescriptor socket_;
+    std::shared_ptr<const Interface> interface_;
 };
 
 }  // namespace pktverbs

@@ -8,6 +8,7 @@
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
+#include "base/interface.hpp"
 #include "check/inspection.hpp"
 
 namespace pktverbs {
@@ -49,9 +50,11 @@ Report check(std::string_view text, const Options& wanted, Probe probe) {
     return check(device, wanted, probe);
 }
 
-Report check(const Device& device, const Options& wanted, Probe probe) {
-    checks::Inspection inspection = checks::begin(device.name, wanted, probe);
+Report check(const Device& given, const Options& wanted, Probe probe) {
+    checks::Inspection inspection = checks::begin(given.name, wanted, probe);
+    Device device = given;
     try {
+        if (!device.netdev) device.netdev = Interface::find(device.interface);
         const verbs::Provider& provider = *device.provider;
         const verbs::ContextHandle context{
             verbs::check_pointer({"open_device", "open", device.name},

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/ethtool.hpp"
+#include "base/interface.hpp"
 #include "check/inspection.hpp"
 
 namespace pktverbs::checks {
@@ -12,13 +13,13 @@ namespace pktverbs::checks {
 namespace {
 
 /// Frames that the kernel joined are longer than the port's MTU: they are dropped, and counted as oversize.
-void look_at_joining(Inspection& inspection, const Ethtool& ethtool, const std::string& interface) {
+void look_at_joining(Inspection& inspection, const Ethtool& ethtool, const Interface& interface) {
     const auto joined = [&](const char* what, std::optional<bool> on) {
         if (!on) return;
         inspection.add(what, *on ? "on" : "off", *on ? Severity::warning : Severity::ok,
                        *on ? fmt::format("it joins TCP segments to frames that are too long to be received: ethtool -K "
                                          "{} {} off",
-                                         interface, what)
+                                         interface.label(), what)
                            : "");
     };
     joined("gro", ethtool.generic_receive_offload());
@@ -26,7 +27,7 @@ void look_at_joining(Inspection& inspection, const Ethtool& ethtool, const std::
 
     // Where the sender is a stack of this machine, nothing cuts what it leaves for a NIC to cut.
     const std::string driver = ethtool.driver();
-    const bool to_itself = interface == "lo";
+    const bool to_itself = interface.found().is_loopback();
     if (!to_itself && driver != "veth" && driver != "bridge" && driver != "tun") return;
     const bool on =
         ethtool.tcp_segmentation_offload().value_or(false) || ethtool.generic_segmentation_offload().value_or(false);
@@ -36,7 +37,7 @@ void look_at_joining(Inspection& inspection, const Ethtool& ethtool, const std::
                        ? ""
                        : fmt::format("they may send segments uncut, too long to be received: at the sender, ethtool -K "
                                      "{} tso off gso off tx-udp-segmentation off",
-                                     to_itself ? "lo" : "INTERFACE"));
+                                     to_itself ? interface.label() : "INTERFACE"));
 }
 
 void look_at_ring(Inspection& inspection, const Ethtool& ethtool, const std::string& interface) {
@@ -50,16 +51,16 @@ void look_at_ring(Inspection& inspection, const Ethtool& ethtool, const std::str
 }  // namespace
 
 void look_at_interface(Inspection& inspection, const Device& device) {
-    const std::string& interface = device.interface;
-    if (interface.empty()) return;
-    const Ethtool ethtool{interface};
+    if (!device.netdev) return;
+    const std::string& interface = device.netdev->label();
+    const Ethtool ethtool{device.netdev};
     const std::string driver = ethtool.driver();
     inspection.add("interface", driver.empty() ? interface : fmt::format("{}, driver {}", interface, driver));
-    const auto mbps = inspection.files.number("sys/class/net/" + interface + "/speed");
-    if (mbps && *mbps > 0) inspection.add("speed", fmt::format("{:g} Gb/s", static_cast<double>(*mbps) / 1000));
+    if (const auto mbps = ethtool.speed())
+        inspection.add("speed", fmt::format("{:g} Gb/s", static_cast<double>(*mbps) / 1000));
     // Flows of a NIC's own take frames before the kernel can do anything to them.
     if (device.provider == &verbs::hardware_provider()) return;
-    look_at_joining(inspection, ethtool, interface);
+    look_at_joining(inspection, ethtool, *device.netdev);
     look_at_ring(inspection, ethtool, interface);
 }
 

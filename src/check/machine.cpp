@@ -12,6 +12,7 @@
 #include <pktverbs/verbs/fork.hpp>
 
 #include "base/capability_hints.hpp"
+#include "base/interface_sysfs.hpp"
 #include "check/inspection.hpp"
 
 namespace pktverbs::checks {
@@ -127,14 +128,14 @@ void look_at_processors(Inspection& inspection, const Device& device) {
     const auto& files = inspection.files;
     unsigned processor = 0;
     unsigned node = 0;
-    if (!device.interface.empty() && ::getcpu(&processor, &node) == 0) {
-        const auto of_device = files.number("sys/class/net/" + device.interface + "/device/numa_node").value_or(-1);
-        const bool far = of_device >= 0 && of_device != static_cast<std::int64_t>(node);
+    if (device.netdev && ::getcpu(&processor, &node) == 0) {
+        const auto of_device = numa_node_of(*device.netdev, files.root / "sys");
+        const bool far = of_device && *of_device != node;
         inspection.add("numa_node",
-                       of_device < 0 ? fmt::format("the device has none, this thread runs on {}", node)
-                                     : fmt::format("{}, this thread runs on {}", of_device, node),
+                       of_device ? fmt::format("{}, this thread runs on {}", *of_device, node)
+                                 : fmt::format("the device has none, this thread runs on {}", node),
                        far ? Severity::warning : Severity::ok,
-                       far ? fmt::format("numactl --cpunodebind={0}, and local_numa_node = true", of_device) : "");
+                       far ? fmt::format("numactl --cpunodebind={0}, and local_numa_node = true", *of_device) : "");
     }
     const std::string governor =
         files.line(fmt::format("sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor", processor));

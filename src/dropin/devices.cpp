@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dropin/devices.hpp"
 
-#include <net/if.h>
-#include <sys/ioctl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <system_error>
 #include <unordered_map>
 
 #include <fmt/core.h>
 
+#include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/gid.hpp>
 
 #include "base/take_part.hpp"
-#include "soft/interface_addresses.hpp"
 #include "soft/link/faulty.hpp"
 #include "soft/soft_device.hpp"
 
@@ -40,16 +40,19 @@ std::string name_of(const soft::DeviceString& device) {
     return (device.kind == soft::DeviceString::Kind::wire ? "wire_" : "packet_") + device.name;
 }
 
-MacAddress mac_of_interface(const std::string& name) noexcept {
-    ifreq request{};
-    std::copy(name.begin(), name.end(), request.ifr_name);
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return {};
-    const bool known = ioctl(fd, SIOCGIFHWADDR, &request) == 0;
-    close(fd);
-    MacAddress::Bytes bytes{};
-    if (known) std::memcpy(bytes.data(), request.ifr_hwaddr.sa_data, bytes.size());
-    return MacAddress{bytes};
+/// IPv4 as ::ffff:a.b.c.d, as in a GID table; nullopt for other families.
+std::optional<Ipv6Address> read_address(const sockaddr& address) noexcept {
+    if (address.sa_family == AF_INET) {
+        Ipv4Address::Bytes bytes;
+        std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in&>(address).sin_addr, bytes.size());
+        return verbs::to_mapped(Ipv4Address{bytes});
+    }
+    if (address.sa_family == AF_INET6) {
+        Ipv6Address::Bytes bytes;
+        std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, bytes.size());
+        return Ipv6Address{bytes};
+    }
+    return std::nullopt;
 }
 
 /// As text, so that a program that shows it shows something sensible; there is nothing in sysfs.
@@ -119,7 +122,9 @@ void Devices::add(std::string_view text, Names& names) {
     auto& wire = entry.string.wire;
     const auto low = static_cast<std::uint8_t>(entries_.size()), high = static_cast<std::uint8_t>(entries_.size() >> 8);
     if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
-    entry.device = entry.string.find().handle;
+    const verbs::Device found = entry.string.find();
+    entry.device = found.handle;
+    entry.interface = found.netdev;
     if (faults_) {
         auto& open_link = static_cast<soft::SoftDevice&>(*entry.device).open_link;
         open_link = [open = std::move(open_link), faults = *faults_] { return soft::make_faulty(open(), faults); };
@@ -145,8 +150,9 @@ const Devices::Entry* Devices::entry(const ibv_device* device) const noexcept {
 bool Devices::owns(const ibv_device* device) const noexcept { return entry(device) != nullptr; }
 
 __be64 Devices::guid(const ibv_device* device) const noexcept {
-    const auto& string = entry(device)->string;
-    const auto mac = string.kind == soft::DeviceString::Kind::wire ? string.wire.mac : mac_of_interface(string.name);
+    const Entry& its = *entry(device);
+    const auto state = its.interface ? its.interface->state() : std::nullopt;
+    const auto mac = its.interface ? state.value_or(its.interface->found()).mac : its.string.wire.mac;
     const auto gid = Ipv6Address::link_local(mac).bytes();
     __be64 guid;
     std::memcpy(&guid, gid.data() + 8, sizeof guid);
@@ -154,17 +160,11 @@ __be64 Devices::guid(const ibv_device* device) const noexcept {
 }
 
 ibv_device* Devices::find(const sockaddr& address) const {
-    const auto wanted = soft::read_address(&address);
+    const auto wanted = read_address(address);
     if (!wanted) return nullptr;
-    const auto interfaces = soft::list_interface_addresses();
     const auto has_it = [&](const Entry& entry) {
-        const soft::DeviceString& string = entry.string;
-        if (string.kind == soft::DeviceString::Kind::wire)
-            return std::ranges::find(string.wire.addresses, *wanted) != string.wire.addresses.end();
-        // A link-local address may be on several interfaces.
-        return std::ranges::any_of(interfaces, [&](const soft::InterfaceAddress& at) {
-            return at.interface == string.name && at.address == *wanted;
-        });
+        const auto addresses = entry.interface ? entry.interface->addresses() : entry.string.wire.addresses;
+        return std::ranges::find(addresses, *wanted) != addresses.end();
     };
     const auto found = std::ranges::find_if(entries_, has_it);
     return found == entries_.end() ? nullptr : found->device.get();

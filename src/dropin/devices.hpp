@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/interface.hpp"
 #include "soft/device_string.hpp"
 #include "soft/link/frame_faults.hpp"
 
@@ -39,6 +40,7 @@ private:
     struct Entry {
         soft::DeviceString string;
         std::shared_ptr<ibv_device> device;
+        std::shared_ptr<const Interface> interface;  ///< null for a wire
     };
 
     class Names;

@@ -81,6 +81,7 @@ void CompletionChannel::none_left() noexcept {
 int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
     for (;;) {
         if (pop(cq, cq_context)) return 0;
+        nic_.link().waited();
         nic_.work();
         if (pop(cq, cq_context)) return 0;
         if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) {

@@ -2,17 +2,14 @@
 #include <pktverbs/soft/device.hpp>
 
 #include <fmt/core.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
 #include <system_error>
+#include <utility>
 
+#include "base/interface.hpp"
 #include "soft/link/packet.hpp"
 #include "soft/link/wire.hpp"
 #include "soft/nic.hpp"
@@ -49,20 +46,21 @@ verbs::Device wire_device(std::string_view name, const WireOptions& options) {
     return device;
 }
 
-verbs::Device packet_device(std::string_view interface) {
-    const std::string netdev{interface};
-    if (netdev.size() >= IFNAMSIZ || if_nametoindex(netdev.c_str()) == 0)
-        throw std::system_error{ENODEV, std::generic_category(), fmt::format("no network interface '{}'", netdev)};
-    auto device = make_device(fmt::format("packet:{}", netdev), netdev, [netdev] { return open_packet_link(netdev); });
-    device.interface = netdev;
+verbs::Device packet_device(std::shared_ptr<const Interface> interface) {
+    const std::string name = interface->label();
+    auto device = make_device("packet:" + name, name, [interface] { return open_packet_link(interface); });
+    device.interface = name;
     device.timestamp_clock = TimestampClock::kernel;
-    ifreq request{};
-    std::copy(netdev.begin(), netdev.end(), request.ifr_name);
-    if (const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); fd >= 0) {
-        if (ioctl(fd, SIOCGIFMTU, &request) == 0) device.mtu = static_cast<std::uint32_t>(request.ifr_mtu);
-        close(fd);
-    }
+    device.mtu = interface->found().mtu;
+    device.netdev = std::move(interface);
     return device;
+}
+
+verbs::Device packet_device(std::string_view interface) {
+    auto found = Interface::find(interface);
+    if (!found)
+        throw std::system_error{ENODEV, std::generic_category(), fmt::format("no network interface '{}'", interface)};
+    return packet_device(std::move(found));
 }
 
 }  // namespace pktverbs::soft

@@ -11,9 +11,11 @@
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/gid.hpp>
 
+#include "base/interface.hpp"
 #include "base/interface_name.hpp"
 #include "base/parse_decimal.hpp"
 #include "base/take_part.hpp"
+#include "soft/soft_device.hpp"
 
 namespace pktverbs::soft {
 
@@ -129,9 +131,14 @@ bool DeviceString::is_prefix(std::string_view prefix) noexcept { return prefix =
 DeviceString DeviceString::parse(std::string_view text, std::string_view forms) { return Reader{text, forms}.read(); }
 
 verbs::Device DeviceString::find() const {
-    if (kind == Kind::packet && if_nametoindex(name.c_str()) == 0)
+    if (kind == Kind::wire) return named(wire_device(name, wire));
+    auto interface = Interface::find(name);
+    if (!interface)
         verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": no such interface: {}", text, name));
-    auto device = kind == Kind::wire ? wire_device(name, wire) : packet_device(name);
+    return named(packet_device(std::move(interface)));
+}
+
+verbs::Device DeviceString::named(verbs::Device device) const {
     device.name = text;
     return device;
 }

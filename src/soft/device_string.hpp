@@ -28,6 +28,9 @@ struct DeviceString {
     Kind kind = Kind::packet;
     std::string name;  ///< of the interface or wire
     WireOptions wire;
+
+private:
+    verbs::Device named(verbs::Device device) const;
 };
 
 }  // namespace pktverbs::soft

@@ -33,7 +33,7 @@ int query_device(ibv_context* context, ibv_device_attr* attr) {
     // An OUI, as the field has it; this one is nobody's, being locally administered. Programs know vendors by
     // theirs, and rdma-core's own tests expect one that isn't 0.
     attr->vendor_id = 0x02706b;
-    const auto mac = Nic::of(context).link().mac().bytes();
+    const auto mac = Nic::of(context).link_now().mac().bytes();
     const auto gid = Ipv6Address::link_local(MacAddress{mac}).bytes();
     std::memcpy(&attr->node_guid, gid.data() + 8, sizeof attr->node_guid);
     attr->sys_image_guid = attr->node_guid;

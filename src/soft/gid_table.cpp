@@ -13,7 +13,7 @@ namespace pktverbs::soft {
 // follow, each with both, and one that is there already is not added again (drivers/infiniband/core/cache.c,
 // roce_gid_mgmt.c).
 std::vector<ibv_gid_entry> list_gids(ibv_context* context) {
-    const Link& link = Nic::of(context).link();
+    const Link& link = Nic::of(context).link_now();
     std::vector<Ipv6Address> addresses{Ipv6Address::link_local(link.mac())};
     for (const Ipv6Address& address : link.addresses())
         if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);

@@ -40,6 +40,10 @@ public:
     virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
     /// The link came up or went down.
     virtual void link_changed(bool up) noexcept = 0;
+    /// mtu() is another one.
+    virtual void mtu_changed() noexcept {}
+    /// mac() is another one, or addresses() are others.
+    virtual void addresses_changed() noexcept {}
     /// What the link is on is there no more, and won't come back.
     virtual void removed() noexcept {}
 
@@ -56,8 +60,7 @@ public:
     /// Bytes, without the Ethernet header.
     virtual std::uint32_t mtu() const noexcept = 0;
     virtual bool up() const noexcept = 0;
-    /// The IP addresses that the interface has now, IPv4 as ::ffff:a.b.c.d; as the calling thread sees it, which is to
-    /// be in the interface's network namespace. Throws std::bad_alloc.
+    /// The IP addresses that the interface has now, IPv4 as ::ffff:a.b.c.d. Throws std::bad_alloc.
     virtual std::vector<Ipv6Address> addresses() const { return {}; }
     /// Of the network interface; 0: there is none.
     virtual std::uint32_t interface_index() const noexcept { return 0; }
@@ -82,8 +85,17 @@ public:
 
     /// Readable when receive() would deliver; -1 if the link delivers by itself.
     virtual int receive_fd() const noexcept { return -1; }
+    /// A thread waited for receive_fd(): if the next receive() has nothing to deliver, it must clear what made that
+    /// readable.
+    virtual void waited() noexcept {}
     /// Writable when send() would take more; -1 if it always does.
     virtual int send_fd() const noexcept { return -1; }
+
+    /// Readable when take_news() might have something to report to the sink; -1 if the link reports by itself.
+    virtual int news_fd() const noexcept { return -1; }
+    /// Brings up to date what the functions above return, and reports what has changed. Any thread that holds none of
+    /// the locks from the device's receive lock on (docs/architecture.md).
+    virtual void take_news() noexcept {}
 
     /// The flows now in force: the link may keep back any frame that none of them matches. Called before the
     /// first frame is wanted, and on each change. Returns 0 or an errno, and then the old ones stay.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -45,8 +46,7 @@ Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
     context.cmd_fd = -1;
     context.num_comp_vectors = 1;
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
-    context.async_fd = eventfd(0, EFD_CLOEXEC);
-    if (context.async_fd < 0) throw std::system_error{errno, std::generic_category(), "cannot make an eventfd"};
+    make_async_fd();
     pthread_mutex_init(&context.mutex, nullptr);
     install_verbs(*this);
     link_->attach(*this);
@@ -55,7 +55,22 @@ Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
 Nic::~Nic() {
     link_->detach();
     pthread_mutex_destroy(&context.mutex);
-    close(context.async_fd);
+}
+
+/// An epoll instance over an eventfd, for events that wait, and the link's news, which become events in
+/// get_async_event(): there is no thread to do it earlier.
+void Nic::make_async_fd() {
+    const auto check = [](int result) {
+        if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot make an event descriptor"};
+    };
+    check(event_fd_.get());
+    check(async_fd_.get());
+    for (const int fd : {event_fd_.get(), link_->news_fd()}) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        if (fd >= 0) check(epoll_ctl(async_fd_.get(), EPOLL_CTL_ADD, fd, &event));
+    }
+    context.async_fd = async_fd_.get();
 }
 
 std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_bytes + vlan_tags; }
@@ -143,11 +158,26 @@ void Nic::work() noexcept {
     if (link_->wants_receive()) link_->receive(receive_batch);
 }
 
-void Nic::link_changed(bool up) noexcept {
+void Nic::raise_of_port(ibv_event_type type) noexcept {
     ibv_async_event event{};
-    event.event_type = up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;
+    event.event_type = type;
     event.element.port_num = 1;
     raise(event);
+}
+
+void Nic::link_changed(bool up) noexcept { raise_of_port(up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR); }
+
+// Hardware says nothing of it. This is the event for "ask anew what you know of the port".
+void Nic::mtu_changed() noexcept { raise_of_port(IBV_EVENT_CLIENT_REREGISTER); }
+
+// As the kernel does for a RoCE port, whose GIDs are made of these addresses (drivers/infiniband/core/roce_gid_mgmt.c).
+void Nic::addresses_changed() noexcept {
+    {
+        // What the link lets pass depends on which address is its own.
+        const std::lock_guard lock{receive_mutex_};
+        apply_flows();
+    }
+    raise_of_port(IBV_EVENT_GID_CHANGE);
 }
 
 void Nic::removed() noexcept {
@@ -162,26 +192,29 @@ void Nic::raise(const ibv_async_event& event) noexcept {
     const std::lock_guard lock{events_mutex_};
     events_.push_back(event);
     const std::uint64_t one = 1;
-    [[maybe_unused]] const auto put = write(context.async_fd, &one, sizeof one);
+    [[maybe_unused]] const auto put = write(event_fd_.get(), &one, sizeof one);
 }
 
-void Nic::clear_async_fd() noexcept {
+void Nic::clear_event_fd() noexcept {
     std::uint64_t count;
-    [[maybe_unused]] const auto got = read(context.async_fd, &count, sizeof count);
+    [[maybe_unused]] const auto got = read(event_fd_.get(), &count, sizeof count);
+}
+
+bool Nic::pop(ibv_async_event* event) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    if (events_.empty()) return false;
+    *event = events_.front();
+    events_.pop_front();
+    if (events_.empty()) clear_event_fd();
+    if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
+    return true;
 }
 
 int Nic::get_async_event(ibv_async_event* event) noexcept {
     for (;;) {
-        {
-            const std::lock_guard lock{events_mutex_};
-            if (!events_.empty()) {
-                *event = events_.front();
-                events_.pop_front();
-                if (events_.empty()) clear_async_fd();
-                if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
-                return 0;
-            }
-        }
+        if (pop(event)) return 0;
+        link_->take_news();
+        if (pop(event)) return 0;
         if ((fcntl(context.async_fd, F_GETFL) & O_NONBLOCK) != 0) {
             errno = EAGAIN;
             return -1;
@@ -196,7 +229,7 @@ std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     const auto its = std::erase_if(events_, [&](const ibv_async_event& event) {
         return event.event_type == IBV_EVENT_CQ_ERR && event.element.cq == queue.base();
     });
-    if (its != 0 && events_.empty()) clear_async_fd();
+    if (its != 0 && events_.empty()) clear_event_fd();
     return queue.async_events_given;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <infiniband/verbs.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <atomic>
 #include <cstddef>
@@ -16,6 +18,7 @@
 #include <pktverbs/verbs/device.hpp>
 
 #include "base/counter.hpp"
+#include "base/file_descriptor.hpp"
 #include "soft/flow_table.hpp"
 #include "soft/link.hpp"
 #include "soft/memory_regions.hpp"
@@ -43,6 +46,11 @@ public:
     ibv_context* context_base() noexcept { return &context; }
 
     Link& link() noexcept { return *link_; }
+    /// The same, as it is now: for verbs that ask.
+    Link& link_now() noexcept {
+        link_->take_news();
+        return *link_;
+    }
     MemoryRegions& regions() noexcept { return regions_; }
     std::uint32_t max_frame() const noexcept;
 
@@ -61,6 +69,8 @@ public:
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
     void link_changed(bool up) noexcept override;
+    void mtu_changed() noexcept override;
+    void addresses_changed() noexcept override;
     void removed() noexcept override;
     /// Held while frames are delivered, and while what they are delivered to changes.
     std::mutex& receive_mutex() noexcept { return receive_mutex_; }
@@ -102,9 +112,14 @@ private:
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;
     void count_users(QueuePair& queue_pair, int change) noexcept;
-    void clear_async_fd() noexcept;
+    void make_async_fd();
+    void raise_of_port(ibv_event_type type) noexcept;
+    bool pop(ibv_async_event* event) noexcept;
+    void clear_event_fd() noexcept;
 
     std::unique_ptr<Link> link_;
+    FileDescriptor event_fd_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    FileDescriptor async_fd_{epoll_create1(EPOLL_CLOEXEC)};
     const bool verify_checksums_;
     MemoryRegions regions_;
 

@@ -23,7 +23,7 @@ ibv_mtu mtu_class(std::uint32_t mtu) noexcept {
 int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     if (port != 1) return EINVAL;
     Nic& nic = Nic::of(context);
-    Link& link = nic.link();
+    Link& link = nic.link_now();
     const bool up = link.up();
     *attr = {};
     attr->state = up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;

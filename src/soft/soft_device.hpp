@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 
+#include <pktverbs/verbs/device.hpp>
+
 #include "soft/link.hpp"
 
 namespace pktverbs::soft {
@@ -16,5 +18,8 @@ struct SoftDevice : ibv_device {
     /// Throws std::system_error.
     std::function<std::unique_ptr<Link>()> open_link;
 };
+
+/// See packet_device() in <pktverbs/soft/device.hpp>.
+verbs::Device packet_device(std::shared_ptr<const Interface> interface);
 
 }  // namespace pktverbs::soft

@@ -15,6 +15,7 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/interface_name.hpp"
+#include "base/interface_sysfs.hpp"
 #include "base/join.hpp"
 
 namespace pktverbs::verbs {
@@ -141,9 +142,11 @@ std::optional<std::uint8_t> Discovery::port_behind(const fs::path& netdev, std::
     return static_cast<std::uint8_t>(port);
 }
 
-std::optional<PortName> Discovery::find_by_sysfs(std::string_view interface) const {
-    for (const auto& device : names_in(net(interface) / "device/infiniband")) {
-        const auto port = port_behind(net(interface), device);
+std::optional<PortName> Discovery::find_by_sysfs(const Interface& interface) const {
+    const fs::path folder = interface_folder(interface, sysfs_);
+    if (folder.empty()) return std::nullopt;
+    for (const auto& device : names_in(folder / "device/infiniband")) {
+        const auto port = port_behind(folder, device);
         if (port && find_by_name(device)) return PortName{device, *port};
     }
     return std::nullopt;
@@ -165,25 +168,35 @@ std::optional<PortName> Discovery::find_by_gid(const MacAddress& mac) const {
     return found;
 }
 
-std::string Discovery::interface_of(const PortName& port) const {
+std::shared_ptr<const Interface> Discovery::interface_of(const PortName& port) const {
     // The netdev of the port's first GID, named outright (Documentation/ABI/stable/sysfs-class-infiniband). It tells
-    // a port from the representors of its virtual functions, which share its PCI function.
-    if (auto name = read_line(port_path(sysfs_, port) / "gid_attrs/ndevs/0"); is_interface_name(name)) return name;
-    for (const auto& name : names_in(sysfs_ / "class/infiniband" / port.device / "device/net"))
-        if (port_behind(net(name), port.device) == port.port) return name;
-    return {};
+    // a port from the representors of its virtual functions, which share its PCI function. It may be one of another
+    // network namespace, where the name says nothing; but then that GID is of another MAC address.
+    if (const auto name = read_line(port_path(sysfs_, port) / "gid_attrs/ndevs/0"); is_interface_name(name)) {
+        const auto gid = Ipv6Address::parse(read_line(port_path(sysfs_, port) / "gids/0"));
+        const auto mac = gid ? gid->link_local_mac() : std::nullopt;
+        auto interface = find_interface(name);
+        return interface && (!mac || *mac == interface->found().mac) ? interface : nullptr;
+    }
+    for (const auto& name : names_in(sysfs_ / "class/infiniband" / port.device / "device/net")) {
+        if (port_behind(sysfs_ / "class/net" / name, port.device) != port.port) continue;
+        auto interface = find_interface(name);
+        if (interface && !interface_folder(*interface, sysfs_).empty()) return interface;
+    }
+    return nullptr;
 }
 
-Device Discovery::make(const PortName& port, std::string_view interface) const {
+Device Discovery::make(const PortName& port, std::shared_ptr<const Interface> interface) const {
     Device device;
     device.name = port.to_string();
     device.port = port.port;
     device.handle = std::shared_ptr<ibv_device>{devices_, find_by_name(port.device)};
     device.provider = provider_;
-    device.interface = interface;
-    if (!interface.empty()) {
-        device.mtu = parse_number<std::uint32_t>(read_line(net(interface) / "mtu")).value_or(0);
-        device.alternative = fmt::format("packet:{}", interface);
+    if (interface) {
+        device.interface = interface->label();
+        device.mtu = interface->found().mtu;
+        device.alternative = fmt::format("packet:{}", interface->label());
+        device.netdev = std::move(interface);
     }
     if (is_there(port_path(sysfs_, port) / "hw_counters/out_of_buffer")) device.read_drops = read_drops;
     return device;
@@ -200,21 +213,24 @@ std::vector<Device> Discovery::list() const {
     return found;
 }
 
-Device Discovery::find(std::string_view interface) const {
-    if (!is_interface_name(interface)) return {};  // nothing else may become part of a path
-    if (const auto port = find_by_sysfs(interface)) return make(*port, interface);
-    const auto mac = MacAddress::parse(read_line(net(interface) / "address"));
-    const auto port = mac && !mac->is_zero() ? find_by_gid(*mac) : std::nullopt;
+std::shared_ptr<const Interface> Discovery::find_interface(std::string_view name) const {
+    return is_interface_name(name) ? find_interface_(name) : nullptr;  // nothing else may become part of a path
+}
+
+Device Discovery::find(const std::shared_ptr<const Interface>& interface) const {
+    if (!interface) return {};
+    if (const auto port = find_by_sysfs(*interface)) return make(*port, interface);
+    const MacAddress& mac = interface->found().mac;
+    const auto port = mac.is_zero() ? std::nullopt : find_by_gid(mac);
     if (!port) return {};
     Device device = make(*port, interface);
     // A VLAN interface or a bridge has the MAC address of the NIC below it, but what it does to frames is not done
     // here.
-    std::error_code ignored;
-    if (!std::filesystem::exists(net(interface) / "device", ignored))
+    if (device_folder(*interface, sysfs_).empty())
         device.note = fmt::format(
             "{} has no device of its own: using the port of {}, which has its MAC address; frames "
             "are sent and received as they are on that port, VLAN tags and all",
-            interface, device.name);
+            interface->label(), device.name);
     return device;
 }
 
@@ -252,7 +268,10 @@ DeviceDrops Discovery::drops(const fs::path& sysfs, const PortName& port) {
 
 std::vector<Device> list_hardware_devices() { return Discovery::system().list(); }
 
-Device find_hardware_device(std::string_view interface) { return Discovery::system().find(interface); }
+Device find_hardware_device(std::string_view interface) {
+    const auto discovery = Discovery::system();
+    return discovery.find(discovery.find_interface(interface));
+}
 
 Device hardware_device(std::string_view name) { return Discovery::system().device(name); }
 

@@ -16,6 +16,8 @@
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
+#include "base/interface.hpp"
+
 namespace pktverbs::verbs {
 
 /// "mlx5_0/2" in parts.
@@ -34,16 +36,23 @@ public:
     /// As ibv_get_device_list gives it: ends with a null. Null if there is no RDMA here.
     using DeviceList = std::shared_ptr<ibv_device*>;
 
-    Discovery(std::filesystem::path sysfs, const Provider& provider, DeviceList devices)
-        : sysfs_{std::move(sysfs)}, provider_{&provider}, devices_{std::move(devices)} {}
+    /// Finds an interface by its name: Interface::find(), or a test's.
+    using FindInterface = std::shared_ptr<const Interface> (*)(std::string_view name);
+
+    Discovery(std::filesystem::path sysfs, const Provider& provider, DeviceList devices,
+              FindInterface finder = Interface::find)
+        : sysfs_{std::move(sysfs)}, provider_{&provider}, devices_{std::move(devices)}, find_interface_{finder} {}
 
     /// This machine's, now.
     static Discovery system();
 
     /// See list_hardware_devices, find_hardware_device and hardware_device, which are these on system().
     std::vector<Device> list() const;
-    Device find(std::string_view interface) const;
+    Device find(const std::shared_ptr<const Interface>& interface) const;
     Device device(std::string_view name) const;
+
+    /// In the calling thread's network namespace; null if there is none of that name.
+    std::shared_ptr<const Interface> find_interface(std::string_view name) const;
 
     /// Only Ethernet ports have raw packets; the others are InfiniBand.
     bool is_ethernet(const Device& device) const;
@@ -55,17 +64,17 @@ private:
     template <class Visit>
     void for_each_device(Visit&& visit) const;
     ibv_device* find_by_name(std::string_view name) const;
-    std::optional<PortName> find_by_sysfs(std::string_view interface) const;
+    std::optional<PortName> find_by_sysfs(const Interface& interface) const;
     std::optional<PortName> find_by_gid(const MacAddress& mac) const;
     std::vector<std::uint8_t> ports_of(ibv_device* device) const;
     std::optional<std::uint8_t> port_behind(const std::filesystem::path& netdev, std::string_view device) const;
-    std::string interface_of(const PortName& port) const;
-    Device make(const PortName& port, std::string_view interface) const;
-    std::filesystem::path net(std::string_view interface) const { return sysfs_ / "class/net" / interface; }
+    std::shared_ptr<const Interface> interface_of(const PortName& port) const;
+    Device make(const PortName& port, std::shared_ptr<const Interface> interface) const;
 
     std::filesystem::path sysfs_;
     const Provider* provider_;
     DeviceList devices_;
+    FindInterface find_interface_;
 };
 
 }  // namespace pktverbs::verbs

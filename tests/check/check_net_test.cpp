@@ -8,6 +8,7 @@
 #include <pktverbs/check.hpp>
 
 #include "base/ethtool.hpp"
+#include "base/interface.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::test {
@@ -60,7 +61,7 @@ TEST_F(CheckNet, WarnsOfALoopbackThatSendsLongFrames) {
 TEST_F(CheckNet, ReadsADriversStatistics) {
     const VethPair pair;
     pair.left.run([] {
-        const Ethtool ethtool{"left0"};
+        const Ethtool ethtool{Interface::find("left0")};
         EXPECT_EQ(ethtool.driver(), "veth");
         const auto all = ethtool.statistics();
         ASSERT_FALSE(all.empty());
@@ -69,9 +70,23 @@ TEST_F(CheckNet, ReadsADriversStatistics) {
     });
 }
 
+TEST_F(CheckNet, LooksAtTheInterfaceThatWasFound) {
+    const VethPair pair;
+    const auto found = pair.left.run([] { return Interface::find("left0"); });
+    pair.left.name_space.ip({"link", "set", "left0", "down"});
+    pair.left.name_space.ip({"link", "set", "left0", "name", "other0"});
+    pair.left.name_space.ip({"link", "add", "left0", "type", "bridge"});
+    const Ethtool ethtool{found};
+    EXPECT_EQ(ethtool.driver(), "veth");
+    EXPECT_EQ(ethtool.speed(), 10000u);  // as veth has it, with a carrier or without
+    pair.left.name_space.ip({"link", "delete", "other0"});
+    EXPECT_EQ(ethtool.driver(), "");
+    EXPECT_FALSE(ethtool.speed());
+}
+
 TEST_F(CheckNet, FindsNoStatisticsOfWhatIsNotThere) {
     for (const char* name : {"no_such_if", "", "a/b", "a_name_that_is_far_too_long"}) {
-        const Ethtool ethtool{name};
+        const Ethtool ethtool{Interface::find(name)};
         EXPECT_TRUE(ethtool.statistics().empty());
         EXPECT_EQ(ethtool.driver(), "");
         EXPECT_FALSE(ethtool.generic_receive_offload());

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/interface.hpp"
 #include "base/utf8.hpp"
 #include "fake_hardware.hpp"
 
@@ -26,6 +27,11 @@ protected:
         const Finding* const finding = inspection.report.find(what);
         if (!finding) ADD_FAILURE() << what << " was not looked at";
         return finding ? *finding : nothing;
+    }
+    static std::shared_ptr<const Interface> eth4() {
+        LinkState state;
+        state.name_text = {'e', 't', 'h', '4'};
+        return std::make_shared<const Interface>(nullptr, state);
     }
     void pages(unsigned kib, int total, int free) {
         const std::string folder = fmt::format("sys/kernel/mm/hugepages/hugepages-{}kB/", kib);
@@ -73,16 +79,25 @@ TEST_F(Machine, LacksHugePages) {
 TEST_F(Machine, MayHaveTheDeviceOnAnotherNode) {
     files.write("sys/class/net/eth4/device/numa_node", "7");
     Device device;
-    device.interface = "eth4";
+    device.netdev = eth4();
     look_at_processors(inspection, device);
     EXPECT_EQ(found("numa_node").severity, Severity::warning);
     EXPECT_NE(found("numa_node").advice.find("--cpunodebind=7"), std::string::npos);
 }
 
+TEST_F(Machine, MayShowAnotherInterfaceByTheName) {
+    files.write("sys/class/net/eth4/device/numa_node", "7");
+    files.write("sys/class/net/eth4/ifindex", "9");
+    Device device;
+    device.netdev = eth4();
+    look_at_processors(inspection, device);
+    EXPECT_EQ(found("numa_node").value.substr(0, 19), "the device has none");
+}
+
 TEST_F(Machine, MayHaveADeviceOfNoNode) {
     files.write("sys/class/net/eth4/device/numa_node", "-1");
     Device device;
-    device.interface = "eth4";
+    device.netdev = eth4();
     look_at_processors(inspection, device);
     EXPECT_EQ(found("numa_node").severity, Severity::ok);
 }
@@ -91,7 +106,7 @@ TEST_F(Machine, MaySaveItsPower) {
     for (int processor = 0; processor < 1024; ++processor)
         files.write(fmt::format("sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor", processor), "powersave");
     Device device;
-    device.interface = "eth4";
+    device.netdev = eth4();
     look_at_processors(inspection, device);
     EXPECT_EQ(found("cpu_governor").severity, Severity::warning);
 }

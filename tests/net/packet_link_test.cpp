@@ -30,6 +30,9 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
+
+#include "base/interface.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::soft {
@@ -52,16 +55,20 @@ struct Recorder final : Sink {
             frames.push_back({{frame.data, frame.data + frame.length}, frame.checksum_ok, frame.timestamp_ns});
     }
     void link_changed(bool up) noexcept override { changes.push_back(up); }
+    void mtu_changed() noexcept override { news += "mtu "; }
+    void addresses_changed() noexcept override { news += "addresses "; }
+    void removed() noexcept override { news += "removed "; }
 
     std::vector<Received> frames;
     std::vector<bool> changes;
+    std::string news;
 };
 
 /// A link with its sink, opened in the namespace of one end.
 struct Port {
     explicit Port(const VethPair::End& end) : Port(end, end.interface) {}
     Port(const VethPair::End& end, const std::string& interface)
-        : link{end.run([&] { return open_packet_link(interface); })} {
+        : link{end.run([&] { return open_packet_link(Interface::find(interface)); })} {
         link->attach(sink);
     }
     ~Port() { link->detach(); }
@@ -629,10 +636,11 @@ std::ptrdiff_t count_descriptors() {
     return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, std::filesystem::directory_iterator{});
 }
 
-/// The errno and the words that opening fails with.
+/// The errno and the words that finding or opening it fails with.
 std::system_error open_error(const std::string& interface) {
     try {
-        open_packet_link(interface);
+        const verbs::Device device = packet_device(interface);
+        open_packet_link(device.netdev);
     } catch (const std::system_error& error) {
         return error;
     }
@@ -642,11 +650,26 @@ std::system_error open_error(const std::string& interface) {
 TEST_F(PacketLinkTest, SaysThatThereIsNoSuchInterface) {
     const VethPair veth;
     const auto before = count_descriptors();
-    for (const std::string interface : {"nothere0", "aninterfacenamethatistoolong", ""}) {
+    for (const std::string& interface : {std::string{"nothere0"}, std::string(128, 'n'), std::string{}}) {
         const auto error = veth.left.run([&] { return open_error(interface); });
         EXPECT_EQ(error.code().value(), ENODEV) << error.what();
-        EXPECT_NE(std::string{error.what()}.find("cannot find the interface " + interface), std::string::npos)
+        EXPECT_NE(std::string{error.what()}.find("no network interface '" + interface + "'"), std::string::npos)
             << error.what();
+    }
+    EXPECT_EQ(count_descriptors(), before);
+}
+
+TEST_F(PacketLinkTest, SaysThatTheInterfaceWentAwayBeforeItWasOpened) {
+    const VethPair veth;
+    const auto found = veth.left.run([] { return Interface::find("left0"); });
+    veth.left.name_space.ip({"link", "delete", "left0"});
+    const auto before = count_descriptors();
+    try {
+        open_packet_link(found);
+        FAIL() << "opened what is gone";
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), ENODEV) << error.what();
+        EXPECT_NE(std::string{error.what()}.find("left0"), std::string::npos) << error.what();
     }
     EXPECT_EQ(count_descriptors(), before);
 }

@@ -22,6 +22,11 @@ const Ipv6Address gid_of_mac{
 const Ipv6Address other_gid{
     Ipv6Address::Bytes{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x0e, 0x42, 0xa1, 0xff, 0xfe, 0x5e, 0x10, 0x03}};
 
+Device find(FakeHardware& hardware, std::string_view interface) {
+    const Discovery discovery = hardware.discovery();
+    return discovery.find(discovery.find_interface(interface));
+}
+
 TEST(PortName, TakesPortOneWhenNoneIsNamed) {
     const auto name = PortName::parse("mlx5_0");
     ASSERT_TRUE(name);
@@ -46,7 +51,7 @@ TEST(Discovery, FindsTheDeviceOfAnInterfaceBySysfs) {
     hardware.add_interface("eth4", mac);
     hardware.add_device_in_sysfs("mlx5_0", {{}});
     hardware.tie("eth4", "mlx5_0", 0);
-    const auto device = hardware.discovery().find("eth4");
+    const auto device = find(hardware, "eth4");
     ASSERT_TRUE(device.handle);
     EXPECT_EQ(device.name, "mlx5_0/1");
     EXPECT_EQ(device.port, 1);
@@ -59,13 +64,55 @@ TEST(Discovery, FindsTheDeviceOfAnInterfaceBySysfs) {
     EXPECT_EQ(hardware.opened, 0);
 }
 
+TEST(Discovery, FindsAnInterfaceByAnotherOfItsNames) {
+    FakeHardware hardware;
+    hardware.add_interface("eth4", mac);
+    hardware.add_device_in_sysfs("mlx5_0", {{}});
+    hardware.tie("eth4", "mlx5_0", 0);
+    hardware.add_name("eth4", "a_name_of_more_than_fifteen_letters");
+    const auto device = find(hardware, "a_name_of_more_than_fifteen_letters");
+    ASSERT_TRUE(device.handle);
+    EXPECT_EQ(device.interface, "eth4");
+    EXPECT_EQ(device.alternative, "packet:eth4");
+    EXPECT_TRUE(device.netdev);
+}
+
+/// In a network namespace without a sysfs of its own, /sys shows the interfaces of another one.
+TEST(Discovery, TakesNoInterfaceThatSysfsShowsByTheSameName) {
+    FakeHardware hardware;
+    hardware.add_interface("eth4", mac);
+    hardware.add_device_in_sysfs("mlx5_0", {{.gids = {other_gid}}});
+    hardware.tie("eth4", "mlx5_0", 0);
+    const auto ours = FakeHardware::find_interface("eth4");
+    for (const auto& [file, other] : {std::pair{"ifindex", "7"}, std::pair{"address", "0c:42:a1:5e:10:03"}}) {
+        const std::string path = std::string{"class/net/eth4/"} + file;
+        std::string before;
+        std::ifstream{hardware.sysfs() / path} >> before;
+        hardware.write(path, other);
+        EXPECT_FALSE(hardware.discovery().find(ours).handle) << file;
+        hardware.write(path, before);
+        EXPECT_TRUE(hardware.discovery().find(ours).handle) << file;
+    }
+}
+
+TEST(Discovery, TakesNoInterfaceOfTheSameNameForThatOfAPort) {
+    FakeHardware hardware;
+    hardware.add_interface("eth4", mac);
+    hardware.add_device_in_sysfs("mlx5_0", {{}});
+    hardware.write("class/infiniband/mlx5_0/ports/1/gid_attrs/ndevs/0", "eth4");
+    hardware.write("class/infiniband/mlx5_0/ports/1/gids/0", other_gid.to_string());
+    EXPECT_EQ(hardware.discovery().device("mlx5_0").interface, "");
+    hardware.write("class/infiniband/mlx5_0/ports/1/gids/0", gid_of_mac.to_string());
+    EXPECT_EQ(hardware.discovery().device("mlx5_0").interface, "eth4");
+}
+
 TEST(Discovery, TellsThePortsOfOneFunctionByDevPort) {
     FakeHardware hardware;
     hardware.add_device_in_sysfs("mlx4_0", {{}, {}});
     hardware.tie("eth4", "mlx4_0", 0);
     hardware.tie("eth5", "mlx4_0", 1);
-    EXPECT_EQ(hardware.discovery().find("eth4").name, "mlx4_0/1");
-    EXPECT_EQ(hardware.discovery().find("eth5").name, "mlx4_0/2");
+    EXPECT_EQ(find(hardware, "eth4").name, "mlx4_0/1");
+    EXPECT_EQ(find(hardware, "eth5").name, "mlx4_0/2");
 }
 
 TEST(Discovery, FallsBackToDevIdForOldDrivers) {
@@ -73,9 +120,9 @@ TEST(Discovery, FallsBackToDevIdForOldDrivers) {
     hardware.add_device_in_sysfs("mlx4_0", {{}, {}});
     hardware.tie("eth5", "mlx4_0", 0);
     hardware.write("class/net/eth5/dev_id", "0x1");
-    EXPECT_EQ(hardware.discovery().find("eth5").name, "mlx4_0/2");
+    EXPECT_EQ(find(hardware, "eth5").name, "mlx4_0/2");
     std::filesystem::remove(hardware.sysfs() / "class/net/eth5/dev_port");
-    EXPECT_EQ(hardware.discovery().find("eth5").name, "mlx4_0/2");
+    EXPECT_EQ(find(hardware, "eth5").name, "mlx4_0/2");
 }
 
 TEST(Discovery, TakesNoDevIdForAPortThatIsNotThere) {
@@ -83,7 +130,7 @@ TEST(Discovery, TakesNoDevIdForAPortThatIsNotThere) {
     hardware.add_device_in_sysfs("mlx5_0", {{}});
     hardware.tie("eth4", "mlx5_0", 0);
     hardware.write("class/net/eth4/dev_id", "0x7");
-    EXPECT_EQ(hardware.discovery().find("eth4").name, "mlx5_0/1");
+    EXPECT_EQ(find(hardware, "eth4").name, "mlx5_0/1");
 }
 
 TEST(Discovery, FindsTheDeviceByItsGidWhenSysfsHasNoTie) {
@@ -91,7 +138,7 @@ TEST(Discovery, FindsTheDeviceByItsGidWhenSysfsHasNoTie) {
     hardware.add_interface("veth0", mac);
     hardware.add_device("rxe0", {{.gids = {other_gid}}});
     hardware.add_device("rxe1", {{.gids = {}}, {.gids = {other_gid, Ipv6Address{}, gid_of_mac}}});
-    const auto device = hardware.discovery().find("veth0");
+    const auto device = find(hardware, "veth0");
     ASSERT_TRUE(device.handle);
     EXPECT_EQ(device.name, "rxe1/2");
     EXPECT_EQ(device.interface, "veth0");
@@ -103,14 +150,14 @@ TEST(Discovery, FindsTheDeviceByItsGidWhenLibibverbsLacksTheOneInSysfs) {
     hardware.add_interface("eth4", mac);
     hardware.tie("eth4", "mlx5_0", 0);
     hardware.add_device("mlx5_9", {{.gids = {gid_of_mac}}});
-    EXPECT_EQ(hardware.discovery().find("eth4").name, "mlx5_9/1");
+    EXPECT_EQ(find(hardware, "eth4").name, "mlx5_9/1");
 }
 
 TEST(Discovery, TakesNoGidOfAnInfinibandPort) {
     FakeHardware hardware;
     hardware.add_interface("eth4", mac);
     hardware.add_device("mlx5_0", {{.link_layer = IBV_LINK_LAYER_INFINIBAND, .gids = {gid_of_mac}}});
-    EXPECT_FALSE(hardware.discovery().find("eth4").handle);
+    EXPECT_FALSE(find(hardware, "eth4").handle);
 }
 
 TEST(Discovery, GivesAnEmptyHandleWhenThereIsNoDevice) {
@@ -119,7 +166,7 @@ TEST(Discovery, GivesAnEmptyHandleWhenThereIsNoDevice) {
     hardware.add_interface("lo", "00:00:00:00:00:00");
     hardware.add_device("mlx5_0", {{.gids = {other_gid, Ipv6Address::link_local(MacAddress{})}}});
     for (const char* interface : {"eth4", "lo", "eth9", "", "..", "../net/eth4", "eth4/"})
-        EXPECT_FALSE(hardware.discovery().find(interface).handle) << interface;
+        EXPECT_FALSE(find(hardware, interface).handle) << interface;
     EXPECT_EQ(hardware.opened, hardware.closed);
 }
 
@@ -239,9 +286,9 @@ TEST(Discovery, FindsNothingWithoutAList) {
     FakeHardware hardware;
     hardware.add_interface("eth4", mac);
     hardware.tie("eth4", "mlx5_0", 0);
-    const Discovery nothing{hardware.sysfs(), FakeHardware::provider, nullptr};
+    const Discovery nothing{hardware.sysfs(), FakeHardware::provider, nullptr, FakeHardware::find_interface};
     EXPECT_TRUE(nothing.list().empty());
-    EXPECT_FALSE(nothing.find("eth4").handle);
+    EXPECT_FALSE(nothing.find(nothing.find_interface("eth4")).handle);
     expect_error(ENODEV, [&] { nothing.device("mlx5_0"); });
 }
 

@@ -15,6 +15,7 @@
 
 #include <pktverbs/ipv6_address.hpp>
 
+#include "base/interface.hpp"
 #include "verbs/discovery.hpp"
 
 namespace pktverbs::testing {
@@ -62,11 +63,30 @@ public:
         add_device(name, std::move(ports));
     }
     void add_interface(const std::string& name, const std::string& mac) {
+        number(name);
         write("class/net/" + name + "/address", mac);
         write("class/net/" + name + "/mtu", "9000");
     }
+    /// Another name, which sysfs doesn't show.
+    void add_name(const std::string& interface, const std::string& other) { first_names_[other] = interface; }
+    /// What the kernel says of an interface here; of the machine's own, if there is none.
+    static std::shared_ptr<const Interface> find_interface(std::string_view text) {
+        const auto other = current->first_names_.find(text);
+        const std::string name{other == current->first_names_.end() ? text : other->second};
+        const std::filesystem::path folder = current->sysfs_ / "class/net" / name;
+        if (!std::filesystem::exists(folder / "ifindex")) return Interface::find(name);
+        LinkState state;
+        std::ifstream{folder / "ifindex"} >> state.index;
+        std::ifstream{folder / "mtu"} >> state.mtu;
+        std::string mac;
+        std::ifstream{folder / "address"} >> mac;
+        state.mac = MacAddress::parse(mac).value_or(MacAddress{});
+        name.copy(state.name_text.data(), state.name_text.size() - 1);
+        return std::make_shared<const Interface>(nullptr, state);
+    }
     /// A netdev and a verbs device of one PCI function.
     void tie(const std::string& interface, const std::string& device, int dev_port) {
+        number(interface);
         write("class/net/" + interface + "/device/infiniband/" + device + "/node_type", "1: CA");
         write("class/net/" + interface + "/dev_port", std::to_string(dev_port));
         write("class/net/" + interface + "/dev_id", "0x0");
@@ -78,7 +98,7 @@ public:
         for (const auto& device : devices_) list->push_back(device.get());
         list->push_back(nullptr);
         list_ = list;
-        return {sysfs_, provider, verbs::Discovery::DeviceList{list, list->data()}};
+        return {sysfs_, provider, verbs::Discovery::DeviceList{list, list->data()}, find_interface};
     }
 
     const std::filesystem::path& sysfs() const { return sysfs_; }
@@ -128,7 +148,14 @@ public:
 private:
     static inline FakeHardware* current = nullptr;
 
+    void number(const std::string& interface) {
+        if (!std::filesystem::exists(sysfs_ / "class/net" / interface / "ifindex"))
+            write("class/net/" + interface + "/ifindex", std::to_string(++interfaces_));
+    }
+
     std::filesystem::path sysfs_;
+    int interfaces_ = 100;
+    std::map<std::string, std::string, std::less<>> first_names_;
     std::vector<std::unique_ptr<ibv_device>> devices_;
     std::map<ibv_device*, std::vector<Port>> ports_;
     std::weak_ptr<std::vector<ibv_device*>> list_;

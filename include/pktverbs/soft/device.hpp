@@ -28,9 +28,10 @@ struct WireOptions {
 /// A soft device on the in-memory wire `name`. Every open is a further NIC on that wire.
 PKTVERBS_EXPORT verbs::Device wire_device(std::string_view name, const WireOptions& options = {});
 
-/// A soft device on an AF_PACKET socket of a Linux interface. Every open is a further NIC
-/// on that interface; opening needs CAP_NET_RAW. A flow without an exact destination MAC address makes the interface
-/// promiscuous while it is installed. Throws std::system_error (ENODEV) for an unknown interface.
+/// A soft device on an AF_PACKET socket of a Linux interface, by its name or an alternative one. Every open is a
+/// further NIC on that interface, whatever it is called by then, in the network namespace of the thread that calls
+/// this; opening needs CAP_NET_RAW. A flow without an exact destination MAC address makes the interface promiscuous
+/// while it is installed. Throws std::system_error (ENODEV) for an unknown interface.
 PKTVERBS_EXPORT verbs::Device packet_device(std::string_view interface);
 
 /// The soft device's control verbs.

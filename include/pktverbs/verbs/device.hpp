@@ -12,6 +12,10 @@
 #include <pktverbs/timestamp_clock.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
+namespace pktverbs {
+class Interface;
+}
+
 namespace pktverbs::verbs {
 
 /// Frames that reached a device but no queue, by reason. What a device does not count stays 0.
@@ -45,7 +49,7 @@ struct Device {
     std::uint8_t port = 1;
     std::shared_ptr<ibv_device> handle;
     const Provider* provider = nullptr;
-    /// The netdev behind the port ("eth4"); empty if there is none.
+    /// The netdev behind the port ("eth4"), by its first name when it was found; empty if there is none.
     std::string interface;
     /// Multicast groups are joined through the kernel, on `interface`; false where no kernel is behind the port.
     bool joins_groups = true;
@@ -59,6 +63,9 @@ struct Device {
     TimestampClock timestamp_clock = TimestampClock::device;
     /// A string that opens a device which *can* do raw packets on the same interface; empty if none is known.
     std::string alternative;
+    /// That netdev, by its number in the network namespace of the thread that found it. Null: a Context finds it by its
+    /// name, when it is opened.
+    std::shared_ptr<const Interface> netdev = nullptr;
 };
 
 /// The devices that libibverbs knows of, one per port. Empty on a machine without RDMA.

@@ -79,6 +79,9 @@ public:
     std::size_t send(std::span<const TxFrame> frames) noexcept override { return inner_->send(frames); }
     int send_fd() const noexcept override { return inner_->send_fd(); }
     int receive_fd() const noexcept override { return signal_.fd(); }
+    void waited() noexcept override { inner_->waited(); }
+    int news_fd() const noexcept override { return inner_->news_fd(); }
+    void take_news() noexcept override { inner_->take_news(); }
 
     void receive(std::size_t most) noexcept override {
         const std::uint64_t before = arrived_.value();
@@ -103,6 +106,8 @@ private:
         show_held();
     }
     void link_changed(bool up) noexcept override { sink_->link_changed(up); }
+    void mtu_changed() noexcept override { sink_->mtu_changed(); }
+    void addresses_changed() noexcept override { sink_->addresses_changed(); }
     void removed() noexcept override { sink_->removed(); }
 
     void pass_on(const RxFrame& frame) noexcept { sink_->deliver({&frame, 1}); }

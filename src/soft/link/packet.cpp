@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/packet.hpp"
 
-#include <linux/ethtool.h>
 #include <linux/if_packet.h>
-#include <linux/sockios.h>
 #include <net/if_arp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "soft/interface_addresses.hpp"
+#include "base/interface_watch.hpp"
 #include "soft/link/packet_filter.hpp"
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_ring.hpp"
@@ -33,13 +34,13 @@ constexpr int send_buffer_bytes = 4 * 1024 * 1024;
 
 class PacketLink final : public Link {
 public:
-    explicit PacketLink(const std::string& interface);
+    explicit PacketLink(std::shared_ptr<const Interface> interface);
 
-    MacAddress mac() const noexcept override { return mac_; }
+    MacAddress mac() const noexcept override { return mac_.load(); }
     std::uint32_t mtu() const noexcept override { return mtu_.load(std::memory_order_relaxed); }
-    bool up() const noexcept override;
-    std::vector<Ipv6Address> addresses() const override;
-    std::uint32_t interface_index() const noexcept override { return static_cast<std::uint32_t>(index_); }
+    bool up() const noexcept override { return interface_->is_up(); }
+    std::vector<Ipv6Address> addresses() const override { return interface_->addresses(); }
+    std::uint32_t interface_index() const noexcept override { return static_cast<std::uint32_t>(interface_->index()); }
 
     void attach(Sink& sink) override;
     void detach() noexcept override;
@@ -47,7 +48,10 @@ public:
     std::size_t send(std::span<const TxFrame> frames) noexcept override;
     void receive(std::size_t most) noexcept override;
     int receive_fd() const noexcept override { return receiver_.fd(); }
+    void waited() noexcept override { look_wanted_.store(true, std::memory_order_relaxed); }
     int send_fd() const noexcept override { return transmitter_.fd(); }
+    int news_fd() const noexcept override { return watch_.fd(); }
+    void take_news() noexcept override;
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
     std::uint64_t lost() noexcept override;
@@ -55,7 +59,26 @@ public:
 
 private:
     static constexpr std::size_t batch = 64;
-    static constexpr unsigned empty_calls_per_look = 256;
+    static constexpr unsigned calls_per_look = 256;
+
+    /// A MAC address that is read while it changes.
+    class AtomicMac {
+    public:
+        MacAddress load() const noexcept {
+            MacAddress::Bytes bytes;
+            const std::uint64_t word = word_.load(std::memory_order_relaxed);
+            std::memcpy(bytes.data(), &word, bytes.size());
+            return MacAddress{bytes};
+        }
+        void store(const MacAddress& mac) noexcept {
+            std::uint64_t word = 0;
+            std::memcpy(&word, mac.bytes().data(), MacAddress::size);
+            word_.store(word, std::memory_order_relaxed);
+        }
+
+    private:
+        std::atomic<std::uint64_t> word_{0};
+    };
 
     /// The sink, and detach() waits until this is gone.
     class Delivery {
@@ -76,73 +99,69 @@ private:
     };
 
     void look_at_interface() noexcept;
-    bool is_removed() const noexcept;
+    void report_state(Sink& sink) noexcept;
+    void report_addresses(Sink& sink) noexcept;
     int set_membership(int option, const PacketMembership& membership) const noexcept;
 
+    const std::shared_ptr<const Interface> interface_;
     PacketSocket receiver_;
     PacketSocket transmitter_;
-    int index_;
-    MacAddress mac_;
-    std::atomic<std::uint32_t> mtu_;
+    InterfaceWatch watch_;
+    LinkState state_;  ///< by watch_, with the next four: what was reported to the device
+    std::vector<Ipv6Address> addresses_;
+    AtomicMac mac_;
+    std::atomic<std::uint32_t> mtu_{0};
+    std::atomic<bool> up_{false};
     PacketRing ring_;
     PacketSender sender_;
 
     std::atomic<Sink*> sink_{nullptr};
     std::atomic<bool> delivering_{false};
     std::atomic<bool> look_wanted_{false};
-    unsigned empty_calls_ = 0;
-    bool reported_up_ = false;
-    bool reported_removed_ = false;
+    unsigned calls_ = 0;
+
+    std::mutex news_mutex_;  ///< of watch_ and what goes by it
+    bool removed_ = false;
 
     std::mutex flows_mutex_;
     std::vector<PacketMembership> memberships_;
     std::atomic<std::uint64_t> kernel_lost_{0};
 };
 
-MacAddress read_mac(const PacketSocket& socket) {
-    const ifreq answer = socket.ask(SIOCGIFHWADDR, "read the address of");
-    if (answer.ifr_hwaddr.sa_family != ARPHRD_ETHER && answer.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+LinkState read_state(const Interface& interface, const PacketSocket& socket) {
+    const auto state = interface.state();
+    if (!state) socket.fail(ENODEV, "find");
+    if (state->type != ARPHRD_ETHER && state->type != ARPHRD_LOOPBACK)
         socket.fail(EOPNOTSUPP, "send and receive Ethernet frames (it is of another kind) on");
-    MacAddress::Bytes bytes;
-    std::copy_n(reinterpret_cast<const std::uint8_t*>(answer.ifr_hwaddr.sa_data), bytes.size(), bytes.begin());
-    return MacAddress{bytes};
+    return *state;
 }
 
-PacketLink::PacketLink(const std::string& interface)
-    : receiver_{interface},
-      transmitter_{interface},
-      index_{receiver_.ask(SIOCGIFINDEX, "find the interface").ifr_ifindex},
-      mac_{read_mac(receiver_)},
-      mtu_{static_cast<std::uint32_t>(receiver_.ask(SIOCGIFMTU, "read the MTU of").ifr_mtu)},
+// It is watched before it is read, so that no change is missed.
+PacketLink::PacketLink(std::shared_ptr<const Interface> interface)
+    : interface_{std::move(interface)},
+      receiver_{interface_},
+      transmitter_{interface_},
+      watch_{interface_},
+      state_{read_state(*interface_, receiver_)},
+      addresses_{interface_->addresses()},
       ring_{receiver_},
       sender_{transmitter_.fd()} {
+    mac_.store(state_.mac);
+    mtu_ = state_.mtu;
+    up_ = state_.is_up();
     // The receiver gets frames from bind() on: not before it has a filter, which refuses all until there are flows.
     receiver_.set(PACKET_IGNORE_OUTGOING, 1, "leave out what is sent on");
     if (const int error = receiver_.attach_filter(compile_packet_filter({}))) receiver_.fail(error, "filter frames on");
-    receiver_.bind(index_, every_protocol);
+    receiver_.bind(every_protocol);
 
     // Both only make sending faster.
     transmitter_.set(PACKET_QDISC_BYPASS, 1);
     if (::setsockopt(transmitter_.fd(), SOL_SOCKET, SO_SNDBUFFORCE, &send_buffer_bytes, sizeof send_buffer_bytes) != 0)
         ::setsockopt(transmitter_.fd(), SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
-    transmitter_.bind(index_, 0);
-}
-
-bool PacketLink::up() const noexcept {
-    ifreq answer;
-    if (receiver_.ask(SIOCGIFFLAGS, answer) != 0) return false;
-    return (answer.ifr_flags & IFF_UP) != 0 && (answer.ifr_flags & IFF_RUNNING) != 0;
-}
-
-std::vector<Ipv6Address> PacketLink::addresses() const {
-    std::vector<Ipv6Address> found;
-    for (const InterfaceAddress& at : list_interface_addresses())
-        if (at.interface == receiver_.interface()) found.push_back(at.address);
-    return found;
+    transmitter_.bind(0);
 }
 
 void PacketLink::attach(Sink& sink) {
-    reported_up_ = up();
     sink_.store(&sink);
     wants_receive_.store(true, std::memory_order_relaxed);
 }
@@ -151,6 +170,7 @@ void PacketLink::detach() noexcept {
     wants_receive_.store(false, std::memory_order_relaxed);
     sink_.store(nullptr);
     while (delivering_.load()) std::this_thread::yield();
+    const std::lock_guard lock{news_mutex_};
 }
 
 std::size_t PacketLink::send(std::span<const TxFrame> frames) noexcept {
@@ -165,13 +185,12 @@ std::size_t PacketLink::send(std::span<const TxFrame> frames) noexcept {
 }
 
 void PacketLink::receive(std::size_t most) noexcept {
-    if (!ring_.ready()) {
-        // Only POLLERR tells that the interface went down; who polls then calls here until it is gone.
-        if (++empty_calls_ % empty_calls_per_look == 0 || look_wanted_.load(std::memory_order_relaxed))
-            look_at_interface();
-        return;
-    }
-    if (!reported_up_) look_at_interface();
+    const bool ready = ring_.ready();
+    const bool look = ready ? !up_.load(std::memory_order_relaxed) : look_wanted_.load(std::memory_order_relaxed);
+    if (look || ++calls_ % calls_per_look == 0) [[unlikely]]
+        look_at_interface();
+    if (!ready) return;
+    look_wanted_.store(false, std::memory_order_relaxed);
     const Delivery delivery{*this};
     if (!delivery.sink()) return;
     std::array<RxFrame, batch> frames;
@@ -184,40 +203,59 @@ void PacketLink::receive(std::size_t most) noexcept {
     }
 }
 
-/// Clears the error that an interface leaves on the socket when it goes down, and takes over and tells what changed.
+/// Besides the news: an interface that goes down leaves an error on the socket, which makes it readable until somebody
+/// takes it.
 void PacketLink::look_at_interface() noexcept {
     look_wanted_.store(false, std::memory_order_relaxed);
     int error = 0;
     socklen_t bytes = sizeof error;
     ::getsockopt(receiver_.fd(), SOL_SOCKET, SO_ERROR, &error, &bytes);
-    ifreq answer;
-    if (receiver_.ask(SIOCGIFMTU, answer) == 0)
-        mtu_.store(static_cast<std::uint32_t>(answer.ifr_mtu), std::memory_order_relaxed);
-    const bool now_up = up();
-    const bool changed = now_up != reported_up_;
-    const bool removed = !now_up && !reported_removed_ && is_removed();
-    reported_up_ = now_up;
-    reported_removed_ |= removed;
-    const Delivery delivery{*this};
-    if (delivery.sink() && changed) delivery.sink()->link_changed(now_up);
-    if (delivery.sink() && removed) delivery.sink()->removed();
+    take_news();
 }
 
-/// An interface goes down some time before it goes away, and only the first leaves an error on the socket. So this
-/// waits for whoever is changing interfaces: ethtool's requests take the kernel's lock for that (rtnl_lock() in
-/// dev_ethtool(), net/ethtool/ioctl.c). Afterwards it asks by number, as an interface may have been given another name.
-bool PacketLink::is_removed() const noexcept {
-    ifreq request;
-    ethtool_value carrier{ETHTOOL_GLINK, 0};
-    receiver_.ask(SIOCETHTOOL, request, &carrier);
-    request = {};
-    request.ifr_ifindex = index_;
-    return ::ioctl(receiver_.fd(), SIOCGIFNAME, &request) != 0 && errno == ENODEV;
+void PacketLink::take_news() noexcept {
+    constexpr int most_news = 1024;  // the rest makes news_fd() readable again
+    const std::lock_guard lock{news_mutex_};
+    // detach() waits for the lock after it has taken the sink away.
+    Sink* const sink = sink_.load();
+    if (!sink) return;
+    bool addresses_changed = false;
+    for (int i = 0; i < most_news; ++i) {
+        const InterfaceWatch::News news = watch_.next(state_);
+        if (!news.any) break;
+        if (removed_) continue;
+        addresses_changed |= news.addresses;
+        if (news.state) report_state(*sink);
+        if (!news.gone) continue;
+        removed_ = true;
+        if (up_.exchange(false)) sink->link_changed(false);
+        sink->removed();
+    }
+    if (addresses_changed && !removed_) report_addresses(*sink);
+}
+
+void PacketLink::report_state(Sink& sink) noexcept {
+    if (mtu_.exchange(state_.mtu) != state_.mtu) sink.mtu_changed();
+    if (mac_.load() != state_.mac) {
+        mac_.store(state_.mac);
+        sink.addresses_changed();
+    }
+    if (up_.exchange(state_.is_up()) != state_.is_up()) sink.link_changed(state_.is_up());
+}
+
+/// The kernel reports an address also when only its lifetime changed.
+void PacketLink::report_addresses(Sink& sink) noexcept try {
+    std::vector<Ipv6Address> now = interface_->addresses();
+    if (now == addresses_) return;
+    addresses_ = std::move(now);
+    sink.addresses_changed();
+} catch (const std::bad_alloc&) {
+    sink.addresses_changed();  // they may be others
 }
 
 int PacketLink::set_membership(int option, const PacketMembership& membership) const noexcept {
     packet_mreq request{};
-    request.mr_ifindex = index_;
+    request.mr_ifindex = interface_->index();
     request.mr_type = membership.type;
     request.mr_alen = MacAddress::size;
     std::ranges::copy(membership.address.bytes(), request.mr_address);
@@ -227,7 +265,7 @@ int PacketLink::set_membership(int option, const PacketMembership& membership) c
 int PacketLink::set_flows(std::span<const FlowMatch* const> flows) noexcept try {
     const std::lock_guard lock{flows_mutex_};
     const auto filter = compile_packet_filter(flows);
-    auto wanted = find_memberships(flows, mac_);
+    auto wanted = find_memberships(flows, mac_.load());
     std::vector<PacketMembership> added;
     std::vector<PacketMembership> dropped;
     std::ranges::set_difference(wanted, memberships_, std::back_inserter(added));
@@ -268,6 +306,8 @@ std::uint64_t PacketLink::lost() noexcept {
 
 }  // namespace
 
-std::unique_ptr<Link> open_packet_link(const std::string& interface) { return std::make_unique<PacketLink>(interface); }
+std::unique_ptr<Link> open_packet_link(std::shared_ptr<const Interface> interface) {
+    return std::make_unique<PacketLink>(std::move(interface));
+}
 
 }  // namespace pktverbs::soft

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
+#include "base/interface.hpp"
 #include "soft/link.hpp"
 
 namespace pktverbs::soft {
@@ -13,8 +13,11 @@ namespace pktverbs::soft {
 /// kernel's stack would see: with GRO on (ethtool -K INTERFACE gro off), frames of one stream joined to longer ones;
 /// and where a virtual interface vouches for checksums (veth does), checksum_ok without anyone having looked.
 ///
-/// Throws std::system_error: EPERM without CAP_NET_RAW, ENODEV for no such interface, EOPNOTSUPP if it isn't
+/// It stays on the interface and in its network namespace, whatever that is called and wherever the calling threads
+/// are.
+///
+/// Throws std::system_error: EPERM without CAP_NET_RAW, ENODEV if the interface is gone, EOPNOTSUPP if it isn't
 /// Ethernet or loopback, and what the kernel says.
-std::unique_ptr<Link> open_packet_link(const std::string& interface);
+std::unique_ptr<Link> open_packet_link(std::shared_ptr<const Interface> interface);
 
 }  // namespace pktverbs::soft

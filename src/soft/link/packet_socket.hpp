@@ -3,31 +3,26 @@
 #pragma once
 
 #include <linux/filter.h>
-#include <net/if.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string>
 
-#include <pktverbs/mac_address.hpp>
+#include "base/interface.hpp"
 
 namespace pktverbs::soft {
 
 class PacketSocket {
 public:
-    /// Its protocol is 0: it receives nothing before bind(). Throws std::system_error: EPERM without CAP_NET_RAW.
-    explicit PacketSocket(const std::string& interface);
+    /// In the interface's network namespace. Its protocol is 0: it receives nothing before bind(). Throws
+    /// std::system_error: EPERM without CAP_NET_RAW, or if the calling thread is in another network namespace and may
+    /// not enter the interface's.
+    explicit PacketSocket(std::shared_ptr<const Interface> interface);
     ~PacketSocket();
     PacketSocket(const PacketSocket&) = delete;
     PacketSocket& operator=(const PacketSocket&) = delete;
 
     int fd() const noexcept { return fd_; }
-    const std::string& interface() const noexcept { return interface_; }
-
-    /// Asks the kernel about the interface, with a SIOCGIF* request, or one that takes `data`. Returns 0 or an errno.
-    int ask(unsigned long request, ifreq& answer, void* data = nullptr) const noexcept;
-    /// The same, but throws: "cannot WHAT INTERFACE".
-    ifreq ask(unsigned long request, const char* what) const;
 
     /// setsockopt() at SOL_PACKET. Returns 0 or an errno.
     template <class Value>
@@ -42,8 +37,8 @@ public:
 
     /// Replaces the socket's filter in one step. Returns 0 or an errno.
     int attach_filter(std::span<const sock_filter> program) const noexcept;
-    /// To an interface, and to frames of a protocol, or to none of them if that is 0. Throws.
-    void bind(int interface_index, std::uint16_t protocol) const;
+    /// To the interface, and to frames of a protocol, or to none of them if that is 0. Throws.
+    void bind(std::uint16_t protocol) const;
 
     /// Throws std::system_error: "cannot WHAT INTERFACE".
     [[noreturn]] void fail(int error, const char* what) const;
@@ -51,7 +46,7 @@ public:
 private:
     int set_bytes(int option, const void* value, unsigned bytes) const noexcept;
 
-    std::string interface_;
+    std::shared_ptr<const Interface> interface_;
     int fd_ = -1;
 };
 
