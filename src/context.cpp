@@ -244,6 +244,14 @@ std::optional<verbs::AsyncEvent> Context::next_event() noexcept {
     return core_->events.take();
 }
 
+std::optional<verbs::AsyncEvent> Context::wait_event(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return core_->wait_event(timeout, stop);
+}
+
+MacAddress Context::mac() const noexcept { return core_->mac(); }
+
+std::uint32_t Context::mtu() const noexcept { return core_->mtu(); }
+
 ibv_port_attr Context::port() const {
     ibv_port_attr port{};
     verbs::check_result(core_->action("query_port", "query the port of"), [&] {

@@ -60,7 +60,7 @@ void check(const Options& options, const std::string& device) {
 }
 
 /// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev.
-MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) {
+MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) noexcept {
     for (int i = 0; i < gid_count; ++i) {
         ibv_gid gid{};
         if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
@@ -85,7 +85,7 @@ Core::Core(Device device_opened)
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
-    if (!wake_fd) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
+    if (!wake_fd || events.fd() < 0) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
     check(options, device.name);
     const verbs::Provider& provider = *device.provider;
     context = verbs::ContextHandle{
@@ -123,8 +123,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                                   "or open with require_link = false)",
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
     limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
-    const auto state = device.netdev ? device.netdev->state() : std::nullopt;
-    limits.mtu = state ? state->mtu : device.mtu;
+    limits.mtu = mtu();
     const bool laid_out = !options.recv_layout.empty();
     limits.max_packet_size =
         laid_out ? static_cast<std::uint32_t>(options.recv_layout.bytes()) : options.max_packet_size;
@@ -152,7 +151,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         queue_pointers.push_back(queues.back().get());
     }
     limits = queues.front()->limits();
-    // With "as many as the device can", later queues may have got less.
+    // With device_maximum, later queues may have got less.
     limits.buffer_bytes = 0;
     for (const auto& queue : queues) {
         limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);
@@ -172,6 +171,17 @@ std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
     for (std::size_t i = 0; i < queues.size(); ++i)
         if (queues[i]->raw() == queue_pair) return {i};
     return {};
+}
+
+MacAddress Core::mac() const noexcept {
+    ibv_port_attr port{};
+    const int error = device.provider->query_port(context.get(), device.port, &port);
+    return mac_of(device, context.get(), error == 0 ? port.gid_tbl_len : 0);
+}
+
+std::uint32_t Core::mtu() const noexcept {
+    const auto state = device.netdev ? device.netdev->state() : std::nullopt;
+    return state ? state->mtu : device.mtu;
 }
 
 verbs::DeviceDrops Core::drops() const noexcept {

@@ -5,12 +5,15 @@
 #include <poll.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,7 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "base/interface.hpp"
 #include "event_log.hpp"
 #include "interface_counters.hpp"
 #include "offload/grant.hpp"
@@ -48,12 +52,20 @@ public:
 
     /// Takes everything down but the packets' memory, once no thread is giving back packets. Twice is harmless.
     void close() noexcept;
-    /// Takes the device's asynchronous events, marks the queues that they are about, and wakes whoever waits.
+    /// Takes the device's asynchronous events, marks the queues that they are about, and wakes all waiters. Rules for
+    /// the port's own address follow that.
     void take_device_events() noexcept;
     /// The same, if there are any: for those who poll and never wait for the descriptor.
     void look_for_device_events() noexcept;
+    /// Until there is an event, `timeout` has passed, or `stop` is requested. Any thread.
+    std::optional<verbs::AsyncEvent> wait_event(std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept;
     /// How often who only polls is to call it: it is a system call, about once in a millisecond.
     static constexpr unsigned polls_per_look = 1U << 16;
+    /// A call that doesn't wait found nothing; `count` is the calling thread's.
+    void polled_in_vain(unsigned& count) noexcept {
+        if (++count % polls_per_look == 0) [[unlikely]]
+            look_for_device_events();
+    }
     std::uint32_t held() const noexcept;
 
     /// Waits until one of `queues` has packets or news, looking at them in turn from number `next`, which moves on.
@@ -82,7 +94,8 @@ public:
     std::unique_ptr<Spreader> spreader;  ///< none if each rule is for one queue
     std::vector<std::size_t> all_queues;
 
-    EventLog events;  ///< that take_device_events() took
+    EventLog events;                       ///< that take_device_events() took
+    std::atomic<bool> device_gone{false};  ///< it has no more events, and its descriptor stays readable
 
     std::mutex slots_mutex;
     struct Slot {
@@ -95,9 +108,14 @@ public:
     std::unique_ptr<Readiness> all_ready;  ///< of all queues, with `wake_fd`; none for a single queue
     std::vector<pollfd> pollfds;
     std::size_t next_queue = 0;
+    unsigned polls_in_vain = 0;
 
     /// The queues that a queue pair receives for.
     std::vector<std::size_t> queues_of(const ibv_qp* queue_pair) const;
+    /// The port's address as it is now; all zero if it isn't known.
+    MacAddress mac() const noexcept;
+    /// As it is now, in bytes; 0 if it isn't known.
+    std::uint32_t mtu() const noexcept;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
     verbs::DeviceDrops drops() const noexcept;
 

@@ -3,6 +3,9 @@
 
 #include <array>
 #include <cerrno>
+#include <exception>
+#include <string>
+#include <utility>
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/verbs/error.hpp>
@@ -104,23 +107,27 @@ std::vector<FlowRegistry::Counted> FlowRegistry::counts() const {
     return all;
 }
 
+verbs::FlowHandle FlowRegistry::create(const FlowRule& rule, ibv_qp* qp, ibv_counters* counters) const {
+    FlowSpec spec{rule, own_mac_, device_.port, counters};
+    const std::string what = fmt::format("install the flow rule '{}'", rule);
+    return {verbs::check_pointer({"create_flow", what, device_.name},
+                                 [&] { return device_.provider->create_flow(qp, spec.attr()); }),
+            {device_.provider}};
+}
+
 Flow FlowRegistry::install(const FlowRule& rule, ibv_qp* qp) {
     rule.check();
+    const std::lock_guard lock{mutex_};
     check_device(rule);
     Flow flow;
     flow.rule_ = completed(rule, own_mac_);
-
-    const std::lock_guard lock{mutex_};
     join(flow.rule_);
     try {
         verbs::CountersHandle counters;
         if (flow.rule_.fields().count) counters = make_counters(qp->context);
-        FlowSpec spec{flow.rule_, own_mac_, device_.port, counters.get()};
-        const std::string what = fmt::format("install the flow rule '{}'", flow.rule_);
-        verbs::FlowHandle handle{verbs::check_pointer({"create_flow", what, device_.name},
-                                                      [&] { return device_.provider->create_flow(qp, spec.attr()); }),
-                                 {device_.provider}};
-        installed_.emplace(next_id_, Installed{flow.rule_, qp, std::move(counters), std::move(handle)});
+        verbs::FlowHandle handle = create(flow.rule_, qp, counters.get());
+        installed_.emplace(next_id_,
+                           Installed{flow.rule_, rule.fields().own_mac, qp, std::move(counters), std::move(handle)});
     } catch (...) {
         leave(flow.rule_);
         throw;
@@ -133,6 +140,7 @@ Flow FlowRegistry::install(const FlowRule& rule, ibv_qp* qp) {
 bool FlowRegistry::same(const FlowRule& one, const FlowRule& other) const {
     one.check();
     other.check();
+    const std::lock_guard lock{mutex_};
     return one.fields().count == other.fields().count &&
            FlowSpec{completed(one, own_mac_), own_mac_, device_.port} ==
                FlowSpec{completed(other, own_mac_), own_mac_, device_.port};
@@ -145,6 +153,26 @@ void FlowRegistry::remove(std::uint64_t id) noexcept {
     at->second.handle.reset();
     leave(at->second.rule);
     installed_.erase(at);
+}
+
+void FlowRegistry::follow(const std::function<MacAddress()>& read_mac) noexcept {
+    // Read under the lock: of two threads that took an event, the last one here reads the newest address.
+    const std::lock_guard lock{mutex_};
+    const MacAddress mac = read_mac();
+    if (mac == own_mac_ || mac.is_zero()) return;
+    own_mac_ = mac;
+    for (auto& [id, flow] : installed_) {
+        if (!flow.for_own_mac) continue;
+        try {
+            FlowRule rule = flow.rule;
+            rule.dst_mac(mac);
+            verbs::FlowHandle handle = create(rule, flow.qp, flow.counters.get());
+            flow.handle = std::move(handle);  // the new one is in force by now: no frame is missed
+            flow.rule = std::move(rule);
+        } catch (const std::exception&) {
+            // The program gets the event that caused this.
+        }
+    }
 }
 
 void FlowRegistry::close() noexcept {

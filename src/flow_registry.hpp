@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,9 @@ public:
     /// Whether two rules are one to the device, however they are written. Throws as install() does.
     bool same(const FlowRule& one, const FlowRule& other) const;
     void remove(std::uint64_t id) noexcept;
+    /// The port may have another MAC address: rules for its own are replaced by rules for read_mac()'s, which stand
+    /// behind all others of their priority. A rule that the device refuses stays as it was.
+    void follow(const std::function<MacAddress()>& read_mac) noexcept;
     /// See Flow::count.
     std::optional<FlowCount> count(std::uint64_t id) const;
     struct Counted {
@@ -43,20 +47,22 @@ public:
 private:
     struct Installed {
         FlowRule rule;
-        const ibv_qp* qp;
+        bool for_own_mac;  ///< asked for with FlowRule::own_mac()
+        ibv_qp* qp;
         verbs::CountersHandle counters;  ///< null if the rule doesn't count
         verbs::FlowHandle handle;
     };
 
     void check_device(const FlowRule& rule) const;
+    verbs::FlowHandle create(const FlowRule& rule, ibv_qp* qp, ibv_counters* counters) const;
     void join(const FlowRule& rule);
     void leave(const FlowRule& rule) noexcept;
     verbs::CountersHandle make_counters(ibv_context* context) const;
     FlowCount read(const Installed& flow) const;
 
     const Device device_;
-    const MacAddress own_mac_;
-    mutable std::mutex mutex_;
+    mutable std::mutex mutex_;  ///< of all below
+    MacAddress own_mac_;
     MulticastGroups groups_;
     std::map<std::uint64_t, Installed> installed_;
     std::uint64_t next_id_ = 1;

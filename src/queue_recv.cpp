@@ -155,8 +155,12 @@ RecvList Queue::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noe
     if (!state.recv_cq) return RecvList{Outcome::no_receive_side};
     if (stop.stop_requested()) return RecvList{Outcome::stopped};
     RecvList list = next_list();
-    if (list.outcome_ != Outcome::timeout || timeout <= std::chrono::nanoseconds::zero()) [[likely]]
+    if (list.outcome_ != Outcome::timeout) [[likely]]
         return list;
+    if (timeout <= std::chrono::nanoseconds::zero()) {
+        state.core.polled_in_vain(state.polls_in_vain);
+        return list;
+    }
     std::array<pollfd, 3> fds;
     std::size_t next = 0;
     Queue* const self = this;

@@ -106,6 +106,7 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     Side recv_side{"receive"};
     std::atomic<std::uint32_t> posted{0};
     std::uint32_t recv_events = 0;  ///< taken, not yet acknowledged
+    unsigned polls_in_vain = 0;
     std::mutex parked_mutex;
     RecvPkt* parked = nullptr;  ///< refused by the device, or flushed by it
     std::atomic<std::uint32_t> parked_count{0};

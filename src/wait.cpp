@@ -86,6 +86,8 @@ RecvList Core::recv(std::chrono::nanoseconds timeout, const std::stop_token& sto
     RecvList list = poll_all(queue_pointers, next_queue, [](Queue& queue) { return queue.next_list(); });
     if (list.outcome_ == Outcome::timeout && timeout > std::chrono::nanoseconds::zero())
         list = wait(queue_pointers, next_queue, pollfds, wake_fd.get(), timeout, stop);
+    else if (list.outcome_ == Outcome::timeout)
+        polled_in_vain(polls_in_vain);
     for (Queue* queue : queue_pointers) queue->state_->recv_side.leave();
     return list;
 }

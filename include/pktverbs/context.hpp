@@ -136,13 +136,22 @@ public:
     /// The same by queue, with what flows and the interface count: to show, or to export. Throws std::system_error if
     /// the device refuses to read a flow's counters.
     Counters counters() const;
-    /// What happened to the device since the last time: its port went down or came up, a queue or all of it failed.
-    /// Those make fd() readable, and end waits, if they concern receiving or sending; here they can be read, the oldest
-    /// first, 64 at most. nullopt if nothing did. Any thread.
+    /// What happened to the device since the last time: its port went down or came up, its addresses or its MTU
+    /// changed, a queue or all of it failed. Those make fd() readable, and end waits, if they concern receiving or
+    /// sending; here they can be read, the oldest first, 64 at most. nullopt if nothing did. Any thread.
     std::optional<verbs::AsyncEvent> next_event() noexcept;
+    /// The same, but waits for one; nullopt if `timeout` passed or `stop` was requested first, or no descriptor is left
+    /// to wait for `stop` by. Whichever call takes an event from the device, a thread that waits here gets it. Any
+    /// thread, several too; each event goes to one.
+    std::optional<verbs::AsyncEvent> wait_event(std::chrono::nanoseconds timeout = forever,
+                                                std::stop_token stop = {}) noexcept;
 
     /// The port as it is now. Throws std::system_error.
     ibv_port_attr port() const;
+    /// Its MAC address now, and its MTU in bytes, without the Ethernet header: limits() has those from the opening. All
+    /// zero, and 0, if they aren't known.
+    MacAddress mac() const noexcept;
+    std::uint32_t mtu() const noexcept;
 
     /// What the device can do, as it says itself. Throws std::system_error.
     ibv_device_attr attributes() const;

@@ -34,7 +34,8 @@ public:
     /// nullopt for a rule without FlowRule::count(), and after the end. Asks the device: not for every packet. Throws
     /// std::system_error if that refuses.
     std::optional<FlowCount> count() const;
-    /// The rule in force: as it was given, with the destination MAC address that was filled in.
+    /// The rule as it was installed: as it was given, with the destination MAC address that was filled in. If that is
+    /// the port's own and it changes, the rule in force follows, and this doesn't.
     const FlowRule& rule() const noexcept { return rule_; }
 
 private:

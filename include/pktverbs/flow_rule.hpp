@@ -36,7 +36,7 @@ public:
     FlowRule& src_mac(MacAddress mac) { return fields_.src_mac = mac, *this; }
     FlowRule& dst_mac(std::string_view mac) { return dst_mac(MacAddress{mac}); }
     FlowRule& src_mac(std::string_view mac) { return src_mac(MacAddress{mac}); }
-    /// Matches frames for the port's own MAC address, whichever that is when the rule is installed.
+    /// Matches frames for the port's own MAC address, whichever that is: the rule follows it (docs/lifetime.md).
     FlowRule& own_mac(bool on = true) { return fields_.own_mac = on, *this; }
     /// The EtherType after the last VLAN tag (ibv_create_flow(3), note 3), in host order.
     FlowRule& ether_type(std::uint16_t type) { return fields_.ether_type = type, *this; }

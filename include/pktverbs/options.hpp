@@ -103,8 +103,8 @@ struct Options {
 
 /// What there is, per queue, after the device had its say.
 struct Limits {
-    MacAddress mac;                     ///< of the port
-    std::uint32_t mtu = 0;              ///< of the interface in bytes, without the Ethernet header; 0 if not known
+    MacAddress mac;                     ///< of the port when it was opened: see Context::mac()
+    std::uint32_t mtu = 0;              ///< the same, in bytes, without the Ethernet header; 0 if not known
     std::uint32_t send_packets = 0;     ///< 0 if there is no send side
     std::uint32_t recv_packets = 0;     ///< 0 if there is no receive side
     std::uint32_t send_depth = 0;       ///< work requests that the send queue holds: at least send_packets

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device's events: where its user meets them, and that nothing is lost by them.
+#include <array>
 #include <cerrno>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "descriptors.hpp"
@@ -78,11 +81,68 @@ TEST_F(DeviceEvents, AreMadeUpOnceForADeviceThatIsGone) {
     EXPECT_FALSE(gone.next_event());
     wire.set_link(false);  // which makes the descriptor readable
     EXPECT_EQ(all_events(gone), Texts{"device: local catastrophic error"});
+    EXPECT_FALSE(gone.wait_event(1ms)) << "its descriptor stays readable";
     EXPECT_EQ(gone.recv(forever).outcome(), Outcome::device_error);
     EXPECT_EQ(gone.queue(0).error(), EIO);
 }
 
+TEST_F(DeviceEvents, ReachAProgramThatOnlyPolls) {
+    for (const std::uint32_t queues : {1U, 2U}) {
+        static verbs::Provider provider;
+        provider = soft::provider();
+        provider.get_async_event = [](ibv_context*, ibv_async_event*) {
+            errno = EIO;
+            return -1;
+        };
+        Device device = soft::wire_device(name);
+        device.provider = &provider;
+        Context gone{device, with_queues(queues)};
+        wire.set_link(false);
+        Outcome outcome = Outcome::timeout;
+        for (int polls = 0; polls <= 1 << 17 && outcome == Outcome::timeout; ++polls)
+            outcome = gone.recv(0ns).outcome();
+        EXPECT_EQ(outcome, Outcome::device_error);
+        wire.set_link(true);
+    }
+}
+
+TEST_F(DeviceEvents, EndAWaitForThemAlone) {
+    EXPECT_FALSE(ctx.wait_event(0ns));
+    std::optional<verbs::AsyncEvent> event;
+    std::thread waiter{[&] { event = ctx.wait_event(); }};
+    wire.set_link(false);
+    waiter.join();
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->to_string(), "port 1: port error");
+}
+
+TEST_F(DeviceEvents, EndOneWaitEach) {
+    std::array<std::optional<verbs::AsyncEvent>, 2> events;
+    std::thread first{[&] { events[0] = ctx.wait_event(); }};
+    std::thread second{[&] { events[1] = ctx.wait_event(); }};
+    wire.set_link(false);
+    wire.set_link(true);
+    first.join();
+    second.join();
+    ASSERT_TRUE(events[0] && events[1]);
+    EXPECT_NE(events[0]->type, events[1]->type);
+    EXPECT_FALSE(ctx.next_event());
+}
+
 verbs::AsyncEvent numbered(int number) { return {.type = IBV_EVENT_PORT_ERR, .port = number}; }
+
+TEST(EventLog, IsReadableWhileItHasAny) {
+    EventLog log;
+    EXPECT_FALSE(is_readable(log.fd()));
+    log.put(numbered(1));
+    log.put(numbered(2));
+    static_cast<void>(log.take());
+    EXPECT_TRUE(is_readable(log.fd()));
+    static_cast<void>(log.take());
+    EXPECT_FALSE(is_readable(log.fd()));
+    EXPECT_FALSE(log.take());
+    EXPECT_FALSE(is_readable(log.fd()));
+}
 
 TEST(EventLog, KeepsTheNewest) {
     EventLog log;

@@ -2,14 +2,21 @@
 // An interface that goes down, comes back, or is removed under a context.
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <optional>
+#include <set>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include <pktverbs/context.hpp>
+#include <pktverbs/soft/device.hpp>
+#include <pktverbs/verbs/handle.hpp>
 
 #include "descriptors.hpp"
 #include "network_namespace.hpp"
@@ -47,10 +54,27 @@ protected:
         ASSERT_TRUE(sender->send(std::move(list)).empty());
         ASSERT_TRUE(sender->flush(long_enough));
     }
-    void expect_frame(std::uint8_t number) {
+    /// Of an EtherType that nobody takes, with a number.
+    void send_to(const MacAddress& mac, std::uint8_t number, std::size_t bytes = 60) {
+        SendList list = sender->acquire(1, long_enough);
+        ASSERT_EQ(list.size(), 1u);
+        list.front().set_length(bytes);
+        std::ranges::fill(list.front().bytes(), std::uint8_t{0});
+        std::ranges::copy(mac.bytes(), list.front().bytes().begin());
+        list.front().bytes()[12] = 0x88;
+        list.front().bytes()[13] = 0xb5;
+        list.front().bytes()[59] = number;
+        ASSERT_TRUE(sender->send(std::move(list)).empty());
+        ASSERT_TRUE(sender->flush(long_enough));
+    }
+    void expect_frame(std::uint8_t number, std::size_t bytes = 60) {
         const RecvList list = receiver->recv(long_enough);
         ASSERT_EQ(list.size(), 1u) << to_string(list.outcome());
+        EXPECT_EQ(list.front().length(), bytes);
         EXPECT_EQ(list.front().bytes()[59], number);
+    }
+    static std::string text_of(const std::optional<verbs::AsyncEvent>& event) {
+        return event ? event->to_string() : "nothing";
     }
     Flow hear() {
         return cable->right.run([&] { return receiver->install(FlowRule{}.dst_ip(group).udp().dst_port(7148)); });
@@ -95,9 +119,177 @@ TEST_F(LifeOnCable, GoesOnAfterDownAndUp) {
         const auto up = receiver->next_event();
         ASSERT_TRUE(up);
         EXPECT_EQ(up->type, IBV_EVENT_PORT_ACTIVE);
+        EXPECT_FALSE(receiver->next_event());
         EXPECT_EQ(receiver->port().state, IBV_PORT_ACTIVE);
     }
     EXPECT_TRUE(flow.installed());
+}
+
+/// A thread that waits for events and for nothing else.
+TEST_F(LifeOnCable, ReportsToAWaiterForEventsAlone) {
+    cable->right.set_up(false);
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
+    pull_up();
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port active");
+    cable->right.name_space.ip({"link", "set", "right0", "address", "02:00:00:00:00:77"});
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: GID table change");
+    cable->right.name_space.ip({"address", "add", "192.0.2.1/24", "dev", "right0"});
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: GID table change");
+    cable->right.name_space.ip({"link", "set", "right0", "mtu", "1400"});
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: client reregistration");
+    EXPECT_FALSE(receiver->wait_event(0ns));
+    cable->right.name_space.ip({"link", "delete", "right0"});
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "device: local catastrophic error");
+}
+
+/// The same by verbs, as a program does it that doesn't know this library.
+TEST_F(LifeOnCable, ReportsToABlockedGetAsyncEvent) {
+    const Device device = receiver->device();
+    receiver.reset();
+    const verbs::ContextHandle context{device.provider->open_device(device.handle.get()), {device.provider}};
+    ASSERT_TRUE(context);
+    const auto next = [&] {
+        ibv_async_event event{};
+        EXPECT_EQ(device.provider->get_async_event(context.get(), &event), 0);
+        device.provider->ack_async_event(&event);
+        return event.event_type;
+    };
+    cable->right.set_up(false);
+    EXPECT_EQ(next(), IBV_EVENT_PORT_ERR);
+    std::thread waiter{[&] { EXPECT_EQ(next(), IBV_EVENT_PORT_ACTIVE); }};
+    pull_up();
+    waiter.join();
+}
+
+/// Whichever of them takes the events from the device.
+TEST_F(LifeOnCable, ReportsToAWaiterBesideAReceiver) {
+    std::stop_source stop;
+    std::thread other{[&] { EXPECT_EQ(receiver->recv(forever, stop.get_token()).outcome(), Outcome::stopped); }};
+    for (int turn = 0; turn < 3; ++turn) {
+        cable->right.set_up(false);
+        EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
+        pull_up();
+        EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port active");
+    }
+    stop.request_stop();
+    other.join();
+}
+
+TEST_F(LifeOnCable, EndsAWaitForEventsOnRequest) {
+    std::stop_source stop;
+    std::thread other{[&] { EXPECT_FALSE(receiver->wait_event(forever, stop.get_token())); }};
+    stop.request_stop();
+    other.join();
+}
+
+TEST_F(LifeOnCable, WakesAWaiterInVainOnceAtMost) {
+    const Flow flow = hear();
+    for (std::uint8_t turn = 0; turn < 5; ++turn) {
+        const std::uint64_t before = receiver->stats().empty_wakeups;
+        std::stop_source stop;
+        std::thread waiter{[&] { static_cast<void>(receiver->recv(forever, stop.get_token())); }};
+        cable->right.set_up(false);
+        EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
+        stop.request_stop();
+        waiter.join();
+        // What is left on the socket is taken here, if it was not before.
+        static_cast<void>(receiver->recv(1ms));
+        EXPECT_LE(receiver->stats().empty_wakeups, before + 1);
+        pull_up();
+        EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port active");
+    }
+}
+
+TEST_F(LifeOnCable, FollowsItsMacAddress) {
+    const auto own = [&](const FlowRule& rule) { return cable->right.run([&] { return receiver->install(rule); }); };
+    const Flow flow = own(FlowRule{}.own_mac().count());
+    const Flow fixed = own(FlowRule{}.dst_mac(cable->right.mac).priority(1).count());
+    send_to(cable->right.mac, 1);
+    expect_frame(1);
+    const MacAddress next{"02:00:00:00:00:77"};
+    std::thread changer{[&] { cable->right.name_space.ip({"link", "set", "right0", "address", next.to_string()}); }};
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: GID table change");
+    changer.join();
+    EXPECT_EQ(receiver->mac(), next);
+    send_to(next, 2);
+    expect_frame(2);
+    EXPECT_EQ(flow.count()->packets, 2u);
+    // A rule for the address that it had means that one, and it is still received.
+    send_to(cable->right.mac, 3);
+    expect_frame(3);
+    EXPECT_EQ(fixed.count()->packets, 1u);
+    const Flow another = own(FlowRule{}.own_mac().priority(1));
+    EXPECT_EQ(another.rule().fields().dst_mac, next);
+}
+
+TEST_F(LifeOnCable, FollowsItsMacAddressWhileItWaitsForFrames) {
+    const Flow flow = cable->right.run([&] { return receiver->install(FlowRule{}.own_mac()); });
+    const MacAddress next{"02:00:00:00:00:77"};
+    RecvList list;
+    std::thread waiter{[&] { list = receiver->recv(long_enough); }};
+    cable->right.name_space.ip({"link", "set", "right0", "address", next.to_string()});
+    // Until the waiter has taken the event, no rule wants frames to the new address.
+    for (int i = 0; i < 100'000 && receiver->stats().recv_packets == 0; ++i) send_to(next, 1);
+    waiter.join();
+    EXPECT_EQ(list.outcome(), Outcome::packets);
+}
+
+TEST_F(LifeOnCable, KeepsARuleThatTheDeviceRefusesAnew) {
+    static bool refuses = false;
+    static verbs::Provider provider;
+    provider = *receiver->device().provider;
+    provider.create_flow = [](ibv_qp* qp, ibv_flow_attr* attr) {
+        errno = ENOMEM;
+        return refuses ? nullptr : soft::provider().create_flow(qp, attr);
+    };
+    Device device = receiver->device();
+    device.provider = &provider;
+    receiver.emplace(std::move(device), Options{.send_packets = none});
+    refuses = false;
+    const Flow flow = receiver->install(FlowRule{}.own_mac().count());
+    refuses = true;
+    cable->right.name_space.ip({"link", "set", "right0", "address", "02:00:00:00:00:77"});
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: GID table change");
+    ASSERT_EQ(receiver->counters().flows.size(), 1u);
+    EXPECT_NE(receiver->counters().flows.front().rule.find(cable->right.mac.to_string()), std::string::npos);
+    send_to(cable->right.mac, 1);
+    expect_frame(1);
+}
+
+TEST_F(LifeOnCable, FollowsItsMtu) {
+    const Flow flow = cable->right.run([&] { return receiver->install(FlowRule{}.own_mac()); });
+    for (const VethPair::End* end : {&cable->left, &cable->right})
+        end->name_space.ip({"link", "set", end->interface, "mtu", "3000"});
+    EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: client reregistration");
+    EXPECT_EQ(receiver->mtu(), 3000u);
+    EXPECT_EQ(receiver->limits().mtu, 1500u);
+    EXPECT_EQ(receiver->port().active_mtu, IBV_MTU_2048);
+    EXPECT_EQ(text_of(sender->wait_event(long_enough)), "port 1: client reregistration");
+    send_to(cable->right.mac, 1, 3014);
+    expect_frame(1, 3014);
+    EXPECT_EQ(receiver->stats().drops.total(), 0u);
+}
+
+TEST_F(LifeOnCable, OutlivesItsBridge) {
+    const Flow flow = hear();
+    const auto& network = cable->right.name_space;
+    network.ip({"link", "add", "bridge0", "type", "bridge"});
+    network.ip({"link", "set", "right0", "master", "bridge0"});
+    network.ip({"link", "set", "right0", "nomaster"});
+    while (const auto event = receiver->next_event()) EXPECT_FALSE(event->is_fatal()) << event->to_string();
+    send(1);
+    expect_frame(1);
+}
+
+TEST_F(LifeOnCable, EndsWhereItsInterfaceIsMovedAway) {
+    const NetworkNamespace elsewhere;
+    cable->right.name_space.ip({"link", "set", "right0", "netns",
+                                "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(elsewhere.fd())});
+    EXPECT_EQ(receiver->recv(long_enough).outcome(), Outcome::device_error);
+    std::optional<verbs::AsyncEvent> last;
+    while (const auto event = receiver->next_event()) last = event;
+    EXPECT_EQ(text_of(last), "device: local catastrophic error");
 }
 
 TEST_F(LifeOnCable, LosesNothingThatHadCome) {
