@@ -58,10 +58,9 @@ void CompletionQueue::push(const Completion& completion) noexcept {
 void CompletionQueue::overrun() noexcept {
     if (overrun_) return;
     overrun_ = true;
-    ibv_async_event event{};
-    event.event_type = IBV_EVENT_CQ_ERR;
-    event.element.cq = base();
-    nic_.raise(event);
+    error_event.event.event_type = IBV_EVENT_CQ_ERR;
+    error_event.event.element.cq = base();
+    nic_.raise(error_event);
 }
 
 int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {

@@ -12,6 +12,8 @@
 #include <mutex>
 #include <optional>
 
+#include "soft/async_events.hpp"
+
 namespace pktverbs::soft {
 
 class CompletionChannel;
@@ -108,9 +110,12 @@ public:
     std::uint32_t pending_events = 0;
     std::uint32_t events_given = 0;
 
-    std::uint32_t async_events_given = 0;  ///< under the lock of the NIC's events
-    int users = 0;                         ///< under the lock of the NIC's objects
-    ibv_pd* parent_domain = nullptr;       ///< that it was made with, and keeps in use
+    // Under the lock of the NIC's events.
+    PendingEvent error_event;
+    std::uint32_t async_events_given = 0;
+
+    int users = 0;                    ///< under the lock of the NIC's objects
+    ibv_pd* parent_domain = nullptr;  ///< that it was made with, and keeps in use
 
 private:
     static constexpr std::uint32_t batch = 16;

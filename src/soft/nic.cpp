@@ -40,16 +40,18 @@ struct SoftFlow : ibv_flow {
 }  // namespace
 
 Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
-    : verbs_context{}, link_{std::move(link_opened)}, verify_checksums_{link_->verifies_checksums()} {
+    : verbs_context{},
+      link_{std::move(link_opened)},
+      verify_checksums_{link_->verifies_checksums()} {
     sz = sizeof(verbs_context);
     context.device = opened;
     context.cmd_fd = -1;
     context.num_comp_vectors = 1;
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
     make_async_fd();
-    pthread_mutex_init(&context.mutex, nullptr);
     install_verbs(*this);
-    link_->attach(*this);
+    link_->attach(*this);  // the last that may fail: no destructor runs then
+    pthread_mutex_init(&context.mutex, nullptr);
 }
 
 Nic::~Nic() {
@@ -190,7 +192,17 @@ void Nic::removed() noexcept {
 
 void Nic::raise(const ibv_async_event& event) noexcept {
     const std::lock_guard lock{events_mutex_};
-    events_.push_back(event);
+    events_.put(event);
+    set_event_fd();
+}
+
+void Nic::raise(PendingEvent& event) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    events_.put(event);
+    set_event_fd();
+}
+
+void Nic::set_event_fd() noexcept {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto put = write(event_fd_.get(), &one, sizeof one);
 }
@@ -203,8 +215,7 @@ void Nic::clear_event_fd() noexcept {
 bool Nic::pop(ibv_async_event* event) noexcept {
     const std::lock_guard lock{events_mutex_};
     if (events_.empty()) return false;
-    *event = events_.front();
-    events_.pop_front();
+    *event = events_.take();
     if (events_.empty()) clear_event_fd();
     if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
     return true;
@@ -226,10 +237,7 @@ int Nic::get_async_event(ibv_async_event* event) noexcept {
 
 std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     const std::lock_guard lock{events_mutex_};
-    const auto its = std::erase_if(events_, [&](const ibv_async_event& event) {
-        return event.event_type == IBV_EVENT_CQ_ERR && event.element.cq == queue.base();
-    });
-    if (its != 0 && events_.empty()) clear_event_fd();
+    if (events_.remove(queue.error_event) && events_.empty()) clear_event_fd();
     return queue.async_events_given;
 }
 

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -19,6 +18,7 @@
 
 #include "base/counter.hpp"
 #include "base/file_descriptor.hpp"
+#include "soft/async_events.hpp"
 #include "soft/flow_table.hpp"
 #include "soft/link.hpp"
 #include "soft/memory_regions.hpp"
@@ -75,7 +75,10 @@ public:
     /// Held while frames are delivered, and while what they are delivered to changes.
     std::mutex& receive_mutex() noexcept { return receive_mutex_; }
 
+    /// Of the port or the device.
     void raise(const ibv_async_event& event) noexcept;
+    /// Of an object, which has room for it.
+    void raise(PendingEvent& event) noexcept;
     int get_async_event(ibv_async_event* event) noexcept;
     /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
     std::uint32_t forget_events(CompletionQueue& queue) noexcept;
@@ -115,6 +118,7 @@ private:
     void make_async_fd();
     void raise_of_port(ibv_event_type type) noexcept;
     bool pop(ibv_async_event* event) noexcept;
+    void set_event_fd() noexcept;
     void clear_event_fd() noexcept;
 
     std::unique_ptr<Link> link_;
@@ -144,7 +148,7 @@ private:
     Counter oversize_;
 
     std::mutex events_mutex_;
-    std::deque<ibv_async_event> events_;
+    AsyncEvents events_;
 };
 
 /// Fills in the function pointers through which infiniband/verbs.h reaches a device.

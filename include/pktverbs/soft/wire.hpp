@@ -14,6 +14,7 @@
 namespace pktverbs::soft {
 
 /// Chances per frame and receiving end, 0 to 1, drawn from one generator, so that a seed gives the same faults again.
+/// Where there is no memory for a copy of the frame, it is neither held back nor corrupted.
 struct WireFaults {
     double loss = 0;
     double duplication = 0;
@@ -65,7 +66,8 @@ public:
 
     /// Puts a frame on the wire, Ethernet header first.
     void send(std::span<const std::uint8_t> frame);
-    /// What arrived since the last call, in order. It is all kept until then, however much that is.
+    /// What arrived since the last call, in order. It is all kept until then, however much that is; what there is no
+    /// memory for counts in WireCounters::lost.
     std::vector<std::vector<std::uint8_t>> receive();
 
 private:

@@ -27,12 +27,8 @@ class HeldFrame {
 public:
     bool empty() const noexcept { return !held_; }
 
-    void keep(const RxFrame& frame) {
-        bytes_.assign(frame.data, frame.data + frame.length);
-        frame_ = frame;
-        frame_.data = bytes_.data();
-        held_ = true;
-    }
+    /// False if there is no memory for a copy.
+    bool keep(const RxFrame& frame) noexcept;
     /// Whether there was one.
     bool drop() noexcept { return std::exchange(held_, false); }
     /// Hands it to `deliver(const RxFrame&)`, if there is one.
@@ -71,7 +67,7 @@ public:
     const Counts& counts() const noexcept { return counts_; }
 
     /// Calls `deliver(const RxFrame&)` for all that arrives at an end now: none, one or several frames. Frames are
-    /// copied only to be held or damaged.
+    /// copied only to be held or damaged; without memory for that they are neither, and count as neither.
     template <class Deliver>
     void pass(const RxFrame& frame, HeldFrame& held, Deliver&& deliver) {
         if (drawn(faults_.loss)) {
@@ -82,9 +78,9 @@ public:
         counts_.duplicated += static_cast<unsigned>(copies - 1);
         for (int i = 0; i < copies; ++i) {
             const RxFrame copy = frame.length > 0 && drawn(faults_.corruption) ? damaged(frame) : frame;
-            if ((held.empty() || while_held_ == WhileHeld::draw_alike) && drawn(faults_.reordering) && held.empty()) {
+            if ((held.empty() || while_held_ == WhileHeld::draw_alike) && drawn(faults_.reordering) && held.empty() &&
+                held.keep(copy)) {
                 ++counts_.reordered;
-                held.keep(copy);
                 continue;
             }
             deliver(copy);
@@ -93,9 +89,9 @@ public:
     }
 
 private:
-    bool drawn(double chance) { return chance > 0 && std::uniform_real_distribution<>{}(generator_) < chance; }
+    bool drawn(double chance) noexcept { return chance > 0 && std::uniform_real_distribution<>{}(generator_) < chance; }
     /// With one bit flipped; valid until the next call.
-    RxFrame damaged(const RxFrame& frame);
+    RxFrame damaged(const RxFrame& frame) noexcept;
 
     WhileHeld while_held_;
     bool any_ = false;

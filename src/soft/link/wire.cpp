@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 #include <string>
 
 #include "soft/link/frame_faults.hpp"
@@ -17,7 +18,8 @@ namespace pktverbs::soft {
 /// Something at the wire that gets frames.
 class WireEnd {
 public:
-    virtual void arrive(std::span<const RxFrame> frames) noexcept = 0;
+    /// Returns how many it took: without memory for more, the rest is lost.
+    virtual std::size_t arrive(std::span<const RxFrame> frames) noexcept = 0;
     virtual void link_changed(bool up) noexcept = 0;
 
     HeldFrame held;  ///< under the medium's lock
@@ -32,8 +34,10 @@ class WireMedium {
 public:
     static std::shared_ptr<WireMedium> named(std::string_view name);
 
-    void join(WireEnd& end) {
+    /// `longest`: the bytes of a frame that the end may send in pieces.
+    void join(WireEnd& end, std::size_t longest) {
         const std::lock_guard lock{mutex_};
+        if (longest > scratch_.size()) scratch_.resize(std::max(longest, batch_bytes));
         ends_.push_back(&end);
     }
 
@@ -46,11 +50,13 @@ public:
     void carry(const WireEnd& from, std::span<const TxFrame> frames) noexcept {
         const std::lock_guard lock{mutex_};
         std::array<RxFrame, batch> carried;
-        for (; !frames.empty(); frames = frames.subspan(std::min(frames.size(), batch))) {
+        while (!frames.empty()) {
             const std::size_t count = gather(frames.first(std::min(frames.size(), batch)), carried);
+            if (count == 0) return;  // longer than its NIC may send
             counters_.sent += count;
             for (WireEnd* end : ends_)
                 if (end != &from) pass(*end, std::span{carried}.first(count));
+            frames = frames.subspan(count);
         }
     }
 
@@ -95,27 +101,27 @@ public:
 
 private:
     static constexpr std::size_t batch = 64;
+    static constexpr std::size_t batch_bytes = batch * 2048;  ///< of frames in pieces
 
-    /// Frames in one piece are carried from where they are; scattered ones are gathered first.
-    std::size_t gather(std::span<const TxFrame> frames, std::span<RxFrame> carried) {
-        std::size_t scattered = 0;
-        for (const TxFrame& frame : frames)
-            if (frame.sge_count > 1) scattered += frame.length;
-        if (scattered > scratch_.size()) scratch_.resize(scattered);
-        std::uint8_t* at = scratch_.data();
-        for (std::size_t i = 0; i < frames.size(); ++i) {
-            const TxFrame& frame = frames[i];
-            carried[i] = {reinterpret_cast<const std::uint8_t*>(frame.sges[0].addr), frame.length, frame.checksum_ok};
+    /// Frames in one piece are carried from where they are; scattered ones are gathered first, as many as there is room
+    /// for: at least one, since join().
+    std::size_t gather(std::span<const TxFrame> frames, std::span<RxFrame> carried) noexcept {
+        std::size_t used = 0;
+        std::size_t count = 0;
+        for (; count < frames.size(); ++count) {
+            const TxFrame& frame = frames[count];
+            RxFrame& one = carried[count];
+            one = {reinterpret_cast<const std::uint8_t*>(frame.sges[0].addr), frame.length, frame.checksum_ok};
             if (frame.sge_count == 1) continue;
-            carried[i].data = at;
-            for (std::uint32_t part = 0; part < frame.sge_count; ++part) {
-                const ibv_sge& sge = frame.sges[part];
+            if (frame.length > scratch_.size() - used) break;
+            one.data = &scratch_[used];
+            for (const ibv_sge& sge : std::span{frame.sges, frame.sge_count}) {
                 if (sge.length == 0) continue;
-                std::memcpy(at, reinterpret_cast<const void*>(sge.addr), sge.length);
-                at += sge.length;
+                std::memcpy(&scratch_[used], reinterpret_cast<const void*>(sge.addr), sge.length);
+                used += sge.length;
             }
         }
-        return frames.size();
+        return count;
     }
 
     void pass(WireEnd& end, std::span<const RxFrame> frames) noexcept {
@@ -132,8 +138,9 @@ private:
     }
 
     void deliver(WireEnd& end, std::span<const RxFrame> frames) noexcept {
-        counters_.delivered += frames.size();
-        end.arrive(frames);
+        const std::size_t taken = end.arrive(frames);
+        counters_.delivered += taken;
+        counters_.lost += frames.size() - taken;
     }
 
     void deliver_held(WireEnd& end) noexcept {
@@ -152,11 +159,11 @@ std::shared_ptr<WireMedium> WireMedium::named(std::string_view name) {
     static std::mutex mutex;
     static std::map<std::string, std::weak_ptr<WireMedium>, std::less<>> media;
     const std::lock_guard lock{mutex};
+    if (const auto known = media.find(name); known != media.end())
+        if (auto medium = known->second.lock()) return medium;
     std::erase_if(media, [](const auto& entry) { return entry.second.expired(); });
-    std::weak_ptr<WireMedium>& known = media[std::string{name}];
-    if (auto medium = known.lock()) return medium;
     auto medium = std::make_shared<WireMedium>();
-    known = medium;
+    media.emplace(name, medium);
     return medium;
 }
 
@@ -188,7 +195,7 @@ public:
 
     void attach(Sink& sink) override {
         sink_ = &sink;
-        medium_->join(*this);
+        medium_->join(*this, mtu_ + headers);
     }
     void detach() noexcept override { medium_->leave(*this); }
 
@@ -199,7 +206,12 @@ public:
     void receive(std::size_t) noexcept override {}
 
 private:
-    void arrive(std::span<const RxFrame> frames) noexcept override { sink_->deliver(frames); }
+    static constexpr std::size_t headers = 22;  ///< Ethernet's and two VLAN tags, on top of the MTU (Nic::max_frame())
+
+    std::size_t arrive(std::span<const RxFrame> frames) noexcept override {
+        sink_->deliver(frames);
+        return frames.size();
+    }
     void link_changed(bool up) noexcept override { sink_->link_changed(up); }
 
     std::shared_ptr<WireMedium> medium_;
@@ -224,11 +236,17 @@ void Wire::release_held() { medium_->release_held(); }
 
 class WireTapEnd final : public WireEnd {
 public:
-    explicit WireTapEnd(std::string_view wire) : medium{WireMedium::named(wire)} { medium->join(*this); }
+    explicit WireTapEnd(std::string_view wire) : medium{WireMedium::named(wire)} { medium->join(*this, 0); }
     ~WireTapEnd() { medium->leave(*this); }
 
-    void arrive(std::span<const RxFrame> frames) noexcept override {
-        for (const RxFrame& frame : frames) arrived.emplace_back(frame.data, frame.data + frame.length);
+    std::size_t arrive(std::span<const RxFrame> frames) noexcept override {
+        std::size_t taken = 0;
+        try {
+            for (; taken < frames.size(); ++taken)
+                arrived.emplace_back(frames[taken].data, frames[taken].data + frames[taken].length);
+        } catch (const std::bad_alloc&) {
+        }
+        return taken;
     }
     void link_changed(bool) noexcept override {}
 

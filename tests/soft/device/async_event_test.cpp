@@ -59,6 +59,21 @@ TEST_F(AsyncEvent, DoesNotRepeatTheStateOfTheLink) {
     EXPECT_FALSE(readable(end.context->async_fd));
 }
 
+TEST_F(AsyncEvent, OfThePortAreKeptInABoundedNumber) {
+    overrun();
+    for (int i = 0; i < 1000; ++i) wire.set_link(i % 2 != 0);
+    // What happened to a queue happens once, and isn't pushed out.
+    ibv_async_event of_queue = take();
+    EXPECT_EQ(of_queue.event_type, IBV_EVENT_CQ_ERR);
+    end.verbs.ack_async_event(&of_queue);
+    for (int i = 0; i < 64; ++i)
+        EXPECT_EQ(take().event_type, i % 2 == 0 ? IBV_EVENT_PORT_ERR : IBV_EVENT_PORT_ACTIVE) << i;
+    EXPECT_FALSE(readable(end.context->async_fd));
+    wire.set_link(false);
+    EXPECT_TRUE(readable(end.context->async_fd));
+    EXPECT_EQ(take().event_type, IBV_EVENT_PORT_ERR);
+}
+
 TEST_F(AsyncEvent, WakesABlockedThread) {
     std::thread waiter{[&] { EXPECT_EQ(take().event_type, IBV_EVENT_PORT_ERR); }};
     wire.set_link(false);

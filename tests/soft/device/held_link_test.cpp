@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "soft/soft_device.hpp"
@@ -408,6 +409,32 @@ TEST_F(HeldLinkTest, MayRefuseAFlow) {
 }
 
 TEST_F(HeldLinkTest, SaysWhatItLost) { EXPECT_EQ(end.drops().link, 5U); }
+
+/// A link that opens, and can't be attached to.
+class DetachedLink final : public soft::Link {
+public:
+    MacAddress mac() const noexcept override { return {}; }
+    std::uint32_t mtu() const noexcept override { return 1500; }
+    bool up() const noexcept override { return true; }
+    void attach(soft::Sink&) override { throw std::system_error{ENOBUFS, std::generic_category(), "cannot attach"}; }
+    void detach() noexcept override { ADD_FAILURE() << "it was never attached"; }
+    std::size_t send(std::span<const soft::TxFrame>) noexcept override { return 0; }
+    void receive(std::size_t) noexcept override {}
+};
+
+TEST(DetachedLinkTest, LeavesNoDescriptorBehind) {
+    auto device = std::make_shared<soft::SoftDevice>();
+    device->open_link = [] { return std::make_unique<DetachedLink>(); };
+    const int first_free = dup(0);
+    close(first_free);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(soft::provider().open_device(device.get()), nullptr);
+        EXPECT_EQ(errno, ENOBUFS);
+    }
+    const int still_free = dup(0);
+    close(still_free);
+    EXPECT_EQ(still_free, first_free);
+}
 
 }  // namespace
 }  // namespace pktverbs::testing
