@@ -117,7 +117,10 @@ SendList Queue::acquire(std::size_t count) noexcept {
         }
         list.link(first, last, taken);
     }
-    if (list.head_) list.tail_->set_next(nullptr);
+    if (list.head_)
+        list.tail_->set_next(nullptr);
+    else if (count != 0 && ++state.empty_acquires % Core::polls_per_look == 0)
+        state.core.look_for_device_events();  // a device that has failed completes nothing
     state.free_count.store(state.free_count.load(std::memory_order_relaxed) - list.size_, std::memory_order_relaxed);
     return list;
 }
@@ -219,10 +222,11 @@ SendList Queue::send(SendList packets) noexcept {
         packets.error_ = EINVAL;
         return packets;
     }
-    if (state.in_error.load(std::memory_order_relaxed)) [[unlikely]] {
-        packets.error_ = EIO;  // it would all be flushed
+    // In error it would all be flushed; and a device that has failed, or won't complete, is given nothing more.
+    packets.error_ =
+        state.in_error.load(std::memory_order_relaxed) ? EIO : state.send_error.load(std::memory_order_relaxed);
+    if (packets.error_ != 0) [[unlikely]]
         return packets;
-    }
 
     // Where the work requests begin: those of a packet may begin with others than its own.
     ibv_send_wr* begin = &packets.head_->wr_;

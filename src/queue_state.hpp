@@ -130,7 +130,8 @@ struct __attribute__((visibility("hidden"))) Queue::State {
     std::uint32_t next_sequence = 0;
     std::uint64_t bytes_posted = 0;
     std::uint64_t bytes_retired = 0;
-    std::uint32_t send_events = 0;  ///< taken, not yet acknowledged
+    std::uint32_t send_events = 0;     ///< taken, not yet acknowledged
+    std::uint32_t empty_acquires = 0;  ///< runs free
     Counter packets_sent;
     Counter bytes_sent;
     Counter send_errors[IBV_WC_TM_RNDV_INCOMPLETE + 1];

@@ -51,8 +51,9 @@ public:
     /// Posts the whole list with one doorbell. What could not be posted comes back, first the packet that was
     /// refused, with the reason in SendList::error(): EMSGSIZE for a frame shorter than an Ethernet
     /// header, EDESTADDRREQ for a datagram without a peer, EINVAL for packets of another queue, EIO for a queue in
-    /// error, or what the device said. For what a packet asks for (Offloads): EOPNOTSUPP if the queue was not opened
-    /// for it, EINVAL for headers that can't be cut, EMSGSIZE for more than can be cut, ENOBUFS until more are sent.
+    /// error or a device that has failed (error(), sending), or what the device said. For what a packet asks for
+    /// (Offloads): EOPNOTSUPP if the queue was not opened for it, EINVAL for headers that can't be cut, EMSGSIZE for
+    /// more than can be cut, ENOBUFS until more are sent.
     SendList send(SendList packets) noexcept;
     /// Waits until no packet is in flight. False if `timeout` passed or `stop` was requested first, or if the device
     /// took only the start of a list: then it tells about that with the next send, or never.

@@ -183,6 +183,7 @@ void Nic::addresses_changed() noexcept {
 }
 
 void Nic::removed() noexcept {
+    gone_.store(true, std::memory_order_relaxed);
     ibv_async_event event{};
     event.event_type = IBV_EVENT_DEVICE_FATAL;
     raise(event);

@@ -75,6 +75,9 @@ public:
     /// Held while frames are delivered, and while what they are delivered to changes.
     std::mutex& receive_mutex() noexcept { return receive_mutex_; }
 
+    /// What the device is on is there no more: nothing is posted to send, and no queue brought to work, from here on.
+    bool is_gone() const noexcept { return gone_.load(std::memory_order_relaxed); }
+
     /// Of the port or the device.
     void raise(const ibv_async_event& event) noexcept;
     /// Of an object, which has room for it.
@@ -149,6 +152,7 @@ private:
 
     std::mutex events_mutex_;
     AsyncEvents events_;
+    std::atomic<bool> gone_{false};
 };
 
 /// Fills in the function pointers through which infiniband/verbs.h reaches a device.

@@ -117,7 +117,11 @@ int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     return 0;
 }
 
+// EIO is what the kernel's mlx5 driver says when its device has failed (mlx5_ib_post_send() in wr.c, and
+// mlx5_cmd_exec() in cmd.c, which queue pairs are modified by).
+
 int QueuePair::may_post_send() const noexcept {
+    if (nic_.is_gone()) return EIO;
     const ibv_qp_state now = state_.load(std::memory_order_relaxed);
     return now == IBV_QPS_RTS || now == IBV_QPS_SQD || now == IBV_QPS_ERR ? 0 : EINVAL;
 }

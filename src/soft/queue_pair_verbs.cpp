@@ -33,7 +33,9 @@ int query_qp(ibv_qp* qp, ibv_qp_attr* attr, int, ibv_qp_init_attr* init) {
     return QueuePair::of(qp).query(*attr, *init);
 }
 
-int modify_qp(ibv_qp* qp, ibv_qp_attr* attr, int mask) { return QueuePair::of(qp).modify(*attr, mask); }
+int modify_qp(ibv_qp* qp, ibv_qp_attr* attr, int mask) {
+    return Nic::of(qp->context).is_gone() ? EIO : QueuePair::of(qp).modify(*attr, mask);
+}
 
 int destroy_qp(ibv_qp* qp) {
     Nic& nic = Nic::of(qp->context);

@@ -50,7 +50,7 @@ int modify_wq(ibv_wq* wq, ibv_wq_attr* attr) {
     if (attr->attr_mask == 0 || (attr->attr_mask & ~known) != 0) return EINVAL;
     constexpr std::uint32_t changeable = IBV_WQ_FLAGS_CVLAN_STRIPPING;
     if ((attr->attr_mask & IBV_WQ_ATTR_FLAGS) != 0 && (attr->flags_mask & ~changeable) != 0) return EOPNOTSUPP;
-    return WorkQueue::of(wq).modify(*attr);
+    return Nic::of(wq->context).is_gone() ? EIO : WorkQueue::of(wq).modify(*attr);
 }
 
 int destroy_wq(ibv_wq* base) {

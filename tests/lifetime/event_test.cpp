@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "descriptors.hpp"
@@ -127,6 +128,70 @@ TEST_F(DeviceEvents, EndOneWaitEach) {
     ASSERT_TRUE(events[0] && events[1]);
     EXPECT_NE(events[0]->type, events[1]->type);
     EXPECT_FALSE(ctx.next_event());
+}
+
+/// A device whose events a test makes up: those that it has put here.
+struct ToldDevice {
+    explicit ToldDevice(const std::string& wire) : device{soft::wire_device(wire)} {
+        static verbs::Provider provider = soft::provider();
+        provider.get_async_event = [](ibv_context*, ibv_async_event* event) {
+            if (!next) {
+                errno = EAGAIN;
+                return -1;
+            }
+            *event = *std::exchange(next, std::nullopt);
+            return 0;
+        };
+        provider.ack_async_event = [](ibv_async_event*) {};  // nobody waits for it
+        device.provider = &provider;
+    }
+    static void tell(ibv_event_type type, ibv_cq* cq = nullptr) {
+        next.emplace();
+        next->event_type = type;
+        next->element.cq = cq;
+    }
+
+    static inline std::optional<ibv_async_event> next;
+    Device device;
+};
+
+TEST_F(DeviceEvents, OfADeviceThatFailedEndSending) {
+    const ToldDevice told{name};
+    Context failing{told.device, small};
+    EXPECT_TRUE(failing.send(filled(failing.acquire(1), 0)).empty());
+    EXPECT_EQ(world.receive().size(), 1u);
+    told.tell(IBV_EVENT_DEVICE_FATAL);
+    wire.set_link(false);  // which makes the descriptor readable
+    EXPECT_EQ(all_events(failing), Texts{"device: local catastrophic error"});
+    SendList list = failing.send(filled(failing.acquire(2), 1));
+    EXPECT_EQ(list.size(), 2u);
+    EXPECT_EQ(list.error(), EIO);
+    EXPECT_EQ(failing.stats().sent_packets, 1u);
+    EXPECT_TRUE(world.receive().empty());
+    list.cancel();
+    EXPECT_EQ(failing.acquire(99).size(), 8u);
+}
+
+TEST_F(DeviceEvents, OfACompletionQueueThatFailedEndSendingOnItsQueue) {
+    const ToldDevice told{name};
+    Context failing{told.device, with_queues(2)};
+    told.tell(IBV_EVENT_CQ_ERR, failing.queue(1).raw_send_cq());
+    wire.set_link(false);
+    EXPECT_TRUE(failing.next_event());
+    wire.set_link(true);
+    EXPECT_EQ(failing.queue(1).send(filled(failing.queue(1).acquire(1), 0)).error(), EIO);
+    EXPECT_TRUE(failing.queue(0).send(filled(failing.queue(0).acquire(1), 0)).empty());
+}
+
+/// Who only sends, and never asks: with nothing free any more, the next look is some calls away.
+TEST_F(DeviceEvents, ReachWhoeverOnlyAcquires) {
+    const ToldDevice told{name};
+    Context failing{told.device, small};
+    const SendList all = failing.acquire(99);
+    told.tell(IBV_EVENT_DEVICE_FATAL);
+    wire.set_link(false);
+    for (int i = 0; i < 1 << 16; ++i) EXPECT_TRUE(failing.acquire(1).empty());
+    EXPECT_EQ(failing.queue(0).error(), EIO);
 }
 
 verbs::AsyncEvent numbered(int number) { return {.type = IBV_EVENT_PORT_ERR, .port = number}; }

@@ -46,6 +46,7 @@ public:
     std::uint32_t mtu() const noexcept override { return 1500; }
     bool up() const noexcept override { return true; }
     void attach(soft::Sink& sink) override { sink_ = &sink; }
+    void remove() { sink_->removed(); }
     std::size_t send(std::span<const soft::TxFrame> frames) noexcept override {
         const std::lock_guard lock{mutex_};
         const std::size_t taken = std::min(frames.size(), allowed_);
@@ -409,6 +410,21 @@ TEST_F(HeldLinkTest, MayRefuseAFlow) {
 }
 
 TEST_F(HeldLinkTest, SaysWhatItLost) { EXPECT_EQ(end.drops().link, 5U); }
+
+TEST_F(HeldLinkTest, ThatIsRemovedTakesNothingMore) {
+    link->allow(1);
+    EXPECT_EQ(end.post_send(1, {end.sge(0, 60)}), 0);
+    link->remove();
+    set_blocking(end.context->async_fd, false);
+    ibv_async_event event{};
+    EXPECT_EQ(end.verbs.get_async_event(end.context.get(), &event), 0);
+    EXPECT_EQ(event.event_type, IBV_EVENT_DEVICE_FATAL);
+    link->allow(10);
+    EXPECT_EQ(end.post_send(2, {end.sge(0, 60)}), EIO);
+    EXPECT_EQ(link->sent, 1U);
+    EXPECT_EQ(step(end.qp.get(), IBV_QPS_ERR), EIO);
+    EXPECT_WC(poll_one(end.send_cq), 1U, IBV_WC_SUCCESS);
+}
 
 /// A link that opens, and can't be attached to.
 class DetachedLink final : public soft::Link {
