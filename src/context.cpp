@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <span>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/deadline.hpp"
 #include "core.hpp"
@@ -41,6 +43,12 @@ RecvList Context::recv(std::chrono::nanoseconds timeout, std::stop_token stop) n
     Core& core = *core_;
     if (core.queues.size() == 1) return core.queues.front()->recv(timeout, std::move(stop));
     return core.recv(timeout, stop);
+}
+
+SendList Context::acquire(std::size_t count) noexcept { return core_->queues.front()->acquire(count); }
+
+SendList Context::acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    return core_->queues.front()->acquire(count, timeout, std::move(stop));
 }
 
 SendList Context::send(SendList packets) noexcept {
@@ -197,7 +205,7 @@ std::optional<verbs::LocalSlice> Context::slice(std::span<const std::uint8_t> by
 }
 
 std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }
-Queue& Context::queue(std::size_t index) noexcept { return *core_->queues[index]; }
+Queue& Context::queue(std::size_t index) { return queue_at(*core_, index); }
 
 int Context::fd() const noexcept { return core_->all_ready ? core_->all_ready->fd() : core_->queues.front()->fd(); }
 

@@ -8,9 +8,15 @@
 
 namespace pktverbs {
 
-void SendPkt::throw_too_long(std::size_t bytes, std::size_t index) const {
+void SendPkt::refuse_length(std::size_t bytes, std::size_t index) const {
+    if (!has_chunk(index)) refuse_chunk(index);
     throw std::length_error{
         fmt::format("cannot set a packet's length to {} bytes: its buffer has {} bytes", bytes, capacities_[index])};
+}
+
+void SendPkt::refuse_chunk(std::size_t index) const {
+    throw std::out_of_range{
+        fmt::format("cannot send chunk {} of a packet: it has {}, counted from 0", index, chunk_count())};
 }
 
 }  // namespace pktverbs

@@ -65,10 +65,8 @@ public:
     async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
 
     /// On the first queue; see Queue. With several queues, use queue(i).
-    SendList acquire(std::size_t count) noexcept { return queue(0).acquire(count); }
-    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept {
-        return queue(0).acquire(count, timeout, std::move(stop));
-    }
+    SendList acquire(std::size_t count) noexcept;
+    SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
     /// To the queue that the packets came from.
     SendList send(SendList packets) noexcept;
     /// All queues; false if `timeout` passed or `stop` was requested first.
@@ -121,8 +119,8 @@ public:
     std::optional<verbs::LocalSlice> slice(std::span<const std::uint8_t> bytes) const noexcept;
 
     std::size_t queue_count() const noexcept;
-    /// `index` below queue_count().
-    Queue& queue(std::size_t index) noexcept;
+    /// Throws std::system_error (EINVAL) from queue_count() on.
+    Queue& queue(std::size_t index);
 
     /// For event loops, over all queues: see Queue::fd, arm and drain.
     int fd() const noexcept;

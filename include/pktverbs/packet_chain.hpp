@@ -2,17 +2,21 @@
 // PacketChain: packets linked through their work requests; what RecvList and SendList are made of.
 #pragma once
 
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <utility>
+
+#include <pktverbs/export.hpp>
 
 namespace pktverbs {
 
 class Context;
 class Core;
 class Queue;
+
+/// Throws std::system_error (EINVAL): lists whose packets come from two queues.
+[[noreturn]] PKTVERBS_EXPORT void refuse_to_join();
 
 /// A forward range of Pkt&. Owns nothing by itself: the lists do.
 template <class Pkt>
@@ -80,9 +84,10 @@ protected:
         link(pkt, pkt, 1);
         pkt->set_next(nullptr);
     }
-    void take_all(PacketChain& from) noexcept {
+    void take_all(PacketChain& from) {
         if (from.empty()) return;
-        assert((empty() || queue_ == from.queue_) && "lists of different queues can't be joined");
+        if (!empty() && queue_ != from.queue_) [[unlikely]]
+            refuse_to_join();
         queue_ = from.queue_;
         link(from.head_, from.tail_, from.size_);
         from.forget();

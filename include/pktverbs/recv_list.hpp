@@ -53,8 +53,9 @@ public:
         first.take_front(*this);
         return first;
     }
-    /// Puts the packets of `other` behind its own; both must come from the same queue, or one be empty.
-    void append(RecvList&& other) noexcept {
+    /// Puts the packets of `other` behind its own. Both must come from the same queue, or one be empty; else it throws
+    /// std::system_error (EINVAL), and both stay as they are.
+    void append(RecvList&& other) {
         if (empty()) outcome_ = other.outcome_;
         take_all(other);
     }

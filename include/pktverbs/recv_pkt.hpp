@@ -5,7 +5,6 @@
 #include <infiniband/verbs.h>
 
 #include <algorithm>
-#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <span>
 #include <type_traits>
 
+#include <pktverbs/export.hpp>
 #include <pktverbs/layout.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
 
@@ -34,24 +34,26 @@ public:
 
     /// As many as the Layout has; 1 without.
     std::size_t chunk_count() const noexcept { return grh() ? 1 : static_cast<std::size_t>(wr_.num_sge); }
-    /// The bytes received in chunk `index`, below chunk_count(); none in those that the frame did not reach.
+    /// The bytes received in chunk `index`; none in those that the frame did not reach, and from chunk_count() on.
     std::span<std::uint8_t> chunk(std::size_t index) noexcept {
+        if (!has_chunk(index)) return {};
         std::size_t before = 0;
         for (std::size_t i = 0; i < index; ++i) before += sges_[i].length;
         const std::size_t left = length() - std::min(length(), before);
         return {reinterpret_cast<std::uint8_t*>(sges_[index].addr), std::min<std::size_t>(left, sges_[index].length)};
     }
-    /// Where chunk `index` is to be received: all of it, not only what was.
+    /// Where chunk `index` is to be received: all of it, not only what was. Of no bytes from chunk_count() on.
     verbs::LocalSlice target(std::size_t index = 0) const noexcept {
-        return verbs::LocalSlice::unchecked(sges_[index]);
+        return verbs::LocalSlice::unchecked(has_chunk(index) ? sges_[index] : ibv_sge{});
     }
     /// The next frame goes to other memory: for whoever keeps this one's. Only while the packet is in a list. `slice`
     /// is of memory that is registered with the packet's Context, such as Context::slice() gives, and must stay until
     /// the packet is aimed elsewhere or the Context closed. From here on bytes() and chunk() are of the new memory.
-    /// Not for datagrams, and not to a dmabuf that isn't mapped where the library is to do something with the frame
-    /// (Offloads: recv_checksums, strip_vlan in software).
-    void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
-        assert(!grh() && index < chunk_count());
+    /// Not to a dmabuf that isn't mapped where the library is to do something with the frame (Offloads:
+    /// recv_checksums, strip_vlan in software). Throws std::out_of_range from chunk_count() on, and for a datagram.
+    void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) {
+        if (grh() || !has_chunk(index)) [[unlikely]]
+            refuse_target(index);
         sges_[index] = slice.raw();
     }
 
@@ -97,6 +99,9 @@ private:
     friend struct RecvPktLayout;
 
     RecvPkt() noexcept = default;
+    /// Nothing is asked of a packet of one chunk, whose index nobody gives.
+    bool has_chunk(std::size_t index) const noexcept { return index == 0 || index < chunk_count(); }
+    [[noreturn]] PKTVERBS_EXPORT void refuse_target(std::size_t index) const;
     void set_result(std::uint32_t length, ibv_wc_status status, std::uint32_t flow_tag, unsigned flags) noexcept {
         length_and_status_ = (length & 0xffffff) | static_cast<std::uint32_t>(status) << 24;
         tag_and_flags_ = (flow_tag & 0xffffff) | flags << 24;

@@ -38,8 +38,9 @@ public:
         first.take_front(*this);
         return first;
     }
-    /// Puts the packets of `other` behind its own; both must come from the same queue, or one be empty.
-    void append(SendList&& other) noexcept { take_all(other); }
+    /// Puts the packets of `other` behind its own. Both must come from the same queue, or one be empty; else it throws
+    /// std::system_error (EINVAL), and both stay as they are.
+    void append(SendList&& other) { take_all(other); }
     /// Gives the packets back to the queue's free packets, unsent, and is empty.
     void cancel() noexcept;
 

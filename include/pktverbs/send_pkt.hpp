@@ -4,7 +4,6 @@
 
 #include <infiniband/verbs.h>
 
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -27,23 +26,23 @@ public:
     SendPkt& operator=(const SendPkt&) = delete;
 
     /// The whole capacity, Options::max_packet_size bytes, whatever the length is set to. With a Layout of
-    /// several chunks, that of chunk `index`, below chunk_count().
-    std::span<std::uint8_t> buffer(std::size_t index = 0) noexcept { return {data(index), capacities_[index]}; }
-    /// The bytes of a chunk that will be sent; of a packet without a Layout, all.
-    std::span<std::uint8_t> bytes(std::size_t index = 0) noexcept { return {data(index), sges_[index].length}; }
-    std::span<const std::uint8_t> bytes(std::size_t index = 0) const noexcept {
-        return {data(index), sges_[index].length};
+    /// several chunks, that of chunk `index`; empty from chunk_count() on.
+    std::span<std::uint8_t> buffer(std::size_t index = 0) noexcept {
+        return has_chunk(index) ? std::span{data(index), capacities_[index]} : std::span<std::uint8_t>{};
     }
+    /// The bytes of a chunk that will be sent; of a packet without a Layout, all.
+    std::span<std::uint8_t> bytes(std::size_t index = 0) noexcept { return sent_of(index); }
+    std::span<const std::uint8_t> bytes(std::size_t index = 0) const noexcept { return sent_of(index); }
     /// Bytes that will be sent, of all chunks.
     std::size_t length() const noexcept { return length_; }
     /// As many as the Layout has; 1 without.
     std::size_t chunk_count() const noexcept { return static_cast<std::size_t>(wr_.num_sge); }
 
     /// How many bytes of the buffer to send, of a frame Ethernet header first, no FCS; kept from use to
-    /// use. Throws std::length_error if the buffer is shorter: the one throw on the data path.
+    /// use. Throws std::length_error if the buffer is shorter, and std::out_of_range from chunk_count() on.
     void set_length(std::size_t bytes, std::size_t index = 0) {
-        if (bytes > capacities_[index]) [[unlikely]]
-            throw_too_long(bytes, index);
+        if (!has_chunk(index) || bytes > capacities_[index]) [[unlikely]]
+            refuse_length(bytes, index);
         const auto now = static_cast<std::uint32_t>(bytes);
         length_ += now - sges_[index].length;
         sges_[index].length = now;
@@ -52,9 +51,11 @@ public:
     /// with the packet's Context, such as Context::slice() gives, and must stay as it is until the packet is sent:
     /// until flush() said so, or acquire() gave the same packet again. Not a dmabuf that isn't mapped if the packet is
     /// short enough to be copied into the work request (Limits::max_inline), or the library is to do something with its
-    /// bytes (Offloads: checksums or segmentation in software; headers in any case).
-    void attach(const verbs::LocalSlice& slice, std::size_t index = 0) noexcept {
-        assert(index < chunk_count());
+    /// bytes (Offloads: checksums or segmentation in software; headers in any case). Throws std::out_of_range from
+    /// chunk_count() on.
+    void attach(const verbs::LocalSlice& slice, std::size_t index = 0) {
+        if (!has_chunk(index)) [[unlikely]]
+            refuse_chunk(index);
         length_ += slice.raw().length - sges_[index].length;
         sges_[index] = slice.raw();
         capacities_[index] = slice.raw().length;
@@ -102,7 +103,13 @@ private:
     std::uint8_t* data(std::size_t index) const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[index].addr); }
     SendPkt* next() const noexcept { return reinterpret_cast<SendPkt*>(wr_.next); }
     void set_next(SendPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_send_wr*>(pkt); }
-    [[noreturn]] PKTVERBS_EXPORT void throw_too_long(std::size_t bytes, std::size_t index) const;
+    /// Nothing is asked of a packet of one chunk, whose index nobody gives.
+    bool has_chunk(std::size_t index) const noexcept { return index == 0 || index < chunk_count(); }
+    std::span<std::uint8_t> sent_of(std::size_t index) const noexcept {
+        return has_chunk(index) ? std::span{data(index), sges_[index].length} : std::span<std::uint8_t>{};
+    }
+    [[noreturn]] PKTVERBS_EXPORT void refuse_length(std::size_t bytes, std::size_t index) const;
+    [[noreturn]] PKTVERBS_EXPORT void refuse_chunk(std::size_t index) const;
 
     ibv_send_wr wr_{};
     std::uint32_t capacities_[Layout::max_chunks]{};

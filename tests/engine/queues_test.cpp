@@ -36,6 +36,12 @@ TEST_F(Queues, HaveTheirOwnPacketsEach) {
     EXPECT_EQ(std::set({ctx.queue(0).raw(), ctx.queue(1).raw(), ctx.queue(2).raw()}).size(), 3u);
 }
 
+TEST_F(Queues, ThatAreNotThereAreRefused) {
+    for (const std::size_t index : {std::size_t{3}, ~std::size_t{0}})
+        expect_words(expect_error(EINVAL, [&] { static_cast<void>(ctx.queue(index)); }),
+                     {"cannot use queue", std::to_string(index).c_str(), "there are 3, counted from 0"});
+}
+
 TEST_F(Queues, ReceiveWhatIsSteeredToThem) {
     for (std::size_t i = 0; i < 3; ++i) plant_for(i, static_cast<std::uint32_t>(i));
     for (std::uint32_t i = 3; i-- > 0;) EXPECT_EQ(numbers(ctx.queue(i).recv(0ns)), Numbers{i});

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "expect_error.hpp"
@@ -209,6 +210,38 @@ TEST_F(LayoutOf, AttachedLengthIsTheCapacity) {
     EXPECT_EQ(pkt.length(), 48U);
     EXPECT_EQ(pkt.bytes(1).size(), 30U);
     EXPECT_THROW(pkt.set_length(61, 1), std::length_error);
+}
+
+TEST_F(LayoutOf, ChunksThatAreNotThereAreEmptyOrRefused) {
+    Options options = scattered();
+    options.send_layout.chunk(14).chunk(100);
+    Context ctx = open(options);
+    const Flow flow = hear(ctx);
+    world.send(counting(0));
+    RecvList received = ctx.recv();
+    SendList list = ctx.acquire(1);
+    ASSERT_EQ(received.size() + list.size(), 2U);
+    const verbs::LocalSlice slice = ctx.slice(payloads).value();
+    for (const std::size_t index : {std::size_t{2}, Layout::max_chunks - 1, Layout::max_chunks, ~std::size_t{0}}) {
+        SendPkt& pkt = list.front();
+        EXPECT_TRUE(pkt.buffer(index).empty() && pkt.bytes(index).empty());
+        EXPECT_TRUE(std::as_const(pkt).bytes(index).empty());
+        EXPECT_THROW(pkt.set_length(0, index), std::out_of_range);
+        EXPECT_THROW(pkt.set_length(1, index), std::out_of_range);
+        EXPECT_THROW(pkt.attach(slice, index), std::out_of_range);
+        EXPECT_EQ(pkt.length(), 0U);
+        RecvPkt& got = received.front();
+        EXPECT_TRUE(got.chunk(index).empty());
+        EXPECT_EQ(got.target(index).size(), 0U);
+        EXPECT_THROW(got.retarget(slice, index), std::out_of_range);
+        EXPECT_EQ(joined(got), counting(0));
+    }
+    try {
+        list.front().set_length(1, 7);
+    } catch (const std::out_of_range& error) {
+        expect_words(error.what(), {"cannot send chunk 7", "it has 2"});
+    }
+    EXPECT_THROW(list.front().set_length(101, 1), std::length_error);
 }
 
 TEST_F(LayoutOf, ShortGatheredFrameComesBack) {
