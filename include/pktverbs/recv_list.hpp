@@ -14,6 +14,11 @@
 
 namespace pktverbs {
 
+namespace async {
+template <class Source>
+class Recv;
+}
+
 /// Why a call that waits came back.
 enum class Outcome : std::uint8_t {
     packets,          ///< there is something in the list
@@ -73,6 +78,8 @@ private:
     friend class Context;
     friend class Core;
     friend class Queue;
+    template <class Source>
+    friend class async::Recv;
     explicit RecvList(Outcome outcome) noexcept : outcome_{outcome} {}
 
     Outcome outcome_ = Outcome::timeout;

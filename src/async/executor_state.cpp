@@ -60,7 +60,10 @@ void Executor::State::close() noexcept {
             Operation& operation = front(*list);
             operation.attempt(Cause::stopped);
             forget(operation);
-            operation.coroutine_.resume();
+            try {
+                operation.coroutine_.resume();
+            } catch (...) {  // a destructor has nobody to tell
+            }
         }
     }
 }
@@ -93,6 +96,9 @@ bool Executor::State::step(std::chrono::nanoseconds timeout) {
 }
 
 bool Executor::State::start_tasks() {
+    // First of all: a task that has been started can't be let go any more.
+    if (const std::size_t needed = tasks.size() + new_tasks.size(); needed > tasks.capacity())
+        tasks.reserve(std::max(needed, 2 * tasks.capacity()));
     std::vector<Task<>> starting;
     starting.swap(new_tasks);
     for (Task<>& task : starting) {
@@ -153,11 +159,15 @@ int Executor::State::enlist(Operation& operation) noexcept try {
 }
 
 /// For one event: what is not waited for must not keep us awake.
-int Executor::State::watch(Operation& operation) {
+int Executor::State::watch(Operation& operation) noexcept {
     const int fd = operation.fd();
     if (fd < 0) return 0;
     const auto index = static_cast<std::size_t>(fd);
-    if (index >= watchers.size()) watchers.resize(index + 1);
+    try {
+        if (index >= watchers.size()) watchers.resize(index + 1);
+    } catch (const std::bad_alloc&) {
+        return ENOMEM;
+    }
     if (watchers[index] && watchers[index] != &operation) return EBUSY;
     epoll_event event{};
     event.events = EPOLLIN | EPOLLONESHOT;
@@ -248,23 +258,39 @@ void Executor::State::post(std::function<void()> call) {
     wake();
 }
 
-void Executor::State::take_calls() {
-    std::vector<std::function<void()>> taken;
-    {
-        const std::lock_guard lock{calls_mutex};
-        taken.swap(calls);
+/// Calls that were posted; those that were not called when one threw are posted again, before later ones.
+class Executor::State::UncalledCalls {
+public:
+    explicit UncalledCalls(State& state) : state_{state} {
+        const std::lock_guard lock{state_.calls_mutex};
+        calls_.swap(state_.calls);
     }
-    auto next = taken.begin();
-    try {
-        while (next != taken.end()) (*next++)();
-    } catch (...) {
+    UncalledCalls(const UncalledCalls&) = delete;
+    UncalledCalls& operator=(const UncalledCalls&) = delete;
+    ~UncalledCalls() {
+        if (calls_.empty()) return;
         {
-            const std::lock_guard lock{calls_mutex};
-            calls.insert(calls.begin(), std::move_iterator{next}, std::move_iterator{taken.end()});
+            const std::lock_guard lock{state_.calls_mutex};
+            state_.calls.splice(state_.calls.begin(), calls_);
         }
-        wake();
-        throw;
+        state_.wake();
     }
+
+    bool empty() const noexcept { return calls_.empty(); }
+    void call_first() {
+        Calls first;
+        first.splice(first.begin(), calls_, calls_.begin());
+        first.front()();
+    }
+
+private:
+    State& state_;
+    Calls calls_;
+};
+
+void Executor::State::take_calls() {
+    UncalledCalls calls_now{*this};
+    while (!calls_now.empty()) calls_now.call_first();
 }
 
 void Executor::State::wake() const noexcept { set_event_fd(wake_fd.get()); }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <vector>
 
@@ -60,7 +61,7 @@ private:
     void wind_timer() noexcept;
     /// 0 or an errno.
     int enlist(Operation& operation) noexcept;
-    int watch(Operation& operation);
+    int watch(Operation& operation) noexcept;
     void add(int fd) const;
 
     FileDescriptor wake_fd;
@@ -75,8 +76,11 @@ private:
     std::vector<Task<>> tasks;
     std::size_t ended_tasks = 0;
 
+    class UncalledCalls;
+    using Calls = std::list<std::function<void()>>;  ///< which are moved from list to list without memory
+
     std::mutex calls_mutex;
-    std::vector<std::function<void()>> calls;
+    Calls calls;
 };
 
 }  // namespace pktverbs::async

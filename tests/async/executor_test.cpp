@@ -289,6 +289,16 @@ TEST_F(Executors, ResumeCoroutinesThatAreNoTasksWhenTheyEnd) {
     EXPECT_EQ(log, (Log{"stopped", "stopped again"}));
 }
 
+TEST_F(Executors, EndWhateverLeavesCoroutinesThatAreNoTasks) {
+    const auto wait = [](Executor& on, Log& notes) -> ThrowingCoroutine {
+        notes.push_back(co_await async::sleep(on, 1h) ? "passed" : "stopped");
+        throw std::runtime_error{"nobody hears this"};
+    };
+    const ThrowingCoroutine one = wait(*executor, log), two = wait(*executor, log);
+    executor.reset();
+    EXPECT_EQ(log, (Log{"stopped", "stopped"}));
+}
+
 TEST_F(Executors, RunUntilOtherCoroutinesHaveWhatTheyWaitFor) {
     const auto wait = [](Executor& on, Log& notes) -> OwnCoroutine {
         for (int i = 0; i < 100; ++i) co_await async::sleep(on, 0ns);

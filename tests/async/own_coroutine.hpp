@@ -20,6 +20,28 @@ struct OwnCoroutine {
     };
 };
 
+/// One that lets what leaves it leave the call that resumes it.
+class ThrowingCoroutine {
+public:
+    struct promise_type {
+        ThrowingCoroutine get_return_object() noexcept {
+            return ThrowingCoroutine{std::coroutine_handle<promise_type>::from_promise(*this)};
+        }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        std::suspend_always final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        void unhandled_exception() const { throw; }
+    };
+
+    ThrowingCoroutine(const ThrowingCoroutine&) = delete;
+    ThrowingCoroutine& operator=(const ThrowingCoroutine&) = delete;
+    ~ThrowingCoroutine() { handle_.destroy(); }
+
+private:
+    explicit ThrowingCoroutine(std::coroutine_handle<promise_type> handle) noexcept : handle_{handle} {}
+    std::coroutine_handle<promise_type> handle_;
+};
+
 struct BoundCoroutine {
     struct promise_type : OwnCoroutine::promise_type {
         template <class... Others>

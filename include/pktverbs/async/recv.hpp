@@ -12,13 +12,6 @@
 
 namespace pktverbs::async {
 
-/// A token of which a stop was requested already.
-inline std::stop_token stopped_token() {
-    std::stop_source source;
-    source.request_stop();
-    return source.get_token();
-}
-
 /// `co_await` gives what recv(timeout, stop) of a Queue or Context would give, and other coroutines run meanwhile.
 /// The source must neither move nor end while a coroutine waits for it; one coroutine receives from it at a time.
 template <class Source>
@@ -36,8 +29,12 @@ private:
     int fd() const noexcept override { return source_.fd(); }
     bool attempt(Cause cause) noexcept override {
         using std::chrono::nanoseconds;
+        if (cause == Cause::stopped) {
+            list_ = RecvList{Outcome::stopped};  // also when the executor ends, which no token tells
+            return true;
+        }
         if (cause == Cause::readable) source_.drain();
-        list_ = source_.recv(nanoseconds::zero(), cause == Cause::stopped ? stopped_token() : stop());
+        list_ = source_.recv(nanoseconds::zero(), stop());
         if (list_.outcome() != Outcome::timeout || cause >= Cause::timeout) return true;
         source_.arm();
         // Armed first, polled after: a packet that comes in between is either found here or makes an event. A device
