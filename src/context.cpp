@@ -108,6 +108,7 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue
 void Context::set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues) {
     const std::lock_guard lock{core_->slots_mutex};
     const auto at = core_->slots.find(slot);
+    std::vector<std::size_t> chosen{queues.begin(), queues.end()};
     // The same again would be refused as a duplicate of itself.
     const bool is_taken = at != core_->slots.end();
     if (is_taken && at->second.flow.installed() && std::ranges::equal(at->second.queues, queues) &&
@@ -126,13 +127,18 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::span<const s
         } catch (...) {
             try {
                 at->second.flow = install(old, at->second.queues);
-            } catch (const std::system_error&) {
+            } catch (...) {
                 core_->slots.erase(at);  // the first reason is the one to tell
             }
             throw;
         }
     }
-    core_->slots.insert_or_assign(slot, Core::Slot{{queues.begin(), queues.end()}, std::move(flow)});
+    // Nothing of this fails once the old rule has gone.
+    Core::Slot filled{std::move(chosen), std::move(flow)};
+    if (is_taken)
+        at->second = std::move(filled);
+    else
+        core_->slots.emplace(slot, std::move(filled));
 }
 
 void Context::clear_flow(std::size_t slot) {

@@ -59,11 +59,16 @@ void check(const Options& options, const std::string& device) {
                                                  options.queues, most_queues));
 }
 
-/// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev.
-MacAddress mac_of(const Device& device, ibv_context* context, int gid_count) noexcept {
+/// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev. None for want
+/// of memory: the caller would steer by a wrong one.
+std::optional<MacAddress> mac_of(const Device& device, ibv_context* context, int gid_count) noexcept {
     for (int i = 0; i < gid_count; ++i) {
         ibv_gid gid{};
-        if (device.provider->query_gid(context, device.port, i, &gid) != 0) continue;
+        errno = 0;
+        if (device.provider->query_gid(context, device.port, i, &gid) != 0) {
+            if (errno == ENOMEM) return {};
+            continue;
+        }
         if (const auto mac = verbs::to_address(gid).link_local_mac()) return *mac;
     }
     const auto state = device.netdev ? device.netdev->state() : std::nullopt;
@@ -122,7 +127,9 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
             ENETDOWN, fmt::format("cannot open {}: the link of port {} is down (plug the cable, ip link set {} up, "
                                   "or open with require_link = false)",
                                   device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
-    limits.mac = mac_of(device, context.get(), port.gid_tbl_len);
+    const auto mac = mac_of(device, context.get(), port.gid_tbl_len);
+    if (!mac) verbs::throw_error(ENOMEM, "read the GIDs of " + device.name, {});
+    limits.mac = *mac;
     limits.mtu = mtu();
     const bool laid_out = !options.recv_layout.empty();
     limits.max_packet_size =
@@ -176,7 +183,7 @@ std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
 MacAddress Core::mac() const noexcept {
     ibv_port_attr port{};
     const int error = device.provider->query_port(context.get(), device.port, &port);
-    return mac_of(device, context.get(), error == 0 ? port.gid_tbl_len : 0);
+    return mac_of(device, context.get(), error == 0 ? port.gid_tbl_len : 0).value_or(limits.mac);
 }
 
 std::uint32_t Core::mtu() const noexcept {
@@ -184,7 +191,7 @@ std::uint32_t Core::mtu() const noexcept {
     return state ? state->mtu : device.mtu;
 }
 
-verbs::DeviceDrops Core::drops() const noexcept {
+verbs::DeviceDrops Core::drops() const {
     if (!device.read_drops) return {};
     verbs::DeviceDrops drops = device.read_drops(device, context.get());
     for (const DropField& field : drop_fields) drops.*field.member -= drops_before_.*field.member;

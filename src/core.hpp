@@ -117,7 +117,7 @@ public:
     /// As it is now, in bytes; 0 if it isn't known.
     std::uint32_t mtu() const noexcept;
     /// The device's drops since this context was opened: hardware counts since its driver was loaded.
-    verbs::DeviceDrops drops() const noexcept;
+    verbs::DeviceDrops drops() const;
 
 private:
     explicit Core(Device device_opened);

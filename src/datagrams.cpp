@@ -50,17 +50,20 @@ ibv_ah* Datagrams::way_to(const Ipv6Address& gid, std::uint16_t lid) {
 void Datagrams::join(ibv_qp& qp, const Ipv6Address& group) {
     need_ethernet();
     const std::lock_guard lock{mutex_};
-    const Membership membership{&qp, group};
-    if (memberships_.contains(membership)) return;
-    join_by_kernel(group);
+    // Noted before it is done: what can't be noted could not be undone, and the queue pair not be destroyed.
+    const auto [membership, is_new] = memberships_.insert({&qp, group});
+    if (!is_new) return;
+    bool is_joined = false;
     try {
+        join_by_kernel(group);
+        is_joined = true;
         const ibv_gid gid = verbs::to_gid(group);
         const std::string what = fmt::format("join the group {}", group.to_string());
         verbs::check_result({"attach_mcast", what, device_.name},
                             [&] { return device_.provider->attach_mcast(&qp, &gid, 0); });
-        memberships_.insert(membership);
     } catch (...) {
-        leave_by_kernel(group);
+        if (is_joined) leave_by_kernel(group);
+        memberships_.erase(membership);
         throw;
     }
 }

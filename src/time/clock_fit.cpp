@@ -2,12 +2,12 @@
 #include "time/clock_fit.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <optional>
-#include <utility>
-#include <vector>
+#include <span>
 
 namespace pktverbs {
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr double two_to_63 = 9223372036854775808.0;
 
-double median(std::vector<double>& values) {
+double median(std::span<double> values) noexcept {
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
     std::nth_element(values.begin(), middle, values.end());
     return *middle;
@@ -23,8 +23,8 @@ double median(std::vector<double>& values) {
 
 }  // namespace
 
-void ClockFit::add(const ClockReading& reading) {
-    if (readings_.empty()) {
+void ClockFit::add(const ClockReading& reading) noexcept {
+    if (count_ == 0) {
         start_from(reading);
         return;
     }
@@ -38,16 +38,23 @@ void ClockFit::add(const ClockReading& reading) {
         start_from(reading);
         return;
     }
-    const std::int64_t device_ns = readings_.back().device_ns + elapsed;
-    readings_.push_back({device_ns, reading.reference_ns, reading.width_ns});
-    if (readings_.size() > window) readings_.pop_front();
+    keep({kept().back().device_ns + elapsed, reading.reference_ns, reading.width_ns});
     line_.device_ns = reading.device_ns;
     fit();
 }
 
+/// In place of the oldest, if there are enough.
+void ClockFit::keep(const Point& point) noexcept {
+    if (count_ == window) {
+        std::shift_left(readings_.begin(), readings_.end(), 1);
+        --count_;
+    }
+    readings_[count_++] = point;
+}
+
 void ClockFit::start_from(const ClockReading& reading) noexcept {
-    readings_.clear();
-    readings_.push_back({reading.device_ns, reading.reference_ns, reading.width_ns});
+    count_ = 0;
+    keep({reading.device_ns, reading.reference_ns, reading.width_ns});
     line_.device_ns = reading.device_ns;
     line_.reference_ns = reading.reference_ns;
     // The rate of before is still the best guess, if there is one, but no more than that.
@@ -57,37 +64,40 @@ void ClockFit::start_from(const ClockReading& reading) noexcept {
 
 /// Theil and Sen's line: the median of the slopes, then the median of the offsets. Doubles serve here: they only have
 /// to hold how far the clocks drifted apart within the window.
-void ClockFit::fit() {
-    const Point& newest = readings_.back();
-    std::vector<Gain> gains;
-    std::vector<double> numbers;
-    for (const Point& point : readings_) {
+void ClockFit::fit() noexcept {
+    const Point& newest = kept().back();
+    std::array<Gain, window> all;
+    std::array<double, window*(window - 1) / 2> numbers;  // at most one for each pair of readings
+    std::size_t count = 0;
+    for (const Point& point : kept()) {
         const std::int64_t elapsed = point.device_ns - newest.device_ns;
-        gains.push_back({static_cast<double>(elapsed),
-                         static_cast<double>(point.reference_ns - newest.reference_ns - elapsed),
-                         static_cast<double>(point.width_ns)});
-        numbers.push_back(static_cast<double>(point.width_ns));
+        all[count] = {static_cast<double>(elapsed),
+                      static_cast<double>(point.reference_ns - newest.reference_ns - elapsed),
+                      static_cast<double>(point.width_ns)};
+        numbers[count++] = static_cast<double>(point.width_ns);
     }
     // A reading that was interrupted is wide, and tells little.
-    const double usual_width = median(numbers);
-    std::erase_if(gains, [&](const Gain& gain) { return gain.width > 2 * usual_width; });
+    const double usual_width = median(std::span{numbers}.first(count));
+    const auto wide = std::remove_if(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count),
+                                     [&](const Gain& gain) { return gain.width > 2 * usual_width; });
+    const std::span gains{all.begin(), wide};
 
     const double span = gains.back().elapsed - gains.front().elapsed;
-    numbers.clear();
+    count = 0;
     for (std::size_t i = 0; i < gains.size(); ++i)
         for (std::size_t j = i + 1; j < gains.size(); ++j)
             if (const double apart = gains[j].elapsed - gains[i].elapsed; apart > 0 && apart * 2 >= span)
-                numbers.push_back((gains[j].gained - gains[i].gained) / apart);
+                numbers[count++] = (gains[j].gained - gains[i].gained) / apart;
     // Each slope is that of two readings at least half the span apart, and none is further off than this.
     const double widest = std::ranges::max(gains, {}, &Gain::width).width;
     const double rate_error = span > 0 ? 4 * widest / span * 1e9 + wander_ppb : unknown_rate_ppb;
-    const bool knows_rate = rate_error < unknown_rate_ppb && !numbers.empty();
-    if (knows_rate) line_.rate = std::llround(median(numbers) * two_to_63);
+    const bool knows_rate = rate_error < unknown_rate_ppb && count != 0;
+    if (knows_rate) line_.rate = std::llround(median(std::span{numbers}.first(count)) * two_to_63);
 
     const double rate = static_cast<double>(line_.rate) / two_to_63;
-    numbers.clear();
-    for (const Gain& gain : gains) numbers.push_back(gain.gained - rate * gain.elapsed);
-    const double offset = median(numbers);
+    count = 0;
+    for (const Gain& gain : gains) numbers[count++] = gain.gained - rate * gain.elapsed;
+    const double offset = median(std::span{numbers}.first(count));
     line_.reference_ns = newest.reference_ns + std::llround(offset);
     const auto distance = [&](const Gain& gain) { return std::abs(gain.gained - rate * gain.elapsed - offset); };
     // A rate that changes steadily bends the line into a parabola, which is 3/32 of the bend away from its chord at the

@@ -4,9 +4,10 @@
 
 #include <pktverbs/clock_line.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <span>
 
 namespace pktverbs {
 
@@ -32,12 +33,12 @@ public:
 
     /// Takes a reading; the device's clock must not have wrapped twice since the last one. One that contradicts the
     /// line (a clock was set, or its rate changed) makes all before it worthless: the line starts again from it.
-    void add(const ClockReading& reading);
+    void add(const ClockReading& reading) noexcept;
 
     /// Of no use before the first reading. From one line to the next, times go back by no more than both lines' errors
     /// together, but for a restart.
     const ClockLine& line() const noexcept { return line_; }
-    std::size_t readings() const noexcept { return readings_.size(); }
+    std::size_t readings() const noexcept { return count_; }
     std::uint64_t restarts() const noexcept { return restarts_; }
 
 private:
@@ -54,10 +55,13 @@ private:
     };
 
     void start_from(const ClockReading& reading) noexcept;
-    void fit();
+    void keep(const Point& point) noexcept;
+    std::span<const Point> kept() const noexcept { return std::span{readings_}.first(count_); }
+    void fit() noexcept;
 
     ClockLine line_;
-    std::deque<Point> readings_;
+    std::array<Point, window> readings_{};  ///< the first `count_`, oldest first
+    std::size_t count_ = 0;
     std::uint64_t restarts_ = 0;
 };
 

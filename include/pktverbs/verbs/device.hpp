@@ -57,7 +57,7 @@ struct Device {
     std::uint32_t mtu = 0;
     /// What the user should be told about how this device was chosen; mostly empty.
     std::string note;
-    /// Reads the drop counters of an opened context; null if the device has none. Never throws.
+    /// Reads the drop counters of an opened context; null if the device has none. Throws std::bad_alloc.
     DeviceDrops (*read_drops)(const Device&, ibv_context*) = nullptr;
     /// What the timestamps of its completions are read from, where it has any.
     TimestampClock timestamp_clock = TimestampClock::device;
