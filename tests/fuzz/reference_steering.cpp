@@ -47,23 +47,15 @@ private:
 /// What a field of 16 bits says of `there` bytes, of which it would count all: more than it can say, it leaves at 0.
 std::size_t said(std::uint32_t field, std::size_t there) { return field == 0 && there >= 65536 ? there : field; }
 
+/// Of `there` bytes from the header on, those up to where it says that the packet ends; all, if that can't be.
+std::size_t up_to(std::size_t end, std::size_t header, std::size_t there) {
+    return header <= end && end <= there ? end : there;
+}
+
 /// `rest` ends where IP does.
 void read_ports(Reader rest, Headers& headers) {
-    const std::size_t bytes = rest.left();
-    Reader fields = rest;
-    if (headers.protocol == 17U) {
-        if (bytes < 8) return;
-        fields.take(4);
-        const std::size_t length = said(fields.number(2), bytes);
-        if (length < 8 || length > bytes) return;
-    } else if (headers.protocol == 6U) {
-        if (bytes < 20) return;
-        fields.take(12);
-        const std::size_t length = fields.number(1) / 16 * 4;
-        if (length < 20 || length > bytes) return;
-    } else {
-        return;
-    }
+    const std::size_t header = headers.protocol == 17U ? 8 : 20;
+    if ((headers.protocol != 6U && headers.protocol != 17U) || rest.left() < header) return;
     headers.src_port = rest.number(2);
     headers.dst_port = rest.number(2);
 }
@@ -76,8 +68,8 @@ void read_ipv4(Reader packet, Headers& headers) {
     const std::size_t length = version_and_length % 16 * 4;
     const std::uint32_t tos = fields.number(1);
     const std::size_t total = said(fields.number(2), packet.left());
-    if (length < 20 || total < length || packet.left() < total) return;
-    packet.keep(total);
+    if (length < 20 || packet.left() < length) return;
+    packet.keep(up_to(total, length, packet.left()));
 
     headers.ip_version = 4;
     headers.tos = tos;
@@ -100,8 +92,7 @@ void read_ipv6(Reader packet, Headers& headers) {
     if (first >> 28 != 6) return;
     const std::uint32_t length_field = packet.number(2);
     const std::size_t payload = said(length_field, packet.left() - 34);  // of the header, that much is still there
-    if (packet.left() - 34 < payload) return;
-    packet.keep(34 + payload);
+    packet.keep(up_to(34 + payload, 34, packet.left()));
     headers.ip_version = 6;
     headers.tos = first >> 20 & 255;
     headers.flow_label = first % (1U << 20);
@@ -517,6 +508,11 @@ bool is_plain(std::span<const std::uint8_t> frame) {
     const Headers headers = read_headers(frame);
     const bool is_ip = headers.ether_type == 0x0800U || headers.ether_type == 0x86ddU;
     if (is_ip && headers.ip_version == 0) return false;
+    // A length that can't be leaves more open than the filter needs to find out.
+    const auto number = [&](std::size_t at) { return frame[at] * 256U + frame[at + 1]; };
+    const std::size_t there = frame.size() - ip;
+    if (headers.ip_version == 4 && up_to(number(ip + 2), frame[ip] % 16U * 4, there) != number(ip + 2)) return false;
+    if (headers.ip_version == 6 && 40 + number(ip + 4) > there) return false;
     // All that IANA calls extension headers (www.iana.org/assignments/ipv6-parameters).
     static const std::set<std::uint32_t> extensions{0, 43, 44, 50, 51, 60, 135, 139, 140, 253, 254};
     if (headers.ip_version == 6 && extensions.count(frame[ip + 6]) != 0) return false;
