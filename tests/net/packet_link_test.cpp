@@ -519,6 +519,25 @@ TEST_F(PacketLinkTest, TakesMoreFlowsThanAProgramHolds) {
     }
 }
 
+TEST_F(PacketLinkTest, NeverSticksAtAFrameTooLongForTheOtherEnd) {
+    const VethPair veth;
+    veth.right.name_space.ip({"link", "set", "right0", "mtu", "1000"});
+    Port left{veth.left};
+    Port right{veth.right};
+    right.set_flows({everything()});
+    const std::vector<Bytes> frames{make_frame(1400, 1), make_frame(1400, 2), make_frame(100, 3)};
+    std::size_t taken = 0;
+    for (int tries = 0; taken < frames.size() && tries < 500; ++tries) {
+        taken += left.send(std::span{frames}.subspan(taken));
+        if (taken < frames.size()) std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    }
+    EXPECT_EQ(taken, 3u);
+    EXPECT_TRUE(left.link->unsent() == 2 || left.link->unsent() == 0);  // Linux tells only since 6.7 (veth_xmit())
+    right.receive(1);
+    ASSERT_EQ(right.sink.frames.size(), 1u);
+    EXPECT_EQ(number_of(right.sink.frames[0]), 3u);
+}
+
 TEST_F(PacketLinkTest, NeverSticksWhenTheInterfaceGoesDown) {
     const VethPair veth;
     Port left{veth.left};

@@ -21,6 +21,18 @@ std::size_t PacketSender::fill(std::span<const TxFrame> frames) noexcept {
     return filled;
 }
 
+/// The kernel gives one error for two things: the device's queue is full, or the device has dropped the frame
+/// (net_xmit_errno() in linux/netdevice.h). A full queue takes a frame in time; veth drops one too long for its peer again
+/// and again (veth_xmit() in drivers/net/veth.c).
+bool PacketSender::is_hopeless() noexcept {
+    const auto now = Clock::now();
+    if (!refused_since_) refused_since_ = now;
+    if (now - *refused_since_ < patience_) return false;
+    refused_since_.reset();
+    patience_ = for_those_behind;
+    return true;
+}
+
 std::size_t PacketSender::send(std::span<const TxFrame> frames) noexcept {
     found_down_ = false;
     std::size_t taken = 0;
@@ -36,15 +48,22 @@ std::size_t PacketSender::send(std::span<const TxFrame> frames) noexcept {
             if (count > 0) {
                 sent += static_cast<std::size_t>(count);
                 taken += static_cast<std::size_t>(count);
+                refused_since_.reset();
+                patience_ = for_the_first;
                 continue;
             }
             switch (errno) {
                 case EINTR:
                     break;
                 case EAGAIN:
-                case ENOBUFS:  // the device's queue is full (dev_direct_xmit() in net/core/dev.c)
                 case ENOMEM:
                     return taken;
+                case ENOBUFS:
+                    if (!is_hopeless()) return taken;
+                    lose(1);
+                    ++sent;
+                    ++taken;
+                    break;
                 case ENETDOWN:
                 case ENXIO:
                 case ENODEV:

@@ -7,8 +7,10 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "soft/link.hpp"
@@ -20,8 +22,8 @@ public:
     /// The socket stays the caller's.
     explicit PacketSender(int socket) noexcept : socket_{socket} {}
 
-    /// As Link::send(). Takes, and counts as lost, what the kernel will never take: a frame too long, a frame to
-    /// an interface that is down or gone. One call at a time.
+    /// As Link::send(). Takes, and counts as lost, what the kernel will never take: a frame too long, also for the other
+    /// end of a veth pair, a frame to an interface that is down or gone. One call at a time.
     std::size_t send(std::span<const TxFrame> frames) noexcept;
 
     /// Counts frames as lost. From the sending thread.
@@ -35,9 +37,16 @@ private:
     static constexpr std::size_t batch = 64;
     static constexpr std::size_t pieces = 1024;  // UIO_MAXIOV: the kernel takes no more for one frame
 
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds for_the_first{100};
+    static constexpr std::chrono::milliseconds for_those_behind{1};
+
     std::size_t fill(std::span<const TxFrame> frames) noexcept;
+    bool is_hopeless() noexcept;
 
     int socket_;
+    std::optional<Clock::time_point> refused_since_;  ///< the frame that is to be sent next
+    std::chrono::milliseconds patience_ = for_the_first;
     bool found_down_ = false;
     std::atomic<std::uint64_t> lost_{0};
     std::array<mmsghdr, batch> messages_{};
