@@ -54,7 +54,9 @@ void ReceiveThread::take_the_rest() {
 bool ReceiveThread::holds_packets() const {
     if (has_failed(outcome_)) return false;
     const auto queue = ctx_.stats();
-    const auto given = std::reduce(queue.recv_errors.begin(), queue.recv_errors.end(), queue.recv_packets);
+    // But those that were flushed when a queue failed: nothing had arrived in them.
+    const auto given = std::reduce(queue.recv_errors.begin(), queue.recv_errors.end(), queue.recv_packets) -
+                       queue.recv_errors[IBV_WC_WR_FLUSH_ERR];
     return given != receiver_.stats().packets();
 }
 

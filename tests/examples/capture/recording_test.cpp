@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <stop_token>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -82,6 +83,7 @@ protected:
             example::Generator generator{ctx, stream};
             example::Pace pace;
             pace.count = count;
+            pace.rate = rate;
             generator.run(pace, {}, [](std::uint64_t) {});
         }
         wire.release_held();
@@ -104,6 +106,8 @@ protected:
     TemporaryFolder folder;
     Wire wire{"recording"};
     Arguments args;
+    /// So that buffers last while another thread has the processor; none is for tests that lose packets.
+    std::optional<pktverbs::Rate> rate = pktverbs::Rate::packets(200'000);
     std::vector<capture::FlowSequences::Flow> flows;
 };
 
@@ -141,6 +145,7 @@ TEST_F(RecordingTest, KeepsTheOrderOfArrivalOfSeveralFlows) {
 }
 
 TEST_F(RecordingTest, AddsUpWithAnyPolicyAndASmallRing) {
+    rate.reset();
     for (const auto policy : {Policy::drop, Policy::wait, Policy::overwrite}) {
         for (const auto format : {Format::pcapng, Format::raw}) {
             SCOPED_TRACE(static_cast<int>(policy));
@@ -251,7 +256,24 @@ TEST_F(RecordingTest, LeavesTheFileThatIsThereWhenItCannotBegin) {
     EXPECT_EQ(folder.files(), 1);
 }
 
+TEST_F(RecordingTest, EndsAfterAPacketThatIsTooLong) {
+    Recording recording{args, pktverbs::find_device(args.device)};
+    std::stop_source stop;
+    std::jthread thread{[&] { recording.run(stop.get_token()); }};
+    pktverbs::soft::WireTap tap{"recording"};
+    const net::FrameTemplate headers{net::Ethernet{.dst = pktverbs::Ipv4Address{group}.multicast_mac()},
+                                     net::Ipv4{.dst = pktverbs::Ipv4Address{group}},
+                                     net::Udp{.dst_port = 7148, .checksum = false}};
+    std::vector<std::uint8_t> frame(headers.frame_bytes(4000));
+    headers.write(frame, 4000);
+    tap.send(frame);
+    stop.request_stop();
+    thread.join();
+    EXPECT_EQ(recording.finish().counts.written, 0u);
+}
+
 TEST_F(RecordingTest, PlacesTaggedPacketsByTheirNumbersToo) {
+    args.payload_bytes = 104;  // with a tag
     Recording recording{args, pktverbs::find_device(args.device)};
     std::stop_source stop;
     std::jthread thread{[&] { recording.run(stop.get_token()); }};
