@@ -95,10 +95,10 @@ bool Loop::step(std::chrono::nanoseconds timeout) {
     const auto rounded = timeout > longest - std::chrono::milliseconds{1}
                              ? longest
                              : std::chrono::ceil<std::chrono::milliseconds>(timeout);
-    const bool forever = timeout == std::chrono::nanoseconds::max();
+    const bool no_timeout = timeout == std::chrono::nanoseconds::max();
     std::array<epoll_event, 16> events;
     const int most = static_cast<int>(events.size());
-    const int wait = did || has_pending() ? 0 : forever ? -1 : static_cast<int>(std::max(rounded.count(), {}));
+    const int wait = did || has_pending() ? 0 : no_timeout ? -1 : static_cast<int>(std::max(rounded.count(), {}));
     const int got = epoll_wait(epoll_.get(), events.data(), most, wait);
     for (int i = 0; i < got; ++i) {
         void* const what = events[static_cast<std::size_t>(i)].data.ptr;
@@ -286,6 +286,8 @@ CmId Loop::make_id(CmIdOwner& owner) {
 }
 
 LoopDevice& Loop::device(rdma_cm_id& id) {
+    // Of an event that came before the one that finds it.
+    if (!id.verbs) verbs::throw_message(ENODEV, "cannot make a connection: the kernel has named no RDMA device for it");
     for (const auto& device : devices_)
         if (device->is_device_of(id)) return *device;
     auto made = std::make_unique<LoopDevice>(id, *manager_.provider);

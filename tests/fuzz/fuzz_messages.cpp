@@ -219,7 +219,7 @@ private:
         may_fail([&] { end.socket.emplace(*loop(1), "10.0.0.2", options, handlers(end)); });
     }
     void ask() {
-        if (listener_) fabric_.ask();
+        if (listener_ && fabric_.listens()) fabric_.ask();  // its device may have been removed
     }
     rdma_cm_event_type event() { return static_cast<rdma_cm_event_type>(byte() % (RDMA_CM_EVENT_TIMEWAIT_EXIT + 1)); }
     void give_up() {

@@ -790,6 +790,11 @@ void FakeFabric::forge_event_at(std::size_t place, rdma_cm_event_type type, int 
     if (!ids.empty()) tell(*ids[place % ids.size()], type, status, private_data);
 }
 
+bool FakeFabric::listens(std::uint16_t port) {
+    const Lock lock{mutex};
+    return listener_at(port) != nullptr;
+}
+
 void FakeFabric::ask(std::uint16_t port) {
     const Lock lock{mutex};
     FakeId* const listener = listener_at(port);

@@ -57,6 +57,8 @@ public:
                         const std::vector<std::uint8_t>& private_data);
     /// A request from outside at that port, whose sender never goes on.
     void ask(std::uint16_t port = 12345);
+    /// Whether anybody listens there.
+    bool listens(std::uint16_t port = 12345);
     /// Every peer that waits for an answer gives up. An event says so to this side, or nothing does, as with Linux.
     void give_up(std::optional<rdma_cm_event_type> told_by);
     /// As by the device, about that queue pair or its completion queue.
