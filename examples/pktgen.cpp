@@ -66,7 +66,8 @@ int generate(Arguments& args) {
         std::fflush(stdout);
     });
     fmt::print("{}\n", meter.total(generator.sent(), generator.sent() * stream.frame_bytes()));
-    if (const auto report = generator.report()) fmt::print("pace: {}\n", *report);
+    const auto report = generator.report();
+    if (report) fmt::print("pace: {}\n", *report);
     generator.check();
     return report && report->missed() ? example::rate_missed : example::done;
 }

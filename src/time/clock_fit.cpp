@@ -66,7 +66,7 @@ void ClockFit::start_from(const ClockReading& reading) noexcept {
 /// to hold how far the clocks drifted apart within the window.
 void ClockFit::fit() noexcept {
     const Point& newest = kept().back();
-    std::array<Gain, window> all;
+    std::array<Gain, window> all{};
     std::array<double, window*(window - 1) / 2> numbers;  // at most one for each pair of readings
     std::size_t count = 0;
     for (const Point& point : kept()) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <coroutine>
+#include <utility>
 #include <exception>
 
 #include <pktverbs/async/executor.hpp>
@@ -33,9 +34,12 @@ public:
         void unhandled_exception() const { throw; }
     };
 
-    ThrowingCoroutine(const ThrowingCoroutine&) = delete;
-    ThrowingCoroutine& operator=(const ThrowingCoroutine&) = delete;
-    ~ThrowingCoroutine() { handle_.destroy(); }
+    /// Clang 14 asks for it where it makes the return object.
+    ThrowingCoroutine(ThrowingCoroutine&& other) noexcept : handle_{std::exchange(other.handle_, nullptr)} {}
+    ThrowingCoroutine& operator=(ThrowingCoroutine&&) = delete;
+    ~ThrowingCoroutine() {
+        if (handle_) handle_.destroy();
+    }
 
 private:
     explicit ThrowingCoroutine(std::coroutine_handle<promise_type> handle) noexcept : handle_{handle} {}

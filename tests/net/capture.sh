@@ -43,7 +43,9 @@ end_capture() {
 }
 send() {
     printf '== pktgen %s\n' "$*"
-    timeout 60 "$pktgen" packet:dropin0 "$@" || fail "pktgen's exit status is $?"
+    local sent=0
+    timeout 60 "$pktgen" packet:dropin0 "$@" || sent=$?
+    [ $sent -eq 0 ] || [ $sent -eq 5 ] || fail "pktgen's exit status is $sent" # a busy machine may miss the rate
 }
 # number PATTERN: the number behind it in what capture said.
 number() {

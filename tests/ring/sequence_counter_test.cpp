@@ -108,7 +108,7 @@ TEST(SequenceCounter, FollowsFieldsThatWrapInStepsThatDoNotDivideThem) {
 }
 
 TEST(SequenceCounter, RefusesAWindowThatIsNone) {
-    for (const std::size_t bad : {0, 1, 32, 63, 65, 96})
+    for (const std::size_t bad : {0U, 1U, 32U, 63U, 65U, 96U})
         expect_words(expect_error(EINVAL, [&] { SequenceCounter({}, bad); }), {"cannot count a sequence: a window of"});
     expect_words(expect_error(EINVAL, [] { SequenceCounter({.width = 9}); }), {"width 9"});
 }

@@ -47,7 +47,7 @@ public:
             const Flow group = ctx_.install(FlowRule{}.dst_ip("239.2.1.150").udp().dst_port(7148));
             const Flow other = ctx_.install(FlowRule{}.dst_ip("ff15::42").count());
             ctx_.set_flow(1, FlowRule{}.dst_mac("02:00:00:00:00:77"));
-            ctx_.set_flow(1, FlowRule{}.kind(FlowRule::Kind::sniffer));
+            ctx_.set_flow(1, FlowRule{}.sniffer());
             PKTVERBS_REQUIRE(ctx_.counters().flows.size() == 1);
         });
     }

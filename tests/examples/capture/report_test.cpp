@@ -50,7 +50,9 @@ TEST(ReportLine, TellsTheRateSinceTheLastLine) {
 }
 
 TEST(Counts, KnowLossesFromDuplicates) {
-    Counts counts{.received = 10, .written = 8};
+    Counts counts;
+    counts.received = 10;
+    counts.written = 8;
     counts[Drop::duplicate] = 2;
     counts.device.unmatched = 77;  // nobody wanted them
     EXPECT_FALSE(counts.has_losses());

