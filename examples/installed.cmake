@@ -9,8 +9,10 @@ get_target_property(pktverbs_headers pktverbs::pktverbs HEADER_DIRS)
 find_file(pktverbs_wire pktverbs/soft/wire.hpp PATHS ${pktverbs_headers} NO_DEFAULT_PATH NO_CACHE)
 set(PKTVERBS_SOFT "${pktverbs_wire}")
 
-# Its warnings and sanitizers are the library's own.
+# Its warnings, its sanitizers and how it groups files are the library's own.
 function(pktverbs_target target)
+endfunction()
+function(pktverbs_unity target)
 endfunction()
 # Asio 1.22 takes clang for a compiler without coroutines, unless libc++ has them.
 function(pktverbs_asio_coroutines target)

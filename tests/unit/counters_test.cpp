@@ -18,7 +18,7 @@ namespace {
 
 bool contains(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
-Counters example() {
+Counters example_counters() {
     Counters counters;
     counters.device = "wire:x";
     counters.queues.resize(2);
@@ -53,7 +53,7 @@ TEST(StatsFields, ReachEveryNumber) {
 }
 
 TEST(Counters, AddUp) {
-    const Stats sum = example().sum();
+    const Stats sum = example_counters().sum();
     EXPECT_EQ(sum.recv_packets, 3u);
     EXPECT_EQ(sum.recv_errors[IBV_WC_LOC_LEN_ERR], 2u);
     EXPECT_EQ(sum.drops.unmatched, 7u);
@@ -61,7 +61,7 @@ TEST(Counters, AddUp) {
 }
 
 TEST(Counters, AreText) {
-    EXPECT_EQ(fmt::to_string(example()),
+    EXPECT_EQ(fmt::to_string(example_counters()),
               "wire:x: recv_packets 3 recv_bytes 180 sent_packets 0 sent_bytes 0 posted_now 16 in_flight 0 "
               "largest_batch 4 recv_errors.LOC_LEN_ERR 2 drops.unmatched 7\n"
               "queue 0: recv_packets 3 recv_bytes 180 sent_packets 0 sent_bytes 0 posted_now 16 in_flight 0\n"
@@ -72,7 +72,7 @@ TEST(Counters, AreText) {
 }
 
 TEST(Counters, AreJson) {
-    Counters one = example();
+    Counters one = example_counters();
     one.queues.pop_back();
     one.flows[0].queues = {0, 2};
     EXPECT_EQ(one.to_json(),
@@ -97,7 +97,7 @@ TEST(Counters, OfAQueueAreJson) {
 }
 
 TEST(OpenMetrics, HasAFamilyForEachCounter) {
-    const std::string text = to_openmetrics(example());
+    const std::string text = to_openmetrics(example_counters());
     for (const StatsField& field : stats_fields) {
         if (field.name == "drops") continue;
         EXPECT_TRUE(contains(text, fmt::format("# TYPE pktverbs_{} ", field.name))) << field.name;
@@ -123,7 +123,7 @@ TEST(OpenMetrics, HasAFamilyForEachCounter) {
 }
 
 TEST(OpenMetrics, KeepsTheSamplesOfAFamilyTogether) {
-    std::array<Counters, 2> both{example(), example()};
+    std::array<Counters, 2> both{example_counters(), example_counters()};
     both[1].device = "wire:y";
     const std::string text = to_openmetrics(both);
     EXPECT_TRUE(contains(text,
@@ -134,7 +134,7 @@ TEST(OpenMetrics, KeepsTheSamplesOfAFamilyTogether) {
 }
 
 TEST(OpenMetrics, TellsContextsOnOneDeviceApart) {
-    const std::array<Counters, 3> same{example(), example(), example()};
+    const std::array<Counters, 3> same{example_counters(), example_counters(), example_counters()};
     const std::string text = to_openmetrics(same);
     std::set<std::string_view> lines;
     for (std::string_view rest = text; !rest.empty(); rest.remove_prefix(rest.find('\n') + 1))
@@ -143,7 +143,7 @@ TEST(OpenMetrics, TellsContextsOnOneDeviceApart) {
 }
 
 TEST(OpenMetrics, EscapesLabels) {
-    Counters odd = example();
+    Counters odd = example_counters();
     odd.device = "a\"b\\c\nd\xff";
     EXPECT_TRUE(contains(to_openmetrics(odd), R"(device="a\"b\\c\nd)"
                                               "\xef\xbf\xbd\""));

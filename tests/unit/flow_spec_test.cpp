@@ -23,7 +23,7 @@ const MacAddress own_mac{"02:00:5e:10:00:01"};
 const MacAddress no_mac;
 const MacAddress all_ones = MacAddress::broadcast();
 
-FlowRule rule() { return {}; }
+FlowRule empty_rule() { return {}; }
 
 // What a driver sees: the attribute, then each spec found by the size of the one before.
 class ReadBack {
@@ -88,7 +88,7 @@ bool is_zero(const Filter& filter) {
 }
 
 TEST(FlowSpec, IsOneEmptyEthForTheEmptyRule) {
-    const ReadBack got{rule()};
+    const ReadBack got{empty_rule()};
     EXPECT_EQ(got.types, Types{IBV_FLOW_SPEC_ETH});
     EXPECT_EQ(got.attr.type, IBV_FLOW_ATTR_NORMAL);
     EXPECT_EQ(got.attr.size, sizeof(ibv_flow_attr) + sizeof(ibv_flow_spec_eth));
@@ -100,7 +100,7 @@ TEST(FlowSpec, IsOneEmptyEthForTheEmptyRule) {
 }
 
 TEST(FlowSpec, CarriesPortPriorityAndDontTrap) {
-    const ReadBack got{rule().priority(0x1234).dont_trap(), 2};
+    const ReadBack got{empty_rule().priority(0x1234).dont_trap(), 2};
     EXPECT_EQ(got.attr.port, 2);
     EXPECT_EQ(got.attr.priority, 0x1234);
     EXPECT_EQ(got.attr.flags, std::uint32_t{IBV_FLOW_ATTR_FLAGS_DONT_TRAP});
@@ -108,9 +108,9 @@ TEST(FlowSpec, CarriesPortPriorityAndDontTrap) {
 
 TEST(FlowSpec, HasNoSpecsForTheOtherKinds) {
     const std::pair<FlowRule, ibv_flow_attr_type> kinds[] = {
-        {rule().sniffer().priority(7), IBV_FLOW_ATTR_SNIFFER},
-        {rule().all_default().priority(7), IBV_FLOW_ATTR_ALL_DEFAULT},
-        {rule().multicast_default().priority(7), IBV_FLOW_ATTR_MC_DEFAULT},
+        {empty_rule().sniffer().priority(7), IBV_FLOW_ATTR_SNIFFER},
+        {empty_rule().all_default().priority(7), IBV_FLOW_ATTR_ALL_DEFAULT},
+        {empty_rule().multicast_default().priority(7), IBV_FLOW_ATTR_MC_DEFAULT},
     };
     for (const auto& [kind, type] : kinds) {
         const ReadBack got{kind, 3};
@@ -123,7 +123,7 @@ TEST(FlowSpec, HasNoSpecsForTheOtherKinds) {
 }
 
 TEST(FlowSpec, MatchesMacs) {
-    const auto eth = ReadBack{rule().dst_mac("02:00:00:00:00:0a").src_mac("02:00:00:00:00:0b")}.eth();
+    const auto eth = ReadBack{empty_rule().dst_mac("02:00:00:00:00:0a").src_mac("02:00:00:00:00:0b")}.eth();
     EXPECT_EQ(mac(eth.val.dst_mac), MacAddress{"02:00:00:00:00:0a"});
     EXPECT_EQ(mac(eth.mask.dst_mac), all_ones);
     EXPECT_EQ(mac(eth.val.src_mac), MacAddress{"02:00:00:00:00:0b"});
@@ -132,87 +132,87 @@ TEST(FlowSpec, MatchesMacs) {
 }
 
 TEST(FlowSpec, MatchesAMacOfZeros) {
-    const auto eth = ReadBack{rule().src_mac(no_mac)}.eth();
+    const auto eth = ReadBack{empty_rule().src_mac(no_mac)}.eth();
     EXPECT_EQ(mac(eth.mask.src_mac), all_ones);
     EXPECT_EQ(mac(eth.mask.dst_mac), no_mac);
 }
 
 TEST(FlowSpec, FillsInTheOwnMac) {
-    const auto eth = ReadBack{rule().own_mac()}.eth();
+    const auto eth = ReadBack{empty_rule().own_mac()}.eth();
     EXPECT_EQ(mac(eth.val.dst_mac), own_mac);
     EXPECT_EQ(mac(eth.mask.dst_mac), all_ones);
 }
 
 TEST(FlowSpec, KeepsTheOwnMacOutWhenNotAsked) {
-    EXPECT_EQ(mac(ReadBack{rule().dst_ip("10.0.0.1")}.eth().mask.dst_mac), no_mac);
-    EXPECT_EQ(mac(ReadBack{rule().own_mac(false)}.eth().mask.dst_mac), no_mac);
+    EXPECT_EQ(mac(ReadBack{empty_rule().dst_ip("10.0.0.1")}.eth().mask.dst_mac), no_mac);
+    EXPECT_EQ(mac(ReadBack{empty_rule().own_mac(false)}.eth().mask.dst_mac), no_mac);
 }
 
 TEST(FlowSpec, FillsInTheMacOfAGroup) {
-    const auto eth4 = ReadBack{rule().dst_ip("239.130.1.150")}.eth();
+    const auto eth4 = ReadBack{empty_rule().dst_ip("239.130.1.150")}.eth();
     EXPECT_EQ(mac(eth4.val.dst_mac), MacAddress{"01:00:5e:02:01:96"});
     EXPECT_EQ(mac(eth4.mask.dst_mac), all_ones);
-    const auto eth6 = ReadBack{rule().dst_ip("ff15::1:2")}.eth();
+    const auto eth6 = ReadBack{empty_rule().dst_ip("ff15::1:2")}.eth();
     EXPECT_EQ(mac(eth6.val.dst_mac), MacAddress{"33:33:00:01:00:02"});
     EXPECT_EQ(mac(eth6.mask.dst_mac), all_ones);
 }
 
 TEST(FlowSpec, FillsInTheCommonMacBitsOfAGroupPrefix) {
-    const auto some = ReadBack{rule().dst_ip("239.130.1.150/20")}.eth();
+    const auto some = ReadBack{empty_rule().dst_ip("239.130.1.150/20")}.eth();
     EXPECT_EQ(mac(some.val.dst_mac), MacAddress{"01:00:5e:02:00:00"});
     EXPECT_EQ(mac(some.mask.dst_mac), MacAddress{"ff:ff:ff:ff:f0:00"});
-    const auto all = ReadBack{rule().dst_ip("224.0.0.0/4")}.eth();
+    const auto all = ReadBack{empty_rule().dst_ip("224.0.0.0/4")}.eth();
     EXPECT_EQ(mac(all.val.dst_mac), MacAddress{"01:00:5e:00:00:00"});
     EXPECT_EQ(mac(all.mask.dst_mac), MacAddress{"ff:ff:ff:80:00:00"});
-    const auto all6 = ReadBack{rule().dst_ip("ff15::1:2/96")}.eth();
+    const auto all6 = ReadBack{empty_rule().dst_ip("ff15::1:2/96")}.eth();
     EXPECT_EQ(mac(all6.val.dst_mac), MacAddress{"33:33:00:00:00:00"});
     EXPECT_EQ(mac(all6.mask.dst_mac), MacAddress{"ff:ff:00:00:00:00"});
 }
 
 TEST(FlowSpec, LeavesTheMacOpenForAPrefixThatHoldsUnicastToo) {
-    EXPECT_EQ(mac(ReadBack{rule().dst_ip("224.0.0.0/3")}.eth().mask.dst_mac), no_mac);
-    EXPECT_EQ(mac(ReadBack{rule().dst_ip("ff00::/7")}.eth().mask.dst_mac), no_mac);
-    EXPECT_EQ(mac(ReadBack{rule().dst_ip("255.255.255.255")}.eth().mask.dst_mac), no_mac);
+    EXPECT_EQ(mac(ReadBack{empty_rule().dst_ip("224.0.0.0/3")}.eth().mask.dst_mac), no_mac);
+    EXPECT_EQ(mac(ReadBack{empty_rule().dst_ip("ff00::/7")}.eth().mask.dst_mac), no_mac);
+    EXPECT_EQ(mac(ReadBack{empty_rule().dst_ip("255.255.255.255")}.eth().mask.dst_mac), no_mac);
 }
 
 TEST(FlowSpec, MatchesTheEtherType) {
-    const auto eth = ReadBack{rule().ether_type(0x88f7)}.eth();
+    const auto eth = ReadBack{empty_rule().ether_type(0x88f7)}.eth();
     EXPECT_EQ(eth.val.ether_type, htons(0x88f7));
     EXPECT_EQ(eth.mask.ether_type, 0xffff);
-    EXPECT_EQ(ReadBack{rule().ether_type(0)}.eth().mask.ether_type, 0xffff);
+    EXPECT_EQ(ReadBack{empty_rule().ether_type(0)}.eth().mask.ether_type, 0xffff);
 }
 
 TEST(FlowSpec, FillsInTheEtherTypeOfTheIpVersion) {
-    for (const auto& ipv4 : {rule().ipv4(), rule().src_ip("10.0.0.1"), rule().ipv4().ether_type(0x0800).udp()}) {
+    for (const auto& ipv4 : {empty_rule().ipv4(), empty_rule().src_ip("10.0.0.1"), empty_rule().ipv4().ether_type(0x0800).udp()}) {
         EXPECT_EQ(ReadBack{ipv4}.eth().val.ether_type, htons(0x0800));
         EXPECT_EQ(ReadBack{ipv4}.eth().mask.ether_type, 0xffff);
     }
-    for (const auto& ipv6 : {rule().ipv6(), rule().dst_ip("::1")}) {
+    for (const auto& ipv6 : {empty_rule().ipv6(), empty_rule().dst_ip("::1")}) {
         EXPECT_EQ(ReadBack{ipv6}.eth().val.ether_type, htons(0x86dd));
         EXPECT_EQ(ReadBack{ipv6}.eth().mask.ether_type, 0xffff);
     }
 }
 
 TEST(FlowSpec, MatchesVlanIdAndPriorityApart) {
-    const auto id = ReadBack{rule().vlan(0x123)}.eth();
+    const auto id = ReadBack{empty_rule().vlan(0x123)}.eth();
     EXPECT_EQ(id.val.vlan_tag, htons(0x0123));
     EXPECT_EQ(id.mask.vlan_tag, htons(0x0fff));
-    const auto priority = ReadBack{rule().vlan_priority(5)}.eth();
+    const auto priority = ReadBack{empty_rule().vlan_priority(5)}.eth();
     EXPECT_EQ(priority.val.vlan_tag, htons(0xa000));
     EXPECT_EQ(priority.mask.vlan_tag, htons(0xe000));
-    const auto both = ReadBack{rule().vlan(0xfff).vlan_priority(7)}.eth();
+    const auto both = ReadBack{empty_rule().vlan(0xfff).vlan_priority(7)}.eth();
     EXPECT_EQ(both.val.vlan_tag, htons(0xefff));
     EXPECT_EQ(both.mask.vlan_tag, htons(0xefff));
 }
 
 TEST(FlowSpec, MatchesVlanZero) {
-    const auto eth = ReadBack{rule().vlan(0)}.eth();
+    const auto eth = ReadBack{empty_rule().vlan(0)}.eth();
     EXPECT_EQ(eth.val.vlan_tag, 0);
     EXPECT_EQ(eth.mask.vlan_tag, htons(0x0fff));
 }
 
 TEST(FlowSpec, MatchesIpv4Addresses) {
-    const ReadBack got{rule().src_ip("10.1.2.3").dst_ip("192.0.2.1")};
+    const ReadBack got{empty_rule().src_ip("10.1.2.3").dst_ip("192.0.2.1")};
     EXPECT_EQ(got.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4}));
     EXPECT_EQ(ip(got.ipv4().val.src_ip), Ipv4Address{"10.1.2.3"});
     EXPECT_EQ(ip(got.ipv4().mask.src_ip), Ipv4Address{"255.255.255.255"});
@@ -221,30 +221,30 @@ TEST(FlowSpec, MatchesIpv4Addresses) {
 }
 
 TEST(FlowSpec, MasksThePrefix) {
-    const auto spec = ReadBack{rule().src_ip("10.1.2.3/8").dst_ip("192.0.2.1/0")}.ipv4();
+    const auto spec = ReadBack{empty_rule().src_ip("10.1.2.3/8").dst_ip("192.0.2.1/0")}.ipv4();
     EXPECT_EQ(ip(spec.val.src_ip), Ipv4Address{"10.0.0.0"});
     EXPECT_EQ(ip(spec.mask.src_ip), Ipv4Address{"255.0.0.0"});
     EXPECT_EQ(spec.val.dst_ip, 0u);
     EXPECT_EQ(spec.mask.dst_ip, 0u);
-    const auto spec6 = ReadBack{rule().src_ip("2001:db8:1::/33")}.ipv6();
+    const auto spec6 = ReadBack{empty_rule().src_ip("2001:db8:1::/33")}.ipv6();
     EXPECT_EQ(ip(spec6.val.src_ip), Ipv6Address{"2001:db8::"});
     EXPECT_EQ(ip(spec6.mask.src_ip), Ipv6Address{"ffff:ffff:8000::"});
 }
 
 TEST(FlowSpec, HasAnEmptySpecForABareIpVersion) {
-    const ReadBack ipv4{rule().ipv4()};
+    const ReadBack ipv4{empty_rule().ipv4()};
     EXPECT_EQ(ipv4.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4}));
     EXPECT_TRUE(is_zero(ipv4.ipv4().mask));
-    const ReadBack ipv6{rule().ipv6()};
+    const ReadBack ipv6{empty_rule().ipv6()};
     EXPECT_EQ(ipv6.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV6}));
     EXPECT_TRUE(is_zero(ipv6.ipv6().mask));
 }
 
 TEST(FlowSpec, TakesTheExtendedIpv4SpecOnlyWhenNeeded) {
-    for (const auto& extended : {rule().ipv4().protocol(1), rule().ipv4().tos(0), rule().ipv4().ttl(0)}) {
+    for (const auto& extended : {empty_rule().ipv4().protocol(1), empty_rule().ipv4().tos(0), empty_rule().ipv4().ttl(0)}) {
         EXPECT_EQ(ReadBack{extended}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4_EXT}));
     }
-    const auto spec = ReadBack{rule().src_ip("10.1.2.3").dst_ip("192.0.2.0/24").protocol(1).tos(2).ttl(3)}.ipv4_ext();
+    const auto spec = ReadBack{empty_rule().src_ip("10.1.2.3").dst_ip("192.0.2.0/24").protocol(1).tos(2).ttl(3)}.ipv4_ext();
     EXPECT_EQ(ip(spec.val.src_ip), Ipv4Address{"10.1.2.3"});
     EXPECT_EQ(ip(spec.mask.dst_ip), Ipv4Address{"255.255.255.0"});
     EXPECT_EQ(spec.val.proto, 1);
@@ -255,20 +255,20 @@ TEST(FlowSpec, TakesTheExtendedIpv4SpecOnlyWhenNeeded) {
 }
 
 TEST(FlowSpec, MatchesZeroInOneOctetAlone) {
-    const auto spec = ReadBack{rule().ipv4().tos(0)}.ipv4_ext();
+    const auto spec = ReadBack{empty_rule().ipv4().tos(0)}.ipv4_ext();
     EXPECT_EQ(spec.mask.tos, 0xff);
     EXPECT_EQ(spec.mask.proto, 0);
     EXPECT_EQ(spec.mask.ttl, 0);
 }
 
 TEST(FlowSpec, LeavesTheProtocolToTheUdpSpec) {
-    EXPECT_EQ(ReadBack{rule().ipv4().udp()}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4, IBV_FLOW_SPEC_UDP}));
-    EXPECT_EQ(ReadBack{rule().ipv4().udp().ttl(1)}.ipv4_ext().mask.proto, 0);
-    EXPECT_EQ(ReadBack{rule().ipv6().tcp()}.ipv6().mask.next_hdr, 0);
+    EXPECT_EQ(ReadBack{empty_rule().ipv4().udp()}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4, IBV_FLOW_SPEC_UDP}));
+    EXPECT_EQ(ReadBack{empty_rule().ipv4().udp().ttl(1)}.ipv4_ext().mask.proto, 0);
+    EXPECT_EQ(ReadBack{empty_rule().ipv6().tcp()}.ipv6().mask.next_hdr, 0);
 }
 
 TEST(FlowSpec, MatchesIpv6) {
-    const ReadBack got{rule().src_ip("2001:db8::1").dst_ip("2001:db8::2").protocol(58).tos(2).ttl(255)};
+    const ReadBack got{empty_rule().src_ip("2001:db8::1").dst_ip("2001:db8::2").protocol(58).tos(2).ttl(255)};
     EXPECT_EQ(got.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV6}));
     const auto spec = got.ipv6();
     EXPECT_EQ(ip(spec.val.src_ip), Ipv6Address{"2001:db8::1"});
@@ -283,45 +283,45 @@ TEST(FlowSpec, MatchesIpv6) {
 }
 
 TEST(FlowSpec, MatchesUdpWithoutPorts) {
-    const ReadBack got{rule().udp()};
+    const ReadBack got{empty_rule().udp()};
     EXPECT_EQ(got.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_UDP}));
     EXPECT_TRUE(is_zero(got.udp().mask));
     EXPECT_EQ(got.eth().mask.ether_type, 0);
 }
 
 TEST(FlowSpec, MatchesOnlyTheGivenPort) {
-    const auto udp = ReadBack{rule().udp().dst_port(7148)}.udp();
+    const auto udp = ReadBack{empty_rule().udp().dst_port(7148)}.udp();
     EXPECT_EQ(udp.val.dst_port, htons(7148));
     EXPECT_EQ(udp.mask.dst_port, 0xffff);
     EXPECT_EQ(udp.mask.src_port, 0);
-    const auto tcp = ReadBack{rule().tcp().src_port(0)}.tcp();
+    const auto tcp = ReadBack{empty_rule().tcp().src_port(0)}.tcp();
     EXPECT_EQ(tcp.val.src_port, 0);
     EXPECT_EQ(tcp.mask.src_port, 0xffff);
     EXPECT_EQ(tcp.mask.dst_port, 0);
 }
 
 TEST(FlowSpec, EndsWithTheActions) {
-    const ReadBack tagged{rule().dst_ip("10.0.0.1").udp().tag(0xabcdef)};
+    const ReadBack tagged{empty_rule().dst_ip("10.0.0.1").udp().tag(0xabcdef)};
     EXPECT_EQ(tagged.types,
               (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4, IBV_FLOW_SPEC_UDP, IBV_FLOW_SPEC_ACTION_TAG}));
     EXPECT_EQ(tagged.spec<ibv_flow_spec_action_tag>(IBV_FLOW_SPEC_ACTION_TAG).tag_id, 0xabcdefu);
-    const ReadBack dropped{rule().tcp().drop()};
+    const ReadBack dropped{empty_rule().tcp().drop()};
     EXPECT_EQ(dropped.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_TCP, IBV_FLOW_SPEC_ACTION_DROP}));
     dropped.spec<ibv_flow_spec_action_drop>(IBV_FLOW_SPEC_ACTION_DROP);
 }
 
 TEST(FlowSpec, CarriesATagOfZero) {
-    EXPECT_EQ(ReadBack{rule().tag(0)}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_ACTION_TAG}));
+    EXPECT_EQ(ReadBack{empty_rule().tag(0)}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_ACTION_TAG}));
 }
 
 TEST(FlowSpec, HoldsTheLargestRule) {
-    const ReadBack got{rule().src_ip("::1").protocol(6).tcp().dst_port(80).vlan(1).tag(1)};
+    const ReadBack got{empty_rule().src_ip("::1").protocol(6).tcp().dst_port(80).vlan(1).tag(1)};
     EXPECT_EQ(got.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV6, IBV_FLOW_SPEC_TCP, IBV_FLOW_SPEC_ACTION_TAG}));
     EXPECT_LE(got.attr.size, sizeof(FlowSpec));
 }
 
 TEST(FlowSpec, IsTheSameBytesForTheSameRule) {
-    const auto same = rule().dst_ip("ff15::1:2").udp().dst_port(7148).vlan(5);
+    const auto same = empty_rule().dst_ip("ff15::1:2").udp().dst_port(7148).vlan(5);
     FlowSpec one{same, own_mac, 1};
     FlowSpec other{same, own_mac, 1};
     ASSERT_EQ(one.attr()->size, other.attr()->size);

@@ -13,27 +13,27 @@ namespace pktverbs {
 namespace {
 
 using namespace std::string_view_literals;
-using Bytes = Ipv4Address::Bytes;
+using Ipv4Bytes = Ipv4Address::Bytes;
 
-constexpr Ipv4Address example{Bytes{192, 0, 2, 1}};
+constexpr Ipv4Address example_ip{Ipv4Bytes{192, 0, 2, 1}};
 
 static_assert(Ipv4Address{}.is_zero());
-static_assert(!example.is_multicast());
-static_assert(Ipv4Address{Bytes{239, 129, 1, 150}}.multicast_mac() ==
+static_assert(!example_ip.is_multicast());
+static_assert(Ipv4Address{Ipv4Bytes{239, 129, 1, 150}}.multicast_mac() ==
               MacAddress{MacAddress::Bytes{0x01, 0x00, 0x5e, 0x01, 0x01, 0x96}});
-static_assert(Ipv4Prefix{example}.length == 32);
+static_assert(Ipv4Prefix{example_ip}.length == 32);
 static_assert(!std::is_convertible_v<std::string_view, Ipv4Address>);
 static_assert(!std::is_convertible_v<std::uint32_t, Ipv4Address>);
 static_assert(!std::is_constructible_v<Ipv4Address, std::uint32_t>, "a number has a byte order, an address has none");
 
 TEST(Ipv4Address, Parses) {
-    EXPECT_EQ(Ipv4Address{"192.0.2.1"}, example);
+    EXPECT_EQ(Ipv4Address{"192.0.2.1"}, example_ip);
     EXPECT_EQ(Ipv4Address{"0.0.0.0"}, Ipv4Address{});
-    EXPECT_EQ(Ipv4Address{"255.255.255.255"}, (Ipv4Address{Bytes{255, 255, 255, 255}}));
+    EXPECT_EQ(Ipv4Address{"255.255.255.255"}, (Ipv4Address{Ipv4Bytes{255, 255, 255, 255}}));
 }
 
 TEST(Ipv4Address, ParsesTextThatIsNotTerminated) {
-    EXPECT_EQ(Ipv4Address::parse("192.0.2.123"sv.substr(0, 9)), example);
+    EXPECT_EQ(Ipv4Address::parse("192.0.2.123"sv.substr(0, 9)), example_ip);
 }
 
 TEST(Ipv4Address, RefusesEmptyText) {
@@ -89,24 +89,24 @@ TEST(Ipv4Address, KnowsMulticastByItsFirstFourBits) {
 
 TEST(Ipv4Address, OrdersByOctetsFromTheLeft) {
     EXPECT_LT(Ipv4Address{"9.255.255.255"}, Ipv4Address{"10.0.0.0"});
-    EXPECT_NE(example, Ipv4Address{});
+    EXPECT_NE(example_ip, Ipv4Address{});
 }
 
 TEST(Ipv4Address, FormatsWithWidth) {
-    EXPECT_EQ(example.to_string(), "192.0.2.1");
-    EXPECT_EQ(fmt::format("{}", example), "192.0.2.1");
-    EXPECT_EQ(fmt::format("{:>20}|", example), "           192.0.2.1|");
+    EXPECT_EQ(example_ip.to_string(), "192.0.2.1");
+    EXPECT_EQ(fmt::format("{}", example_ip), "192.0.2.1");
+    EXPECT_EQ(fmt::format("{:>20}|", example_ip), "           192.0.2.1|");
 }
 
 TEST(Ipv4Prefix, Parses) {
     const auto prefix = Ipv4Prefix::parse("192.0.2.1/24");
     ASSERT_TRUE(prefix);
-    EXPECT_EQ(prefix->address, example);
+    EXPECT_EQ(prefix->address, example_ip);
     EXPECT_EQ(prefix->length, 24);
     EXPECT_EQ(Ipv4Prefix::parse("0.0.0.0/0"), (Ipv4Prefix{Ipv4Address{}, 0}));
 }
 
-TEST(Ipv4Prefix, TakesABareAddressAsWhole) { EXPECT_EQ(Ipv4Prefix::parse("192.0.2.1"), (Ipv4Prefix{example, 32})); }
+TEST(Ipv4Prefix, TakesABareAddressAsWhole) { EXPECT_EQ(Ipv4Prefix::parse("192.0.2.1"), (Ipv4Prefix{example_ip, 32})); }
 
 TEST(Ipv4Prefix, RefusesBadLengths) {
     for (const auto text :
@@ -130,22 +130,22 @@ TEST(Ipv4Prefix, HasAMaskForEveryLength) {
             EXPECT_EQ(is_set, bit < length) << "bit " << bit << " of /" << length;
         }
     }
-    EXPECT_EQ((Ipv4Prefix{example, 23}.mask()), Ipv4Address{"255.255.254.0"});
+    EXPECT_EQ((Ipv4Prefix{example_ip, 23}.mask()), Ipv4Address{"255.255.254.0"});
 }
 
 TEST(Ipv4Prefix, TakesTooLongALengthAsWhole) {
-    EXPECT_EQ((Ipv4Prefix{example, 33}.mask()), Ipv4Address{"255.255.255.255"});
-    EXPECT_EQ((Ipv4Prefix{example, 255}.mask()), Ipv4Address{"255.255.255.255"});
+    EXPECT_EQ((Ipv4Prefix{example_ip, 33}.mask()), Ipv4Address{"255.255.255.255"});
+    EXPECT_EQ((Ipv4Prefix{example_ip, 255}.mask()), Ipv4Address{"255.255.255.255"});
 }
 
 TEST(Ipv4Prefix, Compares) {
-    EXPECT_NE((Ipv4Prefix{example, 24}), (Ipv4Prefix{example, 25}));
-    EXPECT_LT((Ipv4Prefix{example, 24}), (Ipv4Prefix{example, 25}));
+    EXPECT_NE((Ipv4Prefix{example_ip, 24}), (Ipv4Prefix{example_ip, 25}));
+    EXPECT_LT((Ipv4Prefix{example_ip, 24}), (Ipv4Prefix{example_ip, 25}));
 }
 
 TEST(Ipv4Prefix, FormatsWithWidth) {
-    EXPECT_EQ((Ipv4Prefix{example, 24}.to_string()), "192.0.2.1/24");
-    EXPECT_EQ(fmt::format("{:>20}|", Ipv4Prefix{example}), "        192.0.2.1/32|");
+    EXPECT_EQ((Ipv4Prefix{example_ip, 24}.to_string()), "192.0.2.1/24");
+    EXPECT_EQ(fmt::format("{:>20}|", Ipv4Prefix{example_ip}), "        192.0.2.1/32|");
 }
 
 }  // namespace

@@ -15,24 +15,24 @@ namespace pktverbs {
 namespace {
 
 using namespace std::string_view_literals;
-using Bytes = Ipv6Address::Bytes;
+using Ipv6Bytes = Ipv6Address::Bytes;
 
-constexpr Ipv6Address example{Bytes{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
-constexpr Ipv6Address mapped{Bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1}};
+constexpr Ipv6Address example_ipv6{Ipv6Bytes{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+constexpr Ipv6Address mapped{Ipv6Bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1}};
 
 static_assert(Ipv6Address{}.is_zero());
-static_assert(!example.is_multicast());
-static_assert(Ipv6Address{Bytes{0xff, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}.multicast_mac() ==
+static_assert(!example_ipv6.is_multicast());
+static_assert(Ipv6Address{Ipv6Bytes{0xff, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}.multicast_mac() ==
               MacAddress{MacAddress::Bytes{0x33, 0x33, 1, 2, 3, 4}});
 static_assert(Ipv6Address::link_local(MacAddress{MacAddress::Bytes{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}}) ==
-              Ipv6Address{Bytes{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x5e, 0xff, 0xfe, 0x10, 0, 1}});
-static_assert(Ipv6Prefix{example}.length == 128);
+              Ipv6Address{Ipv6Bytes{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x5e, 0xff, 0xfe, 0x10, 0, 1}});
+static_assert(Ipv6Prefix{example_ipv6}.length == 128);
 static_assert(!std::is_convertible_v<std::string_view, Ipv6Address>);
 
 TEST(Ipv6Address, ParsesEveryForm) {
-    EXPECT_EQ(Ipv6Address{"2001:db8::1"}, example);
-    EXPECT_EQ(Ipv6Address{"2001:0DB8:0:0:0:0:0:1"}, example);
-    EXPECT_EQ(Ipv6Address{"2001:0db8:0000:0000:0000:0000:0000:0001"}, example);
+    EXPECT_EQ(Ipv6Address{"2001:db8::1"}, example_ipv6);
+    EXPECT_EQ(Ipv6Address{"2001:0DB8:0:0:0:0:0:1"}, example_ipv6);
+    EXPECT_EQ(Ipv6Address{"2001:0db8:0000:0000:0000:0000:0000:0001"}, example_ipv6);
     EXPECT_EQ(Ipv6Address{"::"}, Ipv6Address{});
     EXPECT_EQ(Ipv6Address{"::ffff:192.0.2.1"}, mapped);
     EXPECT_EQ(Ipv6Address{"::ffff:c000:201"}, mapped);
@@ -47,7 +47,7 @@ TEST(Ipv6Address, ParsesTheLongestText) {
 }
 
 TEST(Ipv6Address, ParsesTextThatIsNotTerminated) {
-    EXPECT_EQ(Ipv6Address::parse("2001:db8::123"sv.substr(0, 11)), example);
+    EXPECT_EQ(Ipv6Address::parse("2001:db8::123"sv.substr(0, 11)), example_ipv6);
 }
 
 TEST(Ipv6Address, RefusesEmptyText) {
@@ -108,8 +108,8 @@ TEST(Ipv6Address, FormatsAsRfc5952Asks) {
 }
 
 TEST(Ipv6Address, FormatsWithWidth) {
-    EXPECT_EQ(fmt::format("{}", example), "2001:db8::1");
-    EXPECT_EQ(fmt::format("{:>20}|", example), "         2001:db8::1|");
+    EXPECT_EQ(fmt::format("{}", example_ipv6), "2001:db8::1");
+    EXPECT_EQ(fmt::format("{:>20}|", example_ipv6), "         2001:db8::1|");
 }
 
 TEST(Ipv6Address, KnowsMulticastByItsFirstOctet) {
@@ -119,16 +119,16 @@ TEST(Ipv6Address, KnowsMulticastByItsFirstOctet) {
 
 TEST(Ipv6Address, OrdersByOctetsFromTheLeft) {
     EXPECT_LT(Ipv6Address{"::ffff"}, Ipv6Address{"1::"});
-    EXPECT_NE(example, Ipv6Address{});
+    EXPECT_NE(example_ipv6, Ipv6Address{});
 }
 
 TEST(Ipv6Prefix, Parses) {
-    EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1/32"), (Ipv6Prefix{example, 32}));
+    EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1/32"), (Ipv6Prefix{example_ipv6, 32}));
     EXPECT_EQ(Ipv6Prefix::parse("::/0"), (Ipv6Prefix{Ipv6Address{}, 0}));
-    EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1/128"), (Ipv6Prefix{example, 128}));
+    EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1/128"), (Ipv6Prefix{example_ipv6, 128}));
 }
 
-TEST(Ipv6Prefix, TakesABareAddressAsWhole) { EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1"), (Ipv6Prefix{example, 128})); }
+TEST(Ipv6Prefix, TakesABareAddressAsWhole) { EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1"), (Ipv6Prefix{example_ipv6, 128})); }
 
 TEST(Ipv6Prefix, RefusesBadLengths) {
     for (const auto text : {"::1/129"sv, "::1/"sv, "::1/-1"sv, "::1/+8"sv, "::1/064"sv, "::1/00"sv, "::1/64 "sv,
@@ -151,18 +151,18 @@ TEST(Ipv6Prefix, HasAMaskForEveryLength) {
             EXPECT_EQ(is_set, bit < length) << "bit " << bit << " of /" << length;
         }
     }
-    EXPECT_EQ((Ipv6Prefix{example, 33}.mask()), Ipv6Address{"ffff:ffff:8000::"});
+    EXPECT_EQ((Ipv6Prefix{example_ipv6, 33}.mask()), Ipv6Address{"ffff:ffff:8000::"});
 }
 
 TEST(Ipv6Prefix, TakesTooLongALengthAsWhole) {
-    EXPECT_EQ((Ipv6Prefix{example, 255}.mask()), Ipv6Address{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"});
+    EXPECT_EQ((Ipv6Prefix{example_ipv6, 255}.mask()), Ipv6Address{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"});
 }
 
-TEST(Ipv6Prefix, Compares) { EXPECT_LT((Ipv6Prefix{example, 32}), (Ipv6Prefix{example, 33})); }
+TEST(Ipv6Prefix, Compares) { EXPECT_LT((Ipv6Prefix{example_ipv6, 32}), (Ipv6Prefix{example_ipv6, 33})); }
 
 TEST(Ipv6Prefix, FormatsWithWidth) {
-    EXPECT_EQ((Ipv6Prefix{example, 32}.to_string()), "2001:db8::1/32");
-    EXPECT_EQ(fmt::format("{:>20}|", Ipv6Prefix{example, 32}), "      2001:db8::1/32|");
+    EXPECT_EQ((Ipv6Prefix{example_ipv6, 32}.to_string()), "2001:db8::1/32");
+    EXPECT_EQ(fmt::format("{:>20}|", Ipv6Prefix{example_ipv6, 32}), "      2001:db8::1/32|");
 }
 
 TEST(Ipv6Address, GivesBackTheMacOfALinkLocalAddress) {

@@ -12,30 +12,30 @@
 namespace pktverbs {
 namespace {
 
-using Bytes = MacAddress::Bytes;
+using MacBytes = MacAddress::Bytes;
 
-constexpr MacAddress example{Bytes{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}};
+constexpr MacAddress example_mac{MacBytes{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}};
 
 static_assert(MacAddress{}.is_zero());
 static_assert(MacAddress::broadcast().is_broadcast());
-static_assert(example.bytes()[2] == 0x5e);
+static_assert(example_mac.bytes()[2] == 0x5e);
 static_assert(!std::is_convertible_v<std::string_view, MacAddress>);
-static_assert(!std::is_convertible_v<Bytes, MacAddress>);
+static_assert(!std::is_convertible_v<MacBytes, MacAddress>);
 static_assert(sizeof(MacAddress) == 6 && std::is_trivially_copyable_v<MacAddress>);
 
 TEST(MacAddress, IsZeroByDefault) {
-    EXPECT_EQ(MacAddress{}.bytes(), Bytes{});
+    EXPECT_EQ(MacAddress{}.bytes(), MacBytes{});
     EXPECT_FALSE(MacAddress{}.is_multicast());
 }
 
-TEST(MacAddress, ParsesColons) { EXPECT_EQ(MacAddress{"02:00:5e:10:00:01"}, example); }
-TEST(MacAddress, ParsesDashes) { EXPECT_EQ(MacAddress{"02-00-5e-10-00-01"}, example); }
-TEST(MacAddress, ParsesSingleDigits) { EXPECT_EQ(MacAddress{"2:0:5e:10:0:1"}, example); }
-TEST(MacAddress, ParsesEitherCase) { EXPECT_EQ(MacAddress{"02:00:5E:10:00:01"}, example); }
+TEST(MacAddress, ParsesColons) { EXPECT_EQ(MacAddress{"02:00:5e:10:00:01"}, example_mac); }
+TEST(MacAddress, ParsesDashes) { EXPECT_EQ(MacAddress{"02-00-5e-10-00-01"}, example_mac); }
+TEST(MacAddress, ParsesSingleDigits) { EXPECT_EQ(MacAddress{"2:0:5e:10:0:1"}, example_mac); }
+TEST(MacAddress, ParsesEitherCase) { EXPECT_EQ(MacAddress{"02:00:5E:10:00:01"}, example_mac); }
 
 TEST(MacAddress, ParsesTextThatIsNotTerminated) {
     constexpr std::string_view longer = "02:00:5e:10:00:01f";
-    EXPECT_EQ(MacAddress::parse(longer.substr(0, 17)), example);
+    EXPECT_EQ(MacAddress::parse(longer.substr(0, 17)), example_mac);
 }
 
 TEST(MacAddress, RefusesEmptyText) {
@@ -80,7 +80,7 @@ TEST(MacAddress, SaysWhatIsBadAndWhatIsExpected) {
 TEST(MacAddress, KnowsMulticastByTheGroupBit) {
     EXPECT_TRUE(MacAddress{"01:00:5e:00:00:01"}.is_multicast());
     EXPECT_TRUE(MacAddress::broadcast().is_multicast());
-    EXPECT_FALSE(example.is_multicast());
+    EXPECT_FALSE(example_mac.is_multicast());
     EXPECT_FALSE(MacAddress{"01:00:5e:00:00:01"}.is_broadcast());
 }
 
@@ -92,8 +92,8 @@ TEST(MacAddress, OrdersByOctetsFromTheLeft) {
 
 TEST(MacAddress, FormatsInLowerCaseWithWidth) {
     EXPECT_EQ(MacAddress{"2:0:5E:10:0:1"}.to_string(), "02:00:5e:10:00:01");
-    EXPECT_EQ(fmt::format("{}", example), "02:00:5e:10:00:01");
-    EXPECT_EQ(fmt::format("{:>20}|", example), "   02:00:5e:10:00:01|");
+    EXPECT_EQ(fmt::format("{}", example_mac), "02:00:5e:10:00:01");
+    EXPECT_EQ(fmt::format("{:>20}|", example_mac), "   02:00:5e:10:00:01|");
 }
 
 }  // namespace

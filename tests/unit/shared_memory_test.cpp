@@ -22,34 +22,34 @@ namespace {
 using testing::expect_error;
 using testing::expect_words;
 
-const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 
 std::string fresh_name() { return "/pktverbs-test-" + std::to_string(::getpid()); }
 
 TEST(SharedMemory, IsSeenByAChild) {
-    const SharedMemory memory = SharedMemory::anonymous(page + 1);
-    EXPECT_EQ(memory.size(), 2 * page);
+    const SharedMemory memory = SharedMemory::anonymous(page_bytes + 1);
+    EXPECT_EQ(memory.size(), 2 * page_bytes);
     const auto child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-        memory.data()[page] = 42;
+        memory.data()[page_bytes] = 42;
         ::_exit(0);
     }
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-    EXPECT_EQ(memory.data()[page], 42);
+    EXPECT_EQ(memory.data()[page_bytes], 42);
 }
 
 TEST(SharedMemory, IsMappedAgainByItsDescriptor) {
     const SharedMemory memory = SharedMemory::anonymous(1);
     const SharedMemory again = SharedMemory::adopt(::fcntl(memory.fd(), F_DUPFD_CLOEXEC, 0));
     EXPECT_NE(again.data(), memory.data());
-    EXPECT_EQ(again.size(), page);
+    EXPECT_EQ(again.size(), page_bytes);
     memory.data()[7] = 1;
     EXPECT_EQ(again.data()[7], 1);
 }
 
 TEST(SharedMemory, CannotShrinkUnderWhoMappedIt) {
-    const SharedMemory memory = SharedMemory::anonymous(2 * page);
+    const SharedMemory memory = SharedMemory::anonymous(2 * page_bytes);
     EXPECT_EQ(::ftruncate(memory.fd(), 0), -1);
     EXPECT_EQ(errno, EPERM);
 }
