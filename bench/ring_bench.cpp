@@ -85,7 +85,7 @@ struct Ring {
          std::uint32_t blocks, std::uint32_t slots)
         : sender{wire, length},
           ring{pv::RingGeometry{
-              .blocks = blocks, .slots = slots, .header_bytes = headers, .payload_bytes = length - headers}},
+              .blocks = blocks, .block_slots = slots, .header_bytes = headers, .payload_bytes = length - headers}},
           ctx{pv::soft::wire_device(wire), options(length, packets, kind)},
           flow{ctx.install(pv::FlowRule{}.ether_type(0x88b5))},
           receiver{ctx, ring, how(kind)},

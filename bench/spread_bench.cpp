@@ -105,7 +105,7 @@ public:
     void send_round() {
         for (std::uint32_t sent = 0; sent < round_packets; sent += flows) {
             ctx_.send(ctx_.acquire(flows));
-            ctx_.flush(pv::forever);
+            ctx_.flush(pv::no_timeout);
         }
     }
 

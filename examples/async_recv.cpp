@@ -33,7 +33,7 @@ struct Count {
 };
 async::Task<> receive(pktverbs::Queue& queue, Count& count, std::stop_token stop) {
     while (!stop.stop_requested()) {
-        const auto packets = co_await async::recv(queue, pktverbs::forever, stop);
+        const auto packets = co_await async::recv(queue, pktverbs::no_timeout, stop);
         if (packets.outcome() > pktverbs::Outcome::stopped) throw std::runtime_error{"cannot receive any more"};
         for (const auto& pkt : packets) count.bytes += pkt.length();
         count.packets += packets.size();
@@ -48,7 +48,7 @@ async::Task<> report(std::array<Count, 2>& counts, std::stop_token stop) {
 /// The buffers keep what a Generator wrote into them.
 async::Task<> generate(pktverbs::Queue& queue, std::chrono::nanoseconds pause, std::stop_token stop) {
     while (co_await async::sleep(pause, stop)) {
-        auto packets = co_await async::acquire(queue, 32, pktverbs::forever, stop);
+        auto packets = co_await async::acquire(queue, 32, pktverbs::no_timeout, stop);
         queue.send(std::move(packets));
     }
 }

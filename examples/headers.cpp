@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
         const auto flow = ctx.install(pktverbs::FlowRule{}.sniffer());
         if (samples) send_samples(pktverbs::Context{device, {.recv_packets = pktverbs::none}});
         for (std::uint64_t shown = 0; shown < (samples ? 5 : count) && !signals.token().stop_requested();) {
-            const auto packets = ctx.recv(pktverbs::forever, signals.token());
+            const auto packets = ctx.recv(pktverbs::no_timeout, signals.token());
             example::check_outcome(ctx, packets.outcome());
             for (const auto& pkt : packets) fmt::print("{}\n", describe(pkt.bytes()));
             std::fflush(stdout);

@@ -27,7 +27,7 @@ void send_flows(std::uint16_t flows, std::uint32_t turns) {
                 {.dst = pv::MacAddress::broadcast(), .src = ctx.limits().mac},
                 net::Ipv4{.src = src, .dst = dst},
                 net::Udp{.src_port = static_cast<std::uint16_t>(4000 + i), .dst_port = 7148}};
-            auto list = ctx.acquire(1, pv::forever);
+            auto list = ctx.acquire(1, pv::no_timeout);
             list.front().set_length(frame.write(list.front().buffer(), 512));
             ctx.send(std::move(list));
         }
@@ -41,7 +41,7 @@ struct Share {
 void receive(pv::Queue& queue, Share& share, std::optional<unsigned> cpu, const std::stop_token& stop) {
     if (cpu) pv::pin_this_thread(*cpu);
     for (;;) {
-        const auto list = queue.recv(pv::forever, stop);
+        const auto list = queue.recv(pv::no_timeout, stop);
         if (list.outcome() != pv::Outcome::packets) return;
         share.packets += list.size();
         for (const auto& pkt : list)

@@ -45,7 +45,7 @@ int respond(pktverbs::Context& ctx, const Arguments& args, const std::stop_token
     std::fflush(stdout);
     const auto& counts = responder.counts();
     while (!stop.stop_requested() && (!args.count || counts.echo < *args.count))
-        responder.serve(pktverbs::forever, stop);
+        responder.serve(pktverbs::no_timeout, stop);
     ctx.flush(std::chrono::seconds{1});
     fmt::print("{} echo and {} ARP requests answered, {} frames ignored\n", counts.echo, counts.arp, counts.ignored);
     return 0;
@@ -84,7 +84,7 @@ int ping_and_respond(pktverbs::Context& ctx, pktverbs::Context& peer, const Argu
     example::Responder responder{peer, *args.respond};
     const std::jthread thread{[&](const std::stop_token& end) {
         try {
-            while (!end.stop_requested()) responder.serve(pktverbs::forever, end);
+            while (!end.stop_requested()) responder.serve(pktverbs::no_timeout, end);
         } catch (const std::exception& error) {
             fmt::print(stderr, "ping_demo: the responder ends: {}\n", error.what());
         }

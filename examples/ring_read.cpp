@@ -37,7 +37,7 @@ int read(const std::string& name, std::uint64_t count) {
     std::uint64_t missing = 0;
     std::uint64_t misplaced = 0;
     for (std::uint64_t blocks = 0; blocks < count;) {
-        const auto block = reader.next(pktverbs::forever, signals.token());
+        const auto block = reader.next(pktverbs::no_timeout, signals.token());
         if (!block) {
             fmt::print("{}\n", block.outcome());
             if (block.outcome() == pktverbs::RingOutcome::producer_died) continue;  // another one may come

@@ -38,7 +38,7 @@ int receive(const Arguments& args) {
     const example::StopOnSignal signals;
     const auto ring = pktverbs::BlockRing::open(
         args.ring,
-        {.blocks = args.blocks, .slots = args.slots, .header_bytes = headers, .payload_bytes = args.payload});
+        {.blocks = args.blocks, .block_slots = args.slots, .header_bytes = headers, .payload_bytes = args.payload});
     pktverbs::Options options{.send_packets = pktverbs::none,
                               .recv_packets = std::max(args.blocks * args.slots / 4, 1U)};
     options.recv_layout = ring.recv_layout();

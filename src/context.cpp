@@ -63,7 +63,7 @@ bool Context::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noex
     bool done = true;
     for (const auto& queue : core_->queues) {
         const auto spent = std::chrono::steady_clock::now() - start;
-        done &= queue->flush(timeout == forever ? forever : timeout - spent, stop);
+        done &= queue->flush(timeout == no_timeout ? no_timeout : timeout - spent, stop);
     }
     return done;
 }

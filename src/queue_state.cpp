@@ -352,7 +352,7 @@ void Queue::State::wait_for_givers() const noexcept {
 }
 
 Deadline Queue::State::spin_end() const noexcept {
-    if (wait_mode == WaitMode::busy_poll) return Deadline{forever};
+    if (wait_mode == WaitMode::busy_poll) return Deadline{no_timeout};
     return Deadline{wait_mode == WaitMode::spin_then_block ? spin : std::chrono::nanoseconds::zero()};
 }
 

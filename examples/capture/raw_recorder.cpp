@@ -24,7 +24,7 @@ RawHeader describe(const pktverbs::RingLayout& layout, pktverbs::TimestampClock 
             .slots_offset = layout.slots_offset,
             .headers_offset = layout.headers_offset,
             .payloads_offset = layout.payloads_offset,
-            .slots = layout.geometry.slots,
+            .slots = layout.geometry.block_slots,
             .header_bytes = layout.geometry.header_bytes,
             .payload_bytes = layout.geometry.payload_bytes,
             .header_stride = layout.geometry.header_stride,

@@ -28,7 +28,7 @@ pktverbs::RingGeometry geometry(const Arguments& args, const pktverbs::Device& d
     const auto longest_frame = example::options_for(device, 0).max_packet_size;
     const auto payload = args.payload_bytes != 0 ? args.payload_bytes : longest_frame - headers_bytes;
     return {.blocks = args.blocks,
-            .slots = args.block_slots,
+            .block_slots = args.block_slots,
             .header_bytes = headers_bytes,
             .payload_bytes = std::max(payload, shortest_frame - headers_bytes)};
 }

@@ -55,7 +55,7 @@ struct Stream {
 struct Pace {
     std::optional<pktverbs::Rate> rate = {};  ///< none: as fast as it goes
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
-    std::chrono::nanoseconds duration = pktverbs::forever;
+    std::chrono::nanoseconds duration = pktverbs::no_timeout;
     std::size_t batch = 32;
 };
 

@@ -30,7 +30,7 @@ public:
           echo_{ctx.install(pktverbs::FlowRule{}.own_mac().dst_ip(address).protocol(net::ip_protocol::icmp))} {}
 
     /// Waits for one batch of frames, and answers it.
-    void serve(std::chrono::nanoseconds timeout = pktverbs::forever, const std::stop_token& stop = {}) {
+    void serve(std::chrono::nanoseconds timeout = pktverbs::no_timeout, const std::stop_token& stop = {}) {
         const auto packets = ctx_.recv(timeout, stop);
         check_outcome(ctx_, packets.outcome());
         for (const auto& pkt : packets) {

@@ -59,10 +59,10 @@ public:
     void close();
 
     /// Receives from any of the queues, each in its turn; one list holds packets of one queue. See Queue::recv.
-    RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+    RecvList recv(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
     /// The same for a coroutine, which others run beside meanwhile: needs <pktverbs/async/recv.hpp>.
-    async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+    async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
     /// On the first queue; see Queue. With several queues, use queue(i).
     SendList acquire(std::size_t count) noexcept;
@@ -141,7 +141,7 @@ public:
     /// The same, but waits for one; nullopt if `timeout` passed or `stop` was requested first, or no descriptor is left
     /// to wait for `stop` by. Whichever call takes an event from the device, a thread that waits here gets it. Any
     /// thread, several too; each event goes to one.
-    std::optional<verbs::AsyncEvent> wait_event(std::chrono::nanoseconds timeout = forever,
+    std::optional<verbs::AsyncEvent> wait_event(std::chrono::nanoseconds timeout = no_timeout,
                                                 std::stop_token stop = {}) noexcept;
 
     /// The port as it is now. Throws std::system_error.

@@ -30,7 +30,7 @@ inline constexpr std::uint32_t none = 0;
 inline constexpr std::uint32_t device_maximum = std::numeric_limits<std::uint32_t>::max();
 
 /// A timeout that never passes.
-inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
+inline constexpr std::chrono::nanoseconds no_timeout = std::chrono::nanoseconds::max();
 
 /// What packets are.
 enum class Transport : std::uint8_t {

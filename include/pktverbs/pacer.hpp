@@ -58,7 +58,7 @@ struct PacerReport {
     std::chrono::nanoseconds forgiven{0};     ///< time beyond PacerOptions::most_debt that was not made up for
 
     /// (achieved - asked) / asked.
-    double error() const noexcept { return asked == 0 ? 0 : (achieved - asked) / asked; }
+    double error() const noexcept { return asked > 0 ? (achieved - asked) / asked : 0; }
     /// Whether it went more slowly than asked: time was lost that could not be made up for, and more than 1 % is
     /// lacking. Never of fewer than two batches, nor where the device keeps the rate: there is nothing to tell by.
     bool missed() const noexcept {

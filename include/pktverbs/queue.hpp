@@ -35,13 +35,13 @@ public:
     ~Queue();
 
     /// Packets that have arrived, at most Limits::max_batch, in completion order. Waits until there is
-    /// one, `timeout` has passed or `stop` was requested; RecvList::outcome() tells which. `forever` never
+    /// one, `timeout` has passed or `stop` was requested; RecvList::outcome() tells which. `no_timeout` never
     /// times out; zero or less never waits. A stop that was requested before comes first, packets or not. Failed
     /// completions (a frame longer than its buffer) are in the list too, with their status.
-    RecvList recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+    RecvList recv(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
     /// The same for a coroutine: needs <pktverbs/async/recv.hpp>.
-    async::Recv<Queue> async_recv(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+    async::Recv<Queue> async_recv(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
     /// Up to `count` free packets to fill; fewer, or none, if the others are still in flight. Never waits.
     SendList acquire(std::size_t count) noexcept;

@@ -13,7 +13,7 @@ public:
     using Clock = std::chrono::steady_clock;
 
     explicit Deadline(std::chrono::nanoseconds timeout) noexcept {
-        if (timeout == std::chrono::nanoseconds::max()) return;  // forever
+        if (timeout == std::chrono::nanoseconds::max()) return;  // for ever
         const auto now = Clock::now();
         // Far enough off that no sum can overflow counts as never.
         never_ = timeout > Clock::time_point::max() - now;

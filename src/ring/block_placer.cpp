@@ -27,7 +27,7 @@ BlockPlacer::BlockPlacer(const BlockRing& ring, const RingReceiverOptions& optio
     : writer_{ring},
       view_{writer_.view()},
       when_full_{options.when_full},
-      slots_{view_.geometry().slots},
+      slots_{view_.geometry().block_slots},
       words_{(slots_ + 63) / 64},
       reorder_window_{options.sequence ? options.reorder_window : 0},
       // Room for what may be open at once: the reorder window, and as many blocks as there are ahead of it.
@@ -128,7 +128,7 @@ void BlockPlacer::begin_run() noexcept {
     run_.left = std::min(slots_ - slot, base_ + slots_ + reorder_window_ - end_);
     run_.at = {window_at(i), static_cast<std::uint32_t>(slot)};
     run_.payload = reinterpret_cast<std::uint64_t>(payload_of(run_.at));
-    run_.infos = view_.slots(run_.at.block) + slot;
+    run_.infos = view_.slot_infos(run_.at.block) + slot;
 }
 
 void BlockPlacer::note_run() noexcept {
@@ -314,7 +314,7 @@ void BlockPlacer::hand_over(std::uint32_t index, std::uint32_t end) noexcept {
                       std::exchange(discontinuous_, false) ? RingBlockHeader::flag_discontinuous : 0);
     settled_ -= block.settled;
     ++stats.blocks;
-    stats.slots += end - block.first;
+    stats.block_slots += end - block.first;
     stats.missing += end - block.first - block.settled;
 }
 
@@ -337,7 +337,7 @@ bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
             parked_at(new_place) = parked;
             unpark(new_place);
         } else {
-            const RingSlot info = view_.slots(from)[slot].load();
+            const RingSlot info = view_.slot_infos(from)[slot].load();
             const std::uint32_t most = view_.geometry().header_bytes + view_.geometry().payload_bytes;
             copy(new_place, header_of(old_place), payload_of(old_place), std::min(info.length, most));
             writer_.set_valid(*to, slot, info);

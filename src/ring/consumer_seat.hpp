@@ -18,7 +18,7 @@ class __attribute__((visibility("hidden"))) ConsumerSeat : public RingSeat {
 public:
     explicit ConsumerSeat(std::shared_ptr<const RingMapping> mapping)
         : RingSeat{std::move(mapping), Side::consumer},
-          words_{(view().geometry().slots + 63) / 64},
+          words_{(view().geometry().block_slots + 63) / 64},
           held_{std::make_unique<std::atomic<bool>[]>(view().geometry().blocks)},
           bitmaps_{std::make_unique_for_overwrite<std::uint64_t[]>(std::size_t{view().geometry().blocks} * words_)} {}
 

@@ -102,7 +102,7 @@ private:
     /// Mostly it's the one after the last: that saves two divisions.
     RingSlotIndex slot_at(std::uint64_t address) noexcept {
         const RingGeometry& geometry = view_.geometry();
-        if (address == expected_ && expected_slot_.slot < geometry.slots) [[likely]] {
+        if (address == expected_ && expected_slot_.slot < geometry.block_slots) [[likely]] {
             expected_ += geometry.payload_stride;
             return {expected_slot_.block, expected_slot_.slot++};
         }

@@ -32,7 +32,7 @@ void check(std::string_view what, std::uint32_t value, std::uint32_t least, std:
 RingGeometry RingGeometry::checked() const {
     RingGeometry made = *this;
     check("blocks", blocks, 2, most_blocks);
-    check("slots", slots, 1, most_slots);
+    check("block_slots", block_slots, 1, most_slots);
     check("header_bytes", header_bytes, 0, most_header_bytes);
     check("payload_bytes", payload_bytes, 1, most_payload_bytes);
     if (header_stride == 0) made.header_stride = static_cast<std::uint32_t>(round_up(header_bytes, line));
@@ -46,7 +46,7 @@ RingGeometry RingGeometry::checked() const {
 }
 
 std::string RingGeometry::to_string() const {
-    return fmt::format("{} blocks of {} slots, headers {} bytes every {}, payloads {} bytes every {}", blocks, slots,
+    return fmt::format("{} blocks of {} slots, headers {} bytes every {}, payloads {} bytes every {}", blocks, block_slots,
                        header_bytes, header_stride, payload_bytes, payload_stride);
 }
 
@@ -55,10 +55,10 @@ RingLayout::RingLayout(const RingGeometry& checked) noexcept
       states_offset{sizeof(RingHeader)},
       blocks_offset{round_up(states_offset + sizeof(std::uint64_t) * geometry.blocks, page)},
       bitmap_offset{sizeof(RingBlockHeader)},
-      slots_offset{round_up(bitmap_offset + (std::uint64_t{geometry.slots} + 63) / 64 * 8, line)},
-      headers_offset{round_up(slots_offset + sizeof(RingSlot) * std::uint64_t{geometry.slots}, line)},
-      payloads_offset{round_up(headers_offset + std::uint64_t{geometry.header_stride} * geometry.slots, page)} {
-    block_stride = round_up(payloads_offset + std::uint64_t{geometry.payload_stride} * geometry.slots, page);
+      slots_offset{round_up(bitmap_offset + (std::uint64_t{geometry.block_slots} + 63) / 64 * 8, line)},
+      headers_offset{round_up(slots_offset + sizeof(RingSlot) * std::uint64_t{geometry.block_slots}, line)},
+      payloads_offset{round_up(headers_offset + std::uint64_t{geometry.header_stride} * geometry.block_slots, page)} {
+    block_stride = round_up(payloads_offset + std::uint64_t{geometry.payload_stride} * geometry.block_slots, page);
     total_bytes = blocks_offset + block_stride * geometry.blocks;
 }
 

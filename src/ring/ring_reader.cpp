@@ -59,7 +59,7 @@ bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t numbe
     block.bitmap_ = seat_->bitmap(index);
     const RingBlockHeader header = view_.block_header(index).load();
     block.header_ = header;
-    if (header.end_slot <= view_.geometry().slots && header.first_slot <= header.end_slot &&
+    if (header.end_slot <= view_.geometry().block_slots && header.first_slot <= header.end_slot &&
         seat_->copy_bitmap(index, header.first_slot, header.end_slot) == header.valid_slots) [[likely]] {
         block.outcome_ = RingOutcome::block;
     } else {

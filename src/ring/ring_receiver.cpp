@@ -125,10 +125,10 @@ private:
 
     /// Until blocks must be handed over as they are.
     std::chrono::nanoseconds left_to_hand_over() noexcept {
-        if (options_.hand_over_after == forever) return forever;
+        if (options_.hand_over_after == no_timeout) return no_timeout;
         if (!placer_.has_packets()) {
             waiting_since_.reset();
-            return forever;
+            return no_timeout;
         }
         const auto now = Clock::now();
         if (!waiting_since_) waiting_since_ = now;
@@ -308,7 +308,7 @@ Outcome RingReceiver::step(std::chrono::nanoseconds timeout, std::stop_token sto
 
 Outcome RingReceiver::run(std::stop_token stop) noexcept {
     for (;;) {
-        const Outcome outcome = step(forever, stop);
+        const Outcome outcome = step(no_timeout, stop);
         if (outcome != Outcome::packets && outcome != Outcome::timeout) return outcome;
     }
 }

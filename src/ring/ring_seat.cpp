@@ -74,7 +74,7 @@ private:
 
 /// Fills in the header of a block that its producer couldn't: from the bitmap.
 std::uint32_t count_packets(const RingView& view, std::uint32_t index) noexcept {
-    const std::uint32_t slots = view.geometry().slots;
+    const std::uint32_t slots = view.geometry().block_slots;
     std::uint32_t valid = 0;
     std::uint32_t first = slots;
     std::uint32_t end = 0;

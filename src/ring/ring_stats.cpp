@@ -9,7 +9,7 @@ namespace pktverbs {
 
 std::string RingStats::to_string() const {
     std::string text =
-        fmt::format("placed {} bytes {} blocks {} slots {} missing {}", placed, bytes, blocks, slots, missing);
+        fmt::format("placed {} bytes {} blocks {} slots {} missing {}", placed, bytes, blocks, block_slots, missing);
     const auto unless_zero = [&](std::string_view name, std::uint64_t count) {
         if (count != 0) text += fmt::format(" {} {}", name, count);
     };

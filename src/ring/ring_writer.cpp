@@ -21,7 +21,7 @@ RingWriter::RingWriter(const BlockRing& ring)
         if (kind != RingState::filled && kind != RingState::reading) continue;
         blocks_[i].kind = Block::Kind::given;
         blocks_[i].number = RingState::number(word);
-        blocks_[i].packets = std::min(view_.block_header(i).load().valid_slots, view_.geometry().slots);
+        blocks_[i].packets = std::min(view_.block_header(i).load().valid_slots, view_.geometry().block_slots);
     }
 }
 
@@ -83,7 +83,7 @@ std::optional<std::uint32_t> RingWriter::open(std::uint64_t base, std::uint32_t 
     const auto index = find_free(in_use);
     if (!index) return std::nullopt;
     RingWord<std::uint64_t>* const bitmap = view_.bitmap(*index);
-    for (std::uint32_t i = 0; i < (view_.geometry().slots + 63) / 64; ++i)
+    for (std::uint32_t i = 0; i < (view_.geometry().block_slots + 63) / 64; ++i)
         bitmap[i].store(0, std::memory_order_relaxed);
     blocks_[*index] = {.base = base, .kind = Block::Kind::open};
     view_.block_header(*index) = {

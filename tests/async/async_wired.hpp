@@ -30,7 +30,7 @@ protected:
     struct Receiver {
         Source& source;
         std::uint32_t count = 1;
-        std::chrono::nanoseconds timeout = forever;
+        std::chrono::nanoseconds timeout = no_timeout;
         std::stop_token stop{};
         Numbers got{};
         std::vector<std::size_t> batches{};

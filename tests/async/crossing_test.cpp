@@ -49,7 +49,7 @@ TEST_P(Crossing, StopsLoseNoPacket) {
     Numbers got;
     const auto receive = [](Context& from, std::stop_token stop, Numbers& numbers) -> Task {
         for (;;) {
-            const RecvList list = co_await async::recv(from, forever, stop);
+            const RecvList list = co_await async::recv(from, no_timeout, stop);
             if (list.empty()) {
                 EXPECT_EQ(list.outcome(), Outcome::stopped);
                 co_return;
@@ -137,7 +137,7 @@ TEST_F(AsyncWired, ExecutorsOnQueuesOfTheirOwnAreIndependent) {
     const Flow flows[] = {hear(ctx, 0, 0x1000), hear(ctx, 1, 0x1001)};
     std::vector<Receiver<Queue>> receivers;
     std::stop_source stop;
-    for (std::size_t i = 0; i < queues; ++i) receivers.push_back({ctx.queue(i), count + 1, forever, stop.get_token()});
+    for (std::size_t i = 0; i < queues; ++i) receivers.push_back({ctx.queue(i), count + 1, no_timeout, stop.get_token()});
     {
         std::vector<std::jthread> threads;
         for (auto& receiver : receivers)

@@ -105,7 +105,7 @@ TEST_P(FailingSoon, EndsAWaitForTheQueueThatFailedAlone) {
     std::stop_source stop;
     std::vector<Receiver<Queue>> receivers;
     for (std::size_t i = 0; i < ctx.queue_count(); ++i)
-        receivers.push_back({ctx.queue(i), 1, forever, stop.get_token()});
+        receivers.push_back({ctx.queue(i), 1, no_timeout, stop.get_token()});
     for (auto& receiver : receivers) executor.spawn(receiver.run());
     EXPECT_FALSE(executor.run_for(0ns));
     announce(IBV_EVENT_QP_FATAL, bad.raw());

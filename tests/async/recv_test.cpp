@@ -143,7 +143,7 @@ TEST_P(AsyncRecv, StopsBeforeItTakesPackets) {
     std::stop_source stop;
     stop.request_stop();
     plant(2);
-    Receiver<Context> receiver{ctx, 2, forever, stop.get_token()};
+    Receiver<Context> receiver{ctx, 2, no_timeout, stop.get_token()};
     executor.spawn(receiver.run());
     EXPECT_TRUE(executor.run());
     EXPECT_EQ(receiver.outcome, Outcome::stopped);
@@ -167,7 +167,7 @@ TEST_P(AsyncRecv, StopsInTheExecutorsThreadWhenAnotherAsks) {
     std::stop_source stop;
     std::thread::id resumed_by;
     const auto receive = [](Context& from, std::stop_token token, std::thread::id& by) -> Task {
-        const RecvList list = co_await async::recv(from, forever, token);
+        const RecvList list = co_await async::recv(from, no_timeout, token);
         EXPECT_EQ(list.outcome(), Outcome::stopped);
         by = std::this_thread::get_id();
     };
@@ -208,7 +208,7 @@ TEST_P(AsyncRecv, GivesBackWhatASuspendedTaskHolds) {
 
 TEST_P(AsyncRecv, ServesAContextThatEndsBeforeTheExecutor) {
     std::stop_source stop;
-    Receiver<Context> receiver{ctx, 2, forever, stop.get_token()};
+    Receiver<Context> receiver{ctx, 2, no_timeout, stop.get_token()};
     executor.spawn(receiver.run());
     EXPECT_FALSE(executor.run_for(0ns));
     stop.request_stop();

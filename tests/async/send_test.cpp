@@ -92,7 +92,7 @@ TEST_F(AsyncSend, AcquireGivesWhatThereIsWhenTimeOrStopEndsIt) {
     std::vector<std::size_t> got;
     const auto acquire = [](Queue& from, std::stop_token token, std::vector<std::size_t>& counts) -> Task {
         counts.push_back((co_await async::acquire(from, 4, 1ms)).size());
-        counts.push_back((co_await async::acquire(from, 5, forever, token)).size());
+        counts.push_back((co_await async::acquire(from, 5, no_timeout, token)).size());
     };
     executor.spawn(acquire(queue, stop.get_token(), got));
     EXPECT_FALSE(executor.run_for(5ms));
@@ -135,7 +135,7 @@ TEST_F(AsyncSend, FlushSaysFalseWhenTimeOrStopEndsIt) {
     const auto flush = [](Queue& of, std::stop_source& source) -> Task {
         EXPECT_FALSE(co_await async::flush(of, 1ms));
         source.request_stop();
-        EXPECT_FALSE(co_await async::flush(of, forever, source.get_token()));
+        EXPECT_FALSE(co_await async::flush(of, no_timeout, source.get_token()));
     };
     executor.spawn(flush(queue, stop));
     EXPECT_TRUE(executor.run());

@@ -207,7 +207,7 @@ TEST_F(ApiSnippets, Queues) {
     for (std::size_t i = 0; i < ctx.queue_count(); ++i) {
         threads.emplace_back([&queue = ctx.queue(i)](std::stop_token stop) {
             while (!stop.stop_requested()) {
-                const RecvList packets = queue.recv(forever, stop);
+                const RecvList packets = queue.recv(no_timeout, stop);
                 if (packets.outcome() != Outcome::packets) break;  // stopped, or in error
                 for (const auto& pkt : packets) consume(pkt.bytes());
             }
@@ -328,7 +328,7 @@ TEST_F(ApiSnippets, Stop) {
     // [stop]
     std::jthread receiver{[&ctx](std::stop_token stop) {
         while (!stop.stop_requested())
-            for (const auto& pkt : ctx.recv(forever, stop)) consume(pkt.bytes());
+            for (const auto& pkt : ctx.recv(no_timeout, stop)) consume(pkt.bytes());
     }};
     receiver.request_stop();  // wakes a recv that waits
     // [/stop]

@@ -32,7 +32,7 @@ std::vector<std::uint8_t> frame() { return std::vector<std::uint8_t>(64, 0xff); 
 // [coroutine]
 async::Task<> receive(Queue& queue, std::stop_token stop) {
     for (;;) {
-        const RecvList packets = co_await queue.async_recv(forever, stop);
+        const RecvList packets = co_await queue.async_recv(no_timeout, stop);
         if (packets.outcome() == Outcome::stopped) co_return;
         if (packets.empty()) throw std::runtime_error{"the queue or the device failed"};
         for (const auto& pkt : packets) consume(pkt);
@@ -40,7 +40,7 @@ async::Task<> receive(Queue& queue, std::stop_token stop) {
 }
 async::Task<> send_slowly(Queue& queue, std::stop_token stop) {
     while (co_await async::sleep(1ms, stop)) {
-        SendList packets = co_await async::acquire(queue, 8, forever, stop);
+        SendList packets = co_await async::acquire(queue, 8, no_timeout, stop);
         for (auto& pkt : packets) pkt.set_length(64);
         queue.send(std::move(packets));
     }

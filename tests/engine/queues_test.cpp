@@ -91,7 +91,7 @@ TEST_F(Queues, ContextSendsOnTheQueueOfTheList) {
     EXPECT_TRUE(ctx.send(filled(ctx.queue(2).acquire(3), 0)).empty());
     EXPECT_EQ(ctx.queue(2).stats().sent_packets + ctx.queue(2).stats().in_flight, 3u);
     EXPECT_EQ(ctx.queue(0).stats().in_flight, 0u);
-    EXPECT_TRUE(ctx.flush(forever));
+    EXPECT_TRUE(ctx.flush(no_timeout));
     EXPECT_EQ(ctx.queue(2).acquire(8).size(), 8u);
 }
 
@@ -110,8 +110,8 @@ TEST_F(Queues, ErrorOfOneIsReportedAndTheOthersGoOn) {
     too_long[12] = 0x10;
     too_long[13] = 1;
     world.send(too_long);
-    EXPECT_EQ(ctx.recv(forever).front().status(), IBV_WC_LOC_LEN_ERR);
-    EXPECT_EQ(ctx.recv(forever).outcome(), Outcome::queue_error);
+    EXPECT_EQ(ctx.recv(no_timeout).front().status(), IBV_WC_LOC_LEN_ERR);
+    EXPECT_EQ(ctx.recv(no_timeout).outcome(), Outcome::queue_error);
     EXPECT_TRUE(ctx.queue(1).in_error());
     EXPECT_FALSE(ctx.queue(0).in_error() || ctx.queue(2).in_error());
     plant_for(2, 7);
@@ -120,12 +120,12 @@ TEST_F(Queues, ErrorOfOneIsReportedAndTheOthersGoOn) {
     EXPECT_EQ(heard, 1u);
     ctx.queue(1).recover();
     plant_for(1, 8);
-    EXPECT_EQ(numbers(ctx.recv(forever)), Numbers{8});
+    EXPECT_EQ(numbers(ctx.recv(no_timeout)), Numbers{8});
 }
 
 TEST_F(Queues, FlushWaitsForAll) {
     for (std::size_t i = 0; i < 3; ++i) ctx.send(filled(ctx.queue(i).acquire(4), 0));
-    EXPECT_TRUE(ctx.flush(forever));
+    EXPECT_TRUE(ctx.flush(no_timeout));
     EXPECT_EQ(ctx.stats().sent_packets, 12u);
     EXPECT_EQ(world.receive().size(), 12u);
 }
@@ -154,10 +154,10 @@ TEST_F(Queues, HaveAThreadEach) {
         threads.emplace_back([&, i] {
             Queue& queue = ctx.queue(i);
             for (std::uint32_t next = 0; next < count;) {
-                for (const RecvPkt& pkt : queue.recv(forever)) ASSERT_EQ(number_of(pkt.bytes()), next++);
+                for (const RecvPkt& pkt : queue.recv(no_timeout)) ASSERT_EQ(number_of(pkt.bytes()), next++);
                 ASSERT_TRUE(queue.send(filled(queue.acquire(1), next)).empty());
             }
-            EXPECT_TRUE(queue.flush(forever));
+            EXPECT_TRUE(queue.flush(no_timeout));
         });
     for (std::uint32_t number = 0; number < count; ++number)
         for (std::size_t i = 0; i < 3; ++i) {

@@ -198,7 +198,7 @@ TEST_P(Recover, SendErrorReachesTheReceiver) {
     SendList list = both.acquire(1);
     fill(list.front(), 0, 200);
     both.send(std::move(list));
-    EXPECT_EQ(both.recv(forever).outcome(), Outcome::queue_error);
+    EXPECT_EQ(both.recv(no_timeout).outcome(), Outcome::queue_error);
 }
 
 TEST_P(Recover, AfterAPostThatWasCutShort) {
@@ -207,8 +207,8 @@ TEST_P(Recover, AfterAPostThatWasCutShort) {
     ctx.send(filled(ctx.acquire(2), 0)).cancel();
     ops.send_takes = FaultyOps::always;
     EXPECT_EQ(ctx.stats().in_flight, 1u);
-    EXPECT_FALSE(ctx.flush(forever));  // nothing will tell; another send would
-    EXPECT_EQ(ctx.acquire(8, forever).size(), 7u);
+    EXPECT_FALSE(ctx.flush(no_timeout));  // nothing will tell; another send would
+    EXPECT_EQ(ctx.acquire(8, no_timeout).size(), 7u);
     queue().recover();
     EXPECT_EQ(ctx.stats().in_flight, 0u);
     EXPECT_EQ(ctx.stats().sent_packets, 1u);
@@ -219,7 +219,7 @@ TEST_P(Recover, ClearsADeviceError) {
     {
         FaultyOps ops{ctx};
         ops.bad_notifies = 1;
-        EXPECT_EQ(ctx.recv(forever).outcome(), Outcome::device_error);
+        EXPECT_EQ(ctx.recv(no_timeout).outcome(), Outcome::device_error);
     }
     EXPECT_EQ(queue().error(), EIO);
     queue().recover();
@@ -253,8 +253,8 @@ TEST_F(Wired, RecoverThatFailsLeavesTheQueueInErrorAndCanBeRepeated) {
         EXPECT_EQ(ctx.queue(0).in_error(), call > 2) << text;
     }
     faults.fail(0, 0);
-    EXPECT_EQ(numbers(ctx.recv(forever)), (Numbers{0, 1}));
-    EXPECT_EQ(ctx.recv(forever).outcome(), Outcome::queue_error);
+    EXPECT_EQ(numbers(ctx.recv(no_timeout)), (Numbers{0, 1}));
+    EXPECT_EQ(ctx.recv(no_timeout).outcome(), Outcome::queue_error);
     ctx.queue(0).recover();
     EXPECT_FALSE(ctx.queue(0).in_error());
     plant();

@@ -65,9 +65,9 @@ TEST_F(Send, AcquireFromContextThatOnlyReceivesGivesNothing) {
     options.send_packets = none;
     Context receiver = open(options);
     EXPECT_TRUE(receiver.acquire(1).empty());
-    EXPECT_TRUE(receiver.acquire(1, forever).empty());
+    EXPECT_TRUE(receiver.acquire(1, no_timeout).empty());
     EXPECT_TRUE(receiver.send({}).empty());
-    EXPECT_TRUE(receiver.flush(forever));
+    EXPECT_TRUE(receiver.flush(no_timeout));
 }
 
 TEST_F(Send, PostedPacketIsNotAcquirableUntilItsCompletion) {
@@ -86,11 +86,11 @@ TEST_F(Send, AcquireWithTimeoutGivesWhatThereIsInTheEnd) {
     ops.withheld = queue.raw_send_cq();
     ctx.send(filled(ctx.acquire(6), 0));
     EXPECT_EQ(ctx.acquire(8, 1ms).size(), 2u);
-    EXPECT_EQ(ctx.acquire(2, forever).size(), 2u);
+    EXPECT_EQ(ctx.acquire(2, no_timeout).size(), 2u);
     EXPECT_EQ(ctx.acquire(8, -1s).size(), 2u);
 }
 
-TEST_F(Send, AcquireWithTimeoutTakesNoMoreThanThereAre) { EXPECT_EQ(ctx.acquire(100, forever).size(), 8u); }
+TEST_F(Send, AcquireWithTimeoutTakesNoMoreThanThereAre) { EXPECT_EQ(ctx.acquire(100, no_timeout).size(), 8u); }
 
 TEST_F(Send, AcquireWithTimeoutWaitsForCompletions) {
     if (datagrams) GTEST_SKIP() << "SoftRoCE does not send what a drained queue took";
@@ -104,7 +104,7 @@ TEST_F(Send, AcquireWithTimeoutWaitsForCompletions) {
     ctx.send(filled(ctx.acquire(8), 0));
     EXPECT_TRUE(world.receive().empty());
     EXPECT_FALSE(ctx.flush(1ms));
-    auto waiting = std::async(std::launch::async, [&] { return ctx.acquire(8, forever).size(); });
+    auto waiting = std::async(std::launch::async, [&] { return ctx.acquire(8, no_timeout).size(); });
     go(IBV_QPS_RTS);
     EXPECT_EQ(waiting.get(), 8u);
     EXPECT_EQ(world.receive().size(), 8u);
@@ -118,7 +118,7 @@ TEST_F(Send, FlushWaitsUntilNothingIsInFlight) {
     EXPECT_FALSE(ctx.flush(0ns));
     EXPECT_FALSE(ctx.flush(1ms));
     ops.withheld = nullptr;
-    EXPECT_TRUE(ctx.flush(forever));
+    EXPECT_TRUE(ctx.flush(no_timeout));
     EXPECT_EQ(ctx.stats().in_flight, 0u);
     EXPECT_EQ(ctx.stats().sent_packets, 3u);
     EXPECT_EQ(ctx.stats().sent_bytes, 192u);

@@ -61,7 +61,7 @@ TEST_P(Threads, ReceiveSendReleaseAndInstallAtOnce) {
 
     const auto receive = [&](Context& ctx, std::atomic<std::uint32_t>& got) {
         for (std::uint32_t next = 0; next < count;) {
-            RecvList list = ctx.recv(forever);
+            RecvList list = ctx.recv(no_timeout);
             ASSERT_FALSE(list.empty());
             for (const RecvPkt& pkt : list) ASSERT_EQ(number_of(pkt.bytes()), next++);
             got = next;
@@ -77,7 +77,7 @@ TEST_P(Threads, ReceiveSendReleaseAndInstallAtOnce) {
             ASSERT_TRUE(ctx.send(filled(std::move(list), next)).empty());
             next += sent;
         }
-        EXPECT_TRUE(ctx.flush(forever));
+        EXPECT_TRUE(ctx.flush(no_timeout));
     };
     std::vector<std::thread> working, helping;
     working.emplace_back([&] { receive(left, left_got); });

@@ -46,11 +46,11 @@ INSTANTIATE_TEST_SUITE_P(Ways, Wait,
 
 TEST_P(Wait, GivesAtOnceWhatIsThere) {
     plant(3);
-    EXPECT_EQ(ctx.recv(forever).size(), 3u);
+    EXPECT_EQ(ctx.recv(no_timeout).size(), 3u);
 }
 
 TEST_P(Wait, ForeverEndsWithTheFirstFrame) {
-    auto received = receiving(forever);
+    auto received = receiving(no_timeout);
     plant();
     EXPECT_EQ(numbers(received.get()), Numbers{0});
 }
@@ -65,7 +65,7 @@ TEST_P(Wait, ForeverNeverGivesNothing) {
         }
     }};
     for (std::uint32_t next = 0; next < count;) {
-        const RecvList list = ctx.recv(forever);
+        const RecvList list = ctx.recv(no_timeout);
         EXPECT_FALSE(list.empty());
         for (const RecvPkt& pkt : list) EXPECT_EQ(number_of(pkt.bytes()), next++);
     }
@@ -88,14 +88,14 @@ TEST_P(Wait, NegativeTimeoutDoesNotWait) {
 }
 
 TEST_P(Wait, VeryLongTimeoutIsNotAShortOne) {
-    auto received = receiving(forever - 1ns);
+    auto received = receiving(no_timeout - 1ns);
     plant();
     EXPECT_EQ(received.get().size(), 1u);
 }
 
 TEST_P(Wait, StopsWhenAnotherThreadAsks) {
     std::stop_source stop;
-    auto received = receiving(forever, stop.get_token());
+    auto received = receiving(no_timeout, stop.get_token());
     stop.request_stop();
     EXPECT_EQ(received.get().outcome(), Outcome::stopped);
 }
@@ -103,26 +103,26 @@ TEST_P(Wait, StopsWhenAnotherThreadAsks) {
 TEST_P(Wait, StopsAtOnceWhenAskedBefore) {
     std::stop_source stop;
     stop.request_stop();
-    EXPECT_EQ(ctx.recv(forever, stop.get_token()).outcome(), Outcome::stopped);
-    EXPECT_EQ(to_string(ctx.recv(forever, stop.get_token()).outcome()), "stopped");
+    EXPECT_EQ(ctx.recv(no_timeout, stop.get_token()).outcome(), Outcome::stopped);
+    EXPECT_EQ(to_string(ctx.recv(no_timeout, stop.get_token()).outcome()), "stopped");
 }
 
 TEST_P(Wait, StopsBeforeItTakesMoreFrames) {
     std::stop_source stop;
     stop.request_stop();
     plant(2);
-    EXPECT_EQ(ctx.recv(forever, stop.get_token()).outcome(), Outcome::stopped);
-    EXPECT_EQ(ctx.recv(forever).size(), 2u);  // nothing was lost by it
+    EXPECT_EQ(ctx.recv(no_timeout, stop.get_token()).outcome(), Outcome::stopped);
+    EXPECT_EQ(ctx.recv(no_timeout).size(), 2u);  // nothing was lost by it
 }
 
 TEST_P(Wait, StopOfOneWaitDoesNotEndTheNext) {
     for (int turn = 0; turn < 20; ++turn) {
         std::stop_source stop;
-        auto stopped = receiving(forever, stop.get_token());
+        auto stopped = receiving(no_timeout, stop.get_token());
         stop.request_stop();
         EXPECT_EQ(stopped.get().outcome(), Outcome::stopped);
         EXPECT_EQ(ctx.recv(1us).outcome(), Outcome::timeout);
-        auto received = receiving(forever, std::stop_source{}.get_token());
+        auto received = receiving(no_timeout, std::stop_source{}.get_token());
         plant();
         EXPECT_EQ(received.get().size(), 1u);
     }
@@ -135,7 +135,7 @@ TEST_P(Wait, FramesAndStopsMayCross) {
         std::thread asking{[&] { stop.request_stop(); }};
         plant();
         for (;;) {
-            const RecvList list = ctx.recv(forever, stop.get_token());
+            const RecvList list = ctx.recv(no_timeout, stop.get_token());
             received += static_cast<std::uint32_t>(list.size());
             if (list.empty()) {
                 EXPECT_EQ(list.outcome(), Outcome::stopped);
@@ -155,7 +155,7 @@ TEST_F(Blocking, StaleEventIsNoReasonToReturn) {
     ASSERT_TRUE(ctx.arm());
     plant();
     EXPECT_EQ(ctx.recv(0ns).size(), 1u);  // and its event is still there
-    auto received = std::async(std::launch::async, [&] { return ctx.recv(forever); });
+    auto received = std::async(std::launch::async, [&] { return ctx.recv(no_timeout); });
     while (ctx.stats().empty_wakeups == 0) std::this_thread::yield();
     plant();
     EXPECT_EQ(received.get().size(), 1u);
@@ -170,7 +170,7 @@ TEST_F(Blocking, FrameBetweenPollingAndArmingIsNotMissed) {
         end->send(frame(7));  // before it is armed: this one makes no event
         return arm(cq, solicited);
     });
-    EXPECT_EQ(numbers(ctx.recv(forever)), Numbers{7});
+    EXPECT_EQ(numbers(ctx.recv(no_timeout)), Numbers{7});
 }
 
 TEST_F(Wired, EventsAreAcknowledgedInBatches) {
@@ -206,7 +206,7 @@ TEST_F(Blocking, SignalIsNoReasonToReturn) {
     action.sa_handler = [](int) { ++handled; };
     ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
     std::atomic<std::size_t> got{0};
-    std::thread receiver{[&] { got = ctx.recv(forever).size(); }};
+    std::thread receiver{[&] { got = ctx.recv(no_timeout).size(); }};
     while (handled < 50) {  // by number handled, not sent: several may become one, or wait for the next
         pthread_kill(receiver.native_handle(), SIGUSR1);
         std::this_thread::yield();
@@ -323,7 +323,7 @@ TEST_P(EventLoop, ManyEventsAreAcknowledged) {
 TEST_P(EventLoop, LosesNothingToABlockingReceive) {
     ASSERT_TRUE(ctx.arm());
     plant();
-    EXPECT_EQ(ctx.recv(forever).size(), 1u);
+    EXPECT_EQ(ctx.recv(no_timeout).size(), 1u);
     ctx.drain();
     ASSERT_TRUE(ctx.arm());
     plant();

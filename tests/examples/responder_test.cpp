@@ -151,7 +151,7 @@ TEST_F(ResponderTest, IgnoresAMulticastSource) {
 TEST_F(ResponderTest, EndsItsWaitWithTheStopToken) {
     std::stop_source stop;
     stop.request_stop();
-    responder.serve(pktverbs::forever, stop.get_token());
+    responder.serve(pktverbs::no_timeout, stop.get_token());
     EXPECT_EQ(responder.counts().ignored, 0U);
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 using namespace pktverbs;
 
-constexpr RingGeometry geometry{.blocks = 4, .slots = 8, .header_bytes = 16, .payload_bytes = 48};
+constexpr RingGeometry geometry{.blocks = 4, .block_slots = 8, .header_bytes = 16, .payload_bytes = 48};
 
 void expect(bool holds, const char* what) {
     if (holds) return;
@@ -71,11 +71,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const BlockRing made{geometry};
     RingWriter writer{made};
     for (std::uint32_t n = 0; n < 3; ++n) {
-        const auto block = writer.open(n * geometry.slots);
-        for (std::uint32_t slot = 0; slot < geometry.slots; ++slot)
+        const auto block = writer.open(n * geometry.block_slots);
+        for (std::uint32_t slot = 0; slot < geometry.block_slots; ++slot)
             if (n != 1 || slot % 3 != 0)
                 writer.set_valid(*block, slot, {.length = 64, .status = 0, .timestamp_ns = slot});
-        writer.hand_over(*block, 0, geometry.slots, n != 1 ? 8 : 5);
+        writer.hand_over(*block, 0, geometry.block_slots, n != 1 ? 8 : 5);
     }
     patches.apply(made.memory(), data[0] & 7);
     volatile std::uint64_t seen = 0;

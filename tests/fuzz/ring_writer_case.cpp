@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 constexpr RingGeometry geometry_of(std::uint8_t what) {
     constexpr std::uint32_t slots[] = {8, 1, 64, 70};
     return {.blocks = 2 + (what & 3U),
-            .slots = slots[what >> 2 & 3],
+            .block_slots = slots[what >> 2 & 3],
             .header_bytes = (what & 0x10) != 0 ? 16U : 0U,
             .payload_bytes = 48};
 }
@@ -90,7 +90,7 @@ public:
 
     void step(std::uint8_t what) {
         writes_.begin_call();
-        const std::uint32_t blocks = ring_.geometry().blocks, slots = ring_.geometry().slots;
+        const std::uint32_t blocks = ring_.geometry().blocks, slots = ring_.geometry().block_slots;
         const std::uint32_t some = what >> 4;
         switch (what & 15) {
             case 0:
@@ -191,7 +191,7 @@ public:
         const std::uint64_t counted = stats.placed + stats.duplicate + stats.late + stats.no_block;
         // A packet that waits for its slot is in none yet; with WhenFull::wait the consumer may make it wait.
         expect(flushed ? counted == sent_ : counted <= sent_, "every packet is in one count");
-        expect(!flushed || stats.placed + stats.missing == stats.slots, "every slot is in one count");
+        expect(!flushed || stats.placed + stats.missing == stats.block_slots, "every slot is in one count");
         writes_.begin_call();
     }
 
@@ -233,7 +233,7 @@ private:
             posted_.pop_front();
             done.push_back(got);
             if (how == 1) next_ += 3;                           // lost
-            if (how == 2) next_ += 2 * ring_.geometry().slots;  // many lost
+            if (how == 2) next_ += 2 * ring_.geometry().block_slots;  // many lost
             std::uint64_t number = next_;
             if (how == 3 && number > 4) number -= 4;  // late, or twice
             if (number == next_) ++next_;

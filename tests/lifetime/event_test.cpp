@@ -83,7 +83,7 @@ TEST_F(DeviceEvents, AreMadeUpOnceForADeviceThatIsGone) {
     wire.set_link(false);  // which makes the descriptor readable
     EXPECT_EQ(all_events(gone), Texts{"device: local catastrophic error"});
     EXPECT_FALSE(gone.wait_event(1ms)) << "its descriptor stays readable";
-    EXPECT_EQ(gone.recv(forever).outcome(), Outcome::device_error);
+    EXPECT_EQ(gone.recv(no_timeout).outcome(), Outcome::device_error);
     EXPECT_EQ(gone.queue(0).error(), EIO);
 }
 

@@ -166,7 +166,7 @@ TEST_F(LifeOnCable, ReportsToABlockedGetAsyncEvent) {
 /// Whichever of them takes the events from the device.
 TEST_F(LifeOnCable, ReportsToAWaiterBesideAReceiver) {
     std::stop_source stop;
-    std::thread other{[&] { EXPECT_EQ(receiver->recv(forever, stop.get_token()).outcome(), Outcome::stopped); }};
+    std::thread other{[&] { EXPECT_EQ(receiver->recv(no_timeout, stop.get_token()).outcome(), Outcome::stopped); }};
     for (int turn = 0; turn < 3; ++turn) {
         cable->right.set_up(false);
         EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
@@ -179,7 +179,7 @@ TEST_F(LifeOnCable, ReportsToAWaiterBesideAReceiver) {
 
 TEST_F(LifeOnCable, EndsAWaitForEventsOnRequest) {
     std::stop_source stop;
-    std::thread other{[&] { EXPECT_FALSE(receiver->wait_event(forever, stop.get_token())); }};
+    std::thread other{[&] { EXPECT_FALSE(receiver->wait_event(no_timeout, stop.get_token())); }};
     stop.request_stop();
     other.join();
 }
@@ -189,7 +189,7 @@ TEST_F(LifeOnCable, WakesAWaiterInVainOnceAtMost) {
     for (std::uint8_t turn = 0; turn < 5; ++turn) {
         const std::uint64_t before = receiver->stats().empty_wakeups;
         std::stop_source stop;
-        std::thread waiter{[&] { static_cast<void>(receiver->recv(forever, stop.get_token())); }};
+        std::thread waiter{[&] { static_cast<void>(receiver->recv(no_timeout, stop.get_token())); }};
         cable->right.set_up(false);
         EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
         stop.request_stop();
@@ -325,7 +325,7 @@ TEST_F(LifeOnCable, EndsCleanlyWithItsInterface) {
     expect_frame(1);
     cable->right.name_space.ip({"link", "delete", "right0"});
     EXPECT_EQ(receiver->recv(long_enough).outcome(), Outcome::device_error);
-    EXPECT_EQ(receiver->recv(forever).outcome(), Outcome::device_error);  // at once, now
+    EXPECT_EQ(receiver->recv(no_timeout).outcome(), Outcome::device_error);  // at once, now
     EXPECT_EQ(receiver->queue(0).error(), EIO);
     std::optional<verbs::AsyncEvent> last;
     while (const auto event = receiver->next_event()) last = event;

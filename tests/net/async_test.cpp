@@ -121,7 +121,7 @@ TEST_F(AsyncOnCable, StopsWhileTheLinkIsSilent) {
     std::stop_source stop;
     std::optional<Outcome> outcome;
     const auto wait = [](Context& from, std::stop_token token, std::optional<Outcome>& how) -> async::Task<> {
-        const RecvList list = co_await async::recv(from, forever, token);
+        const RecvList list = co_await async::recv(from, no_timeout, token);
         how = list.outcome();
     };
     executor.spawn(wait(ctx, stop.get_token(), outcome));

@@ -54,7 +54,7 @@ TEST(BlockRing, IsOpenedOrMade) {
     const BlockRing same = BlockRing::open(name, small_ring);
     EXPECT_EQ(same.geometry(), made.geometry());
     RingGeometry other = small_ring;
-    other.slots = 9;
+    other.block_slots = 9;
     expect_words(expect_error(EEXIST, [&] { BlockRing::open(name, other); }), {"8 slots", "9 slots", "remove it"});
 }
 
@@ -153,11 +153,11 @@ TEST_F(AttachTo, SomethingElseIsRefused) {
 TEST_F(AttachTo, WrongSizesAreRefused) {
     expect_words(refusal([](RingDescription& said) { said.geometry.blocks = 0; }), {"blocks 0"});
     expect_words(refusal([](RingDescription& said) { said.geometry.blocks = ~0U; }), {"impossible"});
-    expect_words(refusal([](RingDescription& said) { said.geometry.slots = 0; }), {"slots 0"});
+    expect_words(refusal([](RingDescription& said) { said.geometry.block_slots = 0; }), {"slots 0"});
     expect_words(refusal([](RingDescription& said) { said.geometry.payload_stride = 1; }), {"payload_stride 1"});
     // 0 means a default to its maker only.
     expect_words(refusal([](RingDescription& said) { said.geometry.payload_stride = 0; }), {"offsets"});
-    expect_words(refusal([](RingDescription& said) { said.geometry.slots = 1U << 20; }), {"offsets"});
+    expect_words(refusal([](RingDescription& said) { said.geometry.block_slots = 1U << 20; }), {"offsets"});
 }
 
 TEST_F(AttachTo, WrongOffsetsAreRefused) {

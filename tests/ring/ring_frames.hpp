@@ -14,7 +14,7 @@ namespace pktverbs::testing {
 
 using namespace std::chrono_literals;
 
-inline constexpr RingGeometry small_ring{.blocks = 4, .slots = 8, .header_bytes = 8, .payload_bytes = 64};
+inline constexpr RingGeometry small_ring{.blocks = 4, .block_slots = 8, .header_bytes = 8, .payload_bytes = 64};
 
 /// A packet of 16 bytes: header and payload are `number`.
 inline void put(RingWriter& writer, std::uint32_t block, std::uint32_t slot, std::uint64_t number) {

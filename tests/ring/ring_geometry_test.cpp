@@ -26,8 +26,8 @@ TEST(RingGeometry, RefusesWhatIsOutOfRange) {
     };
     refused({.blocks = 1}, "blocks 1");
     refused({.blocks = 4097}, "blocks 4097");
-    refused({.slots = 0}, "slots 0");
-    refused({.slots = (1U << 20) + 1}, "slots");
+    refused({.block_slots = 0}, "slots 0");
+    refused({.block_slots = (1U << 20) + 1}, "slots");
     refused({.header_bytes = (1U << 16) + 1}, "header_bytes");
     refused({.payload_bytes = 0}, "payload_bytes 0");
     refused({.payload_bytes = (1U << 24) + 1}, "payload_bytes");
@@ -36,19 +36,19 @@ TEST(RingGeometry, RefusesWhatIsOutOfRange) {
 }
 
 TEST(RingGeometry, RefusesWhatNoAddressSpaceHolds) {
-    const RingGeometry largest{.blocks = 4096, .slots = 1U << 20, .payload_bytes = 1U << 24};
+    const RingGeometry largest{.blocks = 4096, .block_slots = 1U << 20, .payload_bytes = 1U << 24};
     expect_words(expect_error(ENOMEM, [&] { largest.checked(); }), {"address space", "4096 blocks"});
 }
 
 TEST(RingGeometry, SaysWhatItIs) {
-    EXPECT_EQ((RingGeometry{.blocks = 4, .slots = 8, .header_bytes = 42, .payload_bytes = 100}).checked().to_string(),
+    EXPECT_EQ((RingGeometry{.blocks = 4, .block_slots = 8, .header_bytes = 42, .payload_bytes = 100}).checked().to_string(),
               "4 blocks of 8 slots, headers 42 bytes every 64, payloads 100 bytes every 128");
 }
 
 TEST(RingLayout, AlignsBlocksAndPayloadsToPages) {
     for (const std::uint32_t slots : {1U, 63U, 64U, 65U, 1000U}) {
         const RingGeometry geometry =
-            RingGeometry{.blocks = 3, .slots = slots, .header_bytes = 42, .payload_bytes = 99, .payload_stride = 99}
+            RingGeometry{.blocks = 3, .block_slots = slots, .header_bytes = 42, .payload_bytes = 99, .payload_stride = 99}
                 .checked();
         const RingLayout layout{geometry};
         EXPECT_EQ(layout.blocks_offset % 4096, 0U);

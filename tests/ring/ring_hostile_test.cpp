@@ -275,7 +275,7 @@ TEST_F(RingReaderHostile, ReadsALengthOnce) {
     RingSlot info{0, 0, 0};
     always([&] {
         info.length = info.length == 0 ? ~0U : info.length >> 8;
-        std::memcpy(static_cast<void*>(&writer.view().slots(*index)[0]), &info, sizeof info);
+        std::memcpy(static_cast<void*>(&writer.view().slot_infos(*index)[0]), &info, sizeof info);
     });
     for (int i = 0; i < 20; ++i) {
         EXPECT_LE(block.length(0), 8U + 64U);

@@ -68,7 +68,7 @@ void produce(const std::string& name, Ledger& ledger) {
         ledger.is_doubtful[next - 1] = true;
         ledger.placed = next;
     }
-    const std::uint32_t slots = small_ring.slots;
+    const std::uint32_t slots = small_ring.block_slots;
     while (!ledger.stop && next + slots < most_packets) {
         if (!writer.wait_for_free(100ms)) continue;
         const auto first = static_cast<std::uint32_t>(next % slots);

@@ -36,7 +36,7 @@ struct Case {
     WhenFull when_full = WhenFull::drop;
     std::uint64_t packets = some;
     double faults = one_percent;
-    std::uint32_t slots = 256;
+    std::uint32_t block_slots = 256;
     std::uint32_t blocks = 32;
     std::uint32_t recv_packets = 512;
     std::uint32_t turns_asleep = 0;  ///< of the consumer, between two looks at the ring
@@ -127,7 +127,7 @@ TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
     const std::string name = std::string{"Placement."} + of.name;
     soft::Wire wire{name};
     const BlockRing ring{{.blocks = of.blocks,
-                          .slots = of.slots,
+                          .block_slots = of.block_slots,
                           .header_bytes = header_bytes,
                           .payload_bytes = payload_bytes,
                           .payload_stride = payload_bytes}};
@@ -166,15 +166,15 @@ TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
     EXPECT_EQ(carried.delivered, stats.packets() + nic_drops);
     EXPECT_EQ(stats.packets(), ctx.stats().recv_packets);
     EXPECT_EQ(stats.failed + stats.not_matching + stats.too_long + stats.wild + stats.restarts, 0u);
-    EXPECT_EQ(stats.placed + stats.missing, stats.slots);
+    EXPECT_EQ(stats.placed + stats.missing, stats.block_slots);
     EXPECT_EQ(stats.placed, consumer.valid + stats.overwritten_packets);
     EXPECT_EQ(stats.blocks, consumer.blocks + stats.overwritten_blocks);
     EXPECT_EQ(consumer.overwritten, stats.overwritten_blocks);
     EXPECT_TRUE(stats.overwritten_blocks != 0 || stats.missing == consumer.missing);
     EXPECT_EQ(stats.bytes, stats.placed * (header_bytes + payload_bytes));
     if (of.by_sequence) {
-        EXPECT_LE(stats.slots + stats.skipped, count);
-        EXPECT_TRUE(full || stats.slots + stats.skipped == consumer.last - consumer.first + 1);
+        EXPECT_LE(stats.block_slots + stats.skipped, count);
+        EXPECT_TRUE(full || stats.block_slots + stats.skipped == consumer.last - consumer.first + 1);
     } else {
         EXPECT_EQ(stats.missing + stats.duplicate + stats.late + stats.skipped, 0u);
     }
@@ -196,9 +196,9 @@ std::vector<Case> cases() {
         {.name = "sequence_aimed", .by_sequence = true, .aimed = true, .packets = many},
         {.name = "sequence_copied", .by_sequence = true, .aimed = false},
         {.name = "sequence_without_faults", .by_sequence = true, .aimed = true, .faults = 0},
-        {.name = "sequence_in_blocks_of_one", .by_sequence = true, .aimed = true, .slots = 1, .blocks = 600},
-        {.name = "sequence_in_few_blocks", .by_sequence = true, .aimed = true, .slots = 1024, .blocks = 3},
-        {.name = "sequence_in_odd_blocks", .by_sequence = true, .aimed = true, .slots = 77, .blocks = 20},
+        {.name = "sequence_in_blocks_of_one", .by_sequence = true, .aimed = true, .block_slots = 1, .blocks = 600},
+        {.name = "sequence_in_few_blocks", .by_sequence = true, .aimed = true, .block_slots = 1024, .blocks = 3},
+        {.name = "sequence_in_odd_blocks", .by_sequence = true, .aimed = true, .block_slots = 77, .blocks = 20},
         {.name = "sequence_with_many_faults", .by_sequence = true, .aimed = true, .faults = 0.2},
     };
     const auto full = [&](const char* name, bool by_sequence, WhenFull when_full) {
@@ -206,7 +206,7 @@ std::vector<Case> cases() {
                        .by_sequence = by_sequence,
                        .aimed = true,
                        .when_full = when_full,
-                       .slots = 64,
+                       .block_slots = 64,
                        .blocks = 24,
                        .turns_asleep = too_long});
     };

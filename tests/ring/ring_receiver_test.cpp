@@ -20,7 +20,7 @@
 namespace pktverbs::testing {
 namespace {
 
-constexpr RingGeometry geometry{.blocks = 4, .slots = 8, .header_bytes = 18, .payload_bytes = 46};
+constexpr RingGeometry geometry{.blocks = 4, .block_slots = 8, .header_bytes = 18, .payload_bytes = 46};
 
 /// The number of frames() is little-endian, 4 bytes behind the Ethernet header.
 constexpr SequenceField numbered{.offset = 14, .width = 4, .order = std::endian::little};
@@ -116,7 +116,7 @@ TEST_F(RingReceiving, GoesOnInABlockWithTheSameBaseAfterAFlush) {
 
 TEST_F(RingReceiving, AimsPacketsAtTheirSlots) {
     for (const bool by_sequence : {false, true}) {
-        ring = BlockRing{{.blocks = 16, .slots = 8, .header_bytes = 18, .payload_bytes = 46}};
+        ring = BlockRing{{.blocks = 16, .block_slots = 8, .header_bytes = 18, .payload_bytes = 46}};
         RingReader again{ring};
         receiver.reset();
         ctx.reset();
@@ -176,7 +176,7 @@ TEST_F(RingReceiving, SkipsBlocksOfWhichNothingCame) {
     EXPECT_FALSE(block.discontinuous());
     const RingStats stats = receiver->stats();
     EXPECT_EQ(stats.skipped, 72U);
-    EXPECT_EQ(stats.slots + stats.skipped, 84U);
+    EXPECT_EQ(stats.block_slots + stats.skipped, 84U);
     EXPECT_EQ(stats.missing, 3U + 5U);
 }
 
@@ -196,7 +196,7 @@ TEST_F(RingReceiving, SkipsTheRestOfABlockThatWasFlushed) {
         EXPECT_EQ(receiver->stats().skipped, 37U) << "3 to 39: what was handed over is not skipped";
         receiver->flush();
         const RingStats stats = receiver->stats();
-        EXPECT_EQ(stats.slots + stats.skipped, 42U);
+        EXPECT_EQ(stats.block_slots + stats.skipped, 42U);
         EXPECT_EQ(stats.missing, 1U);
         expect_packets(again.next(0ns), 0, {0, 1, 2});
         expect_packets(again.next(0ns), 1, {41});
@@ -242,7 +242,7 @@ protected:
         return udp_frame(shape, {0xee, 0xee, 0, number});
     }
     void start_udp(std::uint32_t header_bytes, bool with_layout) {
-        ring = BlockRing{{.blocks = 16, .slots = 8, .header_bytes = header_bytes, .payload_bytes = 600}};
+        ring = BlockRing{{.blocks = 16, .block_slots = 8, .header_bytes = header_bytes, .payload_bytes = 600}};
         reader = RingReader{ring};
         receiver.reset();
         ctx.reset();
@@ -327,7 +327,7 @@ TEST_F(RingReceiving, GoesOnWhereTheFieldWraps) {
 
 TEST_F(RingReceiving, FindsTheFieldInThePayloadToo) {
     for (const bool with_layout : {true, false}) {
-        ring = BlockRing{{.blocks = 4, .slots = 8, .header_bytes = 10, .payload_bytes = 54}};
+        ring = BlockRing{{.blocks = 4, .block_slots = 8, .header_bytes = 10, .payload_bytes = 54}};
         RingReader again{ring};
         receiver.reset();
         ctx.reset();
@@ -559,7 +559,7 @@ TEST_F(RingReceiving, RunsUntilItIsStopped) {
     EXPECT_EQ(reader.next().valid_count(), 8U);
     stop.request_stop();
     thread.join();
-    EXPECT_EQ(receiver->step(forever, stop.get_token()), Outcome::stopped);
+    EXPECT_EQ(receiver->step(no_timeout, stop.get_token()), Outcome::stopped);
 }
 
 TEST_F(RingReceiving, SaysHowItIsWithTheConsumer) {

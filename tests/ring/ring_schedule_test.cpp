@@ -19,7 +19,7 @@
 namespace pktverbs::testing {
 namespace {
 
-constexpr std::uint32_t header_bytes = 18;
+constexpr std::uint32_t schedule_header = 18;
 
 class RingSchedule {
 public:
@@ -29,7 +29,7 @@ public:
           when_full_{static_cast<WhenFull>(draw(3))},
           field_{.offset = 14, .width = 2, .order = draw(2) == 0 ? std::endian::big : std::endian::little},
           ring_{RingGeometry{
-              .blocks = 2 + draw(12), .slots = 1 + draw(70), .header_bytes = header_bytes, .payload_bytes = 64}},
+              .blocks = 2 + draw(12), .block_slots = 1 + draw(70), .header_bytes = schedule_header, .payload_bytes = 64}},
           wire_{name},
           world_{name},
           ctx_{"wire:" + name, options()},
@@ -52,7 +52,7 @@ public:
 private:
     std::uint32_t draw(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
     Options options() {
-        Options made{.send_packets = none, .recv_packets = 8 + draw(80), .max_packet_size = header_bytes + 64};
+        Options made{.send_packets = none, .recv_packets = 8 + draw(80), .max_packet_size = schedule_header + 64};
         if (aimed_) made.recv_layout = ring_.recv_layout();
         made.max_batch = draw(2) == 0 ? 0 : 1 + draw(40);
         return made;
@@ -62,11 +62,11 @@ private:
     }
 
     void send(std::uint64_t number) {
-        Bytes made = frame(0, header_bytes + 64);
+        Bytes made = frame(0, schedule_header + 64);
         for (std::uint32_t i = 0; i < 2; ++i)
             made[14 + i] =
                 static_cast<std::uint8_t>(number >> (field_.order == std::endian::little ? 8 * i : 8 - 8 * i));
-        std::memset(made.data() + header_bytes, static_cast<int>(number * 37 & 0xff), 64);
+        std::memset(made.data() + schedule_header, static_cast<int>(number * 37 & 0xff), 64);
         world_.send(made);
         ++sent_;
     }
@@ -123,7 +123,7 @@ private:
             if (!block.valid(slot)) continue;
             ++count;
             ASSERT_TRUE(slot >= block.first_slot() && slot < block.end_slot());
-            ASSERT_EQ(block.length(slot), header_bytes + 64);
+            ASSERT_EQ(block.length(slot), schedule_header + 64);
             SequenceField field = field_;
             const auto number = (block.base() + slot) & 0xffff;
             ASSERT_EQ(field.read(block.header(slot).data()), number);
@@ -138,7 +138,7 @@ private:
         const soft::WireCounters wire = wire_.counters();
         EXPECT_EQ(wire.delivered, sent_ + wire.duplicated - wire.lost);
         EXPECT_EQ(wire.delivered, stats.packets() + ctx_.stats().drops.out_of_buffer);
-        EXPECT_EQ(stats.placed + stats.missing, stats.slots);
+        EXPECT_EQ(stats.placed + stats.missing, stats.block_slots);
         EXPECT_EQ(stats.placed, valid_ + stats.overwritten_packets);
         EXPECT_EQ(stats.blocks, blocks_ + stats.overwritten_blocks);
         EXPECT_TRUE(stats.overwritten_blocks != 0 || stats.missing == missing_);

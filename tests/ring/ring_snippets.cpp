@@ -17,7 +17,7 @@ namespace {
 
 void produce(const std::function<void(int)>& hand_on, const char* device, std::stop_token stop) {
     // [produce]
-    const pktverbs::BlockRing ring{{.blocks = 64, .slots = 256, .header_bytes = 42, .payload_bytes = 8192}};
+    const pktverbs::BlockRing ring{{.blocks = 64, .block_slots = 256, .header_bytes = 42, .payload_bytes = 8192}};
     hand_on(ring.fd());  // to the consumer's process; a thread takes the ring itself
     pktverbs::Options options{.send_packets = pktverbs::none};
     options.recv_layout = ring.recv_layout();  // packets land in their slots by themselves
@@ -41,7 +41,7 @@ void read_all(int fd, Consume&& consume) {
 }
 
 TEST(RingSnippets, PassPacketsFromOneToTheOther) {
-    const BlockRing ring{{.blocks = 4, .slots = 8, .header_bytes = 42, .payload_bytes = 8192}};
+    const BlockRing ring{{.blocks = 4, .block_slots = 8, .header_bytes = 42, .payload_bytes = 8192}};
     {
         RingWriter writer{ring};
         hand_over(writer, 8);

@@ -253,12 +253,12 @@ TEST(RingSides, MeetThroughTheirOwnMappings) {
 TEST_F(Ring, StopsWaiting) {
     std::stop_source stop;
     stop.request_stop();
-    EXPECT_EQ(reader.next(forever, stop.get_token()).outcome(), RingOutcome::stopped);
+    EXPECT_EQ(reader.next(no_timeout, stop.get_token()).outcome(), RingOutcome::stopped);
     hand_over(writer, 0);
-    EXPECT_EQ(reader.next(forever, stop.get_token()).outcome(), RingOutcome::stopped) << "a stop comes first";
+    EXPECT_EQ(reader.next(no_timeout, stop.get_token()).outcome(), RingOutcome::stopped) << "a stop comes first";
     while (hand_over(writer, 8)) {
     }
-    EXPECT_FALSE(writer.wait_for_free(forever, stop.get_token()));
+    EXPECT_FALSE(writer.wait_for_free(no_timeout, stop.get_token()));
 }
 
 TEST_F(Ring, RefusesABlockWithImpossibleSizes) {
@@ -287,7 +287,7 @@ TEST_F(Ring, RefusesABlockWithImpossibleSizes) {
 TEST_F(Ring, NeverGivesMoreBytesThanASlotHas) {
     const auto index = writer.open(0);
     put(writer, *index, 0, 0);
-    writer.view().slots(*index)[0].store({~0U, 0, 0});
+    writer.view().slot_infos(*index)[0].store({~0U, 0, 0});
     writer.hand_over(*index, 0, 1, 1);
     const RingBlock block = reader.next();
     EXPECT_EQ(block.length(0), 8U + 64U);

@@ -61,13 +61,13 @@ TEST(RingThreads, StopEachOther) {
     RingReader reader{ring};
     RingWriter writer{ring};
     std::stop_source stop;
-    std::thread waiting{[&] { EXPECT_EQ(reader.next(forever, stop.get_token()).outcome(), RingOutcome::stopped); }};
+    std::thread waiting{[&] { EXPECT_EQ(reader.next(no_timeout, stop.get_token()).outcome(), RingOutcome::stopped); }};
     stop.request_stop();
     waiting.join();
     while (hand_over(writer, 0)) {
     }
     stop = {};
-    std::thread full{[&] { EXPECT_FALSE(writer.wait_for_free(forever, stop.get_token())); }};
+    std::thread full{[&] { EXPECT_FALSE(writer.wait_for_free(no_timeout, stop.get_token())); }};
     stop.request_stop();
     full.join();
 }

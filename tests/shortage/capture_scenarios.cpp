@@ -28,7 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint32_t slots = 8;
-constexpr RingGeometry geometry{.blocks = 4, .slots = slots, .header_bytes = 42, .payload_bytes = 100};
+constexpr RingGeometry geometry{.blocks = 4, .block_slots = slots, .header_bytes = 42, .payload_bytes = 100};
 
 /// Blocks that another hand fills, recorded in this thread.
 class Recording final : public Play {

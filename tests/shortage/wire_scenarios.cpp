@@ -109,7 +109,7 @@ private:
             PKTVERBS_REQUIRE(std::string_view{error.what()}.size() > 20);
             return;
         }
-        PKTVERBS_REQUIRE(!"it is taken");
+        throw Wrong{"a bad text is taken", __LINE__};
     }
 
     Context ctx_{device, small};
@@ -296,7 +296,7 @@ private:
 /// A queue that fails and works again.
 class Recovering final : public Wired {
 public:
-    Recovering() : flow_{ctx.install(FlowRule{})} {}
+    Recovering() : flow_{ctx.install(FlowRule{}.priority(1))} {}
     void run() override {
         for (std::uint32_t turn = 0; turn < 3; ++turn) {
             world.send(too_long_);
@@ -355,12 +355,12 @@ public:
 private:
     async::Task<> receive(std::stop_source stop) {
         while (received_ < 12) {
-            const RecvList list = co_await ctx.async_recv(forever, stop.get_token());
+            const RecvList list = co_await ctx.async_recv(no_timeout, stop.get_token());
             PKTVERBS_REQUIRE(list.outcome() == Outcome::packets);
             received_ += list.size();
         }
         stop.request_stop();
-        const RecvList none = co_await ctx.async_recv(forever, stop.get_token());
+        const RecvList none = co_await ctx.async_recv(no_timeout, stop.get_token());
         PKTVERBS_REQUIRE(none.outcome() == Outcome::stopped);
     }
     async::Task<> send(Queue& queue) {
@@ -472,7 +472,7 @@ private:
     Flow flow_;
 };
 
-constexpr RingGeometry ring_geometry{.blocks = 4, .slots = 4, .header_bytes = 18, .payload_bytes = 46};
+constexpr RingGeometry ring_geometry{.blocks = 4, .block_slots = 4, .header_bytes = 18, .payload_bytes = 46};
 
 /// A ring between a receiver and a reader in one process.
 class Rings final : public Play {

@@ -49,12 +49,12 @@ private:
 
 /// From a Queue or Context, in a coroutine that knows its executor, as a Task spawned on one does.
 template <class Source>
-Recv<Source> recv(Source& source, std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept {
+Recv<Source> recv(Source& source, std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept {
     return {nullptr, source, timeout, std::move(stop)};
 }
 /// In a coroutine of another kind.
 template <class Source>
-Recv<Source> recv(Executor& executor, Source& source, std::chrono::nanoseconds timeout = forever,
+Recv<Source> recv(Executor& executor, Source& source, std::chrono::nanoseconds timeout = no_timeout,
                   std::stop_token stop = {}) noexcept {
     return {&executor, source, timeout, std::move(stop)};
 }

@@ -77,19 +77,19 @@ private:
 };
 
 /// In a coroutine that knows its executor, as a Task spawned on one does.
-inline Acquire acquire(Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = forever,
+inline Acquire acquire(Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = no_timeout,
                        std::stop_token stop = {}) noexcept {
     return {nullptr, queue, count, timeout, std::move(stop)};
 }
-inline Flush flush(Queue& queue, std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept {
+inline Flush flush(Queue& queue, std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept {
     return {nullptr, queue, timeout, std::move(stop)};
 }
 /// In a coroutine of another kind.
-inline Acquire acquire(Executor& executor, Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = forever,
+inline Acquire acquire(Executor& executor, Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = no_timeout,
                        std::stop_token stop = {}) noexcept {
     return {&executor, queue, count, timeout, std::move(stop)};
 }
-inline Flush flush(Executor& executor, Queue& queue, std::chrono::nanoseconds timeout = forever,
+inline Flush flush(Executor& executor, Queue& queue, std::chrono::nanoseconds timeout = no_timeout,
                    std::stop_token stop = {}) noexcept {
     return {&executor, queue, timeout, std::move(stop)};
 }

@@ -60,7 +60,7 @@ public:
     /// The sequence number of slot 0; in arrival order, how many packets came before it. Goes on growing where the
     /// field in the packets wraps around.
     std::uint64_t base() const noexcept { return header_.base; }
-    std::uint32_t slot_count() const noexcept { return view_.geometry().slots; }
+    std::uint32_t slot_count() const noexcept { return view_.geometry().block_slots; }
     std::uint32_t first_slot() const noexcept { return header_.first_slot; }
     std::uint32_t end_slot() const noexcept { return header_.end_slot; }
     /// Slots with a packet, and those without.
@@ -134,7 +134,7 @@ private:
     /// Read once by each call.
     RingSlot info(std::uint32_t slot) const noexcept {
         assert(slot < slot_count());
-        return view_.slots(index_)[slot].load();
+        return view_.slot_infos(index_)[slot].load();
     }
 
     std::shared_ptr<class ConsumerSeat> seat_;

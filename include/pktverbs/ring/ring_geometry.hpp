@@ -14,7 +14,7 @@ namespace pktverbs {
 /// rest to its slot in the payloads.
 struct RingGeometry {
     std::uint32_t blocks = 16;           ///< 2 to 4096
-    std::uint32_t slots = 256;           ///< packets per block, 1 to 2^20
+    std::uint32_t block_slots = 256;     ///< packets per block, 1 to 2^20
     std::uint32_t header_bytes = 0;      ///< kept apart from the payload, 0 to 2^16
     std::uint32_t payload_bytes = 9216;  ///< most that follows the header, 1 to 2^24
     std::uint32_t header_stride = 0;     ///< bytes from one header to the next; 0: header_bytes, rounded up to 64

@@ -127,26 +127,32 @@ public:
     const RingLayout& layout() const noexcept { return layout_; }
     const RingGeometry& geometry() const noexcept { return layout_.geometry; }
     std::uint8_t* memory() const noexcept { return memory_; }
-    RingHeader& header() const noexcept { return *reinterpret_cast<RingHeader*>(memory_); }
+    RingHeader& header() const noexcept { return *as<RingHeader>(memory_); }
     RingWord<std::uint64_t>& state(std::uint32_t block) const noexcept {
-        return reinterpret_cast<RingWord<std::uint64_t>*>(memory_ + layout_.states_offset)[block];
+        return as<RingWord<std::uint64_t>>(memory_ + layout_.states_offset)[block];
     }
     std::uint8_t* block(std::uint32_t block) const noexcept {
         return memory_ + layout_.blocks_offset + layout_.block_stride * block;
     }
     RingRecord<RingBlockHeader>& block_header(std::uint32_t index) const noexcept {
-        return *reinterpret_cast<RingRecord<RingBlockHeader>*>(block(index));
+        return *as<RingRecord<RingBlockHeader>>(block(index));
     }
     RingWord<std::uint64_t>* bitmap(std::uint32_t index) const noexcept {
-        return reinterpret_cast<RingWord<std::uint64_t>*>(block(index) + layout_.bitmap_offset);
+        return as<RingWord<std::uint64_t>>(block(index) + layout_.bitmap_offset);
     }
-    RingRecord<RingSlot>* slots(std::uint32_t index) const noexcept {
-        return reinterpret_cast<RingRecord<RingSlot>*>(block(index) + layout_.slots_offset);
+    RingRecord<RingSlot>* slot_infos(std::uint32_t index) const noexcept {
+        return as<RingRecord<RingSlot>>(block(index) + layout_.slots_offset);
     }
     std::uint8_t* headers(std::uint32_t index) const noexcept { return block(index) + layout_.headers_offset; }
     std::uint8_t* payloads(std::uint32_t index) const noexcept { return block(index) + layout_.payloads_offset; }
 
 private:
+    /// RingLayout aligns every part.
+    template <class Part>
+    static Part* as(std::uint8_t* memory) noexcept {
+        return static_cast<Part*>(static_cast<void*>(memory));
+    }
+
     std::uint8_t* memory_ = nullptr;
     RingLayout layout_;
 };

@@ -25,10 +25,10 @@ public:
     RingReader& operator=(RingReader&&) noexcept;
     ~RingReader();
 
-    /// The next block, as soon as there is one; RingBlock::outcome() tells why there is none. `forever` never times
+    /// The next block, as soon as there is one; RingBlock::outcome() tells why there is none. `no_timeout` never times
     /// out; zero or less never waits. Several blocks may be held at once: the producer does without them. Doesn't
     /// throw or allocate.
-    RingBlock next(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+    RingBlock next(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
     /// How it is with the other side, now. Asks the kernel: not for every block.
     RingPeer producer() const noexcept;

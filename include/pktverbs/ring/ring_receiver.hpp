@@ -42,7 +42,7 @@ struct RingReceiverOptions {
     /// At least reorder_window.
     std::uint32_t jump_limit = 1U << 16;
     /// A block is handed over as it is when its first packet came so long ago. Looked at once for each batch.
-    std::chrono::nanoseconds hand_over_after = forever;
+    std::chrono::nanoseconds hand_over_after = no_timeout;
 };
 
 /// Used by one thread at a time; stats() by any. Packets land in their slots by themselves if the Context was opened
@@ -63,7 +63,7 @@ public:
     /// Receives one batch into the ring. As Queue::recv, what came of it; `timeout` also if packets are held because
     /// no block is free. A queue that went into error is recovered, and the packet that did it counted as failed;
     /// queue_error and device_error only if that failed.
-    Outcome step(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) noexcept;
+    Outcome step(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
     /// Does it until stop is requested, or the device fails. Returns why.
     Outcome run(std::stop_token stop) noexcept;
     /// Hands over what there is of all blocks. What follows goes on with the next slot, in a block with the same base.

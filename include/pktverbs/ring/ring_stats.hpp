@@ -10,7 +10,7 @@
 namespace pktverbs {
 
 /// Plain numbers since the receiver was made. Every packet that was received counts once: packets() is the sum of
-/// placed, duplicate, late, wild and all that is dropped. When everything is flushed, placed + missing = slots.
+/// placed, duplicate, late, wild and all that is dropped. When everything is flushed, placed + missing = block_slots.
 struct RingStats {
     std::uint64_t placed = 0;     ///< in their slots
     std::uint64_t bytes = 0;      ///< of these, whole frames
@@ -23,11 +23,11 @@ struct RingStats {
     std::uint64_t too_long = 0;      ///< dropped: longer than header and payload of a slot
     std::uint64_t failed = 0;        ///< dropped: RecvPkt::status() isn't success
 
-    std::uint64_t blocks = 0;    ///< handed over
-    std::uint64_t slots = 0;     ///< in these
-    std::uint64_t missing = 0;   ///< of these, empty
-    std::uint64_t skipped = 0;   ///< sequence numbers between blocks: nothing came where whole blocks would be
-    std::uint64_t restarts = 0;  ///< times that the sequence began anew
+    std::uint64_t blocks = 0;       ///< handed over
+    std::uint64_t block_slots = 0;  ///< in these
+    std::uint64_t missing = 0;      ///< of these, empty
+    std::uint64_t skipped = 0;      ///< sequence numbers between blocks: nothing came where whole blocks would be
+    std::uint64_t restarts = 0;     ///< times that the sequence began anew
 
     std::uint64_t overwritten_blocks = 0;   ///< handed over and taken back, unread
     std::uint64_t overwritten_packets = 0;  ///< in these

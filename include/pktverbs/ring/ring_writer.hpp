@@ -49,7 +49,7 @@ public:
 
     /// Of an open block: says that the slot's header and payload are there.
     void set_valid(std::uint32_t block, std::uint32_t slot, const RingSlot& info) noexcept {
-        view_.slots(block)[slot].store(info);
+        view_.slot_infos(block)[slot].store(info);
         set_valid_bits(block, slot / 64, std::uint64_t{1} << slot % 64);
     }
     /// The same of several slots, whose RingSlot is there, too: in a word of the bitmap.
@@ -71,7 +71,7 @@ public:
 
     bool has_free() const noexcept { return find_free().has_value(); }
     /// Waits until a block is free. False if `timeout` passed or `stop` was requested first.
-    bool wait_for_free(std::chrono::nanoseconds timeout = forever, std::stop_token stop = {}) const noexcept;
+    bool wait_for_free(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) const noexcept;
 
     /// How it is with the other side, now. Asks the kernel: not for every packet.
     RingPeer consumer() const noexcept;

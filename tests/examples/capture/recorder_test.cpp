@@ -35,7 +35,7 @@ using capture::test::TemporaryFolder;
 namespace {
 
 constexpr std::uint32_t slots = 8;
-constexpr pktverbs::RingGeometry geometry{.blocks = 6, .slots = slots, .header_bytes = 42, .payload_bytes = 3000};
+constexpr pktverbs::RingGeometry geometry{.blocks = 6, .block_slots = slots, .header_bytes = 42, .payload_bytes = 3000};
 
 /// Frame `number` is 60 + number bytes, all of them `number`.
 std::uint32_t frame_bytes(std::uint64_t number) { return static_cast<std::uint32_t>(60 + number); }

@@ -190,7 +190,7 @@ TEST_F(LayoutOf, SendGathersChunksAndAttachedMemory) {
         EXPECT_EQ(number_of(seen[i]), i);
         EXPECT_TRUE(std::equal(seen[i].begin() + 18, seen[i].end(), payloads.begin() + 100 * i));
     }
-    EXPECT_TRUE(ctx.flush(forever));
+    EXPECT_TRUE(ctx.flush(no_timeout));
     EXPECT_EQ(ctx.stats().sent_bytes, 68U + 69U);
 }
 

@@ -17,7 +17,7 @@
 namespace pktverbs::testing {
 namespace {
 
-constexpr std::uint8_t udp = 17, tcp = 6;
+constexpr std::uint8_t udp_number = 17, tcp_number = 6;
 
 struct Tuple {
     std::string_view source;
@@ -27,7 +27,7 @@ struct Tuple {
 };
 
 /// An IPv4 frame with these addresses and ports; the number stands behind the ports.
-Bytes frame_of(const Tuple& tuple, std::uint8_t protocol = udp, std::uint32_t number = 0) {
+Bytes frame_of(const Tuple& tuple, std::uint8_t protocol = udp_number, std::uint32_t number = 0) {
     Bytes made = frame(0);
     made[12] = 0x08;
     made[13] = 0x00;
@@ -102,7 +102,7 @@ TEST_F(SpreadOver, QueuesAsMicrosoftsVectorsHaveIt) {
         Context ctx = open(options);
         const Flow flow = ctx.install(FlowRule{}.ipv4().tcp());
         for (const Vector& vector : vectors) {
-            world.send(frame_of(vector.tuple, tcp));
+            world.send(frame_of(vector.tuple, tcp_number));
             std::vector<std::size_t> expected(8);
             expected[(ports ? vector.with_ports : vector.addresses_only) % 8] = 1;
             EXPECT_EQ(received(ctx), expected) << vector.tuple.source_port;
@@ -116,7 +116,7 @@ TEST_F(SpreadOver, EveryFlowStaysInOneQueueInItsOrder) {
     constexpr std::uint16_t flows = 32, turns = 8;
     for (std::uint32_t turn = 0; turn < turns; ++turn)
         for (std::uint16_t i = 0; i < flows; ++i)
-            world.send(frame_of({"10.0.0.1", static_cast<std::uint16_t>(1000 + i), "10.0.0.2", 7148}, udp, turn));
+            world.send(frame_of({"10.0.0.1", static_cast<std::uint16_t>(1000 + i), "10.0.0.2", 7148}, udp_number, turn));
     std::map<std::uint16_t, std::size_t> queue_of;
     std::map<std::uint16_t, std::uint32_t> next;
     std::size_t used = 0;
@@ -142,10 +142,10 @@ TEST_F(SpreadOver, OneWaitServesAllQueues) {
     Context ctx = open(spread_over(3));
     const Flow flow = ctx.install(FlowRule{}.udp());
     for (std::uint16_t port = 0; port < 30; ++port)
-        world.send(frame_of({"10.0.0.1", port, "10.0.0.2", 7148}, udp, port));
+        world.send(frame_of({"10.0.0.1", port, "10.0.0.2", 7148}, udp_number, port));
     std::vector<bool> seen(30);
     for (std::size_t count = 0; count < 30;) {
-        RecvList list = ctx.recv(forever);
+        RecvList list = ctx.recv(no_timeout);
         ASSERT_FALSE(list.empty());
         for (const RecvPkt& pkt : list) seen[number_in(pkt)] = true;
         count += list.size();
@@ -267,7 +267,7 @@ TEST_F(SpreadOver, ThreadPerQueueLosesNothing) {
     for (std::size_t q = 0; q < 2; ++q)
         threads.emplace_back([&, q] {
             for (;;) {
-                const RecvList list = ctx.queue(q).recv(forever, stop.get_token());
+                const RecvList list = ctx.queue(q).recv(no_timeout, stop.get_token());
                 if (list.outcome() == Outcome::stopped) return;
                 counts[q] += static_cast<std::uint32_t>(list.size());
             }

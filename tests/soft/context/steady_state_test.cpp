@@ -181,8 +181,8 @@ int status_without_system_calls(const Way& way, Sin sin = Sin::none) {
 class SteadyState : public ::testing::TestWithParam<Way> {};
 INSTANTIATE_TEST_SUITE_P(
     Ways, SteadyState,
-    ::testing::Values(Way{"no_wait", 1, WaitMode::block, 0ns}, Way{"forever", 1, WaitMode::block, forever},
-                      Way{"busy", 1, WaitMode::busy_poll, forever}, Way{"queues", 3, WaitMode::block, 0ns},
+    ::testing::Values(Way{"no_wait", 1, WaitMode::block, 0ns}, Way{"no_timeout", 1, WaitMode::block, no_timeout},
+                      Way{"busy", 1, WaitMode::busy_poll, no_timeout}, Way{"queues", 3, WaitMode::block, 0ns},
                       Way{"inlined", 1, WaitMode::block, 0ns, 100}, Way{"extended", 1, WaitMode::block, 0ns, 0, true}),
     [](const auto& param) { return param.param.name; });
 

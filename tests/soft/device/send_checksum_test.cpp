@@ -8,7 +8,7 @@
 namespace pktverbs::testing {
 namespace {
 
-constexpr unsigned offloaded = IBV_SEND_SIGNALED | IBV_SEND_IP_CSUM;
+constexpr unsigned summed = IBV_SEND_SIGNALED | IBV_SEND_IP_CSUM;
 
 class SendChecksum : public ::testing::Test {
 protected:
@@ -37,7 +37,7 @@ protected:
 TEST_F(SendChecksum, IsFilledInOnTheWireAndNotInMemory) {
     for (const IpFrame& frame : kinds()) {
         const Frame before = frame.bytes();
-        ASSERT_EQ(end.post_send(1, {end.put(0, before)}, offloaded), 0);
+        ASSERT_EQ(end.post_send(1, {end.put(0, before)}, summed), 0);
         expect_right(frame, sent());
         EXPECT_EQ(end.copy(0, before.size()), before);
         EXPECT_WC(poll_one(end.send_cq), 1U, IBV_WC_SUCCESS);
@@ -53,9 +53,9 @@ TEST_F(SendChecksum, IsFilledInOfScatteredAndInlineFrames) {
                 return ibv_sge{whole.addr + from, static_cast<std::uint32_t>(to - from), whole.lkey};
             };
             const Sges parts{part(0, cut), part(cut, cut), part(cut, cut + 1), part(cut + 1, bytes.size())};
-            ASSERT_EQ(end.post_send(1, parts, offloaded), 0);
+            ASSERT_EQ(end.post_send(1, parts, summed), 0);
             expect_right(frame, sent());
-            ASSERT_EQ(end.post_send(1, parts, offloaded | IBV_SEND_INLINE), 0);
+            ASSERT_EQ(end.post_send(1, parts, summed | IBV_SEND_INLINE), 0);
             expect_right(frame, sent());
             poll_all(end.send_cq);
         }
@@ -68,7 +68,7 @@ TEST_F(SendChecksum, CoversFramesLongerThanTheNicLooksForHeaders) {
     const Frame bytes = frame.bytes();
     const ibv_sge whole = end.put(0, bytes);
     ASSERT_EQ(end.post_send(1, {{whole.addr, 301, whole.lkey}, {whole.addr + 301, whole.length - 301, whole.lkey}},
-                            offloaded),
+                            summed),
               0);
     expect_right(frame, sent());
 }
@@ -80,7 +80,7 @@ TEST_F(SendChecksum, IsLeftAsItIsWithoutTheFlag) {
 }
 
 TEST_F(SendChecksum, LeavesOtherFramesAlone) {
-    ASSERT_EQ(end.post_send(1, {end.put(0, frame_to(1))}, offloaded), 0);
+    ASSERT_EQ(end.post_send(1, {end.put(0, frame_to(1))}, summed), 0);
     EXPECT_EQ(sent(), frame_to(1));
 }
 
@@ -90,7 +90,7 @@ TEST_F(SendChecksum, IsBuiltByFunctionsToo) {
     const IpFrame frame;
     const ibv_sge sge = end.put(0, frame.bytes());
     ibv_wr_start(qp);
-    qp->wr_flags = offloaded;
+    qp->wr_flags = summed;
     ibv_wr_send(qp);
     ibv_wr_set_sge(qp, sge.lkey, sge.addr, sge.length);
     ASSERT_EQ(ibv_wr_complete(qp), 0);
@@ -110,7 +110,7 @@ TEST_F(SendChecksum, KeepsTheOrderOfAllFrames) {
         wrs[i].sg_list = &sges[i];
         wrs[i].num_sge = 1;
         wrs[i].opcode = IBV_WR_SEND;
-        wrs[i].send_flags = (i / 2) % 2 == 0 ? unsigned{IBV_SEND_SIGNALED} : offloaded;
+        wrs[i].send_flags = (i / 2) % 2 == 0 ? unsigned{IBV_SEND_SIGNALED} : summed;
     }
     ibv_send_wr* bad = nullptr;
     ASSERT_EQ(ibv_post_send(end.qp.get(), wrs.data(), &bad), 0);
@@ -128,9 +128,9 @@ TEST_F(SendChecksum, KeepsTheOrderOfAllFrames) {
 
 TEST_F(SendChecksum, FailsWhereAPlainSendWould) {
     const Frame bytes = IpFrame{}.bytes();
-    ASSERT_EQ(end.post_send(1, {end.put(0, bytes)}, offloaded), 0);
+    ASSERT_EQ(end.post_send(1, {end.put(0, bytes)}, summed), 0);
     const ibv_sge bad{reinterpret_cast<std::uint64_t>(end.memory.data()), 60, 0};
-    ASSERT_EQ(end.post_send(2, {bad}, offloaded), 0);
+    ASSERT_EQ(end.post_send(2, {bad}, summed), 0);
     const auto completed = poll_all(end.send_cq);
     ASSERT_EQ(completed.size(), 2U);
     EXPECT_WC(completed[0], 1U, IBV_WC_SUCCESS);
@@ -153,13 +153,13 @@ protected:
 TEST_F(ReceivedChecksum, IsVouchedForWhenTheSendingNicFilledItIn) {
     VerbsEnd receiver;
     receiver.fill(4);
-    ASSERT_EQ(sender.post_send(1, {sender.put(0, IpFrame{}.bytes())}, offloaded), 0);
+    ASSERT_EQ(sender.post_send(1, {sender.put(0, IpFrame{}.bytes())}, summed), 0);
     EXPECT_EQ(flags_of(receiver), IBV_WC_IP_CSUM_OK);
     ASSERT_EQ(sender.post_send(1, {sender.put(0, right())}), 0);
     EXPECT_EQ(flags_of(receiver), 0U);
     IpFrame fragment;
     fragment.fragment = 0x2000;
-    ASSERT_EQ(sender.post_send(1, {sender.put(0, fragment.bytes())}, offloaded), 0);
+    ASSERT_EQ(sender.post_send(1, {sender.put(0, fragment.bytes())}, summed), 0);
     EXPECT_EQ(flags_of(receiver), 0U);
 }
 
@@ -167,7 +167,7 @@ TEST_F(ReceivedChecksum, IsNotVouchedForAfterDamage) {
     VerbsEnd receiver;
     receiver.fill(1);
     Wire{"w"}.set_faults({.corruption = 1});
-    ASSERT_EQ(sender.post_send(1, {sender.put(0, IpFrame{}.bytes())}, offloaded), 0);
+    ASSERT_EQ(sender.post_send(1, {sender.put(0, IpFrame{}.bytes())}, summed), 0);
     Wire{"w"}.set_faults({});
     EXPECT_EQ(flags_of(receiver), 0U);
 }
