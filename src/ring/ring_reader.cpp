@@ -23,7 +23,7 @@ void RingBlock::give_back() noexcept {
     seat->let_go(index_);
     // Released: our last look at it comes before the producer's first write. Only if it is still ours: somebody may
     // have written over its state, and it may be in use again.
-    view_.state(index_).change(RingState::word(number_, RingState::reading), RingState::word(number_, RingState::free),
+    view_.state(index_).change(RingState::word(number_, RingState::reading), RingState::freed(number_),
                                std::memory_order_release);
     seat->own().blocks.fetch_add(1, std::memory_order_relaxed);
     seat->notify();

@@ -36,8 +36,9 @@ inline std::uint64_t next_number(const RingView& view) noexcept {
     std::uint64_t number = view.header().producer.blocks.load(std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < view.geometry().blocks; ++i) {
         const std::uint64_t word = view.state(i).load(std::memory_order_acquire);
-        if (RingState::kind(word) != RingState::filling && word != 0)
-            number = std::max(number, RingState::number(word) + 1);
+        const RingState::Kind kind = RingState::kind(word);
+        if (kind != RingState::filling)
+            number = std::max(number, RingState::number(word) + (kind == RingState::free ? 0 : 1));
     }
     return number;
 }

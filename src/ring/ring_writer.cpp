@@ -15,6 +15,8 @@ RingWriter::RingWriter(const BlockRing& ring)
       view_{seat_->view()},
       blocks_(view_.geometry().blocks),
       number_{next_number(view_)} {
+    // Blocks lose the number that they had when they are opened: if nobody counted it before, it would be used again.
+    seat_->own().blocks.store(number_, std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
         const std::uint64_t word = view_.state(i).load(std::memory_order_acquire);
         const RingState::Kind kind = RingState::kind(word);
@@ -108,7 +110,7 @@ std::optional<std::uint32_t> RingWriter::take_back_oldest() noexcept {
             oldest_word = word;
         }
         if (!oldest) break;
-        const std::uint64_t freed = RingState::word(RingState::number(oldest_word), RingState::free);
+        const std::uint64_t freed = RingState::freed(RingState::number(oldest_word));
         if (!view_.state(*oldest).change(oldest_word, freed, std::memory_order_acq_rel)) continue;
         blocks_[*oldest].kind = Block::Kind::ours;
         return blocks_[*oldest].packets;

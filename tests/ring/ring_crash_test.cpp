@@ -144,6 +144,30 @@ TEST_F(RingCrash, OfAProducerLeavesTheRingToTheNext) {
     EXPECT_EQ(reader.next().outcome(), RingOutcome::finished);
 }
 
+/// One died before it had counted its last block, and the next one when it had opened all: no block tells any more.
+TEST_F(RingCrash, OfTwoProducersUsesNoNumberTwice) {
+    RingReader reader{ring};
+    {
+        RingWriter writer{ring};
+        const auto block = writer.open(0, 0);
+        put(writer, *block, 0, 0);
+        writer.hand_over(*block, 0, 1, 1);
+        EXPECT_EQ(reader.next(0ns).number(), 0u);
+        writer.view().header().producer.blocks.store(0, std::memory_order_relaxed);
+    }
+    producer([](RingWriter& writer) {
+        while (writer.open(0, 0)) continue;
+    }).kill();
+    RingWriter writer{ring};
+    const auto block = writer.open(8, 0);
+    put(writer, *block, 0, 8);
+    writer.hand_over(*block, 0, 1, 1);
+    RingBlock next = reader.next(0ns);
+    while (next.outcome() == RingOutcome::producer_died || next.outcome() == RingOutcome::finished) next = reader.next(0ns);
+    ASSERT_TRUE(next) << to_string(next.outcome());
+    EXPECT_EQ(next.number(), 1u);
+}
+
 TEST_F(RingCrash, OfAConsumerGivesItsBlocksToTheNext) {
     RingWriter writer{ring};
     for (std::uint64_t base = 0; base < 32; base += 8) hand_over(writer, base);

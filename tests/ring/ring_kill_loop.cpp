@@ -118,7 +118,13 @@ void consume(const std::string& name, Ledger& ledger) {
             if (drain && block.outcome() != RingOutcome::producer_died) return;
             continue;
         }
-        if (block.number() < next) fail("blocks are out of order");
+        if (block.number() < next) {
+            std::string text = "block " + std::to_string(block.number()) + " came after " + std::to_string(next - 1) +
+                               (block.abandoned() ? ", abandoned" : "") + ", base " + std::to_string(block.base()) + ", slots " + std::to_string(block.first_slot()) + "-" + std::to_string(block.end_slot());
+            for (const RingBlock& other : held)
+                text += ", held " + std::to_string(other.number()) + (other.abandoned() ? " abandoned" : "");
+            fail(text);
+        }
         next = block.number() + 1;
         read(block, ledger);
         held.push_back(std::move(block));

@@ -69,6 +69,8 @@ struct RingHeader {
 struct RingState {
     enum Kind : std::uint64_t { free, filling, filled, reading };
     static constexpr std::uint64_t word(std::uint64_t number, Kind kind) noexcept { return number << 2 | kind; }
+    /// Of a block that comes back: its number plus 1, as 0 is a block that has never had one.
+    static constexpr std::uint64_t freed(std::uint64_t number) noexcept { return word(number + 1, free); }
     static constexpr std::uint64_t number(std::uint64_t word) noexcept { return word >> 2; }
     static constexpr Kind kind(std::uint64_t word) noexcept { return static_cast<Kind>(word & 3); }
 };
