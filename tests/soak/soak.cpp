@@ -220,8 +220,14 @@ private:
         std::mt19937_64 random{settings_.seed + 1};
         for (std::uint64_t next = 0;;) {
             std::unique_lock lock{progress_mutex_};
-            if (!progress_.wait(lock, stop, [&] { return sent_ >= next; })) return;
+            const bool is_time = progress_.wait_for(lock, stop, 10ms, [&] { return sent_ >= next; });
             lock.unlock();
+            if (stop.stop_requested()) return;
+            // The sender waits for buffers, and those may all be in lists that wait to be ended here.
+            if (!is_time) {
+                returns_.end_all();
+                continue;
+            }
             next = sent_ + 500 + random() % 1000;
             change_one(random);
             returns_.end_all();
