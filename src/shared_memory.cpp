@@ -71,7 +71,7 @@ SharedMemory SharedMemory::anonymous(std::size_t bytes, PageSize pages) {
     return made;
 }
 
-SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes, const Prepare& prepare) {
+SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes, PrepareCall prepare, const void* call) {
     const std::string what = fmt::format("create the shared memory {}", name);
     const auto size = static_cast<off_t>(checked(bytes, PageSize::normal, what));
     const std::string path = path_of(name, what);
@@ -91,7 +91,7 @@ SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes, co
         verbs::throw_error(ENOSPC, what, "its file system has less: see df /dev/shm");
     if (const int error = ::posix_fallocate(made.fd_, 0, size); error != 0) verbs::throw_error(error, what, {});
     made.map(what);
-    if (prepare) prepare(made.bytes());
+    if (prepare) prepare(call, made.bytes());
     // As open(2) has it for O_TMPFILE.
     const std::string own = fmt::format("/proc/self/fd/{}", made.fd_);
     if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {

@@ -2,9 +2,9 @@
 // SharedMemory: memory that other processes map as well.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,11 +27,19 @@ public:
     /// (memfd_create(2)). `bytes` are rounded up to whole pages. It is sealed: it cannot be made smaller, and no other
     /// seal can be added; for huge pages that needs Linux 4.16.
     static SharedMemory anonymous(std::size_t bytes, PageSize pages = PageSize::normal);
-    using Prepare = std::function<void(std::span<std::uint8_t>)>;
     /// A new one that others open by its name, "/name" (shm_overview(7)), once `prepare` has put into it what they
     /// expect; if this process dies before, nothing is left. EEXIST if there is one. The name stays until unlink():
     /// also when this process dies. Processes of the same user can make it smaller: prefer anonymous().
-    static SharedMemory create(const std::string& name, std::size_t bytes, const Prepare& prepare = {});
+    template <std::invocable<std::span<std::uint8_t>> Prepare>
+    static SharedMemory create(const std::string& name, std::size_t bytes, const Prepare& prepare) {
+        return create(
+            name, bytes,
+            [](const void* call, std::span<std::uint8_t> memory) { (*static_cast<const Prepare*>(call))(memory); },
+            &prepare);
+    }
+    static SharedMemory create(const std::string& name, std::size_t bytes) {
+        return create(name, bytes, nullptr, nullptr);
+    }
     /// One that somebody made: all of it. ENOENT if there is none.
     static SharedMemory open(const std::string& name);
     /// One whose descriptor came from elsewhere; takes the descriptor, which must be open for reading and writing.
@@ -53,6 +61,8 @@ public:
     int fd() const noexcept { return fd_; }
 
 private:
+    using PrepareCall = void (*)(const void* call, std::span<std::uint8_t> memory);
+    static SharedMemory create(const std::string& name, std::size_t bytes, PrepareCall prepare, const void* call);
     void map(const std::string& what);
     void swap(SharedMemory& other) noexcept {
         std::swap(fd_, other.fd_);
