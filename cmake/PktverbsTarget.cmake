@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+include(CheckLinkerFlag)
+check_linker_flag(CXX -fuse-ld=lld pktverbs_lld)  # for what is linked often: tests
+
 # How every target of this project is compiled; never what its users' targets are.
 function(pktverbs_target target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)

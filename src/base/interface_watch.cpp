@@ -106,7 +106,8 @@ InterfaceWatch::News InterfaceWatch::read_anew(LinkState& state) noexcept {
     for (int i = 0; i < most_left && ::recv(socket_.get(), &one, sizeof one, MSG_DONTWAIT | MSG_TRUNC) >= 0;) ++i;
     const auto now = interface_->state();
     if (now) state = *now;
-    return {.any = true, .state = now.has_value(), .addresses = true, .gone = !now};
+    // To get no answer is not to be told that there is none.
+    return {.any = true, .state = now.has_value(), .addresses = true, .gone = !now && errno == ENODEV};
 }
 
 }  // namespace pktverbs

@@ -171,7 +171,9 @@ std::optional<LinkState> Network::find_link(std::string_view name) const noexcep
 std::optional<LinkState> Network::link(int index) const noexcept {
     LinkState state;
     const int error = ask_link(index, [&](const auto& message) { rtnetlink::update(state, message); });
-    return error == 0 && state.index == index ? std::optional{state} : std::nullopt;
+    if (error == 0 && state.index == index) return state;
+    errno = error == 0 ? ENODEV : error;
+    return std::nullopt;
 }
 
 std::vector<LinkState> Network::links() const {

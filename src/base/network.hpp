@@ -43,6 +43,7 @@ public:
 
     /// By its name or an alternative one; nullopt if there is none.
     std::optional<LinkState> find_link(std::string_view name) const noexcept;
+    /// None and errno: ENODEV if there is none.
     std::optional<LinkState> link(int index) const noexcept;
     /// All, in the kernel's order. Throws std::bad_alloc.
     std::vector<LinkState> links() const;

@@ -24,6 +24,8 @@ struct TxFrame {
     std::uint32_t length;     ///< of all of them
     /// The NIC has just computed the L4 checksum, and IPv4's: a link may pass on that they are right.
     bool checksum_ok = false;
+    /// The queue that sends it, and sends nothing else before it has gone; null is one, too.
+    const void* queue = nullptr;
 };
 
 /// A received frame, whole and contiguous. Valid during the call.
@@ -79,7 +81,8 @@ public:
     virtual std::size_t send(std::span<const TxFrame> frames) noexcept = 0;
 
     /// Delivers up to about `most` frames that wait in the link. Called, one call at a time, when
-    /// wants_receive() is set and a completion queue runs empty. Never blocks.
+    /// wants_receive() is set and a completion queue runs empty. Waits for no frame; news of an interface are asked of the
+    /// kernel, which answers when others' changes of interfaces are done (rtnl_lock).
     virtual void receive(std::size_t most) noexcept = 0;
     bool wants_receive() const noexcept { return wants_receive_.load(std::memory_order_relaxed); }
 

@@ -217,7 +217,7 @@ void QueuePair::transmit() noexcept {
             form = form_of(i, longest, failure);
             if (form != Form::plain) break;
             const SendEntry& entry = send_entry(i);
-            frames[count++] = {entry.sges(), entry.sge_count, entry.length};
+            frames[count++] = {entry.sges(), entry.sge_count, entry.length, false, this};
         }
         const std::size_t sent = count == 0 ? 0 : nic_.transmit(std::span{frames}.first(count));
         complete_sends(static_cast<std::uint32_t>(sent));

@@ -15,7 +15,7 @@ void RewrittenFrames::add(const Source& source, std::uint32_t index) noexcept {
     ++count_;
 
     if (!source.checksums && source.mss == 0) {
-        frame = {pieces.data(), slice_sges(source.sges, 0, source.length, pieces.data()), source.length};
+        frame = {pieces.data(), slice_sges(source.sges, 0, source.length, pieces.data()), source.length, false, queue_};
         return;
     }
     std::span<std::uint8_t> head;
@@ -37,7 +37,7 @@ void RewrittenFrames::add(const Source& source, std::uint32_t index) noexcept {
     const auto head_bytes = static_cast<std::uint32_t>(head.size());
     pieces[0] = {reinterpret_cast<std::uint64_t>(head.data()), head_bytes, 0};
     const std::uint32_t count = slice_sges(source.sges, offset, payload, &pieces[1]);
-    frame = {pieces.data(), 1 + count, head_bytes + payload};
+    frame = {pieces.data(), 1 + count, head_bytes + payload, false, queue_};
     if (!source.checksums) return;
 
     std::array<ByteSpan, most_sges> rest;

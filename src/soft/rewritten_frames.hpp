@@ -32,6 +32,9 @@ public:
         std::span<const std::uint8_t> header;  ///< of segments: as find_segment_headers() takes it
     };
 
+    /// Frames of that queue.
+    explicit RewrittenFrames(const void* queue) noexcept : queue_{queue} {}
+
     /// Frame `index` of a source: 0, or a segment.
     void add(const Source& source, std::uint32_t index) noexcept;
 
@@ -43,6 +46,7 @@ private:
     // One more than a send has: the header's.
     using Pieces = std::array<ibv_sge, most_sges + 1>;
 
+    const void* queue_;
     std::size_t count_ = 0;
     std::array<TxFrame, capacity> frames_;
     std::array<Pieces, capacity> pieces_;

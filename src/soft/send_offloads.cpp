@@ -73,7 +73,7 @@ RewrittenFrames::Source QueuePair::source_of(std::uint32_t index, std::span<ibv_
 /// From the entry send_done_ on, a batch of what is to be rewritten; that entry is checked already. Returns whether
 /// the link took all of it.
 bool QueuePair::transmit_rewritten(std::uint32_t longest) noexcept {
-    RewrittenFrames batch;
+    RewrittenFrames batch{this};
     std::array<bool, RewrittenFrames::capacity> ends_entry{};
     std::uint32_t segment = segments_sent_;
     for (std::uint32_t i = send_done_; i != send_posted_ && !batch.full(); ++i) {

@@ -538,6 +538,24 @@ TEST_F(PacketLinkTest, NeverSticksAtAFrameTooLongForTheOtherEnd) {
     EXPECT_EQ(number_of(right.sink.frames[0]), 3u);
 }
 
+TEST_F(PacketLinkTest, GivesAFrameUpThoughAnotherQueueSends) {
+    const VethPair veth;
+    veth.right.name_space.ip({"link", "set", "right0", "mtu", "1000"});
+    Port left{veth.left};
+    const Bytes too_long = make_frame(1400), fits = make_frame(100);
+    const ibv_sge pieces[] = {{reinterpret_cast<std::uint64_t>(too_long.data()), 1400, 0},
+                              {reinterpret_cast<std::uint64_t>(fits.data()), 100, 0}};
+    const TxFrame hopeless{&pieces[0], 1, 1400, false, &pieces[0]}, other{&pieces[1], 1, 100, false, &pieces[1]};
+    bool is_taken = false;
+    for (int tries = 0; !is_taken && tries < 2000; ++tries) {
+        is_taken = left.link->send({&hopeless, 1}) == 1;
+        EXPECT_EQ(left.link->send({&other, 1}), 1u);
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    EXPECT_TRUE(is_taken);
+    EXPECT_LE(left.link->unsent(), 1u);
+}
+
 TEST_F(PacketLinkTest, NeverSticksWhenTheInterfaceGoesDown) {
     const VethPair veth;
     Port left{veth.left};

@@ -45,7 +45,7 @@ struct RingDescription {
     std::uint64_t blocks_offset;    ///< from the header to the first block
     std::uint64_t block_stride;     ///< from one block to the next
     std::uint64_t bitmap_offset;    ///< from a block to its validity bitmap: slot i is bit i % 64 of word i / 64
-    std::uint64_t slots_offset;     ///< from a block to slots[slots]
+    std::uint64_t slots_offset;     ///< from a block to slots[block_slots]
     std::uint64_t headers_offset;   ///< from a block to its headers
     std::uint64_t payloads_offset;  ///< from a block to its payloads; page-aligned
 

@@ -81,6 +81,9 @@ bool PacketRing::is_ours(std::size_t index) const noexcept {
 
 bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
     const auto& header = *reinterpret_cast<const tpacket3_hdr*>(at);
+    // A place that the kernel took and then didn't fill, because it can't describe the segments (tpacket_rcv() in
+    // net/packet/af_packet.c): all else in it is from before. The kernel has counted it.
+    if ((header.tp_status & TP_STATUS_USER) == 0) return false;
     if (header.tp_snaplen < header.tp_len) {
         cut_.store(cut_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         return false;

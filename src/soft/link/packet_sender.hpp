@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "soft/link.hpp"
@@ -42,11 +41,22 @@ private:
     static constexpr std::chrono::milliseconds for_those_behind{1};
 
     std::size_t fill(std::span<const TxFrame> frames) noexcept;
-    bool is_hopeless() noexcept;
+    bool is_hopeless(const TxFrame& refused) noexcept;
+    void went_out(std::span<const TxFrame> frames) noexcept;
+
+    /// A queue whose next frame the device refuses.
+    struct Refusal {
+        const void* queue = nullptr;
+        bool is_one = false;
+        Clock::time_point since{};  ///< of the present frame
+        Clock::time_point last{};
+        Clock::duration patience{};
+    };
 
     int socket_;
-    std::optional<Clock::time_point> refused_since_;  ///< the frame that is to be sent next
-    std::chrono::milliseconds patience_ = for_the_first;
+    /// More queues than these take one another's places, and their frames wait longer.
+    std::array<Refusal, 16> refusals_{};
+    bool has_refusals_ = false;
     bool found_down_ = false;
     std::atomic<std::uint64_t> lost_{0};
     std::array<mmsghdr, batch> messages_{};
