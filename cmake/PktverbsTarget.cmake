@@ -28,7 +28,8 @@ endfunction()
 
 # For the library's own code: with PKTVERBS_UNITY, files are compiled in groups, which parses what they include once and
 # takes a third of the time. So names in unnamed namespaces are different throughout a namespace. Every file still
-# includes what it uses: a package test compiles each by itself, with the two warnings that see a whole group.
+# includes what it uses: the long form of a package test compiles each by itself, with the two warnings that see a whole
+# group.
 function(pktverbs_library_target target)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src")
   target_compile_features(${target} PUBLIC cxx_std_20)
