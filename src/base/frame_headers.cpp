@@ -12,9 +12,6 @@
 namespace pktverbs {
 namespace {
 
-constexpr std::size_t ipv4_bytes = 20;
-constexpr std::size_t udp_bytes = 8;
-constexpr std::size_t tcp_bytes = 20;
 
 std::uint16_t read_be16(const std::uint8_t* at) noexcept { return static_cast<std::uint16_t>(at[0] << 8 | at[1]); }
 
@@ -27,11 +24,11 @@ std::size_t measure_transport(std::span<const std::uint8_t> head, const FrameHea
                               FrameHeaders::Lengths lengths) noexcept {
     if (found.offset > head.size()) return 0;
     const auto seen = head.subspan(found.offset);
-    if (found.protocol == FrameHeaders::udp && seen.size() >= udp_bytes) {
+    if (found.protocol == net::ip_protocol::udp && seen.size() >= udp_bytes) {
         const std::size_t bytes = bytes_of(read_be16(&seen[4]), found.length, lengths);
         return bytes >= udp_bytes && bytes <= found.length ? bytes : 0;
     }
-    if (found.protocol == FrameHeaders::tcp && seen.size() >= tcp_bytes) {
+    if (found.protocol == net::ip_protocol::tcp && seen.size() >= tcp_bytes) {
         const std::size_t header_bytes = (seen[12] >> 4) * std::size_t{4};
         return header_bytes >= tcp_bytes && header_bytes <= found.length ? found.length : 0;
     }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include <pktverbs/net/ipv4.hpp>
+
 namespace pktverbs {
 
 struct FrameHeaders {
@@ -13,9 +15,6 @@ struct FrameHeaders {
     /// Whether IP's length fields say how long the packet is, or the frame's end does: the fields of a header that
     /// segments are to be made from are not filled in yet.
     enum class Lengths : bool { of_ip, of_frame };
-
-    static constexpr std::uint8_t tcp = 6;
-    static constexpr std::uint8_t udp = 17;
 
     Ip ip = Ip::other;
     /// A routing header stands between: the pseudo-header's destination is not the one in the IPv6 header (RFC 8200,
@@ -31,8 +30,8 @@ struct FrameHeaders {
     /// that (RFC 768).
     std::size_t transport = 0;
 
-    bool is_tcp() const noexcept { return protocol == tcp && transport != 0; }
-    bool is_udp() const noexcept { return protocol == udp && transport != 0; }
+    bool is_tcp() const noexcept { return protocol == net::ip_protocol::tcp && transport != 0; }
+    bool is_udp() const noexcept { return protocol == net::ip_protocol::udp && transport != 0; }
 };
 
 /// Looks through up to eight VLAN tags, IPv4's options and IPv6's extension headers. `head` is the beginning of a frame

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long the parts of an Ethernet frame are, in bytes, and the numbers of what IP carries.
+// How long the headers of an Ethernet frame are, in bytes: those that net's views know, and what stands before a tag.
 #pragma once
 
 #include <cstdint>
 
+#include <pktverbs/net/ethernet.hpp>
+#include <pktverbs/net/ipv4.hpp>
+#include <pktverbs/net/ipv6.hpp>
+#include <pktverbs/net/tcp.hpp>
+#include <pktverbs/net/udp.hpp>
+
 namespace pktverbs {
 
-inline constexpr std::uint32_t ethernet_bytes = 14;
-inline constexpr std::uint32_t mac_pair_bytes = 12;  ///< both addresses: what stands before a tag
-inline constexpr std::uint32_t vlan_tag_bytes = 4;
+inline constexpr std::uint32_t ethernet_bytes = net::EthernetView<>::size;
+inline constexpr std::uint32_t mac_pair_bytes = ethernet_bytes - 2;
+inline constexpr std::uint32_t vlan_tag_bytes = net::VlanView<>::size;
 inline constexpr std::uint32_t tagged_ethernet_bytes = ethernet_bytes + vlan_tag_bytes;
-inline constexpr std::uint32_t ipv6_bytes = 40;  ///< without extension headers
-
-inline constexpr std::uint8_t protocol_tcp = 6;
-inline constexpr std::uint8_t protocol_udp = 17;
+inline constexpr std::uint32_t ipv4_bytes = net::Ipv4View<>::size;  ///< without options
+inline constexpr std::uint32_t ipv6_bytes = net::Ipv6View<>::size;  ///< without extension headers
+inline constexpr std::uint32_t udp_bytes = net::UdpView<>::size;
+inline constexpr std::uint32_t tcp_bytes = net::TcpView<>::size;  ///< without options
 
 }  // namespace pktverbs

@@ -68,16 +68,11 @@ InterfaceWatch::News InterfaceWatch::next(LinkState& state) noexcept {
     alignas(nlmsghdr) std::array<std::byte, message_bytes> buffer;
     constexpr int most_tries = 64;  // what others than the kernel send, and what is of another kind
     for (int tries = 0; tries < most_tries; ++tries) {
-        sockaddr_nl from{};
-        socklen_t from_bytes = sizeof from;
-        const ssize_t got = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT,
-                                       reinterpret_cast<sockaddr*>(&from), &from_bytes);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && errno == ENOBUFS) return read_anew(state);
-        if (got < 0) return {};
-        if (from.nl_pid != 0) continue;
-        rtnetlink::Bytes bytes = std::span{buffer}.first(static_cast<std::size_t>(got));
-        const auto message = rtnetlink::take_message(bytes);  // each is sent by itself
+        auto bytes = rtnetlink::receive(socket_.get(), buffer);
+        if (!bytes && errno == EINTR) continue;
+        if (!bytes && errno == ENOBUFS) return read_anew(state);
+        if (!bytes) return {};
+        const auto message = rtnetlink::take_message(*bytes);  // each is sent by itself
         if (!message) continue;
         switch (message->header.nlmsg_type) {
             case RTM_NEWADDR:

@@ -127,15 +127,10 @@ int Network::receive(std::uint32_t sequence, Visit visit) const {
     alignas(nlmsghdr) std::array<std::byte, answer_bytes> answer;
     bool changed_meanwhile = false;
     for (int part = 0; part < most_parts; ++part) {
-        sockaddr_nl from{};
-        socklen_t from_bytes = sizeof from;
-        const ssize_t got = ::recvfrom(netlink_.get(), answer.data(), answer.size(), MSG_DONTWAIT,
-                                       reinterpret_cast<sockaddr*>(&from), &from_bytes);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return errno;
-        if (from.nl_pid != 0) continue;  // not the kernel
-        rtnetlink::Bytes rest = std::span{answer}.first(static_cast<std::size_t>(got));
-        while (const auto message = rtnetlink::take_message(rest)) {
+        auto rest = rtnetlink::receive(netlink_.get(), answer);
+        if (!rest && errno == EINTR) continue;
+        if (!rest) return errno;
+        while (const auto message = rtnetlink::take_message(*rest)) {
             if (message->header.nlmsg_seq != sequence) continue;  // of an answer that was not read to its end
             changed_meanwhile |= (message->header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
             if (message->header.nlmsg_type == NLMSG_DONE) return changed_meanwhile ? EINTR : 0;

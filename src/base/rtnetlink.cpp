@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace pktverbs::rtnetlink {
 
@@ -19,6 +20,16 @@ constexpr std::size_t align(std::size_t bytes) noexcept {
 static_assert(NLMSG_ALIGNTO == RTA_ALIGNTO);
 
 }  // namespace
+
+std::optional<Bytes> receive(int socket, std::span<std::byte> buffer) noexcept {
+    sockaddr_nl from{};
+    socklen_t from_bytes = sizeof from;
+    const ssize_t got = ::recvfrom(socket, buffer.data(), buffer.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from),
+                                   &from_bytes);
+    if (got >= 0 && from.nl_pid == 0) return buffer.first(static_cast<std::size_t>(got));
+    if (got >= 0) errno = EINTR;
+    return std::nullopt;
+}
 
 std::optional<Message> take_message(Bytes& bytes) noexcept {
     const auto header = read<nlmsghdr>(bytes);

@@ -23,6 +23,10 @@ struct Message {
     Bytes payload;
 };
 
+/// What the kernel has sent to a netlink socket: at most a datagram, into `buffer`, without waiting. Nullopt and errno if
+/// there is nothing; EINTR also for what others than the kernel send, which is taken away.
+std::optional<Bytes> receive(int socket, std::span<std::byte> buffer) noexcept;
+
 /// The first message in `bytes`, which then begin with the next one; nullopt at the end.
 std::optional<Message> take_message(Bytes& bytes) noexcept;
 

@@ -42,7 +42,7 @@ void write_segment_header(std::span<std::uint8_t> header, const FrameHeaders& he
         write_be(ip + 4, 2, packet_bytes - ipv6_bytes);
     }
     std::uint8_t* const transport = &header[headers.offset];
-    if (headers.protocol == FrameHeaders::udp) {
+    if (headers.protocol == net::ip_protocol::udp) {
         write_be(transport + 4, 2, 8 + std::size_t{segment.bytes});
         return;
     }

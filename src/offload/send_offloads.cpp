@@ -125,7 +125,7 @@ int SendOffloads::segment(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) no
     if ((pkt.asks() & SendPkt::asks_vlan) != 0 && bytes >= mac_pair_bytes) bytes = put_tag(space, bytes, tci_of(pkt.wr_));
     const auto header = std::span{space}.first(bytes);
     const FrameHeaders headers = find_segment_headers(header);
-    if (headers.protocol != FrameHeaders::tcp && (!splits_ || headers.protocol != FrameHeaders::udp)) return EINVAL;
+    if (headers.protocol != net::ip_protocol::tcp && (!splits_ || headers.protocol != net::ip_protocol::udp)) return EINVAL;
     const std::uint32_t longest = std::min<std::uint32_t>(pkt.wr_.tso.mss, pkt.length_ - header_bytes);
     if (!Segment::fits(header.size(), headers.ip_offset, longest)) return EMSGSIZE;
     if (!splits_) {

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "base/frame_sizes.hpp"
+#include <pktverbs/net/ipv4.hpp>
 
 namespace pktverbs::soft {
 
@@ -102,9 +102,9 @@ public:
             case spec_ipv6:
                 return once(layer3_) ? read_ipv6(copy_of<ibv_flow_spec_ipv6>(spec)) : EINVAL;
             case spec_tcp:
-                return once(layer4_) ? read_ports(copy_of<ibv_flow_spec_tcp_udp>(spec), protocol_tcp) : EINVAL;
+                return once(layer4_) ? read_ports(copy_of<ibv_flow_spec_tcp_udp>(spec), net::ip_protocol::tcp) : EINVAL;
             case spec_udp:
-                return once(layer4_) ? read_ports(copy_of<ibv_flow_spec_tcp_udp>(spec), protocol_udp) : EINVAL;
+                return once(layer4_) ? read_ports(copy_of<ibv_flow_spec_tcp_udp>(spec), net::ip_protocol::udp) : EINVAL;
             case spec_tag:
                 return once(tag_) ? read_tag(copy_of<ibv_flow_spec_action_tag>(spec)) : EINVAL;
             case spec_drop:

@@ -62,9 +62,9 @@ void set_header_fields(FrameKey& key, std::uint8_t protocol, std::uint8_t tos, s
 
 /// Of what IP carries: TCP or UDP with a whole header.
 bool has_ports(std::uint8_t protocol, std::span<const std::uint8_t> payload) noexcept {
-    if (protocol == protocol_udp) [[likely]]
-        return payload.size() >= net::UdpView<>::size;
-    return protocol == protocol_tcp && payload.size() >= net::TcpView<>::size;
+    if (protocol == net::ip_protocol::udp) [[likely]]
+        return payload.size() >= udp_bytes;
+    return protocol == net::ip_protocol::tcp && payload.size() >= tcp_bytes;
 }
 
 /// Where a packet ends that says so. A length that can't be is not believed, and no reason to refuse the packet: NICs
@@ -75,10 +75,10 @@ std::size_t end_of(std::size_t said, std::size_t header_bytes, std::size_t there
 
 /// False if there is no whole IPv4 header.
 bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
-    if (packet.size() < net::Ipv4View<>::size) return false;
+    if (packet.size() < ipv4_bytes) return false;
     const std::uint8_t* const ip = packet.data();
     const std::size_t header_bytes = 4 * std::size_t{ip[0] & 0x0fU};
-    if (ip[0] >> 4 != 4 || header_bytes < net::Ipv4View<>::size || header_bytes > packet.size()) return false;
+    if (ip[0] >> 4 != 4 || header_bytes < ipv4_bytes || header_bytes > packet.size()) return false;
     const std::size_t packet_bytes = end_of(wire16(load<std::uint16_t>(ip + 2)), header_bytes, packet.size());
     const std::uint8_t protocol = ip[9];
     const auto fragment = load<std::uint16_t>(ip + 6);
@@ -107,7 +107,7 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
         length == 0 && packet.size() - ipv6_bytes > 0xffff ? packet.size() : end_of(ipv6_bytes + length, ipv6_bytes, packet.size());
     std::uint8_t protocol = ip[6];
     std::span<const std::uint8_t> payload = packet.subspan(ipv6_bytes, packet_bytes - ipv6_bytes);
-    if (protocol != protocol_udp && protocol != protocol_tcp) {
+    if (protocol != net::ip_protocol::udp && protocol != net::ip_protocol::tcp) {
         const auto found = net::walk_extension_headers(protocol, payload);
         protocol = found.is_whole ? found.protocol : std::uint8_t{0};
         payload = found.is_fragment ? std::span<const std::uint8_t>{} : payload.subspan(found.bytes);

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "base/frame_sizes.hpp"
+#include <pktverbs/net/ipv4.hpp>
 
 namespace pktverbs::soft {
 
@@ -18,7 +18,6 @@ constexpr std::uint64_t tcp_fields = IBV_RX_HASH_SRC_PORT_TCP | IBV_RX_HASH_DST_
 constexpr std::uint64_t udp_fields = IBV_RX_HASH_SRC_PORT_UDP | IBV_RX_HASH_DST_PORT_UDP;
 constexpr std::uint64_t src_ports = IBV_RX_HASH_SRC_PORT_TCP | IBV_RX_HASH_SRC_PORT_UDP;
 constexpr std::uint64_t dst_ports = IBV_RX_HASH_DST_PORT_TCP | IBV_RX_HASH_DST_PORT_UDP;
-
 
 std::span<const std::uint8_t, Toeplitz::key_bytes> key_of(const ibv_rx_hash_conf& conf) noexcept {
     return std::span<const std::uint8_t, Toeplitz::key_bytes>{conf.rx_hash_key, Toeplitz::key_bytes};
@@ -49,7 +48,7 @@ ReceiveHash::ReceiveHash(const ibv_rx_hash_conf& conf) noexcept
     address_bytes_ = (fields_ & ipv4_fields) != 0 ? 4 : 16;
     if ((fields_ & (tcp_fields | udp_fields)) != 0) {
         needs(FrameKey::has_ports, FrameKey::has_ports);
-        protocol_ = (fields_ & tcp_fields) != 0 ? protocol_tcp : protocol_udp;
+        protocol_ = (fields_ & tcp_fields) != 0 ? net::ip_protocol::tcp : net::ip_protocol::udp;
     }
 }
 

@@ -47,7 +47,7 @@ ibv_wc_status QueuePair::check_length(std::uint32_t index, std::uint32_t longest
     // Not UDP: what is sent would be several datagrams instead of one.
     const auto header = tso_header(index);
     const FrameHeaders headers = find_segment_headers(header);
-    if (headers.protocol != FrameHeaders::tcp) return IBV_WC_LOC_QP_OP_ERR;
+    if (headers.protocol != net::ip_protocol::tcp) return IBV_WC_LOC_QP_OP_ERR;
     const std::size_t payload = std::min<std::size_t>(entry.mss, entry.length);
     const bool fits = Segment::fits(header.size(), headers.ip_offset, payload);
     return !fits || header.size() + payload > longest ? IBV_WC_LOC_LEN_ERR : IBV_WC_SUCCESS;
