@@ -33,7 +33,7 @@ public:
     bool has_numbers() const noexcept { return sequence_.has_value(); }
     /// Of all flows.
     std::uint64_t missing() const noexcept;
-    /// Packets that no flow is told for by their headers: fragments, and what is cut short.
+    /// Packets whose headers do not say which flow they belong to: fragments, and what is cut short.
     std::uint64_t others() const noexcept { return others_; }
 
 private:
