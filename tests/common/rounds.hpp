@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// rounds(): how often a test does what it repeats.
+// rounds(), short_or_long(): how often a test does what it repeats.
 #pragma once
 
 #include <cstdlib>
 
 namespace pktverbs::testing {
 
-/// `all`; under a sanitizer a tenth of that, unless PKTVERBS_TEST_LONG is set in the environment (scripts/test --long).
+/// The second in the long form (scripts/test --long), where PKTVERBS_TEST_LONG is set in the environment.
+template <class Number>
+Number short_or_long(Number in_short_form, Number in_long_form) {
+    return std::getenv("PKTVERBS_TEST_LONG") ? in_long_form : in_short_form;
+}
+
+/// `all`; under a sanitizer a tenth of that, but for the long form.
 template <class Number>
 Number rounds(Number all) {
 #ifdef PKTVERBS_SANITIZED
-    if (!std::getenv("PKTVERBS_TEST_LONG")) return static_cast<Number>(all / 10);
-#endif
+    return short_or_long(static_cast<Number>(all / 10), all);
+#else
     return all;
+#endif
 }
 
 }  // namespace pktverbs::testing

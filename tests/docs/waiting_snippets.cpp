@@ -19,6 +19,7 @@
 #include <pktverbs/pktverbs.hpp>
 // [/coroutine-headers]
 
+namespace waiting {
 namespace {
 
 using namespace pktverbs;
@@ -96,3 +97,4 @@ TEST(WaitingSnippets, Descriptor) {
 }
 
 }  // namespace
+}  // namespace waiting

@@ -9,7 +9,17 @@ source "${BASH_SOURCE[0]%/*}/namespace.sh"
 needs raw_ethernet_bw perftest
 needs tcpdump tcpdump
 
-enter_namespace "$@"
+# perftest fits the processor's clock to the time of day, and gives no report when others had the processor meanwhile
+# (sample_get_cpu_mhz() in its src/get_clock.c): then once more, from the beginning.
+unmeasured=75
+if [ -z "${DROPIN_IN_NAMESPACE:-}" ]; then
+    for ((tries = 0; tries < 5; ++tries)); do
+        status=0
+        (enter_namespace "$@") || status=$?
+        [ $status -eq $unmeasured ] || exit $status
+    done
+    fail "perftest could not measure the processor's clock, five times"
+fi
 run=$1 mode=$2
 work=$(mktemp -d)
 trap 'kill "$peer" 2>/dev/null; rm -rf "$work"' EXIT
@@ -57,6 +67,7 @@ tell() {
         printf '== %s\n' $file
         cat "$work/$file" 2>/dev/null || true
     done
+    if grep -q '^Correlation coefficient' "$work/server" "$work/client" 2>/dev/null; then exit $unmeasured; fi
     fail "$*"
 }
 statistics() { # 0|1 rx|tx packets|bytes

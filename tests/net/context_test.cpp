@@ -15,6 +15,7 @@
 #include <pktverbs/pktverbs.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "cable.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs {
@@ -22,10 +23,10 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::NetworkNamespace;
+using test::patience;
+using test::port;
 using test::VethPair;
 
-constexpr auto patience = 20s;  // a test that needs it has failed
-constexpr std::uint16_t port = 7148;
 const Options small{.send_packets = 64, .recv_packets = 64, .max_packet_size = 2048};
 
 sockaddr_in address(const std::string& ip) {

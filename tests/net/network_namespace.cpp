@@ -2,17 +2,22 @@
 #include "network_namespace.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 extern char** environ;
 
@@ -95,22 +100,30 @@ NetworkNamespace::Visit::~Visit() {
     ::close(home_);
 }
 
-std::string NetworkNamespace::ip(std::vector<std::string> arguments) const {
+std::string NetworkNamespace::ip(std::vector<std::string> arguments, const std::string& input) const {
     arguments.insert(arguments.begin(), "ip");
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
 
     std::array<int, 2> pipe_ends;
-    if (::pipe2(pipe_ends.data(), O_CLOEXEC) != 0) fail("cannot make a pipe");
+    std::array<int, 2> input_ends;
+    if (::pipe2(pipe_ends.data(), O_CLOEXEC) != 0 || ::pipe2(input_ends.data(), O_CLOEXEC) != 0)
+        fail("cannot make a pipe");
+    // Short enough for the pipe to hold, so nobody need read yet.
+    if (::write(input_ends[1], input.data(), input.size()) != static_cast<ssize_t>(input.size()))
+        fail("cannot write to a pipe");
+    ::close(input_ends[1]);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, input_ends[0], STDIN_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], STDOUT_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], STDERR_FILENO);
     pid_t child = -1;
     const int error = run([&] { return ::posix_spawnp(&child, "ip", &actions, nullptr, argv.data(), environ); });
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(pipe_ends[1]);
+    ::close(input_ends[0]);
 
     std::string output;
     std::array<char, 4096> buffer;
@@ -130,11 +143,19 @@ std::string NetworkNamespace::ip(std::vector<std::string> arguments) const {
 void VethPair::End::set_up(bool up) const { name_space.ip({"link", "set", interface, up ? "up" : "down"}); }
 
 void VethPair::End::wait_for_carrier(bool carrier) const {
-    for (int tries = 0; tries < 10'000; ++tries) {  // each starts a process
-        const bool running =
-            name_space.ip({"-o", "link", "show", "dev", interface}).find("state UP") != std::string::npos;
-        if (running == carrier) return;
+    const int socket = run([] { return ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); });
+    if (socket < 0) fail("cannot make a socket");
+    ifreq request{};
+    interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
+    bool running = !carrier;
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    while (::ioctl(socket, SIOCGIFFLAGS, &request) == 0 && std::chrono::steady_clock::now() < give_up) {
+        running = (request.ifr_flags & IFF_RUNNING) != 0;  // of a veth: its operational state is up
+        if (running == carrier) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
+    ::close(socket);
+    if (running == carrier) return;
     throw std::runtime_error{interface + " never changed its state"};
 }
 
@@ -146,15 +167,13 @@ VethPair::VethPair(const Options& options) {
                         right_namespace});
     for (const auto& [end, other] : {std::pair{&left, &right}, std::pair{&right, &left}}) {
         if (!options.ipv6) end->run([] { write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"); });
-        end->name_space.ip({"link", "set", "lo", "up"});
-        end->set_up(true);
-        end->name_space.ip({"address", "add", end->ipv4 + "/24", "dev", end->interface});
-        end->name_space.ip(
-            {"neighbour", "replace", other->ipv4, "lladdr", other->mac.to_string(), "dev", end->interface});
-        if (!options.ipv6) continue;
-        end->name_space.ip({"address", "add", end->ipv6 + "/64", "dev", end->interface, "nodad"});
-        end->name_space.ip(
-            {"neighbour", "replace", other->ipv6, "lladdr", other->mac.to_string(), "dev", end->interface});
+        const std::string device = " dev " + end->interface;
+        const std::string neighbour = " lladdr " + other->mac.to_string() + device + "\n";
+        std::string lines = "link set lo up\nlink set" + device + " up\naddress add " + end->ipv4 + "/24" + device +
+                            "\nneighbour replace " + other->ipv4 + neighbour;
+        if (options.ipv6)
+            lines += "address add " + end->ipv6 + "/64 nodad" + device + "\nneighbour replace " + other->ipv6 + neighbour;
+        end->name_space.ip_batch(lines);
     }
     for (const End* end : {&left, &right}) end->wait_for_carrier(true);
 }

@@ -32,7 +32,9 @@ public:
     }
 
     /// Runs ip(8) in the namespace and returns its output. Throws std::runtime_error with what it said.
-    std::string ip(std::vector<std::string> arguments) const;
+    std::string ip(std::vector<std::string> arguments) const { return ip(std::move(arguments), {}); }
+    /// Several commands, each a line without the word ip, by one process.
+    void ip_batch(const std::string& lines) const { ip({"-batch", "-"}, lines); }
 
     int fd() const noexcept { return fd_; }
 
@@ -47,6 +49,8 @@ private:
     private:
         int home_;
     };
+
+    std::string ip(std::vector<std::string> arguments, const std::string& input) const;
 
     int fd_;
 };

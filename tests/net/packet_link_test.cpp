@@ -214,7 +214,7 @@ bool is_udp_checksum_right(const Bytes& frame) {
     return sum == 0xffff;
 }
 
-struct PacketLinkTest : testing::Test {
+struct PacketLinkTest : ::testing::Test {
     void SetUp() override {
         if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << NetworkNamespace::unavailable();
         // veth hands a frame over on the sender's CPU; a thread that moves could overtake itself.

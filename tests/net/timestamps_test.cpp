@@ -13,6 +13,7 @@
 #include <pktverbs/pktverbs.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "cable.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs {
@@ -21,10 +22,10 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 using test::NetworkNamespace;
+using test::patience;
+using test::port;
 using test::VethPair;
 
-constexpr auto patience = 20s;  // a test that needs it has failed
-constexpr std::uint16_t port = 7148;
 constexpr std::size_t frames = 200;
 
 nanoseconds now(clockid_t clock) {

@@ -133,12 +133,11 @@ protected:
             ASSERT_EQ(std::getenv("PKTVERBS_SOFTROCE"), nullptr) << "Debian's kernel has it";
             GTEST_SKIP() << "NOT TESTED: this kernel has no " << tunnel.type[0];
         }
-        if (ipv6) from.ip({"link", "set", "t0", "addrgenmode", "none"});
-        from.ip({"link", "set", "t0", "up"});
-        Words address{"address", "add", tunnel.carries_ipv6 ? "fd88::1/64" : "10.88.0.1/24", "dev", "t0"};
-        if (tunnel.carries_ipv6) address.push_back("nodad");
-        from.ip(address);
-        if (tunnel.ethernet) from.ip({"neighbour", "replace", peer(), "lladdr", "02:00:00:00:88:02", "dev", "t0"});
+        std::string lines = ipv6 ? "link set t0 addrgenmode none\n" : "";
+        lines += "link set t0 up\naddress add dev t0 ";
+        lines += tunnel.carries_ipv6 ? "fd88::1/64 nodad\n" : "10.88.0.1/24\n";
+        if (tunnel.ethernet) lines += "neighbour replace " + peer() + " lladdr 02:00:00:00:88:02 dev t0\n";
+        from.ip_batch(lines);
     }
 
     static std::string peer() { return GetParam().carries_ipv6 ? "fd88::2" : "10.88.0.2"; }

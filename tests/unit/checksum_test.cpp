@@ -24,7 +24,7 @@ std::uint32_t add(const Bytes& bytes) {
 }
 
 /// A frame as the kernel hands it to a NIC that does checksums: the field holds the sum of the pseudo-header.
-struct Frame {
+struct Carried {
     Bytes link = Bytes(12);
     bool ipv6 = false;
     Bytes extensions{};             // IPv4: options
@@ -99,12 +99,12 @@ struct Frame {
     }
 };
 
-bool finish(const Frame& frame, Bytes& bytes) {
+bool finish(const Carried& frame, Bytes& bytes) {
     return finish_checksum(
         bytes, {.start = frame.transport_offset(), .offset = frame.field_offset() - frame.transport_offset()});
 }
 
-void expect_completed(const Frame& frame) {
+void expect_completed(const Carried& frame) {
     Bytes bytes = frame.bytes();
     EXPECT_TRUE(finish(frame, bytes));
     EXPECT_TRUE(frame.is_right(bytes));
@@ -118,7 +118,7 @@ TEST(Checksum, IsCompletedForUdpAndTcpOverIpv4AndIpv6) {
 }
 
 TEST(Checksum, IsCompletedBehindVlanTags) {
-    Frame frame;
+    Carried frame;
     frame.link = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x88, 0xa8, 0, 5, 0x81, 0, 0, 6};
     expect_completed(frame);
     frame.ipv6 = true;
@@ -136,7 +136,7 @@ TEST(Checksum, IsCompletedBehindIpv4OptionsAndIpv6Extensions) {
 TEST(Checksum, CountsNoPadding) { expect_completed({.padding = Bytes(20, 0xff)}); }
 
 TEST(Checksum, IsAllOnesInsteadOfZeroForUdp) {
-    Frame frame{.payload = Bytes(2)};
+    Carried frame{.payload = Bytes(2)};
     Bytes bytes = frame.bytes();
     ASSERT_TRUE(finish(frame, bytes));
     // A payload word of the very checksum makes the next one zero.
@@ -150,7 +150,7 @@ TEST(Checksum, IsAllOnesInsteadOfZeroForUdp) {
 
 TEST(Checksum, IsFinishedWhereTheKernelSays) {
     // Whatever it is: GRE with a checksum of its own, over IPv4.
-    Frame frame{.protocol = 47};
+    Carried frame{.protocol = 47};
     Bytes bytes = frame.bytes();
     const std::size_t gre = frame.transport_offset();
     bytes[gre + 4] = bytes[gre + 5] = 0;
@@ -160,10 +160,10 @@ TEST(Checksum, IsFinishedWhereTheKernelSays) {
 
 /// A frame of UDP that carries another one behind eight bytes, as VXLAN does.
 struct TunnelFrame {
-    Frame inner{.link = Bytes(12, 7), .payload = Bytes(33, 0x5a)};
-    Frame outer{};
+    Carried inner{.link = Bytes(12, 7), .payload = Bytes(33, 0x5a)};
+    Carried outer{};
 
-    explicit TunnelFrame(const Frame& carried = {.payload = Bytes(33, 0x5a)}) : inner{carried} {
+    explicit TunnelFrame(const Carried& carried = {.payload = Bytes(33, 0x5a)}) : inner{carried} {
         outer.payload = Bytes(8);
         const Bytes bytes = inner.bytes();
         outer.payload.insert(outer.payload.end(), bytes.begin(), bytes.end());
@@ -181,7 +181,7 @@ struct TunnelFrame {
 
 TEST(Checksum, InsideATunnelIsFinishedWithTheOuterOneLeftAlone) {
     for (const std::uint8_t protocol : {std::uint8_t{17}, std::uint8_t{6}}) {
-        const TunnelFrame tunnel{Frame{.protocol = protocol, .payload = Bytes(33, 0x5a)}};
+        const TunnelFrame tunnel{Carried{.protocol = protocol, .payload = Bytes(33, 0x5a)}};
         Bytes bytes = tunnel.outer.bytes();
         const std::size_t field = tunnel.outer.field_offset();
         bytes[field] = bytes[field + 1] = 0;
@@ -209,7 +209,7 @@ TEST(Checksum, AroundSegmentsIsFinishedToo) {
     EXPECT_FALSE(finish_checksum(bytes, tunnel.left(true)));
     EXPECT_EQ(bytes[field] << 8 | bytes[field + 1], 0) << "a tunnel without one keeps none";
 
-    Frame gre{.protocol = 47, .payload = tunnel.inner.bytes()};  // eight bytes of GRE, then a frame
+    Carried gre{.protocol = 47, .payload = tunnel.inner.bytes()};  // eight bytes of GRE, then a frame
     bytes = gre.bytes();
     const std::size_t at = gre.transport_offset();
     bytes[at] = 0x80;
@@ -219,7 +219,7 @@ TEST(Checksum, AroundSegmentsIsFinishedToo) {
 }
 
 TEST(Checksum, OfSctpIsACrc) {
-    Frame frame{.protocol = 132, .payload = Bytes(9, 0x33)};
+    Carried frame{.protocol = 132, .payload = Bytes(9, 0x33)};
     Bytes bytes = frame.bytes();
     const std::size_t at = frame.transport_offset();
     EXPECT_FALSE(finish_checksum(bytes, {.start = at, .offset = 8}));
@@ -233,7 +233,7 @@ TEST(Checksum, OfSctpIsACrc) {
 }
 
 TEST(Checksum, IsLeftAloneWhereItDoesNotFit) {
-    const Frame frame;
+    const Carried frame;
     const Bytes whole = frame.bytes();
     const std::size_t size = whole.size();
     for (const UnfinishedChecksum& left :

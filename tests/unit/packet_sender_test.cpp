@@ -13,7 +13,7 @@
 namespace pktverbs::soft {
 namespace {
 
-struct PacketSenderTest : testing::Test {
+struct PacketSenderTest : public ::testing::Test {
     PacketSenderTest() { EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets), 0); }
     ~PacketSenderTest() override {
         close_reader();

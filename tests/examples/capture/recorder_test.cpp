@@ -38,7 +38,7 @@ constexpr std::uint32_t slots = 8;
 constexpr pktverbs::RingGeometry geometry{.blocks = 6, .block_slots = slots, .header_bytes = 42, .payload_bytes = 3000};
 
 /// Frame `number` is 60 + number bytes, all of them `number`.
-std::uint32_t frame_bytes(std::uint64_t number) { return static_cast<std::uint32_t>(60 + number); }
+std::uint32_t recorded_bytes(std::uint64_t number) { return static_cast<std::uint32_t>(60 + number); }
 
 /// Hands over blocks in which every slot but the third has a frame.
 class Producer {
@@ -51,7 +51,7 @@ public:
         if (!block) return false;
         for (std::uint32_t slot = 0; slot < slots; ++slot, ++next_) {
             const auto& view = writer_->view();
-            const auto bytes = frame_bytes(next_);
+            const auto bytes = recorded_bytes(next_);
             std::memset(view.headers(*block) + slot * view.geometry().header_stride, static_cast<int>(next_), 42);
             std::memset(view.payloads(*block) + slot * view.geometry().payload_stride, static_cast<int>(next_),
                         bytes - 42);
@@ -117,7 +117,7 @@ TEST(RawRecorder, WritesBlocksAsTheyAre) {
             const auto number = block * slots + slot;
             const auto known =
                 load<pktverbs::RingSlot>(bytes, start + header.slots_offset + slot * sizeof(pktverbs::RingSlot));
-            EXPECT_EQ(known.length, frame_bytes(number));
+            EXPECT_EQ(known.length, recorded_bytes(number));
             EXPECT_EQ(known.timestamp_ns, number + 1);
             EXPECT_EQ(bytes[start + header.headers_offset + slot * header.header_stride + 41], number);
             EXPECT_EQ(bytes[start + header.payloads_offset + slot * header.payload_stride], number);
@@ -155,8 +155,8 @@ TEST(PcapngRecorder, WritesThePacketsThatAreThere) {
         if (load<std::uint32_t>(bytes, at) != 6) continue;
         if (number % slots == 2) ++number;
         EXPECT_EQ(load<std::uint32_t>(bytes, at + 16), number + 1) << "time";
-        ASSERT_EQ(load<std::uint32_t>(bytes, at + 20), frame_bytes(number));
-        const auto frame = std::span{bytes}.subspan(at + 28, frame_bytes(number));
+        ASSERT_EQ(load<std::uint32_t>(bytes, at + 20), recorded_bytes(number));
+        const auto frame = std::span{bytes}.subspan(at + 28, recorded_bytes(number));
         EXPECT_TRUE(std::ranges::all_of(frame, [&](auto byte) { return byte == number; }));
         ++number;
     }
