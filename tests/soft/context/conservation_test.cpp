@@ -13,7 +13,7 @@ namespace pktverbs::testing {
 namespace {
 
 constexpr int steps = 1500;
-constexpr std::size_t kinds = 4;  ///< EtherTypes 0x1000 and on; the last has no rule
+constexpr std::size_t kind_count = 4;  ///< EtherTypes 0x1000 and on; the last has no rule
 constexpr std::uint32_t too_long = 300, over_mtu = 1100;
 
 std::uint64_t sum_of(const RecvList& list) {
@@ -115,7 +115,7 @@ public:
         // Its MTU is shorter than its packets: sending fails now and then.
         users_.push_back({Context{"wire:" + name + ",mtu=200", options}, 0, 0, 0, {}, {}, {}});
         for (User& user : users_)
-            for (std::uint16_t kind = 0; kind + 1 < static_cast<int>(kinds); ++kind)
+            for (std::uint16_t kind = 0; kind + 1 < static_cast<int>(kind_count); ++kind)
                 user.ctx.set_flow(kind, FlowRule{}.ether_type(static_cast<std::uint16_t>(0x1000 + kind)).count());
     }
 
@@ -133,7 +133,7 @@ private:
     Bytes any_frame(std::size_t bytes) {
         Bytes made = frame(number_++, bytes);
         made[12] = 0x10;
-        made[13] = static_cast<std::uint8_t>(draw(kinds));
+        made[13] = static_cast<std::uint8_t>(draw(kind_count));
         return made;
     }
 
@@ -181,7 +181,7 @@ private:
         if (!user.held.empty()) user.release(draw(user.held.size()));
     }
     void change_flow(User& user) {
-        const std::uint32_t kind = draw(kinds - 1);
+        const std::uint32_t kind = draw(kind_count - 1);
         const FlowRule rule = FlowRule{}.ether_type(static_cast<std::uint16_t>(0x1000 + kind)).count();
         user.change_flows([&] {
             switch (draw(4)) {
