@@ -11,6 +11,7 @@ namespace capture {
 namespace {
 
 std::optional<std::uint32_t> number(std::string_view text) {
+    if (text.size() > 1 && text.front() == '0') return {};  // octal to some
     std::uint32_t value = 0;
     const auto* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, value);

@@ -230,7 +230,7 @@ private:
             if (verdict != Verdict::in_sequence) [[unlikely]] {
                 if (verdict == Verdict::wild) return drop(pkt, info, stats.wild);
                 if (verdict == Verdict::not_matching) return drop(pkt, info, stats.not_matching);
-                must_restart_ = true;
+                must_restart_ = must_restart_ || verdict == Verdict::restarted;
             }
         }
         const BlockPlacer::Packet packet = landing_.look(pkt, info);

@@ -31,7 +31,7 @@ SequenceCounter::SequenceCounter(const SequenceField& field, std::size_t window)
 
 void SequenceCounter::note_far(std::uint64_t number, SequenceTracker::Verdict verdict,
                                std::uint64_t sequence) noexcept {
-    if (verdict != SequenceTracker::Verdict::restarted) {
+    if (verdict == SequenceTracker::Verdict::wild || verdict == SequenceTracker::Verdict::not_matching) {
         ++wild_;
         last_wild_ = number;
         return;
@@ -39,7 +39,7 @@ void SequenceCounter::note_far(std::uint64_t number, SequenceTracker::Verdict ve
     // The number before this one was no mistake, either.
     --wild_;
     const std::uint64_t first = tracker_.next(last_wild_).sequence;
-    if (first - highest_ > longest_gap) {
+    if (!empty_ && first - highest_ > longest_gap) {
         missing_before_ += missing_now();
         ++restarts_;
         start(first);

@@ -157,6 +157,8 @@ void Nic::work() noexcept {
         if (!sends_pending_)
             for (CompletionChannel* channel : channels_) channel->watch_send(false);
     }
+    if (flows_outdated_.load(std::memory_order_relaxed)) [[unlikely]]
+        reapply_flows();
     if (link_->wants_receive()) link_->receive(receive_batch);
 }
 
@@ -174,12 +176,14 @@ void Nic::mtu_changed() noexcept { raise_of_port(IBV_EVENT_CLIENT_REREGISTER); }
 
 // As the kernel does for a RoCE port, whose GIDs are made of these addresses (drivers/infiniband/core/roce_gid_mgmt.c).
 void Nic::addresses_changed() noexcept {
-    {
-        // What the link lets pass depends on which address is its own.
-        const std::lock_guard lock{receive_mutex_};
-        apply_flows();
-    }
+    reapply_flows();  // what the link lets pass depends on which address is its own
     raise_of_port(IBV_EVENT_GID_CHANGE);
+}
+
+/// Nobody can be told of a failure, and without these flows frames for the new address would not come: work() tries again.
+void Nic::reapply_flows() noexcept {
+    const std::lock_guard lock{receive_mutex_};
+    flows_outdated_.store(apply_flows() != 0, std::memory_order_relaxed);
 }
 
 void Nic::removed() noexcept {

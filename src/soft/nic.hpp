@@ -117,6 +117,7 @@ public:
 private:
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;
+    void reapply_flows() noexcept;
     void count_users(QueuePair& queue_pair, int change) noexcept;
     void make_async_fd();
     void raise_of_port(ibv_event_type type) noexcept;
@@ -142,6 +143,7 @@ private:
 
     std::mutex receive_mutex_;
     FlowTable flows_;
+    std::atomic<bool> flows_outdated_{false};  ///< the link has others, and refused these
     std::atomic<int> timestamp_users_{0};
     Counter out_of_buffer_;
     Counter unmatched_;

@@ -107,6 +107,15 @@ TEST(SequenceCounter, FollowsFieldsThatWrapInStepsThatDoNotDivideThem) {
     EXPECT_EQ(counts(counter), (Counts{4949, 1, 0, 0, 0, 0}));
 }
 
+TEST(SequenceCounter, CountsTheFirstNumberOfAnyPhase) {
+    const SequenceField field{.divisor = 16};
+    EXPECT_EQ(counts(count({5, 21, 37}, field)), (Counts{3, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(counts(count({5, 37, 53}, field)), (Counts{3, 1, 0, 0, 0, 0}));
+    EXPECT_EQ(counts(count({21, 5, 37}, field)), (Counts{3, 0, 1, 0, 0, 0})) << "late, but there";
+    EXPECT_EQ(counts(count({3, 5, 21, 5}, field)), (Counts{4, 0, 0, 1, 1, 0})) << "3 is nobody's";
+    EXPECT_EQ(counts(count({5, 48, 64}, field)), (Counts{3, 0, 0, 0, 1, 0})) << "5 is nobody's";
+}
+
 TEST(SequenceCounter, RefusesAWindowThatIsNone) {
     for (const std::size_t bad : {0U, 1U, 32U, 63U, 65U, 96U})
         expect_words(expect_error(EINVAL, [&] { SequenceCounter({}, bad); }), {"cannot count a sequence: a window of"});

@@ -129,7 +129,9 @@ TEST(SequenceTracker, FollowsASenderThatBeginsAnewInAnotherPhase) {
 TEST(SequenceTracker, BelievesASenderOfAnotherPhaseFromItsSecondPacketOn) {
     SequenceTracker tracker{{.divisor = 16}, 100};
     EXPECT_EQ(tracker.next(5).verdict, Verdict::not_matching);
-    EXPECT_EQ(sequence_of(tracker, 21), 1U);
+    const auto joined = tracker.next(21);
+    EXPECT_EQ(joined.verdict, Verdict::joined);
+    EXPECT_EQ(joined.sequence, 1U);
     EXPECT_EQ(sequence_of(tracker, 37), 2U);
     EXPECT_EQ(tracker.next(48).verdict, Verdict::not_matching);
     EXPECT_EQ(sequence_of(tracker, 53), 3U);

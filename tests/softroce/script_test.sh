@@ -109,6 +109,7 @@ arguments() {
     run 2 --timeout && says err "--timeout without a value"
     run 2 --timeout soon true && says err "--timeout is a whole number, not 'soon'"
     run 2 --writable "$work/nowhere" true && says err "no folder '$work/nowhere'"
+    run 2 -- a=b true && says err "'a=b' is no command"
     [ "$(wc -l <"$work/err")" -eq 1 ] || fail "more than one line"
     [ ! -s "$work/out" ] || fail "there is output"
 }

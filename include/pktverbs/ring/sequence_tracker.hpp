@@ -20,7 +20,8 @@ namespace pktverbs {
 /// A.1). If the two are near each other, the sender began anew, in whatever phase, and the sequence begins anew there.
 class SequenceTracker {
 public:
-    enum class Verdict : std::uint8_t { in_sequence, restarted, wild, not_matching };
+    /// `joined` and `restarted` are in sequence, too, and so was the number before, though it was taken for a mistake.
+    enum class Verdict : std::uint8_t { in_sequence, joined, restarted, wild, not_matching };
     struct Result {
         Verdict verdict;
         std::uint64_t sequence;
@@ -124,7 +125,7 @@ private:
         candidate_ = value;
         has_candidate_ = true;
         if (!follows) return {is_multiple(value) ? Verdict::wild : Verdict::not_matching, 0};
-        if (!started_) return begin(value, sequence_of(value), Verdict::in_sequence);
+        if (!started_) return begin(value, sequence_of(value), Verdict::joined);
         // Ahead, numbers go on growing; back, they begin as if nothing had been.
         const Distance ahead = from(newest_value_, value);
         const bool goes_on = ahead.is_whole && ahead.steps > 0;

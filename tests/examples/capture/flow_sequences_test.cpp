@@ -94,7 +94,7 @@ TEST(Sequence, IsReadFromAWord) {
     expect("4:6:big", 4, 6, std::endian::big);
     expect("65506:1:little", 65506, 1, std::endian::little);
     for (const char* text : {"", "8", ":", "0:", ":8", "0:0", "0:9", "-1:8", "65507:1", "0:8:", "0:8:middle",
-                             "0:8:big:", "18446744073709551615:8"})
+                             "0:8:big:", "18446744073709551615:8", "010:8", "0:08", "00:8"})
         EXPECT_FALSE(capture::parse_sequence(text)) << text;
 }
 

@@ -47,6 +47,7 @@ public:
     bool up() const noexcept override { return true; }
     void attach(soft::Sink& sink) override { sink_ = &sink; }
     void remove() { sink_->removed(); }
+    void change_address() { sink_->addresses_changed(); }
     std::size_t send(std::span<const soft::TxFrame> frames) noexcept override {
         const std::lock_guard lock{mutex_};
         const std::size_t taken = std::min(frames.size(), allowed_);
@@ -66,6 +67,7 @@ public:
     int receive_fd() const noexcept override { return receive_fd_; }
     int send_fd() const noexcept override { return send_fd_; }
     int set_flows(std::span<const soft::FlowMatch* const> flows) noexcept override {
+        ++flow_changes;
         if (refuse_flows == 0) flows_in_force = flows.size();
         return refuse_flows;
     }
@@ -74,6 +76,7 @@ public:
     std::size_t sent = 0;
     int refuse_flows = 0;
     std::size_t flows_in_force = 0;
+    int flow_changes = 0;
     bool checksum_ok = false;
     std::uint64_t timestamp = 0;
 
@@ -407,6 +410,22 @@ TEST_F(HeldLinkTest, MayRefuseAFlow) {
     EXPECT_EQ(errno, ENOBUFS);
     link->refuse_flows = 0;
     EXPECT_NE(end.make_flow(end.qp.get(), to_mac(1)), nullptr);
+}
+
+TEST_F(HeldLinkTest, IsGivenTheFlowsAgainThatItRefusedForANewAddress) {
+    link->refuse_flows = ENOBUFS;
+    link->change_address();
+    link->flow_changes = 0;
+    poll_all(end.recv_cq);
+    EXPECT_GE(link->flow_changes, 1) << "it may take them now";
+    link->refuse_flows = 0;
+    poll_all(end.recv_cq);
+    link->flow_changes = 0;
+    link->flows_in_force = 0;
+    poll_all(end.recv_cq);
+    EXPECT_EQ(link->flow_changes, 0) << "it has them";
+    link->change_address();
+    EXPECT_EQ(link->flows_in_force, 1U);
 }
 
 TEST_F(HeldLinkTest, SaysWhatItLost) { EXPECT_EQ(end.drops().link, 5U); }
