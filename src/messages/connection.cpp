@@ -219,11 +219,7 @@ void Connection::discard_attempt() noexcept {
     cq_.reset();
     while (!ring_.empty())
         if (Buffer* const buffer = ring_.take()) buffer->pool->give_back(*buffer);
-    if (Pool* const pool = std::exchange(pool_, nullptr)) {
-        for (std::size_t i = 0; i < pool->size(); ++i)
-            if (std::exchange(pool->buffer(i).is_posted, false)) pool->put_away(pool->buffer(i));
-        pool->abandon();
-    }
+    if (Pool* const pool = std::exchange(pool_, nullptr)) pool->abandon();
     // Before the identifier: without one, the connection manager may close the device.
     if (LoopDevice* const device = std::exchange(device_, nullptr)) loop_->leave(*device);
     id_.reset();

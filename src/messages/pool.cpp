@@ -61,6 +61,8 @@ void Pool::put_away(Buffer& buffer) noexcept {
 
 void Pool::abandon() noexcept {
     owner_ = nullptr;
+    for (std::size_t i = 0; i < size(); ++i)
+        if (std::exchange(buffer(i).is_posted, false)) --in_use_;
     if (in_use_ == 0) delete this;
 }
 

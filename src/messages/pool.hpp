@@ -54,7 +54,7 @@ public:
     void give_back(Buffer& buffer) noexcept;
     /// It is idle; the owner knows. The pool may end with it.
     void put_away(Buffer& buffer) noexcept;
-    /// The owner has ended. The pool may end.
+    /// The owner has ended, and what it had posted comes back. The pool may end.
     void abandon() noexcept;
     /// The device's loop has ended.
     void deregister() noexcept;
