@@ -3,7 +3,16 @@
 
 #include <sched.h>
 
+/* veth hands frames over on the sender's processor: those of a thread that moves may overtake each other. */
+static void stay_on_this_processor(void) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    CHECK_ZERO(sched_setaffinity(0, sizeof one, &one));
+}
+
 struct nic make_nic(struct ibv_context* context) {
+    stay_on_this_processor();
     struct nic nic = {.context = context};
     CHECK(nic.pd = ibv_alloc_pd(context));
     union ibv_gid gid;
