@@ -9,11 +9,33 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <type_traits>
 #include <utility>
 
 #include "bad_use.hpp"
 
 namespace example {
+
+namespace {
+
+template <class Value>
+constexpr bool is_whole_number = std::is_integral_v<Value>;
+template <class Value>
+constexpr bool is_whole_number<std::optional<Value>> = std::is_integral_v<Value>;
+template <class Value>
+constexpr bool is_whole_number<std::vector<Value>> = std::is_integral_v<Value>;
+
+/// CLI11 takes an empty word for 0, and 010 for 8. Here 010 is 10; too large a number is left to others to refuse.
+std::string decimal(std::string& text) {
+    const std::size_t sign = text.starts_with('-') ? 1 : 0;
+    if (text.size() == sign || text.find_first_not_of("0123456789", sign) != std::string::npos)
+        return fmt::format("'{}' is not a whole number", text);
+    const std::size_t zeros = std::min(text.find_first_not_of('0', sign), text.size() - 1) - sign;
+    text.erase(sign, zeros);
+    return {};
+}
+
+}  // namespace
 
 CommandLine::Option CommandLine::Option::required() const { return Option{option_->required()}; }
 
@@ -70,7 +92,9 @@ void CommandLine::footer(const std::string& text) { app_->footer(text); }
 
 template <class Value>
 CommandLine::Option CommandLine::add_option(const std::string& names, Value& value, const std::string& help) {
-    return Option{app_->add_option(names, value, help)};
+    auto* const option = app_->add_option(names, value, help);
+    if constexpr (is_whole_number<Value>) option->transform(CLI::Validator{decimal, {}});
+    return Option{option};
 }
 template CommandLine::Option CommandLine::add_option(const std::string&, std::string&, const std::string&);
 template CommandLine::Option CommandLine::add_option(const std::string&, double&, const std::string&);

@@ -192,3 +192,32 @@ TEST(CommandLine, ParsesAloneWithCli11sWordsAndStatus) {
               "--size: Value 11 not in range 1 to 10\nRun with --help for more information.\n");
     EXPECT_EQ(app.parse(1, argv), std::nullopt);
 }
+
+TEST(CommandLine, ReadsWholeNumbersAsDecimalOnes) {
+    std::uint16_t port = 1;
+    std::uint64_t count = 1;
+    std::vector<std::uint32_t> cpus;
+    int level = 1;
+    CommandLine app{"", "prog"};
+    app.add_option("--port", port);
+    app.add_option("--count", count).between(1, 100);
+    app.add_option("--pin", cpus).delimiter(',').expected(1, 2);
+    app.add_option("--level", level);
+    const auto ended = run(app, {"--port", "07148", "--count", "010", "--pin", "00,08", "--level", "-07"});
+    EXPECT_EQ(ended.status, 0) << ended.errors;
+    EXPECT_EQ(port, 7148);
+    EXPECT_EQ(count, 10U);
+    EXPECT_EQ(cpus, (std::vector<std::uint32_t>{0, 8}));
+    EXPECT_EQ(level, -7);
+}
+
+TEST(CommandLine, RefusesWhatIsNoWholeNumber) {
+    for (const std::string word : {"", "-", "0x10", "1e3", "2.5", " 7", "7 "}) {
+        std::uint16_t port = 1;
+        CommandLine app{"", "prog"};
+        app.add_option("--port", port);
+        const auto ended = run(app, {"--port", word});
+        EXPECT_EQ(ended.status, 2) << word;
+        EXPECT_EQ(ended.errors, "prog: --port: '" + word + "' is not a whole number (see --help)\n");
+    }
+}
