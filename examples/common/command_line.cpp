@@ -5,9 +5,11 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <type_traits>
 #include <utility>
@@ -136,12 +138,21 @@ int CommandLine::fail(std::string reason, int status) const {
     return status;
 }
 
+/// A program that did well, and whose output got lost, did not do well.
+int CommandLine::written(int status) const {
+    errno = 0;
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+    const int reason = errno != 0 ? errno : EIO;
+    if (status != 0) return status;
+    return fail(fmt::format("cannot write to standard output: {}", std::strerror(reason)), 1);
+}
+
 int CommandLine::run(int argc, char** argv, const std::function<int()>& program) {
     try {
         app_->parse(argc, argv);
-        return program();
+        return written(program());
     } catch (const CLI::Success& help) {
-        return app_->exit(help);
+        return written(app_->exit(help));
     } catch (const CLI::ParseError& error) {
         return fail(fmt::format("{} (see --help)", error.what()), 2);
     } catch (const BadUse& error) {

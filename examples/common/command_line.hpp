@@ -76,7 +76,8 @@ public:
     Option add_texts(const std::string& name, const Take& take, const std::string& help);
 
     /// Parses, and runs the program. Returns its exit status; 2 for bad use, which is what CLI11 refuses and what
-    /// throws BadUse; 1 if it throws anything else. Errors are one line on stderr.
+    /// throws BadUse; 1 if it throws anything else, or if what it printed can't be written. Errors are one line on
+    /// stderr.
     int run(int argc, char** argv, const std::function<int()>& program);
     /// Parses, and returns an exit status if the program is to end here: after the help, or an error, as CLI11 tells
     /// it.
@@ -84,6 +85,7 @@ public:
 
 private:
     int fail(std::string reason, int status) const;
+    int written(int status) const;
 
     std::unique_ptr<CLI::App> app_;
 };

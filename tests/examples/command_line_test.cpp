@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -178,6 +181,30 @@ TEST(CommandLine, TakesEachTextOfSeveral) {
     EXPECT_EQ(parse({"--flow", "a", "b", "--flow", "c"}), "");
     EXPECT_EQ(taken, (std::vector<std::string>{"a", "b", "c"}));
     EXPECT_EQ(parse({"--flow", "a", "--flow", "bad"}), "prog: --flow: refused (see --help)\n");
+}
+
+TEST(CommandLine, FailsIfItsOutputIsLost) {
+    const auto with_full_output = [](int status) {
+        CommandLine app{"", "prog"};
+        std::fflush(stdout);
+        const int kept = ::dup(STDOUT_FILENO), full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+        std::string name = "prog";
+        char* argv[]{name.data(), nullptr};
+        testing::internal::CaptureStderr();
+        const int got = app.run(1, argv, [&] {
+            ::dup2(full, STDOUT_FILENO);
+            std::fputs("what it found", stdout);
+            return status;
+        });
+        std::clearerr(stdout);
+        ::dup2(kept, STDOUT_FILENO);
+        ::close(kept);
+        ::close(full);
+        return std::pair{got, testing::internal::GetCapturedStderr()};
+    };
+    EXPECT_EQ(with_full_output(0),
+              (std::pair{1, std::string{"prog: cannot write to standard output: No space left on device\n"}}));
+    EXPECT_EQ(with_full_output(3), (std::pair{3, std::string{}}));
 }
 
 TEST(CommandLine, ParsesAloneWithCli11sWordsAndStatus) {
