@@ -14,6 +14,7 @@
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/command_line.hpp"
+#include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/outcome.hpp"
 #include "common/seconds.hpp"
@@ -60,11 +61,12 @@ int main(int argc, char** argv) {
     std::uint64_t frames = 0;
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process)").required();
     app.add_option("--seconds", seconds, "How long to receive").between(0, example::longest_seconds);
-    app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own");
+    app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own")
+        .between(1, example::most_packets);
     app.add_option("--format", format, "How to print the counters at the end").one_of({"text", "json", "openmetrics"});
-    app.add_option("--serve", port, "Receive until a signal, and serve on this port of 127.0.0.1");
+    app.add_option("--serve", port, "Receive until a signal, and serve on this port of 127.0.0.1").between(1, 65535);
     return app.run(argc, argv, [&] {
-        pktverbs::Context ctx{device, {.send_packets = pktverbs::none}};
+        pktverbs::Context ctx{example::find_device(device), {.send_packets = pktverbs::none}};
         const pktverbs::Flow udp = ctx.install(pktverbs::FlowRule{}.ipv4().udp().count());
         const example::StopOnSignal signals;
         if (frames != 0) {
