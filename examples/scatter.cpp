@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <numeric>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace pv = pktverbs;
@@ -33,7 +34,12 @@ void send_frames() {
     ctx.send(std::move(list));
 }
 
-int main() try {
+int main(int argc, char** argv) try {
+    if (argc > 1) {
+        const bool asked = argv[1] == std::string_view{"--help"};
+        fmt::print(asked ? stdout : stderr, "usage: scatter, without arguments\n");
+        return asked ? 0 : 2;
+    }
     std::vector<std::uint8_t> headers(std::size_t{64} * (packets + 1));
     const auto payloads = pv::SharedMemory::anonymous(std::size_t{payload_bytes} * (packets + 1));
 

@@ -46,7 +46,12 @@ std::size_t receive(pktverbs::Context& ctx) {
 
 }  // namespace
 
-int main() try {
+int main(int argc, char** argv) try {
+    if (argc > 1) {
+        const bool asked = argv[1] == std::string_view{"--help"};
+        fmt::print(asked ? stdout : stderr, "usage: survive, without arguments\n");
+        return asked ? 0 : 2;
+    }
     pktverbs::soft::Wire wire{"survive"};
     pktverbs::soft::WireTap world{"survive"};
     pktverbs::Context ctx{"wire:survive", {.send_packets = pktverbs::none, .max_packet_size = 256}};
