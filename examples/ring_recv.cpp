@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
@@ -36,13 +37,14 @@ int receive(const Arguments& args) {
     using Clock = example::RateMeter::Clock;
     constexpr std::uint32_t headers = 42;  // Ethernet, IPv4, UDP: so payloads begin with pktgen's number
     const example::StopOnSignal signals;
+    auto device = example::find_device(args.device);  // before the ring, which stays
     const auto ring = pktverbs::BlockRing::open(
         args.ring,
         {.blocks = args.blocks, .block_slots = args.slots, .header_bytes = headers, .payload_bytes = args.payload});
     pktverbs::Options options{.send_packets = pktverbs::none,
                               .recv_packets = std::max(args.blocks * args.slots / 4, 1U)};
     options.recv_layout = ring.recv_layout();
-    pktverbs::Context ctx{example::find_device(args.device), options};
+    pktverbs::Context ctx{std::move(device), options};
     pktverbs::RingReceiver receiver{
         ctx,
         ring,
@@ -65,9 +67,11 @@ int receive(const Arguments& args) {
     }
     receiver.flush();
     const auto stats = receiver.stats();
+    const auto before = ctx.stats().drops.lost();
+    fmt::print("total: {}, lost before {}\n", stats, before);
     if (stats.placed == 0) return example::nothing_came;
-    const auto lost = stats.missing + stats.skipped + stats.late + stats.wild + stats.dropped() +
-                      stats.overwritten_packets + ctx.stats().drops.lost();
+    const auto lost =
+        stats.missing + stats.skipped + stats.late + stats.wild + stats.dropped() + stats.overwritten_packets + before;
     return lost > 0 ? example::packets_lost : example::done;
 }
 
