@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "arguments.hpp"
+#include "common/bad_use.hpp"
 #include "common/command_line.hpp"
 #include "common/exit_status.hpp"
 #include "common/find_device.hpp"
@@ -38,5 +39,8 @@ int main(int argc, char** argv) {
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.");
     capture::Arguments arguments;
     capture::add_options(app, arguments);
-    return app.run(argc, argv, [&] { return record(arguments); });
+    return app.run(argc, argv, [&] {
+        if (arguments.output.empty()) throw example::BadUse{"--output: the file has no name"};
+        return record(arguments);
+    });
 }
