@@ -12,7 +12,7 @@
 #include <string>
 #include <system_error>
 
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
 #include "block_writer.hpp"
 #include "common/command_line.hpp"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // pacing_bench: how well a Pacer keeps 1, 10 and 50 Gb/s of wire time, and how even its batches come.
 #include <fmt/core.h>
+#include <pktverbs/time/rate.hpp>
+#include <pktverbs/time/pacer.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

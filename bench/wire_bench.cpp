@@ -3,7 +3,7 @@
 // and through bare verbs calls on the same kind of device, turn by turn in one run.
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/error.hpp>

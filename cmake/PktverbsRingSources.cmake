@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a ring is made of: tests compile it once more, with its hook (RingWord).
 set(pktverbs_ring_sources
-  "${PROJECT_SOURCE_DIR}/src/layout.cpp"
-  "${PROJECT_SOURCE_DIR}/src/memory.cpp"
-  "${PROJECT_SOURCE_DIR}/src/memory_file.cpp"
+  "${PROJECT_SOURCE_DIR}/src/packet/layout.cpp"
+  "${PROJECT_SOURCE_DIR}/src/memory/memory.cpp"
+  "${PROJECT_SOURCE_DIR}/src/memory/memory_file.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/block_placer.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/block_ring.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/ring_geometry.cpp"
@@ -11,5 +11,5 @@ set(pktverbs_ring_sources
   "${PROJECT_SOURCE_DIR}/src/ring/ring_reader.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/ring_seat.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/ring_writer.cpp"
-  "${PROJECT_SOURCE_DIR}/src/shared_memory.cpp"
+  "${PROJECT_SOURCE_DIR}/src/memory/shared_memory.cpp"
   "${PROJECT_SOURCE_DIR}/src/verbs/error.cpp")

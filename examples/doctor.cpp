@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include <pktverbs/check.hpp>
+#include <pktverbs/doctor/doctor.hpp>
 #include "common/command_line.hpp"
 
 int main(int argc, char** argv) {

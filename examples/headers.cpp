@@ -33,7 +33,7 @@ void send_samples(pktverbs::Context ctx) {
     auto packets = ctx.acquire(std::size(samples));
     const auto* sample = samples;
     for (auto& pkt : packets) {
-        pkt.set_length(sample->write(pkt.buffer(), std::min<std::size_t>(sample->most_payload_bytes(), 24)));
+        pkt.set_length(sample->write(pkt.buffer(), std::min<std::size_t>(sample->max_payload_bytes(), 24)));
         if (++sample == std::end(samples)) ++pkt.bytes()[pkt.length() - 1];  // the last one's checksum is wrong now
     }
     ctx.send(std::move(packets));
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
     std::uint64_t count = UINT64_MAX;
     bool samples = false;
     app.add_option("DEVICE", name, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)").required();
-    app.add_option("-c,--count", count, "Stop after so many frames").between(1, example::most_packets);
+    app.add_option("-c,--count", count, "Stop after so many frames").between(1, example::max_packets);
     app.add_flag("--samples", samples, "Send one of each kind as well, from a NIC of its own, and show these");
     return app.run(argc, argv, [&] {
         const example::StopOnSignal signals;

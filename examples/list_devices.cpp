@@ -11,9 +11,9 @@
 #include <system_error>
 #include <vector>
 
-#include <pktverbs/find_device.hpp>
-#include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
+#include <pktverbs/device.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 #include "common/command_line.hpp"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/memory/placement.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/placement.hpp>
 #include "common/command_line.hpp"
 
 namespace pv = pktverbs;
@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
     app.add_flag("--pin", pin, "give each thread a processor near the device");
     return app.run(argc, argv, [&] {
         pv::Options options{.send_packets = pv::none, .recv_packets = 8192, .max_packet_size = 1024, .queues = queues};
-        options.spread = pv::Spread{};
+        options.rss = pv::Rss{};
         pv::Context ctx{"wire:many_queues", options};
         const auto flow = ctx.install(pv::FlowRule{}.dst_ip("192.0.2.2").udp().dst_port(7148));
         const auto cpus = pv::local_cpus(ctx.device());

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/command_line.hpp"
 #include "common/find_device.hpp"
@@ -62,7 +63,7 @@ int main(int argc, char** argv) {
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process)").required();
     app.add_option("--seconds", seconds, "How long to receive").between(0, example::longest_seconds);
     app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own")
-        .between(1, example::most_packets);
+        .between(1, example::max_packets);
     app.add_option("--format", format, "How to print the counters at the end").one_of({"text", "json", "openmetrics"});
     app.add_option("--serve", port, "Receive until a signal, and serve on this port of 127.0.0.1").between(1, 65535);
     return app.run(argc, argv, [&] {

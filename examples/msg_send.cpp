@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
     app.footer("msg_send 10.0.0.2 --count 1000\nmsg_send [fe80::1%eth0]:12345");
     Arguments args;
     app.add_option("PEER", args.peer, "HOST, HOST:PORT or [IPV6]:PORT (default port 12345)").required();
-    app.add_option("--count", args.count, "Messages (default 1)").between(1, example::most_packets);
+    app.add_option("--count", args.count, "Messages (default 1)").between(1, example::max_packets);
     app.add_option("--size", args.size, "Bytes of each (default 64)").between(0, 1 << 24);
     app.add_option("--timeout", args.timeout, "Seconds to connect (default 5)").between(0.001, 1e6);
     return app.run(argc, argv, [&] {

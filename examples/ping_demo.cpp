@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     example::add_address(app, "--source", args.source, "Own address (default: the interface's on PEER_IP's subnet)");
     example::add_address(app, "--peer-mac", args.peer_mac, "Where to send to (default: ask by ARP)");
     app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")
-        .between(1, example::most_packets);
+        .between(1, example::max_packets);
     app.add_option("-s,--size", args.size, "Payload in bytes (default 56)").between(0, 65507);
     app.add_option("-i,--interval", args.interval, "Seconds from request to request (default 1)").between(0.001, 3600);
     app.add_option("-W,--timeout", args.timeout, "Seconds to wait for an answer (default 1)").between(0.001, 60);

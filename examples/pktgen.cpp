@@ -6,6 +6,7 @@
 #include <string>
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/time/rate.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/address_option.hpp"
 #include "common/arp.hpp"
@@ -45,7 +46,7 @@ int generate(Arguments& args) {
     pktverbs::Context ctx{device, options};
 
     auto& stream = args.stream;
-    stream.set_payload_bytes(args.payload_bytes, example::most_packet_bytes(ctx));
+    stream.set_payload_bytes(args.payload_bytes, example::max_packet_bytes(ctx));
     example::check_mtu(ctx, stream.packet_bytes());
     stream.dst_ip = *args.dst_ip;
     stream.src_ip =
@@ -93,7 +94,7 @@ int main(int argc, char** argv) {
                           .number_with_unit({{"G", 1}, {"M", 1e-3}, {"k", 1e-6}})
                           .between(1e-6, 9e3);
     app.add_option("--pps", args.packets_per_second, "Packets per second").between(0.001, 1e9).excludes(rate);
-    app.add_option("--count", args.pace.count, "Stop after so many packets").between(1, example::most_packets);
+    app.add_option("--count", args.pace.count, "Stop after so many packets").between(1, example::max_packets);
     app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
     app.add_option("--batch", args.pace.batch, "Most packets per call (default 32)").between(1, 1024);
     return app.run(argc, argv, [&] { return generate(args); });

@@ -15,6 +15,7 @@
 #include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/rate.hpp>
 #include <pktverbs/ring/sequence_counter.hpp>
 #include "common/address_option.hpp"
 #include "common/command_line.hpp"
@@ -48,7 +49,7 @@ public:
         example::Stream stream;
         stream.dst_mac = dst_mac;
         stream.port = args.port;
-        stream.set_payload_bytes(args.size, example::most_packet_bytes(ctx_));
+        stream.set_payload_bytes(args.size, example::max_packet_bytes(ctx_));
         stream.src_ip = pktverbs::Ipv4Address{"10.198.51.1"};
         stream.dst_ip = args.dst_ip.value_or(pktverbs::Ipv4Address{"10.198.51.2"});
         if (stream.dst_ip.is_multicast()) stream.dst_mac = stream.dst_ip.multicast_mac();
@@ -182,7 +183,7 @@ int main(int argc, char** argv) {
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
     app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
-    app.add_option("--count", args.count, "Stop after so many packets").between(1, example::most_packets);
+    app.add_option("--count", args.count, "Stop after so many packets").between(1, example::max_packets);
     const auto generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
     app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1; 0: as fast as it goes)")
         .between(0, 1e4)

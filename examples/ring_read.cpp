@@ -8,6 +8,7 @@
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/sequence_reader.hpp>
 
 #include "common/command_line.hpp"
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     bool remove = false;
     app.add_option("--ring", name, "Name of the ring (default /pktverbs)");
-    app.add_option("--count", count, "Stop after so many blocks").between(1, example::most_packets);
+    app.add_option("--count", count, "Stop after so many blocks").between(1, example::max_packets);
     app.add_flag("--remove", remove, "Take the ring's name out of /dev/shm instead");
     return app.run(argc, argv, [&] {
         if (!remove) return read(name, count);

@@ -10,6 +10,8 @@
 #include <utility>
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include "common/address_option.hpp"

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <pktverbs/net/net.hpp>
+#include <pktverbs/memory/shared_memory.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 namespace {

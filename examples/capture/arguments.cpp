@@ -75,7 +75,7 @@ void add_options(example::CommandLine& app, Arguments& args) {
         .between(1, 65507);
     app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
     app.add_option("--count", args.count, "Stop when so many packets have come, or a few more")
-        .between(1, example::most_packets);
+        .between(1, example::max_packets);
     app.add_option("--pin", args.cpus, "CPUs of the receiving and the writing thread: 2,3")
         .delimiter(',')
         .expected(1, 2)

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include <pktverbs/context.hpp>
-#include <pktverbs/device_clock.hpp>
-#include <pktverbs/timestamp_clock.hpp>
+#include <pktverbs/time/device_clock.hpp>
+#include <pktverbs/verbs/timestamp_clock.hpp>
 
 namespace capture {
 

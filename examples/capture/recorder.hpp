@@ -11,7 +11,7 @@
 
 #include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_block.hpp>
-#include <pktverbs/timestamp_clock.hpp>
+#include <pktverbs/verbs/timestamp_clock.hpp>
 #include "block_writer.hpp"
 #include "packet_clock.hpp"
 #include "pcapng.hpp"

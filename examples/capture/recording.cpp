@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/format.hpp>
 #include "common/mtu.hpp"
 #include "common/seconds.hpp"

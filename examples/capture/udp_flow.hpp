@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/flow_rule.hpp>
-#include <pktverbs/ipv4_address.hpp>
 
 namespace capture {
 

@@ -85,7 +85,7 @@ public:
 
     void submit(int file, Write& write) override {
         io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-        const auto bytes = static_cast<unsigned>(std::min<std::size_t>(write.bytes, most_bytes));
+        const auto bytes = static_cast<unsigned>(std::min<std::size_t>(write.bytes, max_bytes));
         io_uring_prep_write(entry, file, write.data, bytes, write.offset);
         io_uring_sqe_set_data(entry, &write);
         ++underway_;
@@ -113,7 +113,7 @@ public:
 
 private:
     /// An entry counts in 32 bits; the kernel itself writes at most 2 GiB less a page at once (write(2), notes).
-    static constexpr std::size_t most_bytes = std::size_t{1} << 30;
+    static constexpr std::size_t max_bytes = std::size_t{1} << 30;
 
     io_uring ring_{};
     int error_;

@@ -8,8 +8,8 @@
 #include <string>
 #include <type_traits>
 
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include "command_line.hpp"
 
 namespace example {

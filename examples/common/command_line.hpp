@@ -17,7 +17,7 @@ class Option;
 
 namespace example {
 
-inline constexpr double most_packets = 1e15;
+inline constexpr double max_packets = 1e15;
 inline constexpr double longest_seconds = 1e9;
 
 class CommandLine {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <system_error>
 
-#include <pktverbs/find_device.hpp>
+#include <pktverbs/device.hpp>
 #include "bad_use.hpp"
 
 namespace example {

@@ -16,6 +16,8 @@
 #include <utility>
 
 #include <pktverbs/net/net.hpp>
+#include <pktverbs/time/rate.hpp>
+#include <pktverbs/time/pacer.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 namespace example {
@@ -42,10 +44,10 @@ struct Stream {
     /// From the IP header on: what the MTU limits.
     std::size_t packet_bytes() const noexcept { return frame_bytes() - net::EthernetView<>::size; }
 
-    /// Payloads of so many bytes, or if that is 0, of the usual length, or of what packets of `most_packet_bytes` hold.
-    void set_payload_bytes(std::size_t bytes, std::size_t most_packet_bytes) noexcept {
+    /// Payloads of so many bytes, or if that is 0, of the usual length, or of what packets of `max_packet_bytes` hold.
+    void set_payload_bytes(std::size_t bytes, std::size_t max_packet_bytes) noexcept {
         const std::size_t headers = packet_bytes() - payload_bytes;
-        const std::size_t most = most_packet_bytes - std::min(most_packet_bytes, headers);
+        const std::size_t most = max_packet_bytes - std::min(max_packet_bytes, headers);
         constexpr std::size_t least = sizeof(std::uint64_t);
         payload_bytes = bytes != 0 ? bytes : std::max(std::min(default_payload_bytes, most), least);
     }

@@ -15,8 +15,8 @@
 #include <system_error>
 #include <vector>
 
+#include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/format.hpp>
-#include <pktverbs/ipv4_address.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include "bad_use.hpp"
 

@@ -22,13 +22,13 @@ inline pktverbs::Options options_for(const pktverbs::Device& device, std::uint32
 }
 
 /// How long an IP packet may be that the port lets through in one piece.
-inline std::size_t most_packet_bytes(const pktverbs::Context& ctx) {
+inline std::size_t max_packet_bytes(const pktverbs::Context& ctx) {
     return ctx.limits().mtu != 0 ? ctx.limits().mtu : ctx.limits().max_packet_size - 14;
 }
 
 /// Throws BadUse if the port doesn't let an IP packet of that size through in one piece.
 inline void check_mtu(const pktverbs::Context& ctx, std::size_t packet_bytes) {
-    const std::size_t most = most_packet_bytes(ctx);
+    const std::size_t most = max_packet_bytes(ctx);
     if (packet_bytes > most)
         throw BadUse{fmt::format("packets of {} bytes, IP header included, are longer than the {} bytes that {} takes",
                                  packet_bytes, most, ctx.device().name)};

@@ -14,27 +14,29 @@
 #include <string_view>
 #include <utility>
 
-#include <pktverbs/counters.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/counters/stats.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
 #include <pktverbs/flow_rule.hpp>
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/memory/region.hpp>
 #include <pktverbs/options.hpp>
-#include <pktverbs/peer.hpp>
 #include <pktverbs/queue.hpp>
 #include <pktverbs/recv_list.hpp>
-#include <pktverbs/region.hpp>
 #include <pktverbs/send_list.hpp>
-#include <pktverbs/stats.hpp>
-#include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/device.hpp>
-#include <pktverbs/verbs/endpoint.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
+#include <pktverbs/verbs/local_slice.hpp>
 
 namespace pktverbs {
 
 class Core;
+struct Counters;
+class Peer;
+namespace verbs {
+struct AsyncEvent;
+struct Endpoint;
+}  // namespace verbs
 namespace async {
 template <class Source>
 class Recv;
@@ -72,14 +74,14 @@ public:
     /// All queues; false if `timeout` passed or `stop` was requested first.
     bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
-    /// Steers matching frames to the first queue, or with Options::spread to all, until the Flow ends. A multicast
+    /// Steers matching frames to the first queue, or with Options::rss to all, until the Flow ends. A multicast
     /// destination address fills in the multicast MAC address and joins the group on the device's interface. Throws
     /// std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves nothing
     /// behind.
     [[nodiscard]] Flow install(const FlowRule& rule);
     /// To one queue.
     [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue);
-    /// To several queues, by the hash of Options::spread; without it EOPNOTSUPP for more than one. In another order
+    /// To several queues, by the hash of Options::rss; without it EOPNOTSUPP for more than one. In another order
     /// they are other queues.
     [[nodiscard]] Flow install(const FlowRule& rule, std::span<const std::size_t> queues);
     /// Puts a rule in a numbered slot, in place of the one that is there. If that fails, the old

@@ -7,10 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/export.hpp>
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/mac_address.hpp>
 
 namespace pktverbs {
 

@@ -11,14 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/export.hpp>
-#include <pktverbs/layout.hpp>
-#include <pktverbs/mac_address.hpp>
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
+#include <pktverbs/memory/region.hpp>
 #include <pktverbs/offloads.hpp>
-#include <pktverbs/region.hpp>
-#include <pktverbs/spread.hpp>
-#include <pktverbs/timestamp_clock.hpp>
+#include <pktverbs/packet/layout.hpp>
+#include <pktverbs/rss.hpp>
+#include <pktverbs/verbs/timestamp_clock.hpp>
 
 namespace pktverbs {
 
@@ -70,7 +70,7 @@ struct Options {
     std::uint32_t queues = 1;
     /// One rule may feed several queues: see Context::install(). Raw packets only; EOPNOTSUPP without receive-side
     /// scaling in the device. nullopt: rules are for one queue each.
-    std::optional<Spread> spread = {};
+    std::optional<Rss> rss = {};
     /// Most packets that one recv gives. 0: half of those that are posted, so that one call never takes all from the
     /// NIC.
     std::uint32_t max_batch = 0;

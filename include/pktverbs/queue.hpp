@@ -10,11 +10,11 @@
 #include <memory>
 #include <stop_token>
 
+#include <pktverbs/counters/stats.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/options.hpp>
 #include <pktverbs/recv_list.hpp>
 #include <pktverbs/send_list.hpp>
-#include <pktverbs/stats.hpp>
 
 namespace pktverbs {
 
@@ -91,9 +91,9 @@ public:
 
     /// The verbs objects underneath, for the data path's verbs. Control verbs must come from
     /// Context::device().provider: libibverbs' own are only for its own objects.
-    /// With Options::spread it only sends, and is null for a queue that doesn't.
+    /// With Options::rss it only sends, and is null for a queue that doesn't.
     ibv_qp* raw() noexcept;
-    /// With Options::spread, what receives; else null.
+    /// With Options::rss, what receives; else null.
     ibv_wq* raw_wq() noexcept;
     ibv_cq* raw_recv_cq() noexcept;
     ibv_cq* raw_send_cq() noexcept;

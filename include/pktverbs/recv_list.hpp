@@ -4,12 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <ranges>
 #include <string_view>
 #include <utility>
 
 #include <pktverbs/export.hpp>
-#include <pktverbs/packet_chain.hpp>
+#include <pktverbs/packet/packet_chain.hpp>
 #include <pktverbs/recv_pkt.hpp>
 
 namespace pktverbs {
@@ -84,7 +83,5 @@ private:
 
     Outcome outcome_ = Outcome::timeout;
 };
-
-static_assert(std::ranges::forward_range<RecvList>);
 
 }  // namespace pktverbs

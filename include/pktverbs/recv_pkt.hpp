@@ -4,7 +4,6 @@
 
 #include <infiniband/verbs.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +12,8 @@
 #include <type_traits>
 
 #include <pktverbs/export.hpp>
-#include <pktverbs/layout.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
+#include <pktverbs/packet/layout.hpp>
+#include <pktverbs/verbs/local_slice.hpp>
 
 namespace pktverbs {
 
@@ -39,8 +38,8 @@ public:
         if (!has_chunk(index)) return {};
         std::size_t before = 0;
         for (std::size_t i = 0; i < index; ++i) before += sges_[i].length;
-        const std::size_t left = length() - std::min(length(), before);
-        return {reinterpret_cast<std::uint8_t*>(sges_[index].addr), std::min<std::size_t>(left, sges_[index].length)};
+        const std::size_t left = length() > before ? length() - before : 0;
+        return {reinterpret_cast<std::uint8_t*>(sges_[index].addr), left < sges_[index].length ? left : sges_[index].length};
     }
     /// Where chunk `index` is to be received: all of it, not only what was. Of no bytes from chunk_count() on.
     verbs::LocalSlice target(std::size_t index = 0) const noexcept {
@@ -96,9 +95,15 @@ private:
     template <class Pkt>
     friend class PacketChain;
     friend class RecvList;
-    friend struct RecvPktLayout;
 
     RecvPkt() noexcept = default;
+    /// What the lists rely on: the work request comes first, and a packet of one chunk needs one cache line only.
+    static void check_layout() noexcept {
+        static_assert(std::is_standard_layout_v<RecvPkt>);
+        static_assert(offsetof(RecvPkt, wr_) == 0);
+        static_assert(offsetof(RecvPkt, sges_) == 48);
+        static_assert(sizeof(RecvPkt) == 128);
+    }
     /// Nothing is asked of a packet of one chunk, whose index nobody gives.
     bool has_chunk(std::size_t index) const noexcept { return index == 0 || index < chunk_count(); }
     [[noreturn]] PKTVERBS_EXPORT void refuse_target(std::size_t index) const;
@@ -111,7 +116,7 @@ private:
     static constexpr std::uint64_t has_vlan = 1U << 16;
     void set_vlan(std::uint16_t tci, bool there) noexcept { vlan_ = there ? has_vlan | tci : 0; }
     std::uint8_t* data() const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[0].addr); }
-    std::size_t first_length() const noexcept { return std::min<std::size_t>(length(), sges_[0].length); }
+    std::size_t first_length() const noexcept { return length() < sges_[0].length ? length() : sges_[0].length; }
     RecvPkt* next() const noexcept { return reinterpret_cast<RecvPkt*>(wr_.next); }
     void set_next(RecvPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_recv_wr*>(pkt); }
 
@@ -124,14 +129,6 @@ private:
     ibv_sge sges_[Layout::max_chunks]{};
     std::uint64_t vlan_ = 0;  ///< written only where tags are taken out
     std::uint64_t reserved_ = 0;
-};
-
-/// What the lists rely on: the work request comes first, and all that a packet of one chunk needs is in one cache line.
-struct RecvPktLayout {
-    static_assert(std::is_standard_layout_v<RecvPkt>);
-    static_assert(offsetof(RecvPkt, wr_) == 0);
-    static_assert(offsetof(RecvPkt, sges_) == 48);
-    static_assert(sizeof(RecvPkt) == 128);
 };
 
 }  // namespace pktverbs

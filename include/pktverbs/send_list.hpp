@@ -4,11 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <ranges>
 #include <utility>
 
 #include <pktverbs/export.hpp>
-#include <pktverbs/packet_chain.hpp>
+#include <pktverbs/packet/packet_chain.hpp>
 #include <pktverbs/send_pkt.hpp>
 
 namespace pktverbs {
@@ -55,7 +54,5 @@ private:
 
     int error_ = 0;
 };
-
-static_assert(std::ranges::forward_range<SendList>);
 
 }  // namespace pktverbs

@@ -11,11 +11,12 @@
 #include <type_traits>
 
 #include <pktverbs/export.hpp>
-#include <pktverbs/layout.hpp>
-#include <pktverbs/peer.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
+#include <pktverbs/packet/layout.hpp>
+#include <pktverbs/verbs/local_slice.hpp>
 
 namespace pktverbs {
+
+class Peer;
 
 /// Owned by a Context and reached through a SendList; never made, copied or kept by
 /// itself. Starts with its ibv_send_wr, so that a list of packets is a work-request chain.
@@ -80,8 +81,9 @@ public:
         wr_.tso.hdr_sz = header_bytes;
     }
 
-    /// Where to, if it is a datagram; kept from use to use. The peer must be of the same Context.
-    void set_peer(const Peer& peer) noexcept { wr_.wr.ud = {peer.raw(), peer.queue_pair(), peer.qkey()}; }
+    /// Where to, if it is a datagram; kept from use to use. The peer must be of the same Context. Needs
+    /// <pktverbs/datagram/peer.hpp>.
+    inline void set_peer(const Peer& peer) noexcept;
 
     /// The work request underneath. Its wr_id and send_flags are the library's.
     ibv_send_wr* raw() noexcept { return &wr_; }
@@ -92,7 +94,6 @@ private:
     template <class Pkt>
     friend class PacketChain;
     friend class SendList;
-    friend struct SendPktLayout;
 
     // Kept where verbs have a number that goes with other opcodes only; a VLAN tag is in the upper 16 bits.
     static constexpr std::uint32_t asks_checksums = 1, asks_vlan = 2, asks_segments = 4;
@@ -100,6 +101,13 @@ private:
     void ask(std::uint32_t what, bool on) noexcept { wr_.imm_data = on ? wr_.imm_data | what : wr_.imm_data & ~what; }
 
     SendPkt() noexcept = default;
+    /// What the lists rely on: the work request comes first, and a packet is whole cache lines.
+    static void check_layout() noexcept {
+        static_assert(std::is_standard_layout_v<SendPkt>);
+        static_assert(offsetof(SendPkt, wr_) == 0);
+        static_assert(offsetof(SendPkt, sges_) == 176);
+        static_assert(sizeof(SendPkt) == 256);
+    }
     std::uint8_t* data(std::size_t index) const noexcept { return reinterpret_cast<std::uint8_t*>(sges_[index].addr); }
     SendPkt* next() const noexcept { return reinterpret_cast<SendPkt*>(wr_.next); }
     void set_next(SendPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_send_wr*>(pkt); }
@@ -127,14 +135,6 @@ private:
     // Entries of SendOffloads used up to and including this packet; written only where there are any.
     std::uint32_t entries_until_ = 0;
     std::uint64_t reserved_ = 0;
-};
-
-/// What the lists rely on: the work request comes first, and a packet is whole cache lines.
-struct SendPktLayout {
-    static_assert(std::is_standard_layout_v<SendPkt>);
-    static_assert(offsetof(SendPkt, wr_) == 0);
-    static_assert(offsetof(SendPkt, sges_) == 176);
-    static_assert(sizeof(SendPkt) == 256);
 };
 
 }  // namespace pktverbs

@@ -14,7 +14,7 @@
 
 #include <pktverbs/verbs/error.hpp>
 
-#include "stop_wake.hpp"
+#include "context/stop_wake.hpp"
 
 namespace pktverbs::async {
 

@@ -13,8 +13,8 @@
 #include "dropin/private.hpp"
 #include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
-#include "soft/control_verbs.hpp"
-#include "soft/gid_table.hpp"
+#include "soft/nic/gid_table.hpp"
+#include "soft/verbs/control_verbs.hpp"
 
 #undef ibv_query_port
 

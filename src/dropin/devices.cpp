@@ -13,14 +13,14 @@
 
 #include <fmt/core.h>
 
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/gid.hpp>
 
 #include "base/take_part.hpp"
+#include "soft/device/soft_device.hpp"
 #include "soft/link/faulty.hpp"
-#include "soft/soft_device.hpp"
 
 namespace pktverbs::dropin {
 

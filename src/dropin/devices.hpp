@@ -14,8 +14,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/interface.hpp"
-#include "soft/device_string.hpp"
+#include "interface/interface.hpp"
+#include "soft/device/device_string.hpp"
 #include "soft/link/frame_faults.hpp"
 
 namespace pktverbs::dropin {

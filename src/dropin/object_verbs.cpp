@@ -7,7 +7,7 @@
 
 #include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
-#include "soft/queue_pair.hpp"
+#include "soft/nic/queue_pair.hpp"
 
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova

@@ -11,7 +11,7 @@
 
 #include "dropin/fault_plan.hpp"
 #include "dropin/faulty_verbs.hpp"
-#include "soft/nic.hpp"
+#include "soft/nic/nic.hpp"
 
 namespace pktverbs::dropin {
 

@@ -12,12 +12,12 @@
 #include <cstring>
 #include <memory>
 
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
 
-#include "base/interface_name.hpp"
 #include "base/parse_decimal.hpp"
+#include "interface/interface_name.hpp"
 
 namespace pktverbs::messages {
 

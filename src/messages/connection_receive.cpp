@@ -20,12 +20,12 @@ void Connection::on_completion_event() {
 }
 
 bool Connection::poll() {
-    constexpr int most_batches = 8;  // then others have their turn
+    constexpr int max_batches = 8;  // then others have their turn
     const Unfinished unfinished{*this};
     for (int batches = 0; cq_ && state_ != State::ended; ++batches) {
         take_batch();
         if (!cq_ || state_ == State::ended) break;
-        if (batches == most_batches) {
+        if (batches == max_batches) {
             needs_service();
             return false;
         }

@@ -27,7 +27,7 @@ namespace pktverbs::messages {
 namespace {
 
 /// Of one descriptor in one step: what a handler does may bring the next one, and others have their turn.
-constexpr int most_events = 64;
+constexpr int max_events = 64;
 
 }  // namespace
 
@@ -118,7 +118,7 @@ bool Loop::step(std::chrono::nanoseconds timeout) {
 
 bool Loop::take_cm_events() {
     bool did = false;
-    for (int i = 0; i < most_events; ++i) {
+    for (int i = 0; i < max_events; ++i) {
         rdma_cm_event* raw = nullptr;
         errno = 0;
         if (manager_.get_cm_event(channel_.get(), &raw) != 0) {
@@ -150,7 +150,7 @@ LoopDevice* Loop::find_device(const void* watched_with) const noexcept {
 
 bool Loop::take_completions(LoopDevice& device) {
     // A queue has one event at most until it is armed again: to look for a second one is a system call for nothing.
-    const int most = connections_.size() > 1 ? most_events : 1;
+    const int most = connections_.size() > 1 ? max_events : 1;
     bool did = false;
     for (int i = 0; i < most; ++i) {
         const auto event = device.channel().next_event();
@@ -163,7 +163,7 @@ bool Loop::take_completions(LoopDevice& device) {
 
 bool Loop::take_device_events(LoopDevice& device) {
     bool did = false;
-    for (int i = 0; i < most_events; ++i) {
+    for (int i = 0; i < max_events; ++i) {
         std::optional<verbs::AsyncEvent> event;
         bool is_gone = false;
         try {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
 #include <pktverbs/messages/options.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
 

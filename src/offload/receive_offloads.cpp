@@ -5,9 +5,9 @@
 #include <array>
 #include <cstring>
 
-#include "base/frame_sizes.hpp"
-#include "base/internet_checksum.hpp"
-#include "base/scatter.hpp"
+#include "net/frame_sizes.hpp"
+#include "net/internet_checksum.hpp"
+#include "verbs/scatter.hpp"
 
 namespace pktverbs {
 namespace {

@@ -9,10 +9,9 @@
 
 #include <pktverbs/verbs/error.hpp>
 
-#include "base/internet_checksum.hpp"
-#include "base/scatter.hpp"
-#include "base/segment.hpp"
-#include "core.hpp"
+#include "net/internet_checksum.hpp"
+#include "net/segment.hpp"
+#include "verbs/scatter.hpp"
 
 namespace pktverbs {
 namespace {
@@ -35,8 +34,8 @@ std::uint16_t tci_of(const ibv_send_wr& wr) noexcept { return static_cast<std::u
 
 }  // namespace
 
-SendOffloads::SendOffloads(Core& core, const GrantedOffloads& granted, std::size_t chunks, std::uint32_t packets,
-                           std::uint32_t most_work_requests)
+SendOffloads::SendOffloads(const verbs::Port& port, const GrantedOffloads& granted, std::size_t chunks,
+                           std::uint32_t packets, std::uint32_t max_work_requests)
     : granted_{granted.by},
       max_tso_{granted.max_tso},
       splits_{granted.by.segmentation == Offload::software},
@@ -53,15 +52,14 @@ SendOffloads::SendOffloads(Core& core, const GrantedOffloads& granted, std::size
     capacity_ = std::bit_ceil(packets);
     if (splits_) {
         constexpr std::uint32_t segments_per_packet = 8, least = 512;
-        const std::uint32_t room = most_work_requests > packets ? most_work_requests - packets : 1;
+        const std::uint32_t room = max_work_requests > packets ? max_work_requests - packets : 1;
         capacity_ = std::min(std::bit_ceil(std::max(packets * segments_per_packet, least)), std::bit_floor(room));
     }
     memory_ = Memory{sizeof(Entry) * capacity_};
-    const verbs::Provider& provider = *core.device.provider;
     mr_ = verbs::MrHandle{
-        verbs::check_pointer(core.action("reg_mr", "register headers to send"),
-                             [&] { return provider.reg_mr(core.pd.get(), memory_.data(), memory_.size(), 0); }),
-        {&provider}};
+        verbs::check_pointer(port.action("reg_mr", "register headers to send"),
+                             [&] { return port.provider.reg_mr(port.domain, memory_.data(), memory_.size(), 0); }),
+        {&port.provider}};
 }
 
 SendOffloads::Entry& SendOffloads::entry(std::uint32_t index) const noexcept {
@@ -118,14 +116,16 @@ int SendOffloads::insert_vlan(SendPkt& pkt) noexcept {
 
 int SendOffloads::segment(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept {
     const std::uint32_t header_bytes = pkt.wr_.tso.hdr_sz;
-    if (header_bytes > most_header || header_bytes > pkt.length_) return EINVAL;
-    std::array<std::uint8_t, most_header + vlan_tag_bytes> space;
+    if (header_bytes > max_header || header_bytes > pkt.length_) return EINVAL;
+    std::array<std::uint8_t, max_header + vlan_tag_bytes> space;
     copy_first(chunks_of(pkt), std::span{space}.first(header_bytes));
     std::size_t bytes = header_bytes;
-    if ((pkt.asks() & SendPkt::asks_vlan) != 0 && bytes >= mac_pair_bytes) bytes = put_tag(space, bytes, tci_of(pkt.wr_));
+    if ((pkt.asks() & SendPkt::asks_vlan) != 0 && bytes >= mac_pair_bytes)
+        bytes = put_tag(space, bytes, tci_of(pkt.wr_));
     const auto header = std::span{space}.first(bytes);
     const FrameHeaders headers = find_segment_headers(header);
-    if (headers.protocol != net::ip_protocol::tcp && (!splits_ || headers.protocol != net::ip_protocol::udp)) return EINVAL;
+    if (headers.protocol != net::ip_protocol::tcp && (!splits_ || headers.protocol != net::ip_protocol::udp))
+        return EINVAL;
     const std::uint32_t longest = std::min<std::uint32_t>(pkt.wr_.tso.mss, pkt.length_ - header_bytes);
     if (!Segment::fits(header.size(), headers.ip_offset, longest)) return EMSGSIZE;
     if (!splits_) {
@@ -142,7 +142,7 @@ int SendOffloads::segment(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) no
 
 int SendOffloads::segment_by_device(SendPkt& pkt, std::span<const std::uint8_t> header) noexcept {
     const std::uint32_t header_bytes = pkt.wr_.tso.hdr_sz;
-    if (pkt.length_ - header_bytes > max_tso_ || header.size() > most_header) return EMSGSIZE;
+    if (pkt.length_ - header_bytes > max_tso_ || header.size() > max_header) return EMSGSIZE;
     if (available() == 0) return ENOBUFS;
     Entry& extra = entry(used_++);
     std::ranges::copy(header, extra.head);

@@ -8,17 +8,16 @@
 #include <cstdint>
 #include <span>
 
-#include <pktverbs/layout.hpp>
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
+#include <pktverbs/packet/layout.hpp>
 #include <pktverbs/send_pkt.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
-#include "base/frame_sizes.hpp"
-#include "offload/grant.hpp"
+#include "net/frame_sizes.hpp"
+#include "offload/granted_offloads.hpp"
+#include "verbs/port.hpp"
 
 namespace pktverbs {
-
-class Core;
 
 /// Of one queue, used by its sending thread. What a packet needs besides itself, for headers that are written anew and
 /// for the work requests of all segments but its last, are entries of a ring: used in the order of sending, and free
@@ -26,12 +25,12 @@ class Core;
 class SendOffloads {
 public:
     /// The longest header that segments have.
-    static constexpr std::uint32_t most_header = 256;
+    static constexpr std::uint32_t max_header = 256;
 
     SendOffloads() noexcept = default;
     /// Registers the ring. Throws std::system_error.
-    SendOffloads(Core& core, const GrantedOffloads& granted, std::size_t chunks, std::uint32_t packets,
-                 std::uint32_t most_work_requests);
+    SendOffloads(const verbs::Port& port, const GrantedOffloads& granted, std::size_t chunks, std::uint32_t packets,
+                 std::uint32_t max_work_requests);
 
     /// Work requests that the queue pair must have room for besides the packets' own.
     std::uint32_t extra_work_requests() const noexcept { return splits_ ? capacity_ : 0; }
@@ -66,7 +65,7 @@ private:
     struct Entry {
         ibv_send_wr wr;
         ibv_sge sges[Layout::max_chunks + 1];
-        std::uint8_t head[most_header + vlan_tag_bytes];
+        std::uint8_t head[max_header + vlan_tag_bytes];
     };
 
     Entry& entry(std::uint32_t index) const noexcept;

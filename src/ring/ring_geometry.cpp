@@ -13,11 +13,11 @@ namespace {
 
 constexpr std::uint64_t page = 4096;  ///< also what GPUs and O_DIRECT want
 constexpr std::uint64_t line = 64;
-constexpr std::uint32_t most_blocks = 4096;
-constexpr std::uint32_t most_slots = 1U << 20;
-constexpr std::uint32_t most_header_bytes = 1U << 16;
-constexpr std::uint32_t most_payload_bytes = 1U << 24;
-constexpr std::uint64_t most_bytes = std::uint64_t{1} << 46;
+constexpr std::uint32_t max_blocks = 4096;
+constexpr std::uint32_t max_slots = 1U << 20;
+constexpr std::uint32_t max_header_bytes = 1U << 16;
+constexpr std::uint32_t max_payload_bytes = 1U << 24;
+constexpr std::uint64_t max_bytes = std::uint64_t{1} << 46;
 
 constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -31,16 +31,16 @@ void check(std::string_view what, std::uint32_t value, std::uint32_t least, std:
 
 RingGeometry RingGeometry::checked() const {
     RingGeometry made = *this;
-    check("blocks", blocks, 2, most_blocks);
-    check("block_slots", block_slots, 1, most_slots);
-    check("header_bytes", header_bytes, 0, most_header_bytes);
-    check("payload_bytes", payload_bytes, 1, most_payload_bytes);
+    check("blocks", blocks, 2, max_blocks);
+    check("block_slots", block_slots, 1, max_slots);
+    check("header_bytes", header_bytes, 0, max_header_bytes);
+    check("payload_bytes", payload_bytes, 1, max_payload_bytes);
     if (header_stride == 0) made.header_stride = static_cast<std::uint32_t>(round_up(header_bytes, line));
     if (payload_stride == 0) made.payload_stride = static_cast<std::uint32_t>(round_up(payload_bytes, line));
-    check("header_stride", made.header_stride, header_bytes, 2 * most_header_bytes);
-    check("payload_stride", made.payload_stride, payload_bytes, 2 * most_payload_bytes);
+    check("header_stride", made.header_stride, header_bytes, 2 * max_header_bytes);
+    check("payload_stride", made.payload_stride, payload_bytes, 2 * max_payload_bytes);
     // The largest sizes together are more than an address space, but not more than 64 bits.
-    if (RingLayout{made}.total_bytes > most_bytes)
+    if (RingLayout{made}.total_bytes > max_bytes)
         verbs::throw_message(ENOMEM, fmt::format("cannot lay out a ring: an address space has no room for {}", made));
     return made;
 }

@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
+#include <pktverbs/memory/shared_memory.hpp>
 #include <pktverbs/ring/ring_layout.hpp>
-#include <pktverbs/shared_memory.hpp>
 
 namespace pktverbs {
 

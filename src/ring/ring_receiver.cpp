@@ -49,7 +49,7 @@ const RingReceiverOptions& checked(const RingReceiverOptions& options) {
     if (!options.sequence) return options;
     const SequenceField& field = *options.sequence;
     field.check();
-    if (options.reorder_window > field.most() / field.divisor / 2)
+    if (options.reorder_window > field.max_number() / field.divisor / 2)
         refuse_option(fmt::format("reorder_window {} is more than half of what the sequence field can hold",
                            options.reorder_window));
     if (options.jump_limit < options.reorder_window || options.jump_limit == 0)

@@ -25,11 +25,11 @@ void SequenceField::check() const {
     };
     if (width < 1 || width > 8) refuse(fmt::format("width {} is not between 1 and 8 bytes", width));
     if (shift > 63) refuse(fmt::format("shift {} is more than 63 bits", shift));
-    if (most() == 0) refuse(fmt::format("mask {:#x} leaves nothing of {} bytes", mask, width));
-    if ((most() & (most() + 1)) != 0)
+    if (max_number() == 0) refuse(fmt::format("mask {:#x} leaves nothing of {} bytes", mask, width));
+    if ((max_number() & (max_number() + 1)) != 0)
         refuse(fmt::format("mask {:#x}, shifted by {}, has gaps or does not begin at bit 0", mask, shift));
     if (divisor == 0) refuse("divisor is 0");
-    if (divisor > most() / 2) refuse(fmt::format("divisor {} is more than half of what the field can hold", divisor));
+    if (divisor > max_number() / 2) refuse(fmt::format("divisor {} is more than half of what the field can hold", divisor));
     if (from != SequenceOrigin::frame && from != SequenceOrigin::udp_payload)
         refuse("it is counted neither from the frame nor from the UDP payload");
     if (order != std::endian::big && order != std::endian::little) refuse("order is neither big nor little");

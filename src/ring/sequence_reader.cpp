@@ -27,21 +27,21 @@ constexpr std::uint32_t front_bytes = 512;
 
 }  // namespace
 
-SequenceReader::SequenceReader(const SequenceField& field, std::uint32_t header_bytes, std::uint32_t most_bytes)
+SequenceReader::SequenceReader(const SequenceField& field, std::uint32_t header_bytes, std::uint32_t max_bytes)
     : field_{field}, header_bytes_{header_bytes}, plain_{field} {
     field.check();
     const bool is_udp = field.from == SequenceOrigin::udp_payload;
     const std::uint64_t at = field.offset + std::uint64_t{is_udp ? plain_headers : 0};
     const std::uint64_t end = at + field.width;
-    if (end > most_bytes)
+    if (end > max_bytes)
         refuse(fmt::format("the one at {}{} lies behind the {} bytes of a slot", field.offset,
-                           is_udp ? " of the UDP payload" : "", most_bytes));
+                           is_udp ? " of the UDP payload" : "", max_bytes));
     bool is_split = at < header_bytes && end > header_bytes;
     if (is_split && !is_udp)
         refuse(fmt::format("the one at {} reaches across the header's {} bytes", field.offset, header_bytes));
     if (is_udp) {
         is_split |= header_bytes != 0 && header_bytes < plain_headers;
-        whole_.resize(most_bytes);
+        whole_.resize(max_bytes);
     }
     plain_in_rest_ = at >= header_bytes;
     plain_.offset = static_cast<std::uint32_t>(plain_in_rest_ ? at - header_bytes : at);

@@ -13,7 +13,7 @@
 
 #include <pktverbs/verbs/error.hpp>
 
-#include "base/interface_name.hpp"
+#include "interface/interface_name.hpp"
 
 namespace pktverbs::route {
 namespace {

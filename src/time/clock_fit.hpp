@@ -2,7 +2,7 @@
 // ClockFit: the line through readings of two clocks, fitted again for every reading.
 #pragma once
 
-#include <pktverbs/clock_line.hpp>
+#include <pktverbs/time/clock_line.hpp>
 
 #include <array>
 #include <cstddef>

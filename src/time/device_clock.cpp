@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/device_clock.hpp>
+#include <pktverbs/time/device_clock.hpp>
 
 #include <fmt/core.h>
 
@@ -12,7 +12,7 @@
 #include <pktverbs/verbs/error.hpp>
 
 #include "time/clock_fit.hpp"
-#include "time/ticks.hpp"
+#include "verbs/ticks.hpp"
 
 namespace pktverbs {
 

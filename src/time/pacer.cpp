@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/pacer.hpp>
+#include <pktverbs/time/pacer.hpp>
 
 #include <fmt/core.h>
 
@@ -37,11 +37,11 @@ constexpr PacerClock system_clock{monotonic_now, sleep_for};
 
 void check(const PacerOptions& options) {
     using namespace std::chrono_literals;
-    if (options.most_debt < 0ns || options.most_debt > 1h || options.spin < 0ns)
+    if (options.max_debt < 0ns || options.max_debt > 1h || options.spin < 0ns)
         verbs::throw_message(EINVAL,
                              fmt::format("cannot pace with a debt of up to {} ns and {} ns of spinning: neither "
                                          "can be negative, and a debt not more than an hour",
-                                         options.most_debt.count(), options.spin.count()));
+                                         options.max_debt.count(), options.spin.count()));
     if (!(options.catch_up >= 1 && options.catch_up <= 1e6))
         verbs::throw_message(
             EINVAL, fmt::format("cannot catch up at {} times the rate: it must be 1 to 10^6", options.catch_up));
@@ -107,10 +107,10 @@ Pacer::Time Pacer::look() noexcept {
         started_ = true;
         due_ = earliest_ = now;
     }
-    const Time most_debt = Time{static_cast<std::uint64_t>(options_.most_debt.count())} << 64;
-    if (!in_hardware_ && now > due_ && now - due_ > most_debt) {
-        forgiven_ns_ += static_cast<std::uint64_t>((now - due_ - most_debt) >> 64);
-        due_ = now - most_debt;
+    const Time max_debt = Time{static_cast<std::uint64_t>(options_.max_debt.count())} << 64;
+    if (!in_hardware_ && now > due_ && now - due_ > max_debt) {
+        forgiven_ns_ += static_cast<std::uint64_t>((now - due_ - max_debt) >> 64);
+        due_ = now - max_debt;
     }
     return now;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/rate.hpp>
+#include <pktverbs/time/rate.hpp>
 
 #include <fmt/core.h>
 

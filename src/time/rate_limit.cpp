@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/rate_limit.hpp>
+#include <pktverbs/time/rate_limit.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +9,7 @@
 #include <pktverbs/context.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/provider.hpp>
 
 namespace pktverbs {
 
@@ -73,8 +74,8 @@ void limit_rate(Context& ctx, const Rate& rate, const RateLimitOptions& options,
     attr.rate_limit = kbps(ctx, rate, options, capabilities(ctx, *qp));
     // mlx5 refuses a packet size as well where it takes no burst size (rdma-core, mlx5_modify_qp_rate_limit), so it is
     // not told about the one unless it is asked for the other.
-    if (options.most_burst_bytes != 0) {
-        attr.max_burst_sz = options.most_burst_bytes;
+    if (options.max_burst_bytes != 0) {
+        attr.max_burst_sz = options.max_burst_bytes;
         attr.typical_pkt_sz = static_cast<std::uint16_t>(options.frame_bytes);
     }
     modify(ctx, qp, attr);

@@ -10,13 +10,13 @@
 
 #include <fmt/core.h>
 
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
-#include "base/interface_name.hpp"
-#include "base/interface_sysfs.hpp"
 #include "base/join.hpp"
+#include "interface/interface_name.hpp"
+#include "interface/interface_sysfs.hpp"
 
 namespace pktverbs::verbs {
 namespace {

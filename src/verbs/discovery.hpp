@@ -12,11 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
-#include "base/interface.hpp"
+#include "interface/interface.hpp"
 
 namespace pktverbs::verbs {
 

@@ -9,7 +9,7 @@ namespace pktverbs::verbs {
 
 namespace {
 
-constexpr std::uint32_t most_number = 0xffffff;
+constexpr std::uint32_t max_number = 0xffffff;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ std::optional<Endpoint> Endpoint::from_bytes(std::span<const std::uint8_t> bytes
     endpoint.lid = reader.get<std::uint16_t>();
     const auto mtu = reader.get<std::uint16_t>();
     endpoint.mtu = static_cast<ibv_mtu>(mtu);
-    if (endpoint.queue_pair > most_number || endpoint.psn > most_number) return std::nullopt;
+    if (endpoint.queue_pair > max_number || endpoint.psn > max_number) return std::nullopt;
     if (mtu < IBV_MTU_256 || mtu > IBV_MTU_4096) return std::nullopt;
     return endpoint;
 }

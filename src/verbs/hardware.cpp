@@ -2,7 +2,7 @@
 // The hardware provider: libibverbs' own control verbs, for NICs and for SoftRoCE.
 #include <pktverbs/verbs/provider.hpp>
 
-#include "base/inline_verbs.hpp"
+#include "verbs/inline_verbs.hpp"
 
 namespace pktverbs::verbs {
 namespace {

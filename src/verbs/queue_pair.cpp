@@ -26,7 +26,7 @@ struct Group {
     friend bool operator==(const Group&, const Group&) = default;
 };
 
-constexpr std::uint32_t most_psn = 0xffffff;
+constexpr std::uint32_t max_psn = 0xffffff;
 
 /// error_hint() speaks of raw packets.
 std::string create_hint(const Device& device, ibv_qp_type type, int error) {
@@ -96,7 +96,7 @@ QueuePair::QueuePair(ProtectionDomain pd, CompletionQueue send_cq, CompletionQue
     attr.qp_type = options.type;
     attr.sq_sig_all = options.signal_all ? 1 : 0;
     const std::string what = fmt::format("create {} queue pair on {}", name_of(options.type), device.device().name);
-    if (options.psn > most_psn) throw_error(EINVAL, what, "psn has more than 24 bits");
+    if (options.psn > max_psn) throw_error(EINVAL, what, "psn has more than 24 bits");
     // The kernel knows them by numbers, which mean other objects, or none, with another device.
     const ibv_context* const own = device.raw();
     if (attr.send_cq->context != own || attr.recv_cq->context != own || (attr.srq && attr.srq->context != own))

@@ -10,7 +10,7 @@
 namespace pktverbs::verbs {
 
 void SliceList::add(const LocalSlice& slice) {
-    if (count_ == most) throw std::length_error{"a work request takes at most 4 slices"};
+    if (count_ == max_size) throw std::length_error{"a work request takes at most 4 slices"};
     slices_[count_++] = slice.raw();
 }
 

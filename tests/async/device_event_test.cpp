@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <map>
 
+#include <pktverbs/verbs/provider.hpp>
+
 #include "async_wired.hpp"
 #include "base/file_descriptor.hpp"
 #include "faulty_ops.hpp"

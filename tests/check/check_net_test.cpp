@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <string>
 
-#include <pktverbs/check.hpp>
+#include <pktverbs/doctor/doctor.hpp>
 
-#include "base/ethtool.hpp"
-#include "base/interface.hpp"
+#include "interface/ethtool.hpp"
+#include "interface/interface.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::test {

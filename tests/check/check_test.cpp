@@ -11,8 +11,8 @@
 #include <string>
 #include <thread>
 
-#include <pktverbs/check.hpp>
 #include <pktverbs/context.hpp>
+#include <pktverbs/doctor/doctor.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/soft/wire.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of check(), on machines that exist only in a test.
-#include "check/inspection.hpp"
+#include "doctor/inspection.hpp"
 
 #include <fmt/core.h>
 
@@ -9,9 +9,9 @@
 #include <filesystem>
 #include <string>
 
-#include "base/interface.hpp"
 #include "base/utf8.hpp"
 #include "fake_hardware.hpp"
+#include "interface/interface.hpp"
 
 namespace pktverbs::checks {
 namespace {

@@ -21,6 +21,10 @@
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
+#include <pktverbs/memory/shared_memory.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 namespace {
@@ -224,14 +228,14 @@ TEST_F(ApiSnippets, Queues) {
 }
 
 TEST_F(ApiSnippets, SpreadQueues) {
-    // [spread]
-    Context ctx{"wire:spread", {.queues = 4, .spread = Spread{}}};
+    // [rss]
+    Context ctx{"wire:rss", {.queues = 4, .rss = Rss{}}};
     const Flow all = ctx.install(FlowRule{}.dst_ip("10.0.0.2").udp());  // over all four
     const Flow control = ctx.install(FlowRule{}.dst_ip("10.0.0.2").udp().dst_port(9).priority(0), 3);
     const std::array<std::size_t, 2> two{0, 1};
     const Flow some = ctx.install(FlowRule{}.dst_ip("10.0.0.3").tcp(), two);
-    // [/spread]
-    soft::WireTap world{"spread"};
+    // [/rss]
+    soft::WireTap world{"rss"};
     world.send(udp_headers(MacAddress{"02:00:00:00:00:09"}, Ipv4Address{"10.0.0.2"}, 7148));
     EXPECT_EQ(ctx.recv(0s).size(), 1u);
     EXPECT_TRUE(control.installed() && some.installed());

@@ -29,7 +29,7 @@ def blocks_of(document):
     for line in document.read_text(encoding="utf-8").splitlines():
         if fence is not None:
             if line == "```":
-                if fence not in ("```cpp", "```cmake"):
+                if fence not in ("```cpp", "```cmake", "```mermaid"):
                     blocks.append(block)
                 fence = block = None
             else:

@@ -17,6 +17,10 @@
 
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/verbs/address_handle.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/datagram/peer.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 namespace {

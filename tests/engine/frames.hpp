@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 using Bytes = std::vector<std::uint8_t>;
 
-inline constexpr std::size_t least_frame = 18;
+inline constexpr std::size_t min_frame = 18;
 
 /// A broadcast frame with a number behind its Ethernet header.
 inline Bytes frame(std::uint32_t number, std::size_t bytes = 64) {
@@ -32,7 +32,7 @@ inline Bytes frame(std::uint32_t number, std::size_t bytes = 64) {
 template <class Range>
 std::uint32_t number_of(const Range& bytes) {
     std::uint32_t number = 0;
-    if (bytes.size() >= least_frame) std::memcpy(&number, bytes.data() + 14, sizeof number);
+    if (bytes.size() >= min_frame) std::memcpy(&number, bytes.data() + 14, sizeof number);
     return number;
 }
 

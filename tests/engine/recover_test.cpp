@@ -21,7 +21,7 @@ protected:
         flow.remove();
         Options options = small;
         options.timestamps = GetParam() == Kind::extended;
-        if (GetParam() == Kind::spread) options.spread = Spread{};
+        if (GetParam() == Kind::spread) options.rss = Rss{};
         ctx = open(options);
         flow = hear(ctx);
     }

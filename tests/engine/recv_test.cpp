@@ -18,7 +18,7 @@ TEST_F(Recv, GivesEmptyListWhenNothingArrived) {
 
 TEST_F(Recv, GivesExactlyTheBytesSent) {
     for (const std::size_t bytes : {14U, 18U, 63U, 64U, 65U, 255U, 256U}) {
-        const Bytes sent = frame(7, std::max(bytes, least_frame));
+        const Bytes sent = frame(7, std::max(bytes, min_frame));
         world.send(std::span{sent}.first(bytes));
         const RecvList list = ctx.recv(0ns);
         ASSERT_EQ(list.size(), 1u) << bytes;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/format.hpp>
 
 #include "faulty_ops.hpp"

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include "common/address_option.hpp"
 #include "common/bad_use.hpp"
 #include "common/command_line.hpp"

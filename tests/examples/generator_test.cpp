@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include <pktverbs/time/rate.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include "common/generator.hpp"
 

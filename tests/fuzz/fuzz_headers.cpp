@@ -8,8 +8,8 @@
 
 #include <pktverbs/net/headers.hpp>
 
-#include "base/frame_headers.hpp"
-#include "soft/frame_key.hpp"
+#include "net/frame_headers.hpp"
+#include "soft/steering/frame_key.hpp"
 
 namespace {
 
@@ -39,7 +39,7 @@ public:
 
     void run() const {
         expect_inside(found_.payload());
-        for (std::size_t i = 0; i <= Headers<>::most_vlans; ++i) expect_inside(found_.vlan(i));
+        for (std::size_t i = 0; i <= Headers<>::max_vlans; ++i) expect_inside(found_.vlan(i));
         check_link();
         check_network();
         check_transport();

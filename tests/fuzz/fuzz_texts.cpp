@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as each text that people write: it is refused, or what it says can be written and read again. And any value
 // is read as it is written.
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/flow_rule.hpp>
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/mac_address.hpp>
 #include <pktverbs/messages/address.hpp>
 
 #include <arpa/inet.h>
@@ -30,7 +30,7 @@
 #include "base/cpu_list.hpp"
 #include "dropin/fault_plan.hpp"
 #include "dropin/verb_names.hpp"
-#include "soft/device_string.hpp"
+#include "soft/device/device_string.hpp"
 #include "verbs/discovery.hpp"
 
 namespace {

@@ -14,9 +14,9 @@
 
 #include "../unit/classic_bpf.hpp"
 #include "reference_steering.hpp"
-#include "soft/counters.hpp"
-#include "soft/flow_table.hpp"
 #include "soft/link/packet_filter.hpp"
+#include "soft/steering/counters.hpp"
+#include "soft/steering/flow_table.hpp"
 
 namespace {
 

@@ -8,8 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/provider.hpp>
+
+#include "context/event_log.hpp"
 #include "descriptors.hpp"
-#include "event_log.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {

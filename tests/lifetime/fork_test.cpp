@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/fork.hpp>
 
 #include "descriptors.hpp"

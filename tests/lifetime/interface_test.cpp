@@ -17,6 +17,8 @@
 
 #include <pktverbs/context.hpp>
 #include <pktverbs/soft/device.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
 #include "descriptors.hpp"

@@ -15,10 +15,13 @@
 #include <string>
 #include <vector>
 
-#include <pktverbs/find_device.hpp>
+#include <pktverbs/device.hpp>
+#include <pktverbs/memory/placement.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/placement.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/gid.hpp>
+#include <pktverbs/verbs/provider.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "network_namespace.hpp"

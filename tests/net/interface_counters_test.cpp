@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // InterfaceCounters: what the kernel counts as lost, on an interface of its own.
-#include "interface_counters.hpp"
+#include "counters/interface_counters.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/context.hpp>
 
 #include "base/file_descriptor.hpp"

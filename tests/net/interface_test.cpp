@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interface and InterfaceWatch: another name, another network namespace, another interface of the same name.
-#include "base/interface.hpp"
+#include "interface/interface.hpp"
 
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -18,11 +18,11 @@
 #include <thread>
 #include <vector>
 
-#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/verbs/gid.hpp>
 
-#include "base/interface_sysfs.hpp"
-#include "base/interface_watch.hpp"
+#include "interface/interface_sysfs.hpp"
+#include "interface/interface_watch.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::test {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "multicast_groups.hpp"
+#include "flow/multicast_groups.hpp"
 
 #include <gtest/gtest.h>
 

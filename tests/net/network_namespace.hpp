@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 
 namespace pktverbs::test {
 

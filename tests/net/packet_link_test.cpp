@@ -32,7 +32,7 @@
 
 #include <pktverbs/soft/device.hpp>
 
-#include "base/interface.hpp"
+#include "interface/interface.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::soft {

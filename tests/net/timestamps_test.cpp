@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include <pktverbs/time/device_clock.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include "base/file_descriptor.hpp"

@@ -160,7 +160,7 @@ TEST(FrameTemplate, WritesNothingToABufferThatIsTooSmall) {
 TEST(FrameTemplate, TakesAsMuchAsItsLengthFieldsCanSay) {
     Frame buffer(70000);
     for (const auto& [name, headers] : transport_kinds()) {
-        const std::size_t most = headers.most_payload_bytes();
+        const std::size_t most = headers.max_payload_bytes();
         const bool over_ipv4 = name.find("ipv4") != name.npos;
         const std::size_t transport = name.ends_with("tcp") ? 20 : 8;
         EXPECT_EQ(most, 65535 - transport - (over_ipv4 ? 20 : 0)) << name;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_writer.hpp>
 
 namespace pktverbs::testing {

@@ -30,7 +30,7 @@ namespace {
 using namespace pktverbs;
 using namespace pktverbs::testing;
 
-constexpr std::uint64_t most_packets = 1U << 18;  ///< in a ring's life
+constexpr std::uint64_t max_packets = 1U << 18;  ///< in a ring's life
 constexpr std::uint64_t kills_per_ring = 40;
 
 /// What both sides write down, outside of the ring.
@@ -41,9 +41,9 @@ struct Ledger {
     std::atomic<bool> drain;                            ///< consumers end when nothing is left
     std::atomic<bool> attached[2];                      ///< by side, of its present process
     std::atomic<std::uint64_t> blocks;                  ///< given back
-    std::atomic<std::uint64_t> block_of[most_packets];  ///< by packet: where it was read, plus 1
-    std::atomic<bool> is_doubtful[most_packets];        ///< by packet: its producer died over it
-    std::atomic<bool> is_given_back[2 * most_packets];  ///< by block
+    std::atomic<std::uint64_t> block_of[max_packets];  ///< by packet: where it was read, plus 1
+    std::atomic<bool> is_doubtful[max_packets];        ///< by packet: its producer died over it
+    std::atomic<bool> is_given_back[2 * max_packets];  ///< by block
 };
 
 enum Side { producer, consumer };
@@ -69,7 +69,7 @@ void produce(const std::string& name, Ledger& ledger) {
         ledger.placed = next;
     }
     const std::uint32_t slots = small_ring.block_slots;
-    while (!ledger.stop && next + slots < most_packets) {
+    while (!ledger.stop && next + slots < max_packets) {
         if (!writer.wait_for_free(100ms)) continue;
         const auto first = static_cast<std::uint32_t>(next % slots);
         const auto block = writer.open(next - first, first);

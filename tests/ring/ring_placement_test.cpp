@@ -12,6 +12,8 @@
 #include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/ring_receiver.hpp>
 #include <pktverbs/soft/device.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 #include "frames.hpp"

@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 
 #include "expect_error.hpp"

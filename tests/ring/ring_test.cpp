@@ -10,6 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/ring/ring_writer.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/format.hpp>
 
 #include "base/file_descriptor.hpp"

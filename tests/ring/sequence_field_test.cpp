@@ -29,14 +29,14 @@ TEST_F(SequenceFieldOf, EveryWidthIsReadInBothOrders) {
         other.order = std::endian::little;
         EXPECT_EQ(other.read(frame.data()), little) << width;
         field.check();
-        EXPECT_EQ(field.most(), ~std::uint64_t{0} >> (64 - 8 * width));
+        EXPECT_EQ(field.max_number(), ~std::uint64_t{0} >> (64 - 8 * width));
     }
 }
 
 TEST_F(SequenceFieldOf, MaskAndShiftPickBits) {
     const SequenceField field{.offset = 1, .width = 4, .mask = 0x00ffff00, .shift = 8};
     EXPECT_EQ(field.read(frame.data()), 0x0203U);
-    EXPECT_EQ(field.most(), 0xffffU);
+    EXPECT_EQ(field.max_number(), 0xffffU);
     field.check();
 }
 

@@ -17,7 +17,7 @@
 namespace pktverbs::testing {
 namespace {
 
-constexpr std::uint32_t most_bytes = 1000;
+constexpr std::uint32_t max_bytes = 1000;
 constexpr SequenceField in_udp{.from = SequenceOrigin::udp_payload, .offset = 3, .width = 4};
 const std::vector<std::uint8_t> payload{9, 9, 9, 0x12, 0x34, 0x56, 0x78, 9, 9, 9, 9};
 constexpr std::uint64_t number_in_payload = 0x12345678;
@@ -33,7 +33,7 @@ std::optional<std::uint64_t> read(SequenceReader& reader, std::span<const std::u
     return number;
 }
 std::optional<std::uint64_t> read(const SequenceField& field, const UdpFrame& frame, std::uint32_t header_bytes) {
-    SequenceReader reader{field, header_bytes, most_bytes};
+    SequenceReader reader{field, header_bytes, max_bytes};
     return read(reader, frame, header_bytes);
 }
 
@@ -98,7 +98,7 @@ TEST(SequenceReader, FindsNoneInFramesThatAreCutShort) {
 }
 
 TEST(SequenceReader, TakesNothingFromTheFrameBefore) {
-    SequenceReader reader{in_udp, 42, most_bytes};
+    SequenceReader reader{in_udp, 42, max_bytes};
     const UdpFrame longer = udp_frame({.ipv6 = true, .extension_headers = 64}, payload);
     const UdpFrame tagged = udp_frame({.tags = {0x8100}}, payload);
     EXPECT_FALSE(read(reader, longer, 42)) << "its headers are longer than any frame's that is looked at";

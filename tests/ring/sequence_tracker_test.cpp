@@ -25,7 +25,7 @@ template <class Check>
 void for_every_field(Check&& check) {
     for (std::uint32_t width = 1; width <= 8; ++width) {
         SequenceField field{.width = width};
-        const std::uint64_t most = field.most();
+        const std::uint64_t most = field.max_number();
         for (const std::uint64_t divisor :
              {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}, std::uint64_t{6}, std::uint64_t{7},
               std::uint64_t{8}, std::uint64_t{12}, std::uint64_t{100}, std::uint64_t{1000}, std::uint64_t{8191},
@@ -41,7 +41,7 @@ void for_every_field(Check&& check) {
 }
 
 /// The field's bits that a sequence number is told by: all but those that the even part of its divisor takes.
-std::uint64_t most_sequences(const SequenceField& field) { return field.most() >> std::countr_zero(field.divisor); }
+std::uint64_t max_sequences(const SequenceField& field) { return field.max_number() >> std::countr_zero(field.divisor); }
 
 TEST(SequenceTracker, GoesOnWhereTheFieldWraps) {
     for (const std::uint32_t width : {1U, 2U, 4U}) {
@@ -95,9 +95,9 @@ TEST(SequenceTracker, GivesALateJoinerTheNumbersOfTheOthers) {
             SequenceTracker tracker{field, 1000};
             for (std::uint64_t i = 0; i < 20; ++i) {
                 const std::uint64_t sequence = first_seen + i;
-                const auto [verdict, found] = tracker.next((field.first + sequence * field.divisor) & field.most());
+                const auto [verdict, found] = tracker.next((field.first + sequence * field.divisor) & field.max_number());
                 ASSERT_EQ(verdict, Verdict::in_sequence) << sequence;
-                ASSERT_EQ(found - (first_seen & most_sequences(field)), i) << sequence;
+                ASSERT_EQ(found - (first_seen & max_sequences(field)), i) << sequence;
             }
         }
     });
@@ -106,21 +106,21 @@ TEST(SequenceTracker, GivesALateJoinerTheNumbersOfTheOthers) {
 TEST(SequenceTracker, FollowsASenderThatBeginsAnewInAnotherPhase) {
     for_every_field([](const SequenceField& field) {
         // Of a field that holds a few steps only, a number of any phase may just be the next one but one.
-        if (field.most() / field.divisor < 8) return;
+        if (field.max_number() / field.divisor < 8) return;
         for (const std::uint64_t phase : {1ULL, 2ULL, 3ULL, 5ULL, 77ULL}) {
             if (phase >= field.divisor) continue;
             SequenceTracker tracker{field, 2};
             std::uint64_t number = field.first + 10 * field.divisor;
-            for (int i = 0; i < 5; ++i, number += field.divisor) sequence_of(tracker, number & field.most());
+            for (int i = 0; i < 5; ++i, number += field.divisor) sequence_of(tracker, number & field.max_number());
             number += phase;
-            const auto first = tracker.next(number & field.most());
+            const auto first = tracker.next(number & field.max_number());
             ASSERT_EQ(first.verdict, Verdict::not_matching) << phase;
             number += field.divisor;
-            const auto second = tracker.next(number & field.most());
+            const auto second = tracker.next(number & field.max_number());
             ASSERT_EQ(second.verdict, Verdict::restarted) << phase;
             for (std::uint64_t i = 1; i < 20; ++i) {
                 number += field.divisor;
-                ASSERT_EQ(sequence_of(tracker, number & field.most()), second.sequence + i) << phase;
+                ASSERT_EQ(sequence_of(tracker, number & field.max_number()), second.sequence + i) << phase;
             }
         }
     });
@@ -158,12 +158,12 @@ TEST(SequenceTracker, CountsPastTheWrapOfTheLargestSteps) {
         SequenceTracker tracker{field, 1000};
         std::uint64_t sequence = 0;
         for (int i = 0; i < 1000; ++i, ++sequence)
-            ASSERT_EQ(sequence_of(tracker, (field.first + sequence * field.divisor) & field.most()), sequence);
+            ASSERT_EQ(sequence_of(tracker, (field.first + sequence * field.divisor) & field.max_number()), sequence);
         tracker.skip(1'000'000'007);
         sequence += 1'000'000'007;
         ASSERT_EQ(tracker.next_sequence(), sequence);
-        ASSERT_EQ(tracker.next_value(), sequence * field.divisor & field.most());
-        ASSERT_EQ(sequence_of(tracker, (field.first + sequence * field.divisor) & field.most()), sequence);
+        ASSERT_EQ(tracker.next_value(), sequence * field.divisor & field.max_number());
+        ASSERT_EQ(sequence_of(tracker, (field.first + sequence * field.divisor) & field.max_number()), sequence);
     });
 }
 
@@ -231,14 +231,14 @@ TEST(SequenceTracker, FollowsAnyStreamThatStaysNearItself) {
         const auto width = static_cast<std::uint32_t>(1 + random() % 8);
         SequenceField field{.width = width};
         field.divisor = 1 + random() % (width == 1 ? 3 : 40);
-        field.first = random() & field.most();
-        const std::uint64_t near = std::min<std::uint64_t>(field.most() / field.divisor / 4, 1000);
+        field.first = random() & field.max_number();
+        const std::uint64_t near = std::min<std::uint64_t>(field.max_number() / field.divisor / 4, 1000);
         SequenceTracker tracker{field, near};
-        std::uint64_t newest = random() % (field.most() / field.divisor / 2 + 1);
+        std::uint64_t newest = random() % (field.max_number() / field.divisor / 2 + 1);
         for (int i = 0; i < 500; ++i) {
             const std::uint64_t step = random() % (2 * near + 1);
             const std::uint64_t sequence = i == 0 || newest + step < near ? newest : newest + step - near;
-            const std::uint64_t number = (field.first + sequence * field.divisor) & field.most();
+            const std::uint64_t number = (field.first + sequence * field.divisor) & field.max_number();
             ASSERT_EQ(sequence_of(tracker, number), sequence) << turn << ' ' << i;
             newest = std::max(newest, sequence);
         }

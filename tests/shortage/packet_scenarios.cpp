@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include "allocations.hpp"

@@ -16,8 +16,8 @@ namespace pktverbs::testing {
 namespace {
 
 /// More than any scenario asks for: the end of a loop that finds none.
-constexpr std::uint64_t most_allocations = 20000;
-[[maybe_unused]] constexpr std::uint64_t most_descriptors = 48;
+constexpr std::uint64_t max_allocations = 20000;
+[[maybe_unused]] constexpr std::uint64_t max_descriptors = 48;
 
 class Shortages : public ::testing::TestWithParam<Scenario> {
 protected:
@@ -29,12 +29,12 @@ protected:
     /// With the first allocation failing, the second, and so on, until the scenario has no more of them.
     void expect_nothing_breaks(Shortage::Kind kind) {
         std::uint64_t n = 1;
-        for (; n < most_allocations; ++n) {
+        for (; n < max_allocations; ++n) {
             const RunResult result = run_short(GetParam(), {.kind = kind, .n = n});
             ASSERT_EQ(result.fault, "");
             if (!result.was_short) break;
         }
-        EXPECT_LT(n, most_allocations);
+        EXPECT_LT(n, max_allocations);
         EXPECT_GT(n, 1u) << "a scenario that tests nothing";
     }
 };
@@ -56,7 +56,7 @@ TEST_P(Shortages, BearThatAllAllocationsFailFromOneOn) { expect_nothing_breaks(S
 // descriptors takes it for none.
 #ifndef PKTVERBS_SANITIZED
 TEST_P(Shortages, BearThatDescriptorsRunOut) {
-    for (std::uint64_t n = 0; n < most_descriptors; ++n)
+    for (std::uint64_t n = 0; n < max_descriptors; ++n)
         ASSERT_EQ(run_short(GetParam(), {.kind = Shortage::Kind::descriptors, .n = n}).fault, "");
 }
 #endif

@@ -27,6 +27,13 @@
 #include <pktverbs/verbs/open_device.hpp>
 #include <pktverbs/verbs/protection_domain.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/time/rate.hpp>
+#include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/device_clock.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/work_request.hpp>
 
 #include "allocations.hpp"
@@ -508,7 +515,7 @@ class Spreading final : public Play {
 public:
     void run() override {
         Options options = Texts::with_queues(3);
-        options.spread.emplace();
+        options.rss.emplace();
         Context ctx{device, options};
         const Flow all = ctx.install(FlowRule{}.ipv4().udp());
         const std::array<std::size_t, 2> two{0, 2};
@@ -552,7 +559,7 @@ std::vector<Scenario> all_scenarios() {
     static const Options plain = small, many = rich(3), chunks = in_chunks();
     static const Options spreading = [] {
         Options options = rich(2);
-        options.spread.emplace();
+        options.rss.emplace();
         return options;
     }();
     const auto opening = [](const char* name, const Options& options) {

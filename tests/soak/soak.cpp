@@ -24,6 +24,7 @@
 #include <fmt/format.h>
 
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 namespace {
@@ -34,7 +35,7 @@ using namespace std::chrono_literals;
 constexpr std::string_view usage = "soak [--frames N | --seconds N] [--seed N]";
 
 constexpr std::size_t header_bytes = 42;
-constexpr std::size_t least_bytes = header_bytes + 16;
+constexpr std::size_t min_bytes = header_bytes + 16;
 constexpr std::uint32_t buffer_bytes = 1024;
 constexpr std::uint32_t longest_bytes = 1400;  ///< too long for a buffer, and not for the wire
 constexpr std::uint32_t batch = 32;
@@ -70,7 +71,7 @@ void write_frame(SendPkt& pkt, std::uint64_t number, std::uint16_t port, std::si
 }
 
 bool is_whole(std::span<const std::uint8_t> bytes) {
-    if (bytes.size() < least_bytes) return false;
+    if (bytes.size() < min_bytes) return false;
     std::uint64_t number = 0, end = 0;
     std::memcpy(&number, &bytes[header_bytes], sizeof number);
     std::memcpy(&end, &bytes[bytes.size() - sizeof end], sizeof end);
@@ -149,7 +150,7 @@ public:
         wire_.set_faults(
             {.loss = 0.01, .duplication = 0.01, .reordering = 0.01, .corruption = 0.002, .seed = settings.seed});
         for (std::uint16_t port = 0; port + 1 < ports; ++port) {
-            spread_.ctx.set_flow(port, rule(port));
+            rss_.ctx.set_flow(port, rule(port));
             plain_.ctx.set_flow(port, rule(port), port % plain_.ctx.queue_count());
         }
     }
@@ -158,7 +159,7 @@ public:
     bool run() {
         const auto start = std::chrono::steady_clock::now();
         {
-            std::jthread to_spread{[this](const std::stop_token& stop) { spread_.receive(stop); }};
+            std::jthread to_spread{[this](const std::stop_token& stop) { rss_.receive(stop); }};
             std::jthread to_plain{[this](const std::stop_token& stop) { plain_.receive(stop); }};
             std::jthread changes{[this](const std::stop_token& stop) { change_rules(stop); }};
             send();
@@ -166,7 +167,7 @@ public:
         wire_.set_faults({});
         wire_.release_held();
         returns_.end_all();
-        spread_.settle();
+        rss_.settle();
         plain_.settle();
         const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
         report(time.count());
@@ -182,7 +183,7 @@ private:
     }
     static Options spreading() {
         Options wanted = options(3);
-        wanted.spread.emplace();
+        wanted.rss.emplace();
         return wanted;
     }
 
@@ -193,13 +194,13 @@ private:
         for (std::uint64_t turn = 0; timed || sent_ < settings_.frames; ++turn) {
             if (timed && std::chrono::steady_clock::now() >= end) return;
             // Mostly no faster than they receive, and now and then as fast as it goes.
-            while (turn % 16 != 0 && (is_behind(spread_.ctx) || is_behind(plain_.ctx))) std::this_thread::yield();
+            while (turn % 16 != 0 && (is_behind(rss_.ctx) || is_behind(plain_.ctx))) std::this_thread::yield();
             Queue& queue = sender_.queue(turn % sender_.queue_count());
             SendList list = queue.acquire(1 + random() % batch);
             for (SendPkt& pkt : list) {
                 const bool too_long = random() % 20'000 == 0;
                 const std::size_t bytes =
-                    too_long ? longest_bytes : least_bytes + random() % (buffer_bytes - least_bytes + 1);
+                    too_long ? longest_bytes : min_bytes + random() % (buffer_bytes - min_bytes + 1);
                 write_frame(pkt, number_++, static_cast<std::uint16_t>(first_port + random() % ports), bytes);
             }
             const std::size_t offered = list.size();
@@ -234,7 +235,7 @@ private:
         }
     }
     void change_one(std::mt19937_64& random) {
-        Context& ctx = random() % 2 == 0 ? spread_.ctx : plain_.ctx;
+        Context& ctx = random() % 2 == 0 ? rss_.ctx : plain_.ctx;
         const auto port = static_cast<std::uint16_t>(random() % (ports - 1));
         const std::size_t queue = random() % ctx.queue_count();
         ++changes_;
@@ -258,7 +259,7 @@ private:
                    changes_);
         fmt::print("wire: offered {}, delivered {}, lost {}, duplicated {}, reordered {}, corrupted {}\n", wire.offered,
                    wire.delivered, wire.lost, wire.duplicated, wire.reordered, wire.corrupted);
-        for (const Receiver* one : {&spread_, &plain_})
+        for (const Receiver* one : {&rss_, &plain_})
             fmt::print("{} queues: received {}, failed {}, damaged {}, recoveries {}; {}\n", one->ctx.queue_count(),
                        one->received, one->failed, one->damaged, one->recoveries, one->ctx.stats().to_string());
     }
@@ -280,7 +281,7 @@ private:
         expect("what became of the offered", wire.delivered + wire.lost + wire.link_down,
                wire.offered + wire.duplicated);
         std::uint64_t delivered = 0, damaged = 0;
-        for (Receiver* one : {&spread_, &plain_}) {
+        for (Receiver* one : {&rss_, &plain_}) {
             const Stats stats = one->ctx.stats();
             delivered += one->received + one->failed + stats.drops.total();
             damaged += one->damaged;
@@ -305,7 +306,7 @@ private:
     const Settings settings_;
     soft::Wire wire_{"soak"};
     Returns returns_;
-    Receiver spread_{"wire:soak", spreading(), returns_, settings_.seed + 2};
+    Receiver rss_{"wire:soak", spreading(), returns_, settings_.seed + 2};
     Receiver plain_{"wire:soak", options(2), returns_, settings_.seed + 3};
     Context sender_{"wire:soak",
                     Options{.send_packets = 128, .recv_packets = none, .max_packet_size = longest_bytes, .queues = 2}};

@@ -15,6 +15,8 @@
 
 #include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 namespace pktverbs::testing {

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/address_handle.hpp>
 
 #include "base/file_descriptor.hpp"

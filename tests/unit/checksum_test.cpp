@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "soft/checksum.hpp"
+#include "soft/link/checksum.hpp"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <random>
 
-#include "time/ticks.hpp"
+#include "verbs/ticks.hpp"
 
 namespace pktverbs {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters: all that is counted, in all forms; and the table that they are made from.
 
-#include <pktverbs/counters.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/format.hpp>
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "stats_fields.hpp"
+#include "counters/stats_fields.hpp"
 
 namespace pktverbs {
 namespace {

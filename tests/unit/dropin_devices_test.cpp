@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <pktverbs/soft/device.hpp>
+#include <pktverbs/verbs/provider.hpp>
 
 #include "expect_error.hpp"
 

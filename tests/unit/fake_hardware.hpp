@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 
-#include "base/interface.hpp"
+#include "interface/interface.hpp"
 #include "verbs/discovery.hpp"
 
 namespace pktverbs::testing {

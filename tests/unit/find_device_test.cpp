@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/find_device.hpp>
+#include <pktverbs/device.hpp>
 
-#include "find_device.hpp"
+#include "device/find_device.hpp"
 
 #include <gtest/gtest.h>
 #include <net/if.h>

@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "soft/flow_match.hpp"
+#include "soft/steering/flow_match.hpp"
 
 template <class Spec>
 Spec new_spec(ibv_flow_spec_type type) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlowMatch: which flow attributes are taken, which refused and how, and what they match.
-#include "soft/flow_match.hpp"
+#include "soft/steering/flow_match.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "flow_spec.hpp"
+#include "flow/flow_spec.hpp"
 
 namespace pktverbs {
 namespace {
@@ -183,7 +183,8 @@ TEST(FlowSpec, MatchesTheEtherType) {
 }
 
 TEST(FlowSpec, FillsInTheEtherTypeOfTheIpVersion) {
-    for (const auto& ipv4 : {empty_rule().ipv4(), empty_rule().src_ip("10.0.0.1"), empty_rule().ipv4().ether_type(0x0800).udp()}) {
+    for (const auto& ipv4 :
+         {empty_rule().ipv4(), empty_rule().src_ip("10.0.0.1"), empty_rule().ipv4().ether_type(0x0800).udp()}) {
         EXPECT_EQ(ReadBack{ipv4}.eth().val.ether_type, htons(0x0800));
         EXPECT_EQ(ReadBack{ipv4}.eth().mask.ether_type, 0xffff);
     }
@@ -241,10 +242,12 @@ TEST(FlowSpec, HasAnEmptySpecForABareIpVersion) {
 }
 
 TEST(FlowSpec, TakesTheExtendedIpv4SpecOnlyWhenNeeded) {
-    for (const auto& extended : {empty_rule().ipv4().protocol(1), empty_rule().ipv4().tos(0), empty_rule().ipv4().ttl(0)}) {
+    for (const auto& extended :
+         {empty_rule().ipv4().protocol(1), empty_rule().ipv4().tos(0), empty_rule().ipv4().ttl(0)}) {
         EXPECT_EQ(ReadBack{extended}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4_EXT}));
     }
-    const auto spec = ReadBack{empty_rule().src_ip("10.1.2.3").dst_ip("192.0.2.0/24").protocol(1).tos(2).ttl(3)}.ipv4_ext();
+    const auto spec =
+        ReadBack{empty_rule().src_ip("10.1.2.3").dst_ip("192.0.2.0/24").protocol(1).tos(2).ttl(3)}.ipv4_ext();
     EXPECT_EQ(ip(spec.val.src_ip), Ipv4Address{"10.1.2.3"});
     EXPECT_EQ(ip(spec.mask.dst_ip), Ipv4Address{"255.255.255.0"});
     EXPECT_EQ(spec.val.proto, 1);
@@ -262,7 +265,8 @@ TEST(FlowSpec, MatchesZeroInOneOctetAlone) {
 }
 
 TEST(FlowSpec, LeavesTheProtocolToTheUdpSpec) {
-    EXPECT_EQ(ReadBack{empty_rule().ipv4().udp()}.types, (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4, IBV_FLOW_SPEC_UDP}));
+    EXPECT_EQ(ReadBack{empty_rule().ipv4().udp()}.types,
+              (Types{IBV_FLOW_SPEC_ETH, IBV_FLOW_SPEC_IPV4, IBV_FLOW_SPEC_UDP}));
     EXPECT_EQ(ReadBack{empty_rule().ipv4().udp().ttl(1)}.ipv4_ext().mask.proto, 0);
     EXPECT_EQ(ReadBack{empty_rule().ipv6().tcp()}.ipv6().mask.next_hdr, 0);
 }

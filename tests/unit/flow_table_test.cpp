@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlowTable: who gets a frame.
-#include "soft/flow_table.hpp"
+#include "soft/steering/flow_table.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

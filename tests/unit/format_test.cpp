@@ -7,6 +7,7 @@
 #include <pktverbs/format.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/doctor/doctor.hpp>
 #include <pktverbs/verbs/async_event.hpp>
 
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // FrameKey: what is taken from frames, whole, cut short and malformed.
-#include "soft/frame_key.hpp"
+#include "soft/steering/frame_key.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -6,8 +6,8 @@
 
 #include <pktverbs/format.hpp>
 
+#include "context/grant.hpp"
 #include "expect_error.hpp"
-#include "offload/grant.hpp"
 
 namespace pktverbs {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/interface_name.hpp"
+#include "interface/interface_name.hpp"
 
 #include <gtest/gtest.h>
 

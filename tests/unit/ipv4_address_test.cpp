@@ -6,8 +6,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/format.hpp>
-#include <pktverbs/ipv4_address.hpp>
 
 namespace pktverbs {
 namespace {

@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/format.hpp>
-#include <pktverbs/ipv6_address.hpp>
 
 namespace pktverbs {
 namespace {
@@ -128,7 +128,9 @@ TEST(Ipv6Prefix, Parses) {
     EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1/128"), (Ipv6Prefix{example_ipv6, 128}));
 }
 
-TEST(Ipv6Prefix, TakesABareAddressAsWhole) { EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1"), (Ipv6Prefix{example_ipv6, 128})); }
+TEST(Ipv6Prefix, TakesABareAddressAsWhole) {
+    EXPECT_EQ(Ipv6Prefix::parse("2001:db8::1"), (Ipv6Prefix{example_ipv6, 128}));
+}
 
 TEST(Ipv6Prefix, RefusesBadLengths) {
     for (const auto text : {"::1/129"sv, "::1/"sv, "::1/-1"sv, "::1/+8"sv, "::1/064"sv, "::1/00"sv, "::1/64 "sv,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -114,11 +114,13 @@ TEST(Memory, ThrowsWhenRoundingUpWouldOverflow) {
     constexpr auto most = std::numeric_limits<std::size_t>::max();
     expect_error(ENOMEM, [] { Memory{most}; });
     expect_error(ENOMEM, [] { Memory{most - 4094}; });
-    expect_words(expect_error(ENOMEM, [] { Memory(most - (1U << 20), {.pages = PageSize::huge_2m}); }), {"of huge pages"});
+    expect_words(expect_error(ENOMEM, [] { Memory(most - (1U << 20), {.pages = PageSize::huge_2m}); }),
+                 {"of huge pages"});
 }
 
 TEST(Memory, SaysWhatToDoWhenThereAreNoHugePages) {
-    const auto text = expect_error(ENOMEM, [] { Memory((free_huge_pages() + 1) * huge_page, {.pages = PageSize::huge_2m}); });
+    const auto text =
+        expect_error(ENOMEM, [] { Memory((free_huge_pages() + 1) * huge_page, {.pages = PageSize::huge_2m}); });
     expect_words(text, {"cannot map ", " bytes of huge pages: Cannot allocate memory (raise vm.nr_hugepages)"});
 }
 

@@ -6,10 +6,10 @@
 #include <numeric>
 #include <random>
 
-#include "base/ethernet_fcs.hpp"
-#include "base/internet_checksum.hpp"
-#include "base/segment.hpp"
 #include "ip_frame.hpp"
+#include "net/ethernet_fcs.hpp"
+#include "net/internet_checksum.hpp"
+#include "net/segment.hpp"
 
 namespace pktverbs::testing {
 namespace {

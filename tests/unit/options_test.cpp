@@ -13,7 +13,7 @@ namespace {
 TEST(Options, AreWrittenInFull) {
     EXPECT_EQ(fmt::format("{}", Options{}),
               "transport raw packet, send_packets 256, recv_packets 4096, max_packet_size 9216, recv_layout whole, "
-              "send_layout whole, regions 0, queues 1, spread no, max_batch chosen, signal_every "
+              "send_layout whole, regions 0, queues 1, rss no, max_batch chosen, signal_every "
               "chosen, max_inline 0, pages normal, local_numa_node false, require_link true, timestamps false, "
               "offloads (none), qkey "
               "0x11111111, wait "

@@ -2,7 +2,8 @@
 // Pacer and Rate, by a clock that the test moves.
 
 #include <pktverbs/format.hpp>
-#include <pktverbs/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
+#include <pktverbs/time/pacer.hpp>
 
 #include <gtest/gtest.h>
 
@@ -148,7 +149,7 @@ TEST_F(PacerTest, ForgivesALongPause) {
 
 TEST_F(PacerTest, MakesUpForNothingIfItIsNotTo) {
     PacerOptions options = brief();
-    options.most_debt = 0ns;
+    options.max_debt = 0ns;
     Pacer pacer = make(Rate::packets(1e6), options);
     go(pacer, 1, 64);
     now += 50'000;
@@ -272,9 +273,9 @@ TEST_F(PacerTest, RefusesOptionsOutOfRange) {
     slow.catch_up = std::numeric_limits<double>::quiet_NaN();
     expect_error(EINVAL, [&] { make(Rate::packets(1), slow); });
     PacerOptions debt;
-    debt.most_debt = -1ns;
+    debt.max_debt = -1ns;
     expect_words(expect_error(EINVAL, [&] { make(Rate::packets(1), debt); }), {"-1 ns"});
-    debt.most_debt = 61min;
+    debt.max_debt = 61min;
     expect_error(EINVAL, [&] { make(Rate::packets(1), debt); });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/placement.hpp>
+#include <pktverbs/memory/placement.hpp>
 
 #include <gtest/gtest.h>
 #include <sched.h>

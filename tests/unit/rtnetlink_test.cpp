@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/rtnetlink.hpp"
+#include "interface/rtnetlink.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/if_addr.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <pktverbs/shared_memory.hpp>
+#include <pktverbs/memory/shared_memory.hpp>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include <string>
 
 #include "expect_error.hpp"
-#include "memory_file.hpp"
+#include "memory/memory_file.hpp"
 
 namespace pktverbs {
 namespace {

@@ -2,8 +2,8 @@
 // Stats: sums and text of counters.
 #include <gtest/gtest.h>
 
+#include <pktverbs/counters/stats.hpp>
 #include <pktverbs/format.hpp>
-#include <pktverbs/stats.hpp>
 
 namespace pktverbs {
 namespace {

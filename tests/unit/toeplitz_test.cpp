@@ -10,8 +10,8 @@
 #include <cstring>
 #include <vector>
 
-#include "soft/receive_hash.hpp"
-#include "soft/toeplitz.hpp"
+#include "soft/steering/receive_hash.hpp"
+#include "soft/steering/toeplitz.hpp"
 
 namespace pktverbs::soft {
 namespace {

@@ -306,14 +306,14 @@ TEST_F(SendRequestTest, TakesSoManySlicesAndNoMore) {
     auto send = SendRequest::send();
     RecvRequest receive;
     const auto slice = world_.region->slice(0, 1);
-    for (std::size_t i = 0; i < SliceList::most; ++i) {
+    for (std::size_t i = 0; i < SliceList::max_size; ++i) {
         send.with(slice);
         receive.into(slice);
     }
     EXPECT_THROW(send.with(slice), std::length_error);
     EXPECT_THROW(receive.into(slice), std::length_error);
     EXPECT_TRUE(world_.qp->post_send(send));
-    EXPECT_EQ(fake_.slices.back().size(), SliceList::most);
+    EXPECT_EQ(fake_.slices.back().size(), SliceList::max_size);
 }
 
 TEST(AddressOptions, BecomeAnAttribute) {

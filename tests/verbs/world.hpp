@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <pktverbs/verbs/address_handle.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 #include "fake_verbs.hpp"

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/net/header_view.hpp>
 
 namespace pktverbs::net {

@@ -9,7 +9,7 @@
 #include <optional>
 #include <span>
 
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/net/header_view.hpp>
 
 namespace pktverbs::net {

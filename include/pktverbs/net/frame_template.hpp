@@ -39,7 +39,7 @@ struct Stamp {
 class FrameTemplate {
 public:
     /// Two tags, IPv6 and TCP.
-    static constexpr std::size_t most_header_bytes = 14 + 2 * 4 + 40 + 20;
+    static constexpr std::size_t max_header_bytes = 14 + 2 * 4 + 40 + 20;
 
     /// Any payload, of type `ethernet.type`.
     constexpr explicit FrameTemplate(const Ethernet& ethernet) noexcept { put_ethernet(ethernet, ethernet.type); }
@@ -49,7 +49,7 @@ public:
         std::uint8_t* const at = grow(ArpView<>::size);
         store(at, ArpView<>::ethernet_ipv4 << 16);
         ArpView{Bytes{at, ArpView<>::size}, {ArpView<>::size, ArpView<>::size}}.set(arp);
-        most_payload_bytes_ = 0;
+        max_payload_bytes_ = 0;
     }
     /// Any payload, of protocol `ip.protocol` or `ip.next_header`.
     constexpr FrameTemplate(const Ethernet& ethernet, const Ipv4& ip) noexcept { put_ip(ethernet, ip, ip.protocol); }
@@ -92,7 +92,7 @@ public:
 
     constexpr std::size_t header_bytes() const noexcept { return header_bytes_; }
     /// What the length fields can say.
-    constexpr std::size_t most_payload_bytes() const noexcept { return most_payload_bytes_; }
+    constexpr std::size_t max_payload_bytes() const noexcept { return max_payload_bytes_; }
     /// Of a frame with so much payload.
     constexpr std::size_t frame_bytes(std::size_t payload_bytes) const noexcept {
         return header_bytes_ + payload_bytes;
@@ -101,9 +101,9 @@ public:
     /// Writes the headers to the front of `buffer`, for a payload of `payload_bytes` behind them, and returns the
     /// frame's length. The payload must stand there already if a checksum is over it (TCP, echo, UDP unless told not
     /// to) and the stamp has no sum of it. Returns 0, and writes nothing, if it doesn't fit the buffer or is more than
-    /// most_payload_bytes().
+    /// max_payload_bytes().
     constexpr std::size_t write(Bytes buffer, std::size_t payload_bytes, const Stamp& stamp = {}) const noexcept {
-        if (payload_bytes > most_payload_bytes_ || buffer.size() < header_bytes_ ||
+        if (payload_bytes > max_payload_bytes_ || buffer.size() < header_bytes_ ||
             payload_bytes > buffer.size() - header_bytes_)
             return 0;
         std::copy_n(bytes_.data(), header_bytes_, buffer.data());
@@ -159,7 +159,7 @@ private:
         store(at + 16, ip.dst);
         network_sum_.add(ConstBytes{at, Ipv4View<>::size});  // all but the identification and the length
         store(at + 4, ip.identification);
-        most_payload_bytes_ = 0xffff - Ipv4View<>::size;
+        max_payload_bytes_ = 0xffff - Ipv4View<>::size;
     }
     constexpr void put_ip(const Ethernet& ethernet, const Ipv6& ip, std::uint8_t protocol) noexcept {
         put_ethernet(ethernet, ether_type::ipv6);
@@ -171,14 +171,14 @@ private:
         store(at + 7, ip.hop_limit);
         store(at + 8, ip.src);
         store(at + 24, ip.dst);
-        most_payload_bytes_ = 0xffff;
+        max_payload_bytes_ = 0xffff;
     }
 
     constexpr std::uint8_t* begin_transport(std::size_t bytes, std::size_t checksum_at, bool has_checksum) noexcept {
         transport_at_ = header_bytes_;
         checksum_at_ = checksum_at;
         has_checksum_ = has_checksum;
-        most_payload_bytes_ -= bytes;
+        max_payload_bytes_ -= bytes;
         return grow(bytes);
     }
     /// Everything but lengths, sequence and payload.
@@ -212,12 +212,12 @@ private:
         store(at + checksum_at_, transport_ == Transport::udp ? udp_checksum(sum.checksum()) : sum.checksum());
     }
 
-    std::array<std::uint8_t, most_header_bytes> bytes_{};
+    std::array<std::uint8_t, max_header_bytes> bytes_{};
     std::size_t header_bytes_ = 0;
     std::size_t network_at_ = 0;
     std::size_t transport_at_ = 0;
     std::size_t checksum_at_ = 0;  // from transport_at_
-    std::size_t most_payload_bytes_ = SIZE_MAX;
+    std::size_t max_payload_bytes_ = SIZE_MAX;
     InternetSum network_sum_;
     InternetSum transport_sum_;
     Network network_ = Network::none;

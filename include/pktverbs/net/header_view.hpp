@@ -11,9 +11,9 @@
 #include <span>
 #include <type_traits>
 
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/net/bytes.hpp>
 
 namespace pktverbs::net {

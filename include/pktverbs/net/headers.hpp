@@ -31,7 +31,7 @@ template <FrameByte Byte = const std::uint8_t>
 class Headers {
 public:
     /// More VLAN tags than any real frame has; what is behind them is left unread.
-    static constexpr std::size_t most_vlans = 8;
+    static constexpr std::size_t max_vlans = 8;
 
     constexpr Headers() noexcept = default;
     constexpr explicit Headers(std::span<Byte> frame) noexcept : frame_{frame} { find_ethernet(); }
@@ -131,7 +131,7 @@ private:
         std::size_t at = EthernetView<>::size;
         for (;; at += VlanView<>::size) {
             set_payload(at, frame_.size() - at);
-            if (!ether_type::is_vlan(ether_type_) || vlan_count_ == most_vlans) break;
+            if (!ether_type::is_vlan(ether_type_) || vlan_count_ == max_vlans) break;
             const VlanView<Byte> tag{frame_.subspan(at)};
             if (!tag) {
                 ether_type_ = 0;

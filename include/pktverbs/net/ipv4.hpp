@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include <pktverbs/ipv4_address.hpp>
+#include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/net/checksum.hpp>
 #include <pktverbs/net/header_view.hpp>
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/net/header_view.hpp>
 
 namespace pktverbs::net {
@@ -83,7 +83,7 @@ struct ExtensionHeaders {
 /// Walks the chain (RFC 8200 section 4; RFC 4302 for the authentication header) in `payload`, of which the first header
 /// is `next`. Encrypted payload (ESP) ends it.
 constexpr ExtensionHeaders walk_extension_headers(std::uint8_t next, ConstBytes payload) noexcept {
-    constexpr int most_headers = 16;  // a bound on the time that one packet can cost
+    constexpr int max_headers = 16;  // a bound on the time that one packet can cost
     ExtensionHeaders found{.protocol = next};
     for (int headers = 0;; ++headers) {
         next = found.protocol;
@@ -92,7 +92,7 @@ constexpr ExtensionHeaders walk_extension_headers(std::uint8_t next, ConstBytes 
         found.is_whole = !is_extension;
         if (!is_extension || !found.is_first) return found;
         const ConstBytes rest = payload.subspan(found.bytes);
-        if (headers == most_headers || rest.size() < 8) return found;
+        if (headers == max_headers || rest.size() < 8) return found;
 
         std::size_t bytes = 8;
         if (next == IPPROTO_FRAGMENT) {

@@ -9,8 +9,8 @@
 #include <string>
 
 #include <pktverbs/export.hpp>
-#include <pktverbs/layout.hpp>
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
+#include <pktverbs/packet/layout.hpp>
 #include <pktverbs/ring/ring_geometry.hpp>
 #include <pktverbs/ring/ring_layout.hpp>
 

@@ -33,7 +33,7 @@ struct SequenceField {
     /// What sequence number 0 has there. A sender whose numbers differ from that by no multiple of the divisor is
     /// believed from its second packet on.
     std::uint64_t first = 0;
-    /// From one packet to the next: at least 1, at most half of most(). Single numbers off the step do not match.
+    /// From one packet to the next: at least 1, at most half of max_number(). Single numbers off the step do not match.
     std::uint64_t divisor = 1;
 
     /// The number in bytes that begin where the offset counts from, masked and shifted. They must reach as far as the
@@ -44,7 +44,7 @@ struct SequenceField {
     /// How many bytes there must be from where the offset counts.
     std::uint64_t end() const noexcept { return std::uint64_t{offset} + width; }
     /// The largest number that the field can hold.
-    std::uint64_t most() const noexcept { return (mask & (~std::uint64_t{0} >> (64 - 8 * width))) >> shift; }
+    std::uint64_t max_number() const noexcept { return (mask & (~std::uint64_t{0} >> (64 - 8 * width))) >> shift; }
     /// Throws std::system_error (EINVAL) if it contradicts itself.
     PKTVERBS_EXPORT void check() const;
 

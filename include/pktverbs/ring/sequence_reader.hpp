@@ -17,11 +17,11 @@ namespace pktverbs {
 /// few comparisons; behind any others, by a walk over all headers, of which there may be 512 bytes.
 class SequenceReader {
 public:
-    /// Of frames whose first `header_bytes` are apart from the rest, and that have `most_bytes` at most. Throws
+    /// Of frames whose first `header_bytes` are apart from the rest, and that have `max_bytes` at most. Throws
     /// std::system_error (EINVAL) if the field contradicts itself, or cannot be in such a frame.
-    PKTVERBS_EXPORT SequenceReader(const SequenceField& field, std::uint32_t header_bytes, std::uint32_t most_bytes);
+    PKTVERBS_EXPORT SequenceReader(const SequenceField& field, std::uint32_t header_bytes, std::uint32_t max_bytes);
 
-    /// Of a frame of `length` bytes, most_bytes at most: header_bytes of it at `header`, or all of a shorter one, and
+    /// Of a frame of `length` bytes, max_bytes at most: header_bytes of it at `header`, or all of a shorter one, and
     /// the rest at `rest`. False if it has no number.
     bool read(const std::uint8_t* header, const std::uint8_t* rest, std::uint32_t length,
               std::uint64_t& number) noexcept {

@@ -31,12 +31,12 @@ public:
     /// than half its range is far, too, whatever `jump_limit` says.
     SequenceTracker(const SequenceField& field, std::uint64_t jump_limit) noexcept
         : first_{field.first},
-          most_{field.most()},
+          max_number_{field.max_number()},
           divisor_{field.divisor},
-          unused_bits_{static_cast<unsigned>(std::countl_zero(field.most()))},
+          unused_bits_{static_cast<unsigned>(std::countl_zero(field.max_number()))},
           even_bits_{static_cast<unsigned>(std::countr_zero(field.divisor))},
           steps_per_{inverse(field.divisor >> even_bits_) << unused_bits_},
-          near_{std::min(jump_limit, field.most() / field.divisor / 2)} {}
+          near_{std::min(jump_limit, field.max_number() / field.divisor / 2)} {}
 
     /// May be told the same number twice.
     Result next(std::uint64_t number) noexcept {
@@ -61,11 +61,11 @@ public:
     /// masked).
     std::uint64_t next_sequence() const noexcept { return newest_ + 1; }
     std::uint64_t next_value() const noexcept { return value_after(newest_value_); }
-    std::uint64_t value_of(std::uint64_t number) const noexcept { return (number - first_) & most_; }
-    std::uint64_t value_after(std::uint64_t value) const noexcept { return (value + divisor_) & most_; }
+    std::uint64_t value_of(std::uint64_t number) const noexcept { return (number - first_) & max_number_; }
+    std::uint64_t value_after(std::uint64_t value) const noexcept { return (value + divisor_) & max_number_; }
     /// So many of them came.
     void skip(std::uint64_t count) noexcept {
-        newest_value_ = (newest_value_ + count * divisor_) & most_;
+        newest_value_ = (newest_value_ + count * divisor_) & max_number_;
         newest_ += count;
         has_candidate_ = false;
         late_run_ = 0;
@@ -139,7 +139,7 @@ private:
     }
 
     std::uint64_t first_;
-    std::uint64_t most_;
+    std::uint64_t max_number_;
     std::uint64_t divisor_;
     unsigned unused_bits_;     ///< of 64, above the field's
     unsigned even_bits_;       ///< the divisor is an odd number times 2 to this

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/export.hpp>
-#include <pktverbs/ipv6_address.hpp>
-#include <pktverbs/mac_address.hpp>
 #include <pktverbs/verbs/device.hpp>
 
 namespace pktverbs::soft {

@@ -9,14 +9,18 @@
 #include <vector>
 
 #include <pktverbs/export.hpp>
-#include <pktverbs/timestamp_clock.hpp>
-#include <pktverbs/verbs/provider.hpp>
+#include <pktverbs/verbs/timestamp_clock.hpp>
+
+struct ibv_context;
+struct ibv_device;
 
 namespace pktverbs {
 class Interface;
 }
 
 namespace pktverbs::verbs {
+
+struct Provider;
 
 /// Frames that reached a device but no queue, by reason. What a device does not count stays 0.
 /// Soft devices count from when they were opened, hardware from when its driver was loaded:

@@ -11,8 +11,8 @@
 #include <span>
 #include <string>
 
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/export.hpp>
-#include <pktverbs/ipv6_address.hpp>
 
 namespace pktverbs::verbs {
 

@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
+#include <pktverbs/address/ipv4_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/export.hpp>
-#include <pktverbs/ipv4_address.hpp>
-#include <pktverbs/ipv6_address.hpp>
 
 namespace pktverbs::verbs {
 

@@ -23,17 +23,17 @@ struct PostResult {
     explicit operator bool() const noexcept { return error == 0; }
 };
 
-/// The scatter or gather elements of one work request: at most `most`, and within the queue pair's limit.
+/// The scatter or gather elements of one work request: at most `max_size`, and within the queue pair's limit.
 class SliceList {
 public:
-    static constexpr std::size_t most = 4;
+    static constexpr std::size_t max_size = 4;
     /// Throws std::length_error for one too many.
     PKTVERBS_EXPORT void add(const LocalSlice& slice);
     ibv_sge* raw() noexcept { return slices_.data(); }
     int size() const noexcept { return static_cast<int>(count_); }
 
 private:
-    std::array<ibv_sge, most> slices_{};
+    std::array<ibv_sge, max_size> slices_{};
     std::uint32_t count_ = 0;
 };
 

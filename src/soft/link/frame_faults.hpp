@@ -10,7 +10,7 @@
 
 #include <pktverbs/soft/wire.hpp>
 
-#include "soft/link.hpp"
+#include "soft/link/link.hpp"
 
 namespace pktverbs::soft {
 

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/interface_watch.hpp"
+#include "interface/interface_watch.hpp"
 #include "soft/link/packet_filter.hpp"
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_ring.hpp"
@@ -214,13 +214,13 @@ void PacketLink::look_at_interface() noexcept {
 }
 
 void PacketLink::take_news() noexcept {
-    constexpr int most_news = 1024;  // the rest makes news_fd() readable again
+    constexpr int max_news = 1024;  // the rest makes news_fd() readable again
     const std::lock_guard lock{news_mutex_};
     // detach() waits for the lock after it has taken the sink away.
     Sink* const sink = sink_.load();
     if (!sink) return;
     bool addresses_changed = false;
-    for (int i = 0; i < most_news; ++i) {
+    for (int i = 0; i < max_news; ++i) {
         const InterfaceWatch::News news = watch_.next(state_);
         if (!news.any) break;
         if (removed_) continue;

@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "base/interface.hpp"
-#include "soft/link.hpp"
+#include "interface/interface.hpp"
+#include "soft/link/link.hpp"
 
 namespace pktverbs::soft {
 

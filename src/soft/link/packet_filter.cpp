@@ -25,7 +25,7 @@ using bpf::Program;
 
 constexpr std::uint32_t accept_whole = 0xffffffff;
 constexpr std::uint32_t vlan_present = 0x10000;
-constexpr std::uint32_t most_length = 1500;  // of a frame that has one where others have their type (802.3)
+constexpr std::uint32_t max_length = 1500;  // of a frame that has one where others have their type (802.3)
 
 /// Scratch memory.
 enum Slot : std::uint32_t {
@@ -279,7 +279,7 @@ void add_ethernet(Program& program, Program::Label cut_short) {
     program.add(bpf::load_half(16));
     program.place(done);
     program.add(bpf::store_x(slot_ip));
-    program.jump_if(BPF_JGT, most_length, typed);
+    program.jump_if(BPF_JGT, max_length, typed);
     program.add(bpf::load(0));
     program.place(typed);
     program.add(bpf::store(slot_type));

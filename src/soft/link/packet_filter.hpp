@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "soft/flow_match.hpp"
+#include "soft/steering/flow_match.hpp"
 
 namespace pktverbs::soft {
 

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include <pktverbs/mac_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 
-#include "soft/flow_match.hpp"
+#include "soft/steering/flow_match.hpp"
 
 namespace pktverbs::soft {
 

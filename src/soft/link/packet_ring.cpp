@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/frame_sizes.hpp"
-#include "soft/checksum.hpp"
+#include "net/frame_sizes.hpp"
+#include "soft/link/checksum.hpp"
 
 namespace pktverbs::soft {
 namespace {
@@ -44,9 +44,8 @@ bool finish(std::span<std::uint8_t> frame) noexcept {
     VnetHeader left;
     std::memcpy(&left, frame.data() - sizeof left, sizeof left);
     return (left.flags & VnetHeader::needs_checksum) != 0 &&
-           finish_checksum(frame, {.start = left.csum_start,
-                                   .offset = left.csum_offset,
-                                   .segmented = left.segmentation != 0});
+           finish_checksum(frame,
+                           {.start = left.csum_start, .offset = left.csum_offset, .segmented = left.segmentation != 0});
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <span>
 
-#include "soft/link.hpp"
+#include "soft/link/link.hpp"
 #include "soft/link/packet_socket.hpp"
 
 namespace pktverbs::soft {

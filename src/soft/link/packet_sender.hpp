@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <span>
 
-#include "soft/link.hpp"
+#include "soft/link/link.hpp"
 
 namespace pktverbs::soft {
 
@@ -21,8 +21,8 @@ public:
     /// The socket stays the caller's.
     explicit PacketSender(int socket) noexcept : socket_{socket} {}
 
-    /// As Link::send(). Takes, and counts as lost, what the kernel will never take: a frame too long, also for the other
-    /// end of a veth pair, a frame to an interface that is down or gone. One call at a time.
+    /// As Link::send(). Takes, and counts as lost, what the kernel will never take: a frame too long, also for the
+    /// other end of a veth pair, a frame to an interface that is down or gone. One call at a time.
     std::size_t send(std::span<const TxFrame> frames) noexcept;
 
     /// Counts frames as lost. From the sending thread.

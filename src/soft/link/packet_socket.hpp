@@ -8,7 +8,7 @@
 #include <memory>
 #include <span>
 
-#include "base/interface.hpp"
+#include "interface/interface.hpp"
 
 namespace pktverbs::soft {
 

@@ -7,7 +7,7 @@
 
 #include <pktverbs/soft/device.hpp>
 
-#include "soft/link.hpp"
+#include "soft/link/link.hpp"
 
 namespace pktverbs::soft {
 

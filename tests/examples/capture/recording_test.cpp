@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/time/rate.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include "common/generator.hpp"
 #include "expect_error.hpp"

@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include <pktverbs/counters/counters.hpp>
+
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -40,7 +42,7 @@ struct User {
     };
     std::vector<Held> held;
     std::vector<SendList> unsent;
-    FlowCount of_removed;  ///< what flows counted that are gone
+    Flow::Count of_removed;  ///< what flows counted that are gone
 
     void take(RecvList list) {
         for (const RecvPkt& pkt : list) ++(pkt.ok() ? received : failed);
@@ -64,8 +66,8 @@ struct User {
             }
     }
     /// What flows have counted, whether they are still there or not; each frame matches at most one.
-    FlowCount matched() const {
-        FlowCount sum = of_removed;
+    Flow::Count matched() const {
+        Flow::Count sum = of_removed;
         for (const Counters::OfFlow& flow : ctx.counters().flows) {
             sum.packets += flow.count.packets;
             sum.bytes += flow.count.bytes;

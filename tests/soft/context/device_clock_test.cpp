@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeviceClock: over the soft device, whose clock is CLOCK_REALTIME, and over devices that tick as NICs do.
 
-#include <pktverbs/device_clock.hpp>
 #include <pktverbs/format.hpp>
+#include <pktverbs/time/clock_line.hpp>
+#include <pktverbs/time/device_clock.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <ctime>
 
 #include "expect_error.hpp"
-#include "time/ticks.hpp"
+#include "verbs/ticks.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {

@@ -117,7 +117,7 @@ TEST_F(FlowCounts, MakeASnapshotOfAllQueues) {
 
 TEST_F(FlowCounts, CountRulesThatSpread) {
     Options options = with_queues(2);
-    options.spread = Spread{};
+    options.rss = Rss{};
     Context spread = open(options);
     const Flow all = spread.install(FlowRule{}.ipv4().count());
     const Flow one = spread.install(FlowRule{}.ipv6().count(), 1);

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/memory/shared_memory.hpp>
+
 #include "expect_error.hpp"
 #include "wired.hpp"
 
@@ -20,7 +22,7 @@ namespace {
 /// A frame of 64 bytes whose payload counts up.
 Bytes counting(std::uint32_t number, std::size_t bytes = 64) {
     Bytes made = frame(number, bytes);
-    std::iota(made.begin() + least_frame, made.end(), std::uint8_t{1});
+    std::iota(made.begin() + min_frame, made.end(), std::uint8_t{1});
     return made;
 }
 

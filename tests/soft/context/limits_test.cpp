@@ -8,7 +8,7 @@
 #include <cstring>
 #include <set>
 
-#include <pktverbs/memory.hpp>
+#include <pktverbs/memory/memory.hpp>
 
 #include "expect_error.hpp"
 #include "wired.hpp"

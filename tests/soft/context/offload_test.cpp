@@ -2,11 +2,11 @@
 // Offloads of a Context: the same frames whoever does it, the device or the library.
 #include <numeric>
 
-#include "base/ethernet_fcs.hpp"
-#include "base/internet_checksum.hpp"
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "ip_frame.hpp"
+#include "net/ethernet_fcs.hpp"
+#include "net/internet_checksum.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -206,7 +206,7 @@ TEST_P(OffloadBy, TakesVlanTagsOut) {
 TEST_P(OffloadBy, TakesVlanTagsOutOfSpreadQueues) {
     Options options = with({.strip_vlan = GetParam()});
     options.queues = 2;
-    options.spread = Spread{};
+    options.rss = Rss{};
     Context ctx{device, options};
     const Flow flow = ctx.install(FlowRule{}.udp());
     for (std::uint16_t port = 0; port < 8; ++port) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // limit_rate and Pacer::on: over a device that limits rates, made of the soft device, which doesn't.
-#include <pktverbs/rate_limit.hpp>
+#include <pktverbs/time/rate_limit.hpp>
 
 #include <vector>
 
-#include <pktverbs/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
+#include <pktverbs/time/pacer.hpp>
 
 #include "expect_error.hpp"
 #include "wired.hpp"
@@ -65,7 +66,7 @@ TEST_F(RateLimit, IsTheDevices) {
 
 TEST_F(RateLimit, TellsOfBurstsIfItIsAskedTo) {
     Context ctx = open_limiting();
-    limit_rate(ctx, Rate::frame_bits(1e9), {.most_burst_bytes = 65536, .frame_bytes = 8234});
+    limit_rate(ctx, Rate::frame_bits(1e9), {.max_burst_bytes = 65536, .frame_bytes = 8234});
     EXPECT_EQ(last().rate_limit, 1'000'000u);
     EXPECT_EQ(last().max_burst_sz, 65536u);
     EXPECT_EQ(last().typical_pkt_sz, 8234u);
@@ -91,7 +92,7 @@ TEST_F(RateLimit, IsForOneQueue) {
 
 TEST_F(RateLimit, IsLifted) {
     Context ctx = open_limiting();
-    limit_rate(ctx, Rate::wire_bits(1e9), {.most_burst_bytes = 65536});
+    limit_rate(ctx, Rate::wire_bits(1e9), {.max_burst_bytes = 65536});
     lift_rate_limit(ctx);
     EXPECT_EQ(LimitingNic::told.size(), 2u);
     EXPECT_EQ(last().rate_limit, 0u);

@@ -11,7 +11,7 @@
 
 #include "expect_error.hpp"
 #include "faulty_provider.hpp"
-#include "soft/toeplitz.hpp"
+#include "soft/steering/toeplitz.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -64,7 +64,7 @@ protected:
         Options options = small;
         options.queues = queues;
         options.recv_packets = 256;
-        options.spread = Spread{};
+        options.rss = Rss{};
         return options;
     }
     static std::vector<std::size_t> received(Context& ctx) {
@@ -98,7 +98,7 @@ TEST_F(SpreadOver, QueuesAsMicrosoftsVectorsHaveIt) {
     };
     for (const bool ports : {true, false}) {
         Options options = spread_over(8);
-        options.spread->src_port = options.spread->dst_port = ports;
+        options.rss->src_port = options.rss->dst_port = ports;
         Context ctx = open(options);
         const Flow flow = ctx.install(FlowRule{}.ipv4().tcp());
         for (const Vector& vector : vectors) {
@@ -116,7 +116,8 @@ TEST_F(SpreadOver, EveryFlowStaysInOneQueueInItsOrder) {
     constexpr std::uint16_t flows = 32, turns = 8;
     for (std::uint32_t turn = 0; turn < turns; ++turn)
         for (std::uint16_t i = 0; i < flows; ++i)
-            world.send(frame_of({"10.0.0.1", static_cast<std::uint16_t>(1000 + i), "10.0.0.2", 7148}, udp_number, turn));
+            world.send(
+                frame_of({"10.0.0.1", static_cast<std::uint16_t>(1000 + i), "10.0.0.2", 7148}, udp_number, turn));
     std::map<std::uint16_t, std::size_t> queue_of;
     std::map<std::uint16_t, std::uint32_t> next;
     std::size_t used = 0;
@@ -194,7 +195,7 @@ TEST_F(SpreadOver, FramesWithoutTheFieldsGoToTheFirstQueue) {
 
 TEST_F(SpreadOver, RuleWithoutAHashedFieldIsRefused) {
     Options options = spread_over(2);
-    options.spread->src_ip = options.spread->dst_ip = false;
+    options.rss->src_ip = options.rss->dst_ip = false;
     Context ctx = open(options);
     const auto text = expect_error(EINVAL, [&] { auto flow = ctx.install(FlowRule{}.dst_ip("10.0.0.1")); });
     expect_words(text, {"cannot spread the frames of the flow rule 'dst_ip 10.0.0.1'", "ports need udp() or tcp()"});
@@ -220,7 +221,7 @@ TEST_F(SpreadOver, WithoutItSeveralQueuesAreRefused) {
     Context ctx = open(with_queues(2));
     const std::array<std::size_t, 2> both{0, 1};
     const auto text = expect_error(EOPNOTSUPP, [&] { auto flow = ctx.install(FlowRule{}, both); });
-    expect_words(text, {"on 2 queues of wire:", "Options::spread"});
+    expect_words(text, {"on 2 queues of wire:", "Options::rss"});
     expect_words(expect_error(EINVAL, [&] { auto flow = ctx.install(FlowRule{}, std::span<const std::size_t>{}); }),
                  {"on no queue"});
 }

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <climits>
 
-#include "soft/queue_pair.hpp"
+#include "soft/nic/queue_pair.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <thread>
 
-#include "soft/nic.hpp"
-#include "soft/queue_pair.hpp"
+#include "soft/nic/nic.hpp"
+#include "soft/nic/queue_pair.hpp"
 #include "work_queues.hpp"
 
 namespace pktverbs::testing {

@@ -5,9 +5,9 @@
 #include <memory>
 #include <thread>
 
+#include "soft/device/soft_device.hpp"
 #include "soft/link/faulty.hpp"
 #include "soft/link/wire.hpp"
-#include "soft/soft_device.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The GIDs and partition keys of a soft device's port.
-#include "soft/gid_table.hpp"
+#include "soft/nic/gid_table.hpp"
 
 #include <fmt/core.h>
 
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "soft/control_verbs.hpp"
+#include "soft/verbs/control_verbs.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {

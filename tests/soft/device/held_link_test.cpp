@@ -11,7 +11,7 @@
 #include <system_error>
 #include <thread>
 
-#include "soft/soft_device.hpp"
+#include "soft/device/soft_device.hpp"
 #include "verbs_end.hpp"
 #include "work_queues.hpp"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ip_frame.hpp"
-#include "soft/queue_pair.hpp"
+#include "soft/nic/queue_pair.hpp"
 #include "work_queues.hpp"
 
 namespace pktverbs::testing {

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include <pktverbs/ipv6_address.hpp>
+#include <pktverbs/address/ipv6_address.hpp>
 
 #include "verbs_end.hpp"
 

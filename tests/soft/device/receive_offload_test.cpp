@@ -2,7 +2,7 @@
 // What the NIC takes out of received frames, and puts behind them: VLAN tags and frame check sequences.
 #include <gtest/gtest.h>
 
-#include "base/ethernet_fcs.hpp"
+#include "net/ethernet_fcs.hpp"
 #include "offload_end.hpp"
 
 namespace pktverbs::testing {

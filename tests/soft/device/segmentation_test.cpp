@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "offload_end.hpp"
-#include "soft/nic.hpp"
-#include "soft/soft_device.hpp"
+#include "soft/device/soft_device.hpp"
+#include "soft/nic/nic.hpp"
 
 namespace pktverbs::testing {
 namespace {

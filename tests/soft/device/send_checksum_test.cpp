@@ -2,7 +2,7 @@
 // Checksums that the NIC fills in when it sends, and vouches for when it receives.
 #include <gtest/gtest.h>
 
-#include "base/internet_checksum.hpp"
+#include "net/internet_checksum.hpp"
 #include "offload_end.hpp"
 
 namespace pktverbs::testing {
@@ -67,9 +67,9 @@ TEST_F(SendChecksum, CoversFramesLongerThanTheNicLooksForHeaders) {
     frame.payload = frame_to(1, 8000);
     const Frame bytes = frame.bytes();
     const ibv_sge whole = end.put(0, bytes);
-    ASSERT_EQ(end.post_send(1, {{whole.addr, 301, whole.lkey}, {whole.addr + 301, whole.length - 301, whole.lkey}},
-                            summed),
-              0);
+    ASSERT_EQ(
+        end.post_send(1, {{whole.addr, 301, whole.lkey}, {whole.addr + 301, whole.length - 301, whole.lkey}}, summed),
+        0);
     expect_right(frame, sent());
 }
 

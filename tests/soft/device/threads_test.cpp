@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "rounds.hpp"
-#include "soft/nic.hpp"
-#include "soft/queue_pair.hpp"
+#include "soft/nic/nic.hpp"
+#include "soft/nic/queue_pair.hpp"
 #include "work_queues.hpp"
 
 namespace pktverbs::testing {

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include "soft/nic.hpp"
+#include "soft/nic/nic.hpp"
 
 namespace pktverbs::testing {
 

@@ -3,7 +3,10 @@
 #include <array>
 #include <thread>
 
+#include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/datagram/peer.hpp>
 #include <pktverbs/verbs/gid.hpp>
+#include <pktverbs/verbs/provider.hpp>
 
 #include "expect_error.hpp"
 #include "wired.hpp"

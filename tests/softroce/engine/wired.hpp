@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/datagram/peer.hpp>
 #include <pktverbs/soft/device.hpp>
 
 #include "frames.hpp"

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "context/core.hpp"
+
+#include <fmt/core.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/verbs/gid.hpp>
+
+#include "context/datagrams.hpp"
+#include "context/queue_state.hpp"
+#include "context/readiness.hpp"
+#include "context/rss_groups.hpp"
+#include "counters/stats_fields.hpp"
+#include "flow/flow_registry.hpp"
+#include "memory/region_table.hpp"
+#include "net/frame_sizes.hpp"
+#include "verbs/non_blocking.hpp"
+#include "verbs/rdma_core.hpp"
+#include "context/grant.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::uint32_t longest_packet = (1U << 24) - 1;
+constexpr std::uint32_t max_queues = 1024;
+
+void check(const Layout& layout, std::string_view name, std::size_t least, const Options& options,
+           const std::string& device) {
+    if (layout.empty()) return;
+    if (options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP,
+                             fmt::format("cannot open {}: datagrams take no {} (it is for raw packets)", device, name));
+    if (layout.bytes() < least || layout.bytes() > longest_packet)
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: the {} bytes of {} are not between {} and {}", device,
+                                                 layout.bytes(), name, least, longest_packet));
+}
+
+void check(const Options& options, const std::string& device) {
+    if (options.max_packet_size < ethernet_bytes || options.max_packet_size > longest_packet)
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
+                                                 options.max_packet_size, ethernet_bytes, longest_packet));
+    check(options.recv_layout, "recv_layout", 14, options, device);
+    check(options.send_layout, "send_layout", 0, options, device);
+    if (options.send_packets == none && options.recv_packets == none)
+        verbs::throw_message(EINVAL,
+                             fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
+    if (options.rss && options.transport == Transport::datagram)
+        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {}: datagrams are not spread over queues (each queue "
+                                                     "has an endpoint of its own)",
+                                                     device));
+    if (options.queues == 0 || options.queues > max_queues)
+        verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
+                                                 options.queues, max_queues));
+}
+
+/// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev. None for
+/// want of memory: the caller would steer by a wrong one.
+std::optional<MacAddress> mac_of(const Device& device, ibv_context* context, int gid_count) noexcept {
+    for (int i = 0; i < gid_count; ++i) {
+        ibv_gid gid{};
+        errno = 0;
+        if (device.provider->query_gid(context, device.port, i, &gid) != 0) {
+            if (errno == ENOMEM) return {};
+            continue;
+        }
+        if (const auto mac = verbs::to_address(gid).link_local_mac()) return *mac;
+    }
+    const auto state = device.netdev ? device.netdev->state() : std::nullopt;
+    return state ? state->mac : MacAddress{};
+}
+
+/// With its interface, which is found once and for all here, if it wasn't before.
+Device with_netdev(Device device) {
+    if (!device.netdev) device.netdev = Interface::find(device.interface);
+    return device;
+}
+
+}  // namespace
+
+Core::Core(Device device_opened)
+    : device{with_netdev(std::move(device_opened))},
+      interface_counters{device.netdev},
+      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+
+// The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
+Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
+    if (!wake_fd || events.fd() < 0) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
+    check(options, device.name);
+    const verbs::Provider& provider = *device.provider;
+    context = verbs::ContextHandle{
+        verbs::check_pointer(action("open_device", "open"), [&] { return provider.open_device(device.handle.get()); }),
+        {&provider}};
+
+    verbs::set_non_blocking(context->async_fd, action("fcntl", "make the event descriptor non-blocking of"));
+    drops_before_ = drops();
+
+    ibv_device_attr_ex extended{};
+    ibv_device_attr& attr = extended.orig_attr;
+    verbs::check_result(action("query_device", "query"), [&] { return provider.query_device(context.get(), &attr); });
+    std::uint64_t clock_khz = 0;
+    const bool is_extended = (options.timestamps || options.rss || any_offload(options)) &&
+                             provider.query_device_ex(context.get(), nullptr, &extended) == 0;
+    if (options.timestamps && is_extended && extended.completion_timestamp_mask != 0 &&
+        verbs::extended_polling_works(attr, verbs::rdma_core_release()))
+        clock_khz = extended.hca_core_clock;
+    limits.timestamps = clock_khz != 0 && options.recv_packets != none;
+    offloads = grant_offloads(options, is_extended ? extended : ibv_device_attr_ex{}, device.name);
+    limits.offloads = offloads.by;
+
+    ibv_port_attr port{};
+    verbs::check_result(action("query_port", "query the port of"),
+                        [&] { return provider.query_port(context.get(), device.port, &port); });
+    const bool datagram = options.transport == Transport::datagram;
+    if (!datagram && port.link_layer != IBV_LINK_LAYER_ETHERNET)
+        verbs::throw_message(EOPNOTSUPP,
+                             fmt::format("cannot open {}: port {} is not Ethernet (raw packets need a port whose link "
+                                         "layer is Ethernet; on ConnectX, mlxconfig LINK_TYPE_P{}=2)",
+                                         device.name, device.port, device.port));
+    if (options.require_link && port.state != IBV_PORT_ACTIVE)
+        verbs::throw_message(
+            ENETDOWN, fmt::format("cannot open {}: the link of port {} is down (plug the cable, ip link set {} up, "
+                                  "or open with require_link = false)",
+                                  device.name, device.port, device.interface.empty() ? "INTERFACE" : device.interface));
+    const auto mac = mac_of(device, context.get(), port.gid_tbl_len);
+    if (!mac) verbs::throw_error(ENOMEM, "read the GIDs of " + device.name, {});
+    limits.mac = *mac;
+    limits.mtu = mtu();
+    const bool laid_out = !options.recv_layout.empty();
+    limits.max_packet_size =
+        laid_out ? static_cast<std::uint32_t>(options.recv_layout.bytes()) : options.max_packet_size;
+
+    pd = verbs::PdHandle{verbs::check_pointer(action("alloc_pd", "allocate a protection domain"),
+                                              [&] { return provider.alloc_pd(context.get()); }),
+                         {&provider}};
+    regions = std::make_unique<RegionTable>(device, pd.get());
+    for (const Region& region : options.regions) regions->add(region);
+    for (const Layout* layout : {&options.recv_layout, &options.send_layout})
+        for (const Layout::Chunk& chunk : layout->chunks())
+            if (!chunk.is_own) regions->add(chunk.region);
+    flows = std::make_shared<FlowRegistry>(device, limits.mac);
+    if (datagram) {
+        datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
+        limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
+    }
+    if (options.rss && options.recv_packets != none)
+        rss = std::make_unique<RssGroups>(*this, *options.rss, is_extended ? extended.rss_caps : ibv_rss_caps{});
+    for (std::uint32_t i = 0; i < options.queues; ++i) {
+        all_queues.push_back(i);
+        queues.push_back(
+            std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
+        queues.back()->start();
+        queue_pointers.push_back(queues.back().get());
+    }
+    limits = queues.front()->limits();
+    // With device_maximum, later queues may have got less.
+    limits.buffer_bytes = 0;
+    for (const auto& queue : queues) {
+        limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);
+        limits.send_packets = std::min(limits.send_packets, queue->limits().send_packets);
+        limits.recv_depth = std::min(limits.recv_depth, queue->limits().recv_depth);
+        limits.send_depth = std::min(limits.send_depth, queue->limits().send_depth);
+        limits.buffer_bytes += queue->limits().buffer_bytes;
+    }
+    pollfds.resize(queues.size() + 2);
+    if (queues.size() == 1 || limits.recv_packets == 0) return;
+    all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
+    for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
+}
+
+std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
+    if (rss) return rss->queues_of(queue_pair);
+    for (std::size_t i = 0; i < queues.size(); ++i)
+        if (queues[i]->raw() == queue_pair) return {i};
+    return {};
+}
+
+MacAddress Core::mac() const noexcept {
+    ibv_port_attr port{};
+    const int error = device.provider->query_port(context.get(), device.port, &port);
+    return mac_of(device, context.get(), error == 0 ? port.gid_tbl_len : 0).value_or(limits.mac);
+}
+
+std::uint32_t Core::mtu() const noexcept {
+    const auto state = device.netdev ? device.netdev->state() : std::nullopt;
+    return state ? state->mtu : device.mtu;
+}
+
+verbs::DeviceDrops Core::drops() const {
+    if (!device.read_drops) return {};
+    verbs::DeviceDrops drops = device.read_drops(device, context.get());
+    for (const DropField& field : drop_fields) drops.*field.member -= drops_before_.*field.member;
+    return drops;
+}
+
+Core::~Core() { close(); }
+
+void Core::close() noexcept {
+    // From here on packets that come back are only counted; those that are being posted are waited for.
+    for (const auto& queue : queues) queue->state_->shut();
+    slots.clear();
+    if (flows) flows->close();
+    rss.reset();
+    if (datagrams) datagrams->leave_all();
+    for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
+        (*queue)->state_->close();
+    }
+    datagrams.reset();
+    regions.reset();
+    pd.reset();
+    context.reset();
+}
+
+std::uint32_t Core::held() const noexcept {
+    std::uint32_t held = 0;
+    for (const auto& queue : queues) held += queue->state_->held();
+    return held;
+}
+
+void Core::release(Core* core) noexcept {
+    core->close();
+    // Lists may be ending on other threads: what has come back since close() is in the number already, as a debt.
+    const std::uint32_t held = core->held();
+    if (core->held_after_close_.fetch_add(held) + held == 0) delete core;
+}
+
+void Core::packets_returned(std::uint32_t count) noexcept {
+    if (held_after_close_.fetch_sub(count) == count) delete this;
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding devices: what a device string means. The one place where hardware and soft devices meet.
+#include "device/find_device.hpp"
+
+#include <pktverbs/device.hpp>
+
+#include <net/if_arp.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "interface/interface.hpp"
+#include "interface/interface_name.hpp"
+#if PKTVERBS_SOFT
+#include <pktverbs/soft/device.hpp>
+
+#include "soft/device/device_string.hpp"
+#include "soft/device/soft_device.hpp"
+#endif
+
+namespace pktverbs {
+namespace {
+
+constexpr std::string_view hardware_forms = "INTERFACE, ibv:NAME[/PORT]";
+#if PKTVERBS_SOFT
+const std::string forms =
+    fmt::format("{}, {}, {}", hardware_forms, soft::DeviceString::packet_form, soft::DeviceString::wire_form);
+#else
+constexpr std::string_view forms = hardware_forms;
+#endif
+
+[[noreturn]] void refuse_text(std::string_view text, std::string_view reason) {
+    verbs::throw_message(
+        EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text, reason, forms));
+}
+
+[[noreturn]] void not_there(std::string_view text, std::string_view reason) {
+    verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": {}", text, reason));
+}
+
+Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
+    auto interface = hardware.find_interface(name);
+    if (!interface) {
+        for (const auto& device : hardware.list())
+            if (name == device.name || name == device.handle->name)
+                not_there(name, fmt::format("no such interface, but a verbs device: use ibv:{}", name));
+        if (!is_interface_name(name)) refuse_text(name, "no interface can have that name");
+        not_there(name, fmt::format("no such interface or device: {}", name));
+    }
+    if (auto device = hardware.find(interface); device.handle) return device;
+#if PKTVERBS_SOFT
+    auto device = soft::packet_device(std::move(interface));
+    device.note = fmt::format("{} has no verbs device: using the soft device {}", name, device.name);
+    return device;
+#else
+    not_there(name, fmt::format("{} has no verbs device, and this library was built without the soft device", name));
+#endif
+}
+
+/// Appends a packet device for each Ethernet-like interface that is up; loopback last.
+void append_packet_devices([[maybe_unused]] std::vector<Device>& devices) {
+#if PKTVERBS_SOFT
+    const auto interfaces = Interface::list();
+    for (const int type : {ARPHRD_ETHER, ARPHRD_LOOPBACK})
+        for (const auto& interface : interfaces)
+            if (interface->found().type == type && (interface->found().flags & IFF_UP) != 0)
+                devices.push_back(soft::packet_device(interface));
+#endif
+}
+
+}  // namespace
+
+Device find_device(std::string_view text, const verbs::Discovery& hardware) {
+    if (text.empty()) refuse_text(text, "it is empty");
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos) return find_interface(text, hardware);
+
+    const auto prefix = text.substr(0, colon);
+    const auto rest = text.substr(colon + 1);
+    if (prefix == "ibv") {
+        if (!verbs::PortName::parse(rest)) refuse_text(text, "after ibv: comes NAME or NAME/PORT, with PORT 1 to 255");
+        return hardware.device(rest);
+    }
+#if PKTVERBS_SOFT
+    if (soft::DeviceString::is_prefix(prefix)) return soft::DeviceString::parse(text, forms).find();
+#else
+    if (prefix == "packet" || prefix == "wire") refuse_text(text, "this library was built without the soft device");
+#endif
+    refuse_text(text, fmt::format("prefix \"{}:\" isn't known", prefix));
+}
+
+std::vector<Device> list_devices(const verbs::Discovery& hardware) {
+    auto devices = hardware.list();
+    std::erase_if(devices, [&](const Device& device) { return !hardware.is_ethernet(device); });
+    append_packet_devices(devices);
+    return devices;
+}
+
+Device find_device(std::string_view text) { return find_device(text, verbs::Discovery::system()); }
+
+std::vector<Device> list_devices() { return list_devices(verbs::Discovery::system()); }
+
+}  // namespace pktverbs

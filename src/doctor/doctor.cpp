@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// check: opens the device and has everything looked at.
+#include <pktverbs/doctor/doctor.hpp>
+
+#include <system_error>
+
+#include <pktverbs/device.hpp>
+#include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/handle.hpp>
+
+#include "doctor/inspection.hpp"
+#include "interface/interface.hpp"
+
+namespace pktverbs {
+
+namespace checks {
+
+void no_device(Inspection& inspection, const std::string& reason) {
+    inspection.add("device", reason, Severity::problem,
+                   "list_devices() gives what there is; docs/devices.md says what each kind needs");
+}
+
+namespace {
+
+Inspection begin(std::string_view name, const Options& wanted, Probe probe) {
+    Inspection inspection{.report = {std::string{name}, {}}, .wanted = wanted, .probe = probe};
+    return inspection;
+}
+
+Report finish(Inspection inspection, const Device& device) {
+    look_at_interface(inspection, device);
+    look_at_process(inspection);
+    look_at_memory(inspection);
+    look_at_processors(inspection, device);
+    return std::move(inspection.report);
+}
+
+}  // namespace
+}  // namespace checks
+
+Report check(std::string_view text, const Options& wanted, Probe probe) {
+    Device device;
+    try {
+        device = find_device(text);
+    } catch (const std::system_error& error) {
+        checks::Inspection inspection = checks::begin(text, wanted, probe);
+        checks::no_device(inspection, error.what());
+        return checks::finish(std::move(inspection), {});
+    }
+    return check(device, wanted, probe);
+}
+
+Report check(const Device& given, const Options& wanted, Probe probe) {
+    checks::Inspection inspection = checks::begin(given.name, wanted, probe);
+    Device device = given;
+    try {
+        if (!device.netdev) device.netdev = Interface::find(device.interface);
+        const verbs::Provider& provider = *device.provider;
+        const verbs::ContextHandle context{
+            verbs::check_pointer({"open_device", "open", device.name},
+                                 [&] { return provider.open_device(device.handle.get()); }),
+            {&provider}};
+        // What a device of an unknown kind was chosen for is in its note.
+        inspection.add("device", device.note.empty() ? "opens" : device.note);
+        checks::look_at_device(inspection, device, context.get());
+        checks::look_at_port(inspection, device, context.get());
+        if (probe == Probe::everything) checks::probe_device(inspection, device, context.get());
+    } catch (const std::system_error& error) {
+        checks::no_device(inspection, error.what());
+    }
+    return checks::finish(std::move(inspection), device);
+}
+
+}  // namespace pktverbs

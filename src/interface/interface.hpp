@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interface: a network interface, found by a name once, and known by its number from then on.
+#pragma once
+
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <pktverbs/address/ipv6_address.hpp>
+
+#include "interface/link_state.hpp"
+#include "interface/network.hpp"
+
+namespace pktverbs {
+
+/// Another name changes nothing, nor does another interface that takes the name. Once it is removed, or moved to
+/// another network namespace, every question fails, for ever. Any thread, in any namespace.
+class Interface {
+public:
+    /// By its name or an alternative one, in the calling thread's network namespace; null if there is none. Throws
+    /// std::system_error if the kernel can't be asked.
+    static std::shared_ptr<const Interface> find(std::string_view name);
+    /// All of that namespace. Throws the same.
+    static std::vector<std::shared_ptr<const Interface>> list();
+
+    /// With null for the network, every question fails.
+    Interface(std::shared_ptr<const Network> network, const LinkState& found)
+        : network_{std::move(network)}, found_{found}, label_{found.name()} {}
+
+    int index() const noexcept { return found_.index; }
+    /// As it was when it was found.
+    const LinkState& found() const noexcept { return found_; }
+    /// Its first name then: for messages.
+    const std::string& label() const noexcept { return label_; }
+    /// A socket in its network namespace: see Network.
+    int socket(int family, int type, int protocol) const noexcept;
+    bool is_in_this_threads_network() const noexcept { return !network_ || network_->is_current(); }
+
+    /// As it is now; nullopt: it is gone. Waits while others change interfaces.
+    std::optional<LinkState> state() const noexcept;
+    /// Whether frames pass now. Takes no lock of the kernel's.
+    bool is_up() const noexcept;
+    /// ioctl(2) with a request of netdevice(7) that reads, or one that takes `data` (SIOCETHTOOL). Returns 0 or an
+    /// errno.
+    int ask(unsigned long request, ifreq& answer, void* data = nullptr) const noexcept;
+    /// See Network.
+    std::string device_folder() const;
+    std::vector<Ipv6Address> addresses() const;
+    std::optional<rtnl_link_stats64> statistics() const noexcept;
+
+private:
+    int read_name(ifreq& answer) const noexcept;
+
+    std::shared_ptr<const Network> network_;
+    LinkState found_;
+    std::string label_;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// is_interface_name: whether a network interface can have a name.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace pktverbs {
+
+/// Of an alternative name (ALTIFNAMSIZ - 1 in linux/if.h); a first one has 15 at most.
+constexpr std::size_t max_name_bytes = 127;
+
+/// As dev_valid_name() has it (Linux, net/core/dev.c), but for the length. The kernel takes any characters for
+/// alternative names: those that no first name has are left out here, too, so that a name may stand in a path and in a
+/// device string.
+inline bool is_interface_name(std::string_view name) noexcept {
+    return !name.empty() && name.size() <= max_name_bytes && name != "." && name != ".." &&
+           name.find_first_of(std::string_view{"/: \t\n\v\f\r\0", 9}) == std::string_view::npos;
+}
+
+}  // namespace pktverbs

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/nic/completion_channel.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+#include "soft/nic/completion_queue.hpp"
+#include "soft/nic/nic.hpp"
+
+namespace pktverbs::soft {
+
+namespace {
+
+int add(int epoll_fd, int fd, std::uint32_t events) noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+void modify(int epoll_fd, int fd, std::uint32_t events) noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
+}
+
+}  // namespace
+
+CompletionChannel::CompletionChannel(Nic& nic)
+    : ibv_comp_channel{}, nic_{nic}, receive_fd_{nic.link().receive_fd()}, send_fd_{nic.link().send_fd()} {
+    context = nic.context_base();
+    fd = epoll_create1(EPOLL_CLOEXEC);
+    event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0 || event_fd_ < 0 || add(fd, event_fd_, EPOLLIN) != 0 ||
+        (receive_fd_ >= 0 && add(fd, receive_fd_, 0) != 0) || (send_fd_ >= 0 && add(fd, send_fd_, 0) != 0)) {
+        const int error = errno;
+        if (fd >= 0) close(fd);
+        if (event_fd_ >= 0) close(event_fd_);
+        throw std::system_error{error, std::generic_category(), "cannot make a completion channel"};
+    }
+}
+
+CompletionChannel::~CompletionChannel() {
+    close(fd);
+    close(event_fd_);
+}
+
+bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
+    const std::lock_guard lock{mutex_};
+    if (!first_) return false;
+    CompletionQueue& queue = *first_;
+    if (--queue.pending_events == 0) {
+        first_ = queue.next_with_events;
+        queue.next_with_events = nullptr;
+        if (!first_) last_ = nullptr;
+    }
+    ++queue.events_given;
+    if (!first_) none_left();
+    // In this order, for programs that pass an int in place of the context: what of it runs over their next variable,
+    // often the pointer for the queue, is put right by the second store.
+    *cq_context = queue.cq_context;
+    *cq = queue.base();
+    return true;
+}
+
+/// The last event was taken or dropped.
+void CompletionChannel::none_left() noexcept {
+    std::uint64_t count;
+    [[maybe_unused]] const auto got = read(event_fd_, &count, sizeof count);
+    watch_receive(waiting_ != 0);
+}
+
+int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
+    for (;;) {
+        if (pop(cq, cq_context)) return 0;
+        nic_.link().waited();
+        nic_.work();
+        if (pop(cq, cq_context)) return 0;
+        if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) {
+            errno = EAGAIN;
+            return -1;
+        }
+        pollfd waiting{fd, POLLIN, 0};
+        if (poll(&waiting, 1, -1) < 0) return -1;
+    }
+}
+
+void CompletionChannel::notify(CompletionQueue& queue, bool waited) noexcept {
+    const std::lock_guard lock{mutex_};
+    if (waited) --waiting_;  // what this means for the link's descriptor is seen to when the event is taken
+    if (queue.pending_events++ > 0) return;
+    if (last_)
+        last_->next_with_events = &queue;
+    else
+        first_ = &queue;
+    const bool was_empty = first_ == &queue;
+    last_ = &queue;
+    if (!was_empty) return;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto put = write(event_fd_, &one, sizeof one);
+}
+
+std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
+    const std::lock_guard lock{mutex_};
+    CompletionQueue* before = nullptr;
+    for (CompletionQueue* at = first_; at; before = at, at = at->next_with_events) {
+        if (at != &queue) continue;
+        (before ? before->next_with_events : first_) = at->next_with_events;
+        if (last_ == at) last_ = before;
+        if (!first_) none_left();
+        break;
+    }
+    return queue.events_given;
+}
+
+void CompletionChannel::count_waiting(int change) noexcept {
+    const std::lock_guard lock{mutex_};
+    waiting_ += change;
+    // With an event queued it is readable anyway, and none_left() will look.
+    if (waiting_ != 0 || !first_) watch_receive(waiting_ != 0);
+}
+
+void CompletionChannel::watch_receive(bool on) noexcept {
+    if (watching_ == on || receive_fd_ < 0) return;
+    watching_ = on;
+    modify(fd, receive_fd_, on ? static_cast<std::uint32_t>(EPOLLIN) : 0U);
+}
+
+void CompletionChannel::watch_send(bool on) noexcept {
+    if (send_fd_ >= 0) modify(fd, send_fd_, on ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+}
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// CompletionQueue: the soft device's ibv_cq, classic and extended.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "soft/nic/async_events.hpp"
+
+namespace pktverbs::soft {
+
+class CompletionChannel;
+class Nic;
+
+/// What completions come from: one side of a queue pair, or a work queue.
+struct CompletionSource {
+    explicit CompletionSource(std::uint32_t qp_num) noexcept : number{qp_num} {}
+
+    std::uint32_t number;  ///< what its completions say
+    /// The entries of its ring that may be posted to again: all before this one. Whoever polls moves it on.
+    std::atomic<std::uint32_t> reclaimed{0};
+};
+
+/// What a work request ended with.
+struct Completion {
+    enum class Kind : std::uint8_t { receive, verified_receive, send, segmented_send };
+
+    std::uint64_t wr_id = 0;
+    CompletionSource* source = nullptr;
+    std::uint64_t timestamp_ns = 0;
+    std::uint32_t byte_len = 0;
+    std::uint32_t flow_tag = 0;
+    /// The source's `reclaimed`, once this has been polled.
+    std::uint32_t reclaim = 0;
+    std::uint8_t status = IBV_WC_SUCCESS;
+    Kind kind = Kind::receive;
+    std::uint16_t vlan_tci = 0;  ///< of the tag that was taken out of a received frame
+
+    ibv_wc_opcode opcode() const noexcept {
+        if (kind == Kind::send) return IBV_WC_SEND;
+        return kind == Kind::segmented_send ? IBV_WC_TSO : IBV_WC_RECV;
+    }
+    unsigned wc_flags() const noexcept { return kind == Kind::verified_receive ? unsigned{IBV_WC_IP_CSUM_OK} : 0; }
+    /// It has been polled.
+    void free_entries() const noexcept { source->reclaimed.store(reclaim, std::memory_order_release); }
+};
+static_assert(sizeof(Completion) == 40);
+
+/// Its base is always the extended form; the classic one is the same in its first members.
+class CompletionQueue final : public ibv_cq_ex {
+public:
+    static constexpr std::uint32_t max_entries = 1U << 20;
+
+    /// What ibv_create_cq_ex asks for.
+    struct Extended {
+        std::uint64_t wc_flags;
+    };
+
+    /// `entries` is rounded up to a power of two, as hardware does; without `extended`, a classic queue.
+    CompletionQueue(Nic& nic, std::uint32_t entries, void* cq_context, CompletionChannel* channel,
+                    std::optional<Extended> extended);
+    ~CompletionQueue();
+    CompletionQueue(const CompletionQueue&) = delete;
+    CompletionQueue& operator=(const CompletionQueue&) = delete;
+
+    static CompletionQueue& of(ibv_cq* cq) noexcept {
+        return *static_cast<CompletionQueue*>(reinterpret_cast<ibv_cq_ex*>(cq));
+    }
+    ibv_cq* base() noexcept { return reinterpret_cast<ibv_cq*>(static_cast<ibv_cq_ex*>(this)); }
+
+    int poll(int count, ibv_wc* wcs) noexcept;
+    int arm(bool solicited_only) noexcept;
+    /// `entries` is rounded up as at first; completions and the armed state stay. 0; EINVAL if more completions wait,
+    /// or it is out of range; ENOMEM.
+    int resize(int entries) noexcept;
+    /// So many more receive queues complete here, or fewer: without any, what the link receives is nothing to it.
+    void count_receivers(int change) noexcept;
+    /// Removes what is queued of a queue that is reset or destroyed.
+    void forget(const CompletionSource& source) noexcept;
+    bool wants_timestamps() const noexcept { return wants_timestamps_; }
+
+    /// Pushes completions, locking one queue at a time and only when it changes: one lock for a batch.
+    class Writer {
+    public:
+        Writer() noexcept = default;
+        Writer(const Writer&) = delete;
+        Writer& operator=(const Writer&) = delete;
+        ~Writer() {
+            if (queue_) queue_->mutex_.unlock();
+        }
+        void push(CompletionQueue& queue, const Completion& completion) noexcept {
+            if (&queue != queue_) hold(queue);
+            queue.push(completion);
+        }
+
+    private:
+        void hold(CompletionQueue& queue) noexcept;
+        CompletionQueue* queue_ = nullptr;
+    };
+
+    // For the channel, under its lock.
+    CompletionQueue* next_with_events = nullptr;
+    std::uint32_t pending_events = 0;
+    std::uint32_t events_given = 0;
+
+    // Under the lock of the NIC's events.
+    PendingEvent error_event;
+    std::uint32_t async_events_given = 0;
+
+    int users = 0;                    ///< under the lock of the NIC's objects
+    ibv_pd* parent_domain = nullptr;  ///< that it was made with, and keeps in use
+
+private:
+    static constexpr std::uint32_t batch = 16;
+
+    enum class Armed : std::uint8_t { no, for_errors, for_any };
+
+    /// Under mutex_: whether its channel is to be woken by what the link receives.
+    bool waits() const noexcept { return armed_ != Armed::no && receivers_ != 0; }
+    void push(const Completion& completion) noexcept;
+    void overrun() noexcept;
+    int take(int count, ibv_wc* wcs) noexcept;
+    void install_readers() noexcept;
+    int refill(std::uint32_t most) noexcept;
+    int fetch() noexcept;
+
+    Nic& nic_;
+    CompletionChannel* channel_;
+    bool extended_;
+    bool wants_timestamps_;
+
+    std::mutex mutex_;  // everything from here to `overrun_`
+    std::unique_ptr<Completion[]> ring_;
+    std::uint32_t mask_;
+    std::uint32_t head_ = 0;
+    std::uint32_t tail_ = 0;
+    Armed armed_ = Armed::no;
+    int receivers_ = 0;
+    bool overrun_ = false;
+
+    // The extended interface: held from start_poll to end_poll, and only then something is fetched: a copy of
+    // the ring's first completions, which stay there until they have been polled.
+    std::mutex poll_mutex_;
+    std::array<Completion, batch> fetched_;
+    std::uint32_t fetched_count_ = 0;
+    std::uint32_t fetched_next_ = 0;
+    Completion current_;
+};
+
+}  // namespace pktverbs::soft

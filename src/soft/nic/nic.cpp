@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/nic/nic.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <new>
+#include <system_error>
+
+#include "net/frame_sizes.hpp"
+#include "net/internet_checksum.hpp"
+#include "soft/nic/completion_channel.hpp"
+#include "soft/nic/completion_queue.hpp"
+#include "soft/nic/indirection_table.hpp"
+#include "soft/nic/queue_pair.hpp"
+#include "soft/steering/counters.hpp"
+#include "soft/steering/frame_key.hpp"
+
+namespace pktverbs::soft {
+
+namespace {
+
+constexpr std::size_t receive_batch = 256;
+constexpr std::uint32_t vlan_tags = 8;  // two of them may come on top of the MTU (IEEE 802.1ad)
+
+struct SoftFlow : ibv_flow {
+    QueuePair* queue_pair;
+    Counters* counters;  ///< that it uses, until it ends
+    ~SoftFlow() {
+        if (counters) counters->remove_flow();
+    }
+};
+
+}  // namespace
+
+Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
+    : verbs_context{}, link_{std::move(link_opened)}, verify_checksums_{link_->verifies_checksums()} {
+    sz = sizeof(verbs_context);
+    context.device = opened;
+    context.cmd_fd = -1;
+    context.num_comp_vectors = 1;
+    context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+    make_async_fd();
+    install_verbs(*this);
+    link_->attach(*this);  // the last that may fail: no destructor runs then
+    pthread_mutex_init(&context.mutex, nullptr);
+}
+
+Nic::~Nic() {
+    link_->detach();
+    pthread_mutex_destroy(&context.mutex);
+}
+
+/// An epoll instance over an eventfd, for events that wait, and the link's news, which become events in
+/// get_async_event(): there is no thread to do it earlier.
+void Nic::make_async_fd() {
+    const auto check = [](int result) {
+        if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot make an event descriptor"};
+    };
+    check(event_fd_.get());
+    check(async_fd_.get());
+    for (const int fd : {event_fd_.get(), link_->news_fd()}) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        if (fd >= 0) check(epoll_ctl(async_fd_.get(), EPOLL_CTL_ADD, fd, &event));
+    }
+    context.async_fd = async_fd_.get();
+}
+
+std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_bytes + vlan_tags; }
+
+std::uint64_t Nic::timestamp() const noexcept {
+    return timestamp_users_.load(std::memory_order_relaxed) == 0 ? 0 : now();
+}
+
+std::uint64_t Nic::now() noexcept {
+    timespec time{};
+    clock_gettime(CLOCK_REALTIME, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+void Nic::deliver(std::span<const RxFrame> frames) noexcept {
+    const std::lock_guard lock{receive_mutex_};
+    const std::uint32_t longest = max_frame();
+    const std::uint64_t now = timestamp();
+    CompletionQueue::Writer writer;
+    for (const RxFrame& arrived : frames) {
+        if (arrived.length > longest) [[unlikely]] {
+            oversize_.add(1);
+            continue;
+        }
+        std::span<const Target> targets;
+        const FrameKey key = parse_frame({arrived.data, arrived.length});
+        const Verdict verdict = flows_.steer(key, arrived.length, targets);
+        if (verdict != Verdict::deliver) [[unlikely]] {
+            count_dropped(verdict, key);
+            continue;
+        }
+        RxFrame frame = arrived;
+        if (frame.timestamp_ns == 0) frame.timestamp_ns = now;
+        if (verify_checksums_ && !frame.checksum_ok) [[unlikely]]
+            frame.checksum_ok = checksums_right({frame.data, frame.length});
+        for (const Target& target : targets) {
+            switch (target.queue_pair->receive(frame, key, target.tag, writer)) {
+                case ReceiveQueue::Received::completed:
+                case ReceiveQueue::Received::failed:
+                    break;
+                case ReceiveQueue::Received::out_of_buffer:
+                    out_of_buffer_.add(1);
+                    break;
+                case ReceiveQueue::Received::not_ready:
+                    not_ready_.add(1);
+                    break;
+            }
+        }
+    }
+}
+
+void Nic::count_dropped(Verdict verdict, const FrameKey& key) noexcept {
+    if (verdict == Verdict::drop)
+        by_rule_.add(1);
+    else if ((key.flags & FrameKey::is_fragment) != 0 && flows_.misses(key))
+        fragments_.add(1);
+    else
+        unmatched_.add(1);
+}
+
+std::size_t Nic::transmit(std::span<const TxFrame> frames) noexcept {
+    const std::lock_guard lock{transmit_mutex_};
+    return link_->send(frames);
+}
+
+void Nic::sending_stalled() noexcept {
+    if (sends_pending_.exchange(true)) return;
+    const std::lock_guard lock{channels_mutex_};
+    for (CompletionChannel* channel : channels_) channel->watch_send(true);
+}
+
+void Nic::work() noexcept {
+    const std::unique_lock working{work_mutex_, std::try_to_lock};
+    if (!working.owns_lock()) return;  // another thread is at it
+    if (sends_pending_.exchange(false)) {
+        {
+            const std::lock_guard lock{objects_mutex_};
+            for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
+        }
+        // Under the lock: whoever stalls a moment later switches it on again.
+        const std::lock_guard lock{channels_mutex_};
+        if (!sends_pending_)
+            for (CompletionChannel* channel : channels_) channel->watch_send(false);
+    }
+    if (flows_outdated_.load(std::memory_order_relaxed)) [[unlikely]]
+        reapply_flows();
+    if (link_->wants_receive()) link_->receive(receive_batch);
+}
+
+void Nic::raise_of_port(ibv_event_type type) noexcept {
+    ibv_async_event event{};
+    event.event_type = type;
+    event.element.port_num = 1;
+    raise(event);
+}
+
+void Nic::link_changed(bool up) noexcept { raise_of_port(up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR); }
+
+// Hardware says nothing of it. This is the event for "ask anew what you know of the port".
+void Nic::mtu_changed() noexcept { raise_of_port(IBV_EVENT_CLIENT_REREGISTER); }
+
+// As the kernel does for a RoCE port, whose GIDs are made of these addresses (drivers/infiniband/core/roce_gid_mgmt.c).
+void Nic::addresses_changed() noexcept {
+    reapply_flows();  // what the link lets pass depends on which address is its own
+    raise_of_port(IBV_EVENT_GID_CHANGE);
+}
+
+/// Nobody can be told of a failure, and without these flows frames for the new address would not come: work() tries
+/// again.
+void Nic::reapply_flows() noexcept {
+    const std::lock_guard lock{receive_mutex_};
+    flows_outdated_.store(apply_flows() != 0, std::memory_order_relaxed);
+}
+
+void Nic::removed() noexcept {
+    gone_.store(true, std::memory_order_relaxed);
+    ibv_async_event event{};
+    event.event_type = IBV_EVENT_DEVICE_FATAL;
+    raise(event);
+}
+
+// The descriptor's count is above zero just while events wait, both under the lock.
+
+void Nic::raise(const ibv_async_event& event) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    events_.put(event);
+    set_event_fd();
+}
+
+void Nic::raise(PendingEvent& event) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    events_.put(event);
+    set_event_fd();
+}
+
+void Nic::set_event_fd() noexcept {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto put = write(event_fd_.get(), &one, sizeof one);
+}
+
+void Nic::clear_event_fd() noexcept {
+    std::uint64_t count;
+    [[maybe_unused]] const auto got = read(event_fd_.get(), &count, sizeof count);
+}
+
+bool Nic::pop(ibv_async_event* event) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    if (events_.empty()) return false;
+    *event = events_.take();
+    if (events_.empty()) clear_event_fd();
+    if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
+    return true;
+}
+
+int Nic::get_async_event(ibv_async_event* event) noexcept {
+    for (;;) {
+        if (pop(event)) return 0;
+        link_->take_news();
+        if (pop(event)) return 0;
+        if ((fcntl(context.async_fd, F_GETFL) & O_NONBLOCK) != 0) {
+            errno = EAGAIN;
+            return -1;
+        }
+        pollfd waiting{context.async_fd, POLLIN, 0};
+        if (poll(&waiting, 1, -1) < 0) return -1;
+    }
+}
+
+std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
+    const std::lock_guard lock{events_mutex_};
+    if (events_.remove(queue.error_event) && events_.empty()) clear_event_fd();
+    return queue.async_events_given;
+}
+
+int Nic::apply_flows() noexcept try {
+    std::vector<const FlowMatch*> matches;
+    flows_.matches(matches);
+    return link_->set_flows(matches);
+} catch (const std::bad_alloc&) {
+    return ENOMEM;
+}
+
+ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
+    FlowMatch match;
+    errno = read_flow_attr(attr, max_flow_attr_bytes, match);
+    if (errno != 0) return nullptr;
+    auto flow = std::make_unique<SoftFlow>();
+    flow->context = &context;
+    flow->queue_pair = &queue_pair;
+    if (match.counters) {
+        auto* counters = static_cast<Counters*>(match.counters);
+        errno = counters->context == &context ? counters->add_flow() : EINVAL;
+        if (errno != 0) return nullptr;
+        flow->counters = counters;
+    }
+    const std::lock_guard lock{receive_mutex_};
+    errno = flows_.add(match, &queue_pair, flow->handle);
+    if (errno != 0) return nullptr;
+    errno = apply_flows();
+    if (errno != 0) {
+        flows_.remove(flow->handle);
+        return nullptr;
+    }
+    ++queue_pair.flows;
+    return flow.release();
+}
+
+int Nic::destroy_flow(ibv_flow* flow) noexcept {
+    const std::unique_ptr<SoftFlow> owned{static_cast<SoftFlow*>(flow)};
+    const std::lock_guard lock{receive_mutex_};
+    flows_.remove(owned->handle);
+    --owned->queue_pair->flows;
+    apply_flows();  // a link that can't narrow its filter delivers too much, which does no harm
+    return 0;
+}
+
+QueuePair* Nic::create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table,
+                                  const ibv_rx_hash_conf* hash) {
+    const std::lock_guard lock{objects_mutex_};
+    if (queue_pairs_.size() == max_queue_pairs) {
+        errno = ENOMEM;
+        return nullptr;
+    }
+    auto queue_pair = std::make_unique<QueuePair>(*this, domain, attr, next_number);
+    if (table) queue_pair->spread(*table, *hash);
+    queue_pairs_.push_back(queue_pair.get());
+    ++next_number;
+    count_users(*queue_pair, 1);
+    return queue_pair.release();
+}
+
+void Nic::count_users(QueuePair& queue_pair, int change) noexcept {
+    if (CompletionQueue* queue = queue_pair.send_queue()) queue->users += change;
+    if (CompletionQueue* queue = queue_pair.recv_queue()) queue->users += change;
+    if (CompletionQueue* queue = queue_pair.recv_queue(); queue && queue_pair.receives())
+        queue->count_receivers(change);
+    if (IndirectionTable* table = queue_pair.table()) table->users += change;
+    objects += change;
+}
+
+int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
+    {
+        const std::lock_guard lock{receive_mutex_};
+        if (queue_pair.flows > 0) return EBUSY;  // as the kernel counts them
+    }
+    {
+        const std::lock_guard lock{objects_mutex_};
+        std::erase(queue_pairs_, &queue_pair);
+    }
+    ibv_qp_attr attr{};
+    attr.qp_state = IBV_QPS_RESET;
+    queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
+    // Not before: what it uses must be found in use by a destroy on another thread until then.
+    const std::lock_guard lock{objects_mutex_};
+    count_users(queue_pair, -1);
+    delete &queue_pair;
+    return 0;
+}
+
+void Nic::add_channel(CompletionChannel& channel) {
+    const std::lock_guard lock{channels_mutex_};
+    channels_.push_back(&channel);
+    if (sends_pending_) channel.watch_send(true);
+}
+
+void Nic::remove_channel(CompletionChannel& channel) noexcept {
+    const std::lock_guard lock{channels_mutex_};
+    std::erase(channels_, &channel);
+}
+
+void Nic::quiesce() noexcept {
+    { const std::lock_guard lock{receive_mutex_}; }
+    const std::lock_guard lock{objects_mutex_};
+    for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
+}
+
+verbs::DeviceDrops Nic::drops() const noexcept {
+    return {.out_of_buffer = out_of_buffer_.value(),
+            .unmatched = unmatched_.value(),
+            .fragments = fragments_.value(),
+            .by_rule = by_rule_.value(),
+            .not_ready = not_ready_.value(),
+            .oversize = oversize_.value(),
+            .link = link_->lost(),
+            .unsent = link_->unsent()};
+}
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nic: an opened soft device: its ibv_context, its link, its steering and its counters.
+#pragma once
+
+#include <infiniband/verbs.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <pktverbs/verbs/device.hpp>
+
+#include "base/counter.hpp"
+#include "base/file_descriptor.hpp"
+#include "soft/link/link.hpp"
+#include "soft/nic/async_events.hpp"
+#include "soft/nic/memory_regions.hpp"
+#include "soft/steering/flow_table.hpp"
+
+namespace pktverbs::soft {
+
+class CompletionChannel;
+class CompletionQueue;
+class IndirectionTable;
+class QueuePair;
+
+/// Has no thread of its own: frames are sent in post_send, and received in whichever call lets the link
+/// deliver: poll_cq and get_cq_event here, or a post_send at the other end of a wire.
+class Nic final : public verbs_context, public Sink {
+public:
+    static constexpr std::uint32_t max_queue_pairs = 1024;
+
+    /// Throws std::system_error.
+    Nic(ibv_device* opened, std::unique_ptr<Link> link);
+    ~Nic();
+    Nic(const Nic&) = delete;
+    Nic& operator=(const Nic&) = delete;
+
+    static Nic& of(ibv_context* context) noexcept { return *static_cast<Nic*>(verbs_get_ctx(context)); }
+    ibv_context* context_base() noexcept { return &context; }
+
+    Link& link() noexcept { return *link_; }
+    /// The same, as it is now: for verbs that ask.
+    Link& link_now() noexcept {
+        link_->take_news();
+        return *link_;
+    }
+    MemoryRegions& regions() noexcept { return regions_; }
+    std::uint32_t max_frame() const noexcept;
+
+    /// Whether work() might find something: cheap enough for every empty poll.
+    bool has_work() const noexcept { return link_->wants_receive() || sends_pending_.load(std::memory_order_relaxed); }
+    /// Sends what was held up, takes what has arrived.
+    void work() noexcept;
+
+    /// Hands frames to the link, in order; returns how many it took.
+    std::size_t transmit(std::span<const TxFrame> frames) noexcept;
+    /// The link did not take all, or what waits is to be flushed: resume_sending() is called when it may.
+    void sending_stalled() noexcept;
+
+    /// For a context that its user closes with objects left: they stay, but nothing is received any more.
+    void abandon() noexcept { link_->detach(); }
+
+    void deliver(std::span<const RxFrame> frames) noexcept override;
+    void link_changed(bool up) noexcept override;
+    void mtu_changed() noexcept override;
+    void addresses_changed() noexcept override;
+    void removed() noexcept override;
+    /// Held while frames are delivered, and while what they are delivered to changes.
+    std::mutex& receive_mutex() noexcept { return receive_mutex_; }
+
+    /// What the device is on is there no more: nothing is posted to send, and no queue brought to work, from here on.
+    bool is_gone() const noexcept { return gone_.load(std::memory_order_relaxed); }
+
+    /// Of the port or the device.
+    void raise(const ibv_async_event& event) noexcept;
+    /// Of an object, which has room for it.
+    void raise(PendingEvent& event) noexcept;
+    int get_async_event(ibv_async_event* event) noexcept;
+    /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
+    std::uint32_t forget_events(CompletionQueue& queue) noexcept;
+
+    /// Null and errno, or throws std::bad_alloc.
+    ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr);
+    int destroy_flow(ibv_flow* flow) noexcept;
+
+    /// With a table, one that spreads frames over its queues. Null and errno, or throws std::bad_alloc.
+    QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table = nullptr,
+                                 const ibv_rx_hash_conf* hash = nullptr);
+    int destroy_queue_pair(QueuePair& queue_pair) noexcept;
+    void add_channel(CompletionChannel& channel);
+    void remove_channel(CompletionChannel& channel) noexcept;
+    /// Receives and sends that began before this call are over when it returns.
+    void quiesce() noexcept;
+    void count_timestamp_users(int change) noexcept { timestamp_users_ += change; }
+    /// CLOCK_REALTIME in nanoseconds, or 0 if no completion queue asks for timestamps.
+    std::uint64_t timestamp() const noexcept;
+    /// The clock of timestamps.
+    static std::uint64_t now() noexcept;
+
+    verbs::DeviceDrops drops() const noexcept;
+
+    std::mutex& objects_mutex() noexcept { return objects_mutex_; }
+    // Under objects_mutex().
+    int objects = 0;                ///< made of this context and not destroyed yet
+    std::uint32_t last_domain = 0;  ///< handle of a protection domain
+    std::uint32_t work_queues = 0;
+    std::uint32_t indirection_tables = 0;
+    std::uint32_t next_number = 1;  ///< for a queue pair or a work queue
+
+private:
+    void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
+    int apply_flows() noexcept;
+    void reapply_flows() noexcept;
+    void count_users(QueuePair& queue_pair, int change) noexcept;
+    void make_async_fd();
+    void raise_of_port(ibv_event_type type) noexcept;
+    bool pop(ibv_async_event* event) noexcept;
+    void set_event_fd() noexcept;
+    void clear_event_fd() noexcept;
+
+    std::unique_ptr<Link> link_;
+    FileDescriptor event_fd_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    FileDescriptor async_fd_{epoll_create1(EPOLL_CLOEXEC)};
+    const bool verify_checksums_;
+    MemoryRegions regions_;
+
+    std::mutex objects_mutex_;
+    std::vector<QueuePair*> queue_pairs_;
+
+    std::mutex channels_mutex_;
+    std::vector<CompletionChannel*> channels_;
+
+    std::mutex transmit_mutex_;
+    std::atomic<bool> sends_pending_{false};
+    std::mutex work_mutex_;
+
+    std::mutex receive_mutex_;
+    FlowTable flows_;
+    std::atomic<bool> flows_outdated_{false};  ///< the link has others, and refused these
+    std::atomic<int> timestamp_users_{0};
+    Counter out_of_buffer_;
+    Counter unmatched_;
+    Counter fragments_;
+    Counter by_rule_;
+    Counter not_ready_;
+    Counter oversize_;
+
+    std::mutex events_mutex_;
+    AsyncEvents events_;
+    std::atomic<bool> gone_{false};
+};
+
+/// Fills in the function pointers through which infiniband/verbs.h reaches a device.
+void install_verbs(Nic& nic) noexcept;
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/nic/queue_pair.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "soft/nic/indirection_table.hpp"
+#include "soft/nic/nic.hpp"
+
+namespace pktverbs::soft {
+
+namespace {
+
+std::uint32_t granted(std::uint32_t asked) noexcept { return asked == 0 ? 0 : std::bit_ceil(asked); }
+
+/// What the state of a queue pair means to its receive side.
+ReceiveQueue::State receive_state(ibv_qp_state state) noexcept {
+    switch (state) {
+        case IBV_QPS_RESET:
+            return ReceiveQueue::State::reset;
+        case IBV_QPS_INIT:
+            return ReceiveQueue::State::filling;
+        case IBV_QPS_ERR:
+            return ReceiveQueue::State::error;
+        default:
+            return ReceiveQueue::State::ready;
+    }
+}
+
+}  // namespace
+
+QueuePair::QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint32_t number)
+    : ibv_qp_ex{},
+      nic_{nic},
+      send_cq_{attr.send_cq ? &CompletionQueue::of(attr.send_cq) : nullptr},
+      cap_{granted(attr.cap.max_send_wr), granted(attr.cap.max_recv_wr), std::max(attr.cap.max_send_sge, 1U),
+           std::max(attr.cap.max_recv_sge, 1U), attr.cap.max_inline_data},
+      signal_all_{attr.sq_sig_all != 0},
+      send_source_{number},
+      send_stride_{sizeof(SendEntry) + cap_.max_send_sge * sizeof(ibv_sge)},
+      send_ring_{std::make_unique<std::byte[]>(send_stride_ * cap_.max_send_wr)},
+      inline_data_{std::make_unique<std::uint8_t[]>(std::size_t{cap_.max_inline_data} * cap_.max_send_wr)},
+      send_mask_{cap_.max_send_wr - 1},
+      receives_{nic,
+                domain,
+                attr.recv_cq ? &CompletionQueue::of(attr.recv_cq) : nullptr,
+                cap_.max_recv_wr,
+                cap_.max_recv_sge,
+                number} {
+    attr.cap = cap_;
+    qp_base.context = nic.context_base();
+    qp_base.qp_context = attr.qp_context;
+    qp_base.pd = domain;
+    qp_base.send_cq = attr.send_cq;
+    qp_base.recv_cq = attr.recv_cq;
+    qp_base.handle = number;
+    qp_base.qp_num = number;
+    qp_base.state = IBV_QPS_RESET;
+    qp_base.qp_type = IBV_QPT_RAW_PACKET;
+    pthread_mutex_init(&qp_base.mutex, nullptr);
+    pthread_cond_init(&qp_base.cond, nullptr);
+}
+
+QueuePair::~QueuePair() {
+    pthread_cond_destroy(&qp_base.cond);
+    pthread_mutex_destroy(&qp_base.mutex);
+}
+
+QueuePair::SendEntry& QueuePair::send_entry(std::uint32_t index) noexcept {
+    return *reinterpret_cast<SendEntry*>(&send_ring_[(index & send_mask_) * send_stride_]);
+}
+
+std::uint8_t* QueuePair::inline_data(std::uint32_t index) noexcept {
+    return &inline_data_[std::size_t{index & send_mask_} * cap_.max_inline_data];
+}
+
+// Sending: what ibv_post_send(3) refuses at once is refused here; what a NIC finds out when it
+// reads the work request becomes a failed completion, in form_of().
+
+int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
+    if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge) return EINVAL;
+    if (send_posted_ - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) return ENOMEM;
+    SendEntry& entry = send_entry(send_posted_);
+    entry.wr_id = wr.wr_id;
+    entry.mss = 0;
+    entry.sge_count = static_cast<std::uint8_t>(wr.num_sge);
+    entry.signalled = signal_all_ || (wr.send_flags & IBV_SEND_SIGNALED) != 0;
+    entry.inlined = (wr.send_flags & IBV_SEND_INLINE) != 0;
+    entry.checksums = (wr.send_flags & IBV_SEND_IP_CSUM) != 0;
+    std::uint64_t length = 0;
+    for (int i = 0; i < wr.num_sge; ++i) {
+        entry.sges()[i] = wr.sg_list[i];
+        length += wr.sg_list[i].length;
+    }
+    entry.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, UINT32_MAX));
+    if (wr.opcode != IBV_WR_SEND) [[unlikely]] {
+        if (wr.opcode != IBV_WR_TSO || length > max_tso) return EINVAL;
+        if (const int error = write_segmentation(send_posted_, wr.tso.hdr, wr.tso.hdr_sz, wr.tso.mss)) return error;
+    }
+    if (entry.inlined) [[unlikely]] {
+        if (length > cap_.max_inline_data) return EINVAL;
+        // The caller may reuse its memory, and needs no lkey for it, from here on.
+        std::uint8_t* const copy = inline_data(send_posted_);
+        std::uint8_t* at = copy;
+        for (int i = 0; i < wr.num_sge; ++i) {
+            if (wr.sg_list[i].length == 0) continue;
+            std::memcpy(at, reinterpret_cast<const void*>(wr.sg_list[i].addr), wr.sg_list[i].length);
+            at += wr.sg_list[i].length;
+        }
+        entry.sge_count = 1;
+        entry.sges()[0] = {reinterpret_cast<std::uint64_t>(copy), entry.length, 0};
+    }
+    ++send_posted_;
+    return 0;
+}
+
+// EIO is what the kernel's mlx5 driver says when its device has failed (mlx5_ib_post_send() in wr.c, and
+// mlx5_cmd_exec() in cmd.c, which queue pairs are modified by).
+
+int QueuePair::may_post_send() const noexcept {
+    if (nic_.is_gone()) return EIO;
+    const ibv_qp_state now = state_.load(std::memory_order_relaxed);
+    return now == IBV_QPS_RTS || now == IBV_QPS_SQD || now == IBV_QPS_ERR ? 0 : EINVAL;
+}
+
+int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
+    std::unique_lock lock{send_mutex_};
+    if (building_) [[unlikely]]
+        built_.wait(lock, [this] { return !building_; });
+    int error = may_post_send();
+    for (; wr && error == 0; wr = wr->next) {
+        error = write_send(*wr);
+        if (error != 0) break;
+    }
+    if (error != 0) *bad_wr = wr;
+    transmit();
+    return error;
+}
+
+QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept {
+    const SendEntry& entry = send_entry(index);
+    failure = check_length(index, longest);
+    if (failure != IBV_WC_SUCCESS) return Form::refused;
+    Form form = entry.checksums || entry.mss != 0 ? Form::rewritten : Form::plain;
+    if (entry.inlined) return form;
+    for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
+        const ibv_sge& sge = entry.sges()[i];
+        if (sge.length == 0) continue;  // names no memory, as drivers have it
+        const std::uint64_t at = nic_.regions().find(sge.lkey, qp_base.pd, sge.addr, sge.length, false);
+        if (at == 0) {
+            failure = IBV_WC_LOC_PROT_ERR;
+            return Form::refused;
+        }
+        if (at != sge.addr) form = Form::rewritten;
+    }
+    return form;
+}
+
+void QueuePair::complete_sends(std::uint32_t count) noexcept {
+    if (count == 0) return;
+    const std::uint64_t now = nic_.timestamp();
+    CompletionQueue::Writer writer;
+    for (const std::uint32_t end = send_done_ + count; send_done_ != end;) {
+        const SendEntry& entry = send_entry(send_done_++);
+        if (!entry.signalled) continue;
+        writer.push(*send_cq_, {.wr_id = entry.wr_id,
+                                .source = &send_source_,
+                                .timestamp_ns = now,
+                                .byte_len = entry.length,
+                                .reclaim = send_done_,
+                                .kind = kind_of(entry)});
+    }
+}
+
+void QueuePair::fail_send(ibv_wc_status failure) noexcept {
+    const SendEntry& entry = send_entry(send_done_++);
+    {
+        const std::lock_guard lock{nic_.receive_mutex()};
+        CompletionQueue::Writer writer;
+        writer.push(*send_cq_, {.wr_id = entry.wr_id,
+                                .source = &send_source_,
+                                .reclaim = send_done_,
+                                .status = static_cast<std::uint8_t>(failure),
+                                .kind = kind_of(entry)});
+        enter_error(writer);
+    }
+    flush_sends();
+}
+
+void QueuePair::flush_sends() noexcept {
+    CompletionQueue::Writer writer;
+    while (send_done_ != send_posted_) {
+        const SendEntry& entry = send_entry(send_done_++);
+        writer.push(*send_cq_, {.wr_id = entry.wr_id,
+                                .source = &send_source_,
+                                .reclaim = send_done_,
+                                .status = IBV_WC_WR_FLUSH_ERR,
+                                .kind = kind_of(entry)});
+    }
+    segments_sent_ = 0;
+}
+
+void QueuePair::transmit() noexcept {
+    std::array<TxFrame, tx_batch> frames;
+    const std::uint32_t longest = nic_.max_frame();
+    while (send_done_ != send_posted_) {
+        const ibv_qp_state now = state_.load(std::memory_order_relaxed);
+        if (now == IBV_QPS_ERR) return flush_sends();
+        if (now != IBV_QPS_RTS) return;
+        ibv_wc_status failure{};
+        Form form = Form::plain;
+        std::size_t count = 0;
+        for (std::uint32_t i = send_done_; i != send_posted_ && count < frames.size(); ++i) {
+            form = form_of(i, longest, failure);
+            if (form != Form::plain) break;
+            const SendEntry& entry = send_entry(i);
+            frames[count++] = {entry.sges(), entry.sge_count, entry.length, false, this};
+        }
+        const std::size_t sent = count == 0 ? 0 : nic_.transmit(std::span{frames}.first(count));
+        complete_sends(static_cast<std::uint32_t>(sent));
+        if (sent < count) return nic_.sending_stalled();
+        if (form == Form::refused) return fail_send(failure);
+        if (form == Form::rewritten && !transmit_rewritten(longest)) return nic_.sending_stalled();
+    }
+}
+
+void QueuePair::resume_sending() noexcept {
+    const std::lock_guard lock{send_mutex_};
+    transmit();
+}
+
+// Receiving.
+
+void QueuePair::set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept {
+    const std::lock_guard lock{nic_.receive_mutex()};
+    receives_.set_offloads(offloads);
+}
+
+void QueuePair::spread(IndirectionTable& table, const ibv_rx_hash_conf& hash) {
+    hash_ = std::make_unique<const ReceiveHash>(hash);
+    table_ = &table;
+    qp_base.qp_num = 0;  // as mlx5 has it: no completion ever names it
+}
+
+ReceiveQueue::Received QueuePair::not_completed(ReceiveQueue::Received received, const RxFrame& frame,
+                                                const FrameKey& key, std::uint32_t flow_tag,
+                                                CompletionQueue::Writer& writer) noexcept {
+    // Without a state of its own, it is never ready itself: what others receive costs no look at the table.
+    if (table_) return table_->pick(hash_->of(key)).receive(frame, flow_tag, writer);
+    if (received == ReceiveQueue::Received::failed) {
+        state_.store(IBV_QPS_ERR, std::memory_order_relaxed);
+        // Sends that wait (SQD) are to be flushed, but their lock can't be taken here: the next poll does it.
+        nic_.sending_stalled();
+    }
+    return received;
+}
+
+void QueuePair::enter_error(CompletionQueue::Writer& writer) noexcept {
+    state_.store(IBV_QPS_ERR, std::memory_order_relaxed);
+    receives_.enter_error(writer);
+}
+
+// States.
+
+// With the state already RESET: nothing new is posted, received or completed. Without the send side's lock, for the
+// same reason as ReceiveQueue::forget().
+void QueuePair::forget_work() noexcept {
+    send_cq_->forget(send_source_);
+    send_source_.reclaimed.store(send_posted_, std::memory_order_relaxed);
+    receives_.forget();
+}
+
+namespace {
+
+// Which steps a raw packet queue pair may take, and with which attributes besides the state itself: just
+// the port, just once, and not even the current state (the kernel's qp_state_table for
+// IB_QPT_RAW_PACKET, and ib_modify_qp_is_ok, in drivers/infiniband/core/verbs.c).
+bool step_allowed(ibv_qp_state from, ibv_qp_state to, int given) noexcept {
+    if (from == IBV_QPS_RESET && to == IBV_QPS_INIT) return given == IBV_QP_PORT;
+    if (given != 0) return false;
+    switch (to) {
+        case IBV_QPS_RESET:
+            return true;
+        case IBV_QPS_INIT:
+            return from == IBV_QPS_INIT;
+        case IBV_QPS_RTR:
+            return from == IBV_QPS_INIT;
+        case IBV_QPS_RTS:
+            return from == IBV_QPS_RTR || from == IBV_QPS_RTS || from == IBV_QPS_SQD;
+        case IBV_QPS_SQD:
+            return from == IBV_QPS_RTS || from == IBV_QPS_SQD;
+        case IBV_QPS_ERR:
+            return from != IBV_QPS_RESET;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+// ENOSYS is what mlx5 says of a queue pair that spreads (rdma-core: mlx5_modify_qp, mlx5_query_qp).
+
+int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
+    if (table_) return ENOSYS;
+    const std::lock_guard modifying{modify_mutex_};
+    {
+        const std::lock_guard sending{send_mutex_};
+        const std::lock_guard posting{receives_.post_mutex()};
+        const std::lock_guard receiving{nic_.receive_mutex()};
+        const ibv_qp_state from = state_.load(std::memory_order_relaxed);
+        const ibv_qp_state to = (mask & IBV_QP_STATE) != 0 ? attr.qp_state : from;
+        const int given = mask & ~IBV_QP_STATE;
+        if (!step_allowed(from, to, given)) return EINVAL;
+        if ((given & IBV_QP_PORT) != 0) {
+            if (attr.port_num != 1) return EINVAL;
+            port_ = attr.port_num;
+        }
+        if (to == IBV_QPS_RESET) {
+            send_done_ = send_posted_;
+            segments_sent_ = 0;
+        }
+        state_.store(to, std::memory_order_relaxed);
+        receives_.change(receive_state(to));
+        qp_base.state = to;
+    }
+    if (qp_base.state == IBV_QPS_RESET)
+        forget_work();
+    else
+        resume_sending();  // without the receive lock: the other end of a wire takes its own
+    return 0;
+}
+
+int QueuePair::query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept {
+    if (table_) return ENOSYS;
+    const std::lock_guard lock{modify_mutex_};
+    attr = {};
+    attr.qp_state = attr.cur_qp_state = qp_base.state = state_.load(std::memory_order_relaxed);
+    attr.port_num = port_;
+    attr.cap = cap_;
+    init = {};
+    init.qp_context = qp_base.qp_context;
+    init.send_cq = qp_base.send_cq;
+    init.recv_cq = qp_base.recv_cq;
+    init.cap = cap_;
+    init.qp_type = qp_base.qp_type;
+    init.sq_sig_all = signal_all_ ? 1 : 0;
+    return 0;
+}
+
+}  // namespace pktverbs::soft

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// QueuePair: the soft device's raw packet ibv_qp, with ibv_qp_ex's way to build work requests.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "soft/link/link.hpp"
+#include "soft/nic/completion_queue.hpp"
+#include "soft/nic/receive_queue.hpp"
+#include "soft/nic/rewritten_frames.hpp"
+#include "soft/steering/receive_hash.hpp"
+
+namespace pktverbs::soft {
+
+class IndirectionTable;
+class Nic;
+
+/// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the
+/// send side's, the receive side's posting lock, the NIC's receive lock, a completion queue's.
+///
+/// One that spreads frames over work queues (receive-side scaling) has no queues and no state of its own: posting,
+/// modify() and query() fail, flows attach to it as to any other.
+class QueuePair final : public ibv_qp_ex {
+public:
+    static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
+    static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
+    static constexpr std::uint32_t max_inline = 1024;
+    static constexpr std::uint32_t max_tso = 262144;  ///< payload bytes of one send that is cut into segments
+    static constexpr std::uint16_t max_tso_header = RewrittenFrames::max_header;
+
+    /// `attr.cap` must be within the limits above; it is set to what is granted. The completion queues may be null for
+    /// one that is to spread.
+    QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint32_t number);
+    ~QueuePair();
+    QueuePair(const QueuePair&) = delete;
+    QueuePair& operator=(const QueuePair&) = delete;
+
+    static QueuePair& of(ibv_qp* qp) noexcept { return *static_cast<QueuePair*>(reinterpret_cast<ibv_qp_ex*>(qp)); }
+    static QueuePair& of(ibv_qp_ex* qp) noexcept { return *static_cast<QueuePair*>(qp); }
+    ibv_qp* base() noexcept { return &qp_base; }
+
+    int post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept;
+    int post_recv(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept { return receives_.post(wr, bad_wr); }
+    int modify(const ibv_qp_attr& attr, int mask) noexcept;
+    int query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept;
+
+    /// Spreads frames over the queues of `table` from now on, by a hash that ReceiveHash::check() took.
+    void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
+    /// Takes IBV_WR_TSO from now on, with headers of up to so many bytes, at most max_tso_header.
+    void allow_segmentation(std::uint16_t header_bytes);
+    void set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept;
+    /// Offers ibv_qp_ex's functions. `operations`: those of ibv_qp_create_send_ops_flags that are to work, at most
+    /// SEND and TSO.
+    void offer_send_ops(std::uint64_t operations) noexcept;
+    /// As ibv_qp_to_qp_ex(): null if it was made without send_ops_flags.
+    ibv_qp_ex* extended() noexcept { return wr_start ? this : nullptr; }
+
+    /// What became of a frame that a flow steered here. Under the NIC's receive lock.
+    ReceiveQueue::Received receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
+                                   CompletionQueue::Writer& writer) noexcept {
+        const ReceiveQueue::Received received = receives_.receive(frame, flow_tag, writer);
+        if (received == ReceiveQueue::Received::completed) [[likely]]
+            return received;
+        return not_completed(received, frame, key, flow_tag, writer);
+    }
+    /// Sends what the link did not take before.
+    void resume_sending() noexcept;
+
+    CompletionQueue* send_queue() noexcept { return send_cq_; }
+    CompletionQueue* recv_queue() noexcept { return receives_.completions(); }
+    bool receives() const noexcept { return cap_.max_recv_wr != 0; }  ///< into memory that is posted here
+    IndirectionTable* table() noexcept { return table_; }             ///< null if it spreads nothing
+    int flows = 0;                                                    ///< attached; under the NIC's lock
+
+private:
+    // Ring entries have room for the granted number of scatter elements behind them.
+    struct SendEntry {
+        std::uint64_t wr_id;
+        std::uint32_t length;  ///< of the scatter elements
+        std::uint16_t mss;     ///< 0: not to be segmented
+        std::uint8_t sge_count;
+        bool signalled : 1;
+        bool inlined : 1;
+        bool checksums : 1;  ///< to be filled in
+        ibv_sge* sges() noexcept { return reinterpret_cast<ibv_sge*>(this + 1); }
+        const ibv_sge* sges() const noexcept { return reinterpret_cast<const ibv_sge*>(this + 1); }
+    };
+    static_assert(sizeof(SendEntry) == 16);
+    static constexpr std::size_t tx_batch = 64;
+
+    static Completion::Kind kind_of(const SendEntry& entry) noexcept {
+        return entry.mss == 0 ? Completion::Kind::send : Completion::Kind::segmented_send;
+    }
+    /// How an entry is sent.
+    enum class Form : std::uint8_t {
+        plain,      ///< as it lies in memory
+        rewritten,  ///< by RewrittenFrames
+        refused,
+    };
+
+    SendEntry& send_entry(std::uint32_t index) noexcept;
+    std::uint8_t* inline_data(std::uint32_t index) noexcept;
+    int may_post_send() const noexcept;
+    int write_send(const ibv_send_wr& wr) noexcept;
+    void transmit() noexcept;
+    Form form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept;
+    ibv_wc_status check_length(std::uint32_t index, std::uint32_t longest) noexcept;
+    void complete_sends(std::uint32_t count) noexcept;
+    void fail_send(ibv_wc_status failure) noexcept;
+    void flush_sends() noexcept;
+    ReceiveQueue::Received not_completed(ReceiveQueue::Received received, const RxFrame& frame, const FrameKey& key,
+                                         std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
+    void enter_error(CompletionQueue::Writer& writer) noexcept;
+    void forget_work() noexcept;
+
+    // In send_offloads.cpp.
+    std::span<std::uint8_t> tso_header(std::uint32_t index) noexcept;
+    int write_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
+                           std::uint16_t mss) noexcept;
+    RewrittenFrames::Source source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept;
+    bool transmit_rewritten(std::uint32_t longest) noexcept;
+
+    // Between wr_start and wr_complete or wr_abort.
+    void start_building() noexcept;
+    bool begin_send(std::uint64_t operation) noexcept;
+    void begin_segments(const void* header, std::uint16_t header_bytes, std::uint16_t mss) noexcept;
+    void set_sges(std::size_t count, const ibv_sge* sges) noexcept;
+    void set_inline_data(std::size_t count, const ibv_data_buf* buffers) noexcept;
+    void fail_building(int error) noexcept;
+    int complete_building() noexcept;
+    void end_building() noexcept;
+    template <class... Arguments>
+    static void not_offered(ibv_qp_ex* qp, Arguments...) noexcept;
+
+    Nic& nic_;
+    CompletionQueue* send_cq_;
+    ibv_qp_cap cap_;
+    bool signal_all_;
+    std::mutex modify_mutex_;
+    std::uint8_t port_ = 0;
+    std::atomic<ibv_qp_state> state_{IBV_QPS_RESET};
+
+    // The send side: ring indexes run free; posted - reclaimed is what counts against the depth.
+    std::mutex send_mutex_;
+    CompletionSource send_source_;
+    std::size_t send_stride_;
+    std::unique_ptr<std::byte[]> send_ring_;
+    std::unique_ptr<std::uint8_t[]> inline_data_;
+    std::uint32_t send_mask_;
+    std::uint32_t send_posted_ = 0;
+    std::uint32_t send_done_ = 0;
+    std::uint32_t segments_sent_ = 0;  ///< of the entry send_done_
+    std::uint16_t max_header_ = 0;     ///< of segments; 0: none are made
+    std::unique_ptr<std::uint8_t[]> tso_headers_;
+    std::unique_ptr<std::uint16_t[]> tso_header_bytes_;
+
+    // Entries behind the posted ones belong to who builds; others that post wait until it has ended. No lock is held
+    // meanwhile: polling sends what was held up, and a program may poll in between.
+    bool building_ = false;  // under send_mutex_
+    std::condition_variable built_;
+    std::uint32_t built_count_ = 0;
+    int build_error_ = 0;
+    std::uint64_t operations_ = 0;  // of ibv_qp_create_send_ops_flags
+
+    ReceiveQueue receives_;
+    IndirectionTable* table_ = nullptr;
+    std::unique_ptr<const ReceiveHash> hash_;
+};
+
+}  // namespace pktverbs::soft

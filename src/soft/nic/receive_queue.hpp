@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// ReceiveQueue: the receive side of a queue pair, or all of a work queue.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "soft/link/link.hpp"
+#include "soft/nic/completion_queue.hpp"
+
+namespace pktverbs::soft {
+
+class Nic;
+
+/// Receives are posted under its own lock, and taken from the ring under the NIC's receive lock only.
+class ReceiveQueue {
+public:
+    static constexpr std::uint32_t max_wr = 32768;
+    static constexpr std::uint32_t max_sge = 16;
+
+    enum class State : std::uint8_t {
+        reset,    ///< nothing may be posted
+        filling,  ///< posted, but not received yet
+        ready,
+        error,  ///< what is posted completes as flushed
+    };
+    /// What is done to frames on their way to memory.
+    struct Offloads {
+        bool strip_vlan = false;   ///< the outermost tag, if it is 802.1Q's; the completion has it
+        bool scatter_fcs = false;  ///< the frame check sequence goes behind the frame
+        bool operator==(const Offloads&) const = default;
+    };
+    /// What became of a frame.
+    enum class Received : std::uint8_t {
+        completed,
+        failed,  ///< completed with an error: the queue is in the error state now
+        out_of_buffer,
+        not_ready,
+    };
+
+    /// `completions` may be null if no receive is ever posted.
+    ReceiveQueue(Nic& nic, const ibv_pd* domain, CompletionQueue* completions, std::uint32_t depth, std::uint32_t sges,
+                 std::uint32_t number);
+    ReceiveQueue(const ReceiveQueue&) = delete;
+    ReceiveQueue& operator=(const ReceiveQueue&) = delete;
+
+    /// As ibv_post_recv(3).
+    int post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept;
+    /// Under the NIC's receive lock.
+    Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
+
+    /// Under the NIC's receive lock.
+    Offloads offloads() const noexcept { return offloads_; }
+    void set_offloads(Offloads offloads) noexcept { offloads_ = offloads; }
+
+    State state() const noexcept { return state_.load(std::memory_order_relaxed); }
+    /// Under the NIC's receive lock. Flushes what is posted.
+    void enter_error(CompletionQueue::Writer& writer) noexcept;
+    /// Under the posting lock and the NIC's receive lock.
+    void change(State to) noexcept;
+    /// Takes back its completions, after a change to reset. Without its locks: whoever is between start_poll and
+    /// end_poll holds the completion queue and may be waiting for them.
+    void forget() noexcept;
+
+    /// Held while receives are posted.
+    std::mutex& post_mutex() noexcept { return post_mutex_; }
+    CompletionQueue* completions() noexcept { return completions_; }
+
+private:
+    struct Entry;
+    class Scatter;
+
+    Entry& entry(std::uint32_t index) noexcept;
+    bool scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept;
+    void flush(CompletionQueue::Writer& writer) noexcept;
+
+    Nic& nic_;
+    const ibv_pd* domain_;
+    CompletionQueue* completions_;
+    CompletionSource source_;
+    std::atomic<State> state_{State::reset};
+    Offloads offloads_;  // under the NIC's receive lock
+
+    // Ring indexes run free; posted - reclaimed is what counts against the depth.
+    std::mutex post_mutex_;
+    std::uint32_t depth_;
+    std::uint32_t max_sge_;
+    std::size_t stride_;
+    std::unique_ptr<std::byte[]> ring_;
+    std::atomic<std::uint32_t> posted_{0};
+    std::uint32_t done_ = 0;  // under the NIC's receive lock
+};
+
+}  // namespace pktverbs::soft

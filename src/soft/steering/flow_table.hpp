@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlowTable: the flows in force on one soft device, and where they steer a frame.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "soft/steering/flow_match.hpp"
+
+namespace pktverbs::soft {
+
+class Counters;
+class QueuePair;
+
+/// Who gets a frame, and the tag that its completion shows.
+struct Target {
+    QueuePair* queue_pair;
+    std::uint32_t tag;
+};
+
+enum class Verdict {
+    deliver,    ///< to the targets, at least one
+    drop,       ///< a flow says so
+    unmatched,  ///< no flow wants it
+};
+
+/// Not thread-safe; the device locks. Changes cost time linear in the flows in force, and a sort of them.
+class FlowTable {
+public:
+    /// Counters of `match` must be this device's. Returns 0, or ENOMEM, and then nothing has changed. A queue pair may
+    /// have the same flow several times, and then has it until the last is removed, as mlx5's kernel driver counts
+    /// references (find_flow_rule() in drivers/net/ethernet/mellanox/mlx5/core/fs_core.c).
+    int add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept;
+    /// False if there is no such flow.
+    bool remove(std::uint32_t handle) noexcept;
+    void remove_all(QueuePair* queue_pair) noexcept;
+
+    bool empty() const noexcept { return flows_.empty(); }
+    std::size_t size() const noexcept { return flows_.size(); }
+    /// All flows in force; the pointers are good until the next change.
+    void matches(std::vector<const FlowMatch*>& all) const;
+
+    /// Sniffers always get the frame. Normal flows are tried by priority, lowest number first, then in order of
+    /// creation: one with DONT_TRAP gets a copy, the first other one takes the frame (or drops it), and with it those
+    /// of the same match, priority and action on other queue pairs. A frame that no normal flow matched goes to the
+    /// multicast defaults, if it is multicast and there are any, or else to the all-defaults. A queue pair
+    /// gets it once, as its first flow in this order has it. `targets` is good until the next call. Counters of flows
+    /// that get, take or drop it count a frame of `bytes`.
+    Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
+    /// Whether a flow would have matched if this were no fragment: FlowMatch::misses(). Linear in the flows.
+    bool misses(const FrameKey& fragment) const noexcept;
+
+private:
+    struct Flow {
+        FlowMatch match;
+        QueuePair* queue_pair;
+        std::uint32_t handle;
+    };
+    /// One word of a match that has something to compare.
+    struct Term {
+        std::uint64_t mask;
+        std::uint64_t value;
+        std::uint32_t word;
+    };
+    /// Normal flows with one match, made ready for steer(). A drop rule has no targets.
+    struct Rule {
+        std::uint32_t first_term;
+        std::uint32_t first_target;
+        std::uint32_t target_count;
+        std::uint32_t first_counters;  ///< if it counts: from here to a null
+        std::uint32_t order;
+        std::uint8_t term_count;
+        bool dont_trap;
+        bool counts;
+    };
+    /// Many rules that look at the same bits, found by a hash of these. Of two with the same bits the first one hides
+    /// the other for good, whatever lies between them in order, so there is one for each value.
+    struct RuleSet {
+        Rule mask;            ///< only its terms
+        std::uint32_t order;  ///< of its first rule
+        std::uint32_t first_slot;
+        std::uint32_t slot_count;  ///< a power of two, at least twice the rules
+    };
+
+    void reserve(std::size_t flows);
+    void compile() noexcept;
+    void compile_rules() noexcept;
+    void compile_same_mask(std::span<const std::uint32_t> flows) noexcept;
+    Rule make_rule(std::span<const std::uint32_t> flows) noexcept;
+    Rule make_terms(const FrameKey& mask, const FrameKey& value) noexcept;
+    void make_set(std::size_t first, const FrameKey& mask) noexcept;
+
+    bool rule_matches(const Rule& rule, const FrameKey& key) const noexcept;
+    std::uint32_t hash(const Rule& mask, const FrameKey& key) const noexcept;
+    const Rule* find_in_sets(const FrameKey& key) const noexcept;
+    std::span<const Target> targets_of(const Rule& rule) const noexcept;
+    std::span<const Target> defaults(const FrameKey& key) const noexcept;
+    void count(const Rule& rule, std::uint32_t bytes) const noexcept;
+    std::size_t copy(std::span<const Target> targets, std::size_t copied) noexcept;
+
+    std::vector<Flow> flows_;  ///< by priority, then in order of creation
+    std::uint32_t next_handle_ = 1;
+
+    // Made from flows_ by compile(), which must not fail: all have room for capacity_ flows.
+    std::size_t capacity_ = 0;
+    std::vector<std::uint32_t> by_match_;
+    std::vector<Term> terms_;
+    std::vector<Target> targets_;
+    std::vector<Counters*> counters_;  ///< of rules that count, a null behind each's
+    std::vector<Rule> scanned_;        ///< in order
+    std::vector<Rule> hashed_;
+    std::vector<RuleSet> sets_;
+    std::vector<std::uint32_t> slots_;  ///< into hashed_
+    std::vector<Target> sniffers_;
+    std::vector<Target> multicast_defaults_;
+    std::vector<Target> all_defaults_;
+    std::vector<Target> copies_;  ///< of one steer()
+};
+
+}  // namespace pktverbs::soft

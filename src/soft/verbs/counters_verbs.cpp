@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counters of flows.
+#include <cerrno>
+#include <memory>
+
+#include "soft/steering/counters.hpp"
+#include "soft/verbs/control_verbs.hpp"
+
+namespace pktverbs::soft::control {
+
+ibv_counters* create_counters(ibv_context* context, ibv_counters_init_attr* attr) {
+    if (attr->comp_mask != 0) return refuse<ibv_counters>(EOPNOTSUPP);
+    return guarded([context]() -> ibv_counters* {
+        auto counters = std::make_unique<Counters>(context);
+        int none = 0;
+        count(Nic::of(context), none, 1);
+        return counters.release();
+    });
+}
+
+int destroy_counters(ibv_counters* base) {
+    auto* counters = static_cast<Counters*>(base);
+    if (counters->has_flows()) return EBUSY;
+    int none = 0;
+    count(Nic::of(base->context), none, -1);
+    delete counters;
+    return 0;
+}
+
+int attach_counters_point_flow(ibv_counters* counters, ibv_counter_attach_attr* attr, ibv_flow* flow) {
+    if (flow) return EOPNOTSUPP;
+    return static_cast<Counters*>(counters)->attach(*attr);
+}
+
+int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t count, std::uint32_t flags) {
+    // Nothing is cached: what is preferred makes no difference.
+    if ((flags & ~std::uint32_t{IBV_READ_COUNTERS_ATTR_PREFER_CACHED}) != 0) return EINVAL;
+    return static_cast<Counters*>(counters)->read({values, count});
+}
+
+}  // namespace pktverbs::soft::control

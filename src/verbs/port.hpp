@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Port: an opened device, as those who make objects of it need it.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <string_view>
+
+#include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/provider.hpp>
+
+namespace pktverbs::verbs {
+
+/// Owns nothing: whoever opened the device outlives it.
+struct Port {
+    const Provider& provider;
+    std::string_view name;  ///< for errors
+    ibv_context* context;
+    ibv_pd* domain;
+
+    Action action(std::string_view verb, std::string_view what) const noexcept { return {verb, what, name}; }
+};
+
+}  // namespace pktverbs::verbs
