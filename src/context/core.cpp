@@ -12,7 +12,9 @@
 #include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/verbs/gid.hpp>
 
+#include "context/check_options.hpp"
 #include "context/datagrams.hpp"
+#include "context/grant.hpp"
 #include "context/queue_state.hpp"
 #include "context/readiness.hpp"
 #include "context/rss_groups.hpp"
@@ -22,43 +24,10 @@
 #include "net/frame_sizes.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
-#include "context/grant.hpp"
 
 namespace pktverbs {
 
 namespace {
-
-constexpr std::uint32_t longest_packet = (1U << 24) - 1;
-constexpr std::uint32_t max_queues = 1024;
-
-void check(const Layout& layout, std::string_view name, std::size_t least, const Options& options,
-           const std::string& device) {
-    if (layout.empty()) return;
-    if (options.transport == Transport::datagram)
-        verbs::throw_message(EOPNOTSUPP,
-                             fmt::format("cannot open {}: datagrams take no {} (it is for raw packets)", device, name));
-    if (layout.bytes() < least || layout.bytes() > longest_packet)
-        verbs::throw_message(EINVAL, fmt::format("cannot open {}: the {} bytes of {} are not between {} and {}", device,
-                                                 layout.bytes(), name, least, longest_packet));
-}
-
-void check(const Options& options, const std::string& device) {
-    if (options.max_packet_size < ethernet_bytes || options.max_packet_size > longest_packet)
-        verbs::throw_message(EINVAL, fmt::format("cannot open {}: max_packet_size {} is not between {} and {}", device,
-                                                 options.max_packet_size, ethernet_bytes, longest_packet));
-    check(options.recv_layout, "recv_layout", 14, options, device);
-    check(options.send_layout, "send_layout", 0, options, device);
-    if (options.send_packets == none && options.recv_packets == none)
-        verbs::throw_message(EINVAL,
-                             fmt::format("cannot open {}: neither send nor receive packets are asked for", device));
-    if (options.rss && options.transport == Transport::datagram)
-        verbs::throw_message(EOPNOTSUPP, fmt::format("cannot open {}: datagrams are not spread over queues (each queue "
-                                                     "has an endpoint of its own)",
-                                                     device));
-    if (options.queues == 0 || options.queues > max_queues)
-        verbs::throw_message(EINVAL, fmt::format("cannot open {}: {} queues is not between 1 and {}", device,
-                                                 options.queues, max_queues));
-}
 
 /// The MAC address of a port: from the link-local GID that is made of it, and failing that from the netdev. None for
 /// want of memory: the caller would steer by a wrong one.
@@ -92,7 +61,7 @@ Core::Core(Device device_opened)
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
     if (!wake_fd || events.fd() < 0) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
-    check(options, device.name);
+    check_options(options, device.name);
     const verbs::Provider& provider = *device.provider;
     context = verbs::ContextHandle{
         verbs::check_pointer(action("open_device", "open"), [&] { return provider.open_device(device.handle.get()); }),

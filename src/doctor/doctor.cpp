@@ -2,12 +2,14 @@
 // check: opens the device and has everything looked at.
 #include <pktverbs/doctor/doctor.hpp>
 
+#include <cerrno>
 #include <system_error>
 
 #include <pktverbs/device.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
+#include "context/check_options.hpp"
 #include "doctor/inspection.hpp"
 #include "interface/interface.hpp"
 
@@ -15,9 +17,10 @@ namespace pktverbs {
 
 namespace checks {
 
-void no_device(Inspection& inspection, const std::string& reason) {
+void no_device(Inspection& inspection, int error, const std::string& reason) {
     inspection.add("device", reason, Severity::problem,
-                   "list_devices() gives what there is; docs/devices.md says what each kind needs");
+                   error == EPERM ? "docs/devices.md says how a program gets the right to do it"
+                                  : "list_devices() gives what there is; docs/devices.md says what each kind needs");
 }
 
 namespace {
@@ -35,6 +38,14 @@ Report finish(Inspection inspection, const Device& device) {
     return std::move(inspection.report);
 }
 
+void look_at_options(Inspection& inspection, std::string_view device) {
+    try {
+        check_options(inspection.wanted, device);
+    } catch (const std::system_error& error) {
+        inspection.add("options", error.what(), Severity::problem, "no device grants that: ask for something else");
+    }
+}
+
 }  // namespace
 }  // namespace checks
 
@@ -44,7 +55,7 @@ Report check(std::string_view text, const Options& wanted, Probe probe) {
         device = find_device(text);
     } catch (const std::system_error& error) {
         checks::Inspection inspection = checks::begin(text, wanted, probe);
-        checks::no_device(inspection, error.what());
+        checks::no_device(inspection, error.code().value(), error.what());
         return checks::finish(std::move(inspection), {});
     }
     return check(device, wanted, probe);
@@ -52,6 +63,7 @@ Report check(std::string_view text, const Options& wanted, Probe probe) {
 
 Report check(const Device& given, const Options& wanted, Probe probe) {
     checks::Inspection inspection = checks::begin(given.name, wanted, probe);
+    checks::look_at_options(inspection, given.name);
     Device device = given;
     try {
         if (!device.netdev) device.netdev = Interface::find(device.interface);
@@ -66,7 +78,7 @@ Report check(const Device& given, const Options& wanted, Probe probe) {
         checks::look_at_port(inspection, device, context.get());
         if (probe == Probe::everything) checks::probe_device(inspection, device, context.get());
     } catch (const std::system_error& error) {
-        checks::no_device(inspection, error.what());
+        checks::no_device(inspection, error.code().value(), error.what());
     }
     return checks::finish(std::move(inspection), device);
 }

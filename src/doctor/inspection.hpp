@@ -47,7 +47,7 @@ struct Inspection {
 };
 
 /// Adds "device", whose opening failed.
-void no_device(Inspection& inspection, const std::string& reason);
+void no_device(Inspection& inspection, int error, const std::string& reason);
 /// The device and its port, as they say themselves.
 void look_at_device(Inspection& inspection, const Device& device, ibv_context* context);
 void look_at_port(Inspection& inspection, const Device& device, ibv_context* context);

@@ -4,12 +4,15 @@
 #include <pktverbs/soft/device.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <new>
 
+#include "base/capability_hints.hpp"
 #include "dropin/private.hpp"
 #include "dropin/process.hpp"
 #include "dropin/system_verbs.hpp"
@@ -117,8 +120,15 @@ PKTVERBS_EXPORTED int ibv_get_device_index(ibv_device* device) {
 }
 
 PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
-    return devices().owns(device) ? control().open_device(device)
-                                  : PKTVERBS_SYSTEM_VERB(ibv_open_device, "IBVERBS_1.1")(device);
+    if (!devices().owns(device)) return PKTVERBS_SYSTEM_VERB(ibv_open_device, "IBVERBS_1.1")(device);
+    ibv_context* const opened = control().open_device(device);
+    // Most programs say only that they could not.
+    if (const int error = errno; !opened && error == EPERM) {
+        std::fprintf(stderr, "pktverbs: cannot open %s: %.*s\n", device->name,
+                     static_cast<int>(pktverbs::net_raw_hint.size()), pktverbs::net_raw_hint.data());
+        errno = error;
+    }
+    return opened;
 }
 
 PKTVERBS_EXPORTED int ibv_close_device(ibv_context* context) {

@@ -50,3 +50,12 @@ done
 ip link set dropin0 down
 see "$run" --device packet:dropin0 -- ibv_devinfo
 expect 'state:\s+PORT_DOWN \(1\)'
+
+# Without the right to it, the program says only that it could not: the library says why, and what to do.
+if setpriv --bounding-set -net_raw --inh-caps -net_raw true 2>/dev/null; then
+    printf '== without CAP_NET_RAW\n'
+    said=$(setpriv --bounding-set -net_raw --inh-caps -net_raw "$run" --device packet:dropin0 -- \
+        ibv_devinfo -d packet_dropin0 2>&1) && fail "it opened: $said"
+    printf '%s\n' "$said"
+    expect '^pktverbs: cannot open packet_dropin0: CAP_NET_RAW is missing: '
+fi
