@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <system_error>
+#include <cstdint>
+
+#include "common/parse_decimal.hpp"
 
 namespace capture {
 
@@ -17,12 +18,9 @@ std::optional<UdpFlow> UdpFlow::parse(std::string_view text) {
         flow.address = pktverbs::Ipv4Address::parse(address);
         if (!flow.address) return {};
     }
-    const auto digits = text.substr(colon + 1);
-    // One port has one text, and some readers take a leading zero for octal.
-    if (digits.size() > 1 && digits.front() == '0') return {};
-    const auto* end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, flow.port);
-    if (error != std::errc{} || stop != end) return {};
+    const auto port = example::parse_decimal<std::uint16_t>(text.substr(colon + 1));
+    if (!port) return {};
+    flow.port = *port;
     return flow;
 }
 

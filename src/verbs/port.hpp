@@ -11,7 +11,7 @@
 
 namespace pktverbs::verbs {
 
-/// Owns nothing: whoever opened the device outlives it.
+/// Owns nothing: the opened device and its protection domain must outlive it.
 struct Port {
     const Provider& provider;
     std::string_view name;  ///< for errors

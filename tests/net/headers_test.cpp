@@ -17,6 +17,7 @@
 #include <pktverbs/pktverbs.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "cable.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::net {
@@ -25,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using Frame = std::vector<std::uint8_t>;
 
-constexpr std::uint16_t port = 7148;
+using pktverbs::test::port;
 
 /// A socket of the kernel's on every address of its namespace.
 FileDescriptor kernel_socket(int family, int type) {

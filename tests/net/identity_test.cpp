@@ -15,15 +15,16 @@
 #include <string>
 #include <vector>
 
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/device.hpp>
 #include <pktverbs/memory/placement.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/verbs/async_event.hpp>
-#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/gid.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "cable.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs::test {
@@ -31,7 +32,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto patience = 20s;  // a test that needs it has failed
 constexpr std::uint16_t experimental = 0x88b5;
 const Options small{.send_packets = 16, .recv_packets = 16, .max_packet_size = 2048};
 

@@ -12,6 +12,7 @@
 #include <pktverbs/route/resolve.hpp>
 #include <pktverbs/route/route.hpp>
 
+#include "cable.hpp"
 #include "expect_error.hpp"
 #include "network_namespace.hpp"
 
@@ -22,7 +23,7 @@ using namespace std::chrono_literals;
 using pktverbs::testing::expect_error;
 using pktverbs::testing::expect_words;
 
-constexpr auto patience = 20s;
+using test::patience;
 
 /// Between left0 and right0, where nobody knows anybody's MAC address yet, and a failure is known after 0.1 s.
 class RouteTest : public ::testing::Test {

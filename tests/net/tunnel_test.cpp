@@ -19,6 +19,7 @@
 #include <pktverbs/pktverbs.hpp>
 
 #include "base/file_descriptor.hpp"
+#include "cable.hpp"
 #include "network_namespace.hpp"
 
 namespace pktverbs {
@@ -26,11 +27,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::NetworkNamespace;
+using test::port;
 using test::VethPair;
 using Frame = std::vector<std::uint8_t>;
 using Words = std::vector<std::string>;
 
-constexpr std::uint16_t port = 7148;
 constexpr std::uint8_t protocol_ipip = 4, protocol_ipv6 = 41, protocol_gre = 47;
 constexpr std::uint16_t geneve_port = 6081, transparent_ethernet = 0x6558;
 
