@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // pacing_bench: how well a Pacer keeps 1, 10 and 50 Gb/s of wire time, and how even its batches come.
 #include <fmt/core.h>
-#include <pktverbs/time/rate.hpp>
-#include <pktverbs/time/pacer.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/ring/ring_receiver.hpp>
-#include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
 #include <pktverbs/soft/device.hpp>
 
 #include "measure.hpp"

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include <pktverbs/verbs/async_event.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 #include "common/command_line.hpp"

@@ -11,8 +11,8 @@
 #include <string>
 #include <system_error>
 
-#include <pktverbs/format.hpp>
 #include <pktverbs/counters/counters.hpp>
+#include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/command_line.hpp"
 #include "common/find_device.hpp"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // paced_send: sends frames at three rates, stumbling once on the way, and tells what became of each.
 #include <pktverbs/format.hpp>
-#include <pktverbs/time/rate.hpp>
-#include <pktverbs/time/pacer.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
 
 #include <algorithm>
 #include <array>

@@ -6,8 +6,8 @@
 #include <string>
 
 #include <pktverbs/format.hpp>
-#include <pktverbs/time/rate.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/rate.hpp>
 #include "common/address_option.hpp"
 #include "common/arp.hpp"
 #include "common/command_line.hpp"

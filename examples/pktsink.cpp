@@ -15,8 +15,8 @@
 #include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/time/rate.hpp>
 #include <pktverbs/ring/sequence_counter.hpp>
+#include <pktverbs/time/rate.hpp>
 #include "common/address_option.hpp"
 #include "common/command_line.hpp"
 #include "common/exit_status.hpp"

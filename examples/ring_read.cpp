@@ -7,8 +7,8 @@
 #include <string>
 
 #include <pktverbs/format.hpp>
-#include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/sequence_reader.hpp>
 
 #include "common/command_line.hpp"

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include <pktverbs/format.hpp>
-#include <pktverbs/ring/ring_receiver.hpp>
-#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
 
 #include "common/address_option.hpp"
 #include "common/command_line.hpp"

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <pktverbs/net/net.hpp>
 #include <pktverbs/memory/shared_memory.hpp>
+#include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
 
 #include <algorithm>

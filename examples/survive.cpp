@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <string_view>
 
-#include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
+#include <pktverbs/verbs/async_event.hpp>
 
 namespace {
 

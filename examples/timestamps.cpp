@@ -2,8 +2,8 @@
 // timestamps: tells when frames were received, in UTC or TAI, from the timestamps of the device.
 #include <fmt/chrono.h>
 #include <pktverbs/format.hpp>
-#include <pktverbs/time/device_clock.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/device_clock.hpp>
 
 #include <algorithm>
 #include <array>

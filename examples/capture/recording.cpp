@@ -9,8 +9,8 @@
 #include <system_error>
 #include <utility>
 
-#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/format.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include "common/mtu.hpp"
 #include "common/seconds.hpp"
 #include "pin.hpp"

@@ -16,9 +16,9 @@
 #include <utility>
 
 #include <pktverbs/net/net.hpp>
-#include <pktverbs/time/rate.hpp>
-#include <pktverbs/time/pacer.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
 
 namespace example {
 

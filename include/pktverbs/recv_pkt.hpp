@@ -39,7 +39,8 @@ public:
         std::size_t before = 0;
         for (std::size_t i = 0; i < index; ++i) before += sges_[i].length;
         const std::size_t left = length() > before ? length() - before : 0;
-        return {reinterpret_cast<std::uint8_t*>(sges_[index].addr), left < sges_[index].length ? left : sges_[index].length};
+        return {reinterpret_cast<std::uint8_t*>(sges_[index].addr),
+                left < sges_[index].length ? left : sges_[index].length};
     }
     /// Where chunk `index` is to be received: all of it, not only what was. Of no bytes from chunk_count() on.
     verbs::LocalSlice target(std::size_t index = 0) const noexcept {

@@ -17,14 +17,14 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/format.hpp>
+#include <pktverbs/memory/shared_memory.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/wire.hpp>
-#include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/memory_region.hpp>
-#include <pktverbs/memory/shared_memory.hpp>
-#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 namespace {

@@ -15,12 +15,12 @@
 #include <string_view>
 #include <vector>
 
+#include <pktverbs/datagram/peer.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/verbs/address_handle.hpp>
 #include <pktverbs/verbs/async_event.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
-#include <pktverbs/datagram/peer.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 namespace {

@@ -7,11 +7,11 @@
 #include <thread>
 
 #include <pktverbs/format.hpp>
-#include <pktverbs/time/rate.hpp>
-#include <pktverbs/time/pacer.hpp>
+#include <pktverbs/pktverbs.hpp>
 #include <pktverbs/time/clock_line.hpp>
 #include <pktverbs/time/device_clock.hpp>
-#include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
 
 namespace {
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstdint>
 
-#include <pktverbs/time/rate.hpp>
 #include <pktverbs/soft/wire.hpp>
+#include <pktverbs/time/rate.hpp>
 #include "common/generator.hpp"
 
 using namespace example;

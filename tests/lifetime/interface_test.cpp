@@ -16,9 +16,9 @@
 #include <thread>
 
 #include <pktverbs/context.hpp>
+#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/async_event.hpp>
-#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
 #include "descriptors.hpp"

@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/context.hpp>
+#include <pktverbs/counters/counters.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "network_namespace.hpp"

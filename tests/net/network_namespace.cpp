@@ -172,7 +172,8 @@ VethPair::VethPair(const Options& options) {
         std::string lines = "link set lo up\nlink set" + device + " up\naddress add " + end->ipv4 + "/24" + device +
                             "\nneighbour replace " + other->ipv4 + neighbour;
         if (options.ipv6)
-            lines += "address add " + end->ipv6 + "/64 nodad" + device + "\nneighbour replace " + other->ipv6 + neighbour;
+            lines +=
+                "address add " + end->ipv6 + "/64 nodad" + device + "\nneighbour replace " + other->ipv6 + neighbour;
         end->name_space.ip_batch(lines);
     }
     for (const End* end : {&left, &right}) end->wait_for_carrier(true);

@@ -55,8 +55,8 @@ struct Recorder final : Sink {
             if (!is_chatter({frame.data, frame.length}))
                 frames.push_back({{frame.data, frame.data + frame.length}, frame.checksum_ok, frame.timestamp_ns});
     }
-    /// What the kernel reports of its multicast groups when it pleases (RFC 3810), behind hop-by-hop options: the filter
-    /// lets extension headers pass, and the device, which isn't here, looks again.
+    /// What the kernel reports of its multicast groups when it pleases (RFC 3810), behind hop-by-hop options: the
+    /// filter lets extension headers pass, and the device, which isn't here, looks again.
     static bool is_chatter(std::span<const std::uint8_t> frame) {
         return frame.size() > 20 && frame[12] == 0x86 && frame[13] == 0xdd && frame[20] == 0;
     }

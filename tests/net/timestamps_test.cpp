@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
-#include <pktverbs/time/device_clock.hpp>
 #include <pktverbs/pktverbs.hpp>
+#include <pktverbs/time/device_clock.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "cable.hpp"

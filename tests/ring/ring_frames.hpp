@@ -7,8 +7,8 @@
 #include <cstring>
 #include <string>
 
-#include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/ring_writer.hpp>
 
 namespace pktverbs::testing {

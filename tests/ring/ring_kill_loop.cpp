@@ -35,12 +35,12 @@ constexpr std::uint64_t kills_per_ring = 40;
 
 /// What both sides write down, outside of the ring.
 struct Ledger {
-    std::atomic<std::uint64_t> begun;                   ///< packets that a producer was about to put into the ring
-    std::atomic<std::uint64_t> placed;                  ///< that it has put there
-    std::atomic<bool> stop;                             ///< producers end
-    std::atomic<bool> drain;                            ///< consumers end when nothing is left
-    std::atomic<bool> attached[2];                      ///< by side, of its present process
-    std::atomic<std::uint64_t> blocks;                  ///< given back
+    std::atomic<std::uint64_t> begun;                  ///< packets that a producer was about to put into the ring
+    std::atomic<std::uint64_t> placed;                 ///< that it has put there
+    std::atomic<bool> stop;                            ///< producers end
+    std::atomic<bool> drain;                           ///< consumers end when nothing is left
+    std::atomic<bool> attached[2];                     ///< by side, of its present process
+    std::atomic<std::uint64_t> blocks;                 ///< given back
     std::atomic<std::uint64_t> block_of[max_packets];  ///< by packet: where it was read, plus 1
     std::atomic<bool> is_doubtful[max_packets];        ///< by packet: its producer died over it
     std::atomic<bool> is_given_back[2 * max_packets];  ///< by block
@@ -120,7 +120,8 @@ void consume(const std::string& name, Ledger& ledger) {
         }
         if (block.number() < next) {
             std::string text = "block " + std::to_string(block.number()) + " came after " + std::to_string(next - 1) +
-                               (block.abandoned() ? ", abandoned" : "") + ", base " + std::to_string(block.base()) + ", slots " + std::to_string(block.first_slot()) + "-" + std::to_string(block.end_slot());
+                               (block.abandoned() ? ", abandoned" : "") + ", base " + std::to_string(block.base()) +
+                               ", slots " + std::to_string(block.first_slot()) + "-" + std::to_string(block.end_slot());
             for (const RingBlock& other : held)
                 text += ", held " + std::to_string(other.number()) + (other.abandoned() ? " abandoned" : "");
             fail(text);

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include <pktverbs/counters/counters.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/ring_receiver.hpp>
 #include <pktverbs/soft/device.hpp>
-#include <pktverbs/ring/block_ring.hpp>
-#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 #include "frames.hpp"

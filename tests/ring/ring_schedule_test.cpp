@@ -10,10 +10,10 @@
 #include <random>
 #include <string>
 
+#include <pktverbs/counters/counters.hpp>
+#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/ring_receiver.hpp>
-#include <pktverbs/ring/block_ring.hpp>
-#include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 #include "frames.hpp"
@@ -30,8 +30,10 @@ public:
           aimed_{draw(4) != 0},
           when_full_{static_cast<WhenFull>(draw(3))},
           field_{.offset = 14, .width = 2, .order = draw(2) == 0 ? std::endian::big : std::endian::little},
-          ring_{RingGeometry{
-              .blocks = 2 + draw(12), .block_slots = 1 + draw(70), .header_bytes = schedule_header, .payload_bytes = 64}},
+          ring_{RingGeometry{.blocks = 2 + draw(12),
+                             .block_slots = 1 + draw(70),
+                             .header_bytes = schedule_header,
+                             .payload_bytes = 64}},
           wire_{name},
           world_{name},
           ctx_{"wire:" + name, options()},

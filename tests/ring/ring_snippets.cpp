@@ -8,10 +8,10 @@
 #include <stop_token>
 
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/ring/ring_writer.hpp>
-#include <pktverbs/ring/ring_receiver.hpp>
-#include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/ring_receiver.hpp>
+#include <pktverbs/ring/ring_writer.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 #include "ring_frames.hpp"

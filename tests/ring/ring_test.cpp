@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include <pktverbs/ring/ring_writer.hpp>
-#include <pktverbs/ring/ring_reader.hpp>
-#include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/format.hpp>
+#include <pktverbs/ring/block_ring.hpp>
+#include <pktverbs/ring/ring_reader.hpp>
+#include <pktverbs/ring/ring_writer.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "expect_error.hpp"

@@ -41,7 +41,9 @@ void for_every_field(Check&& check) {
 }
 
 /// The field's bits that a sequence number is told by: all but those that the even part of its divisor takes.
-std::uint64_t max_sequences(const SequenceField& field) { return field.max_number() >> std::countr_zero(field.divisor); }
+std::uint64_t max_sequences(const SequenceField& field) {
+    return field.max_number() >> std::countr_zero(field.divisor);
+}
 
 TEST(SequenceTracker, GoesOnWhereTheFieldWraps) {
     for (const std::uint32_t width : {1U, 2U, 4U}) {
@@ -95,7 +97,8 @@ TEST(SequenceTracker, GivesALateJoinerTheNumbersOfTheOthers) {
             SequenceTracker tracker{field, 1000};
             for (std::uint64_t i = 0; i < 20; ++i) {
                 const std::uint64_t sequence = first_seen + i;
-                const auto [verdict, found] = tracker.next((field.first + sequence * field.divisor) & field.max_number());
+                const auto [verdict, found] =
+                    tracker.next((field.first + sequence * field.divisor) & field.max_number());
                 ASSERT_EQ(verdict, Verdict::in_sequence) << sequence;
                 ASSERT_EQ(found - (first_seen & max_sequences(field)), i) << sequence;
             }

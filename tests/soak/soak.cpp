@@ -23,8 +23,8 @@
 
 #include <fmt/format.h>
 
-#include <pktverbs/pktverbs.hpp>
 #include <pktverbs/counters/counters.hpp>
+#include <pktverbs/pktverbs.hpp>
 #include <pktverbs/soft/wire.hpp>
 
 namespace {
@@ -239,7 +239,8 @@ private:
         const auto port = static_cast<std::uint16_t>(random() % (ports - 1));
         const std::size_t queue = random() % ctx.queue_count();
         ++changes_;
-        // First without: for a moment set_flow() has both rules in force, and what matches two goes to both their queues.
+        // First without: for a moment set_flow() has both rules in force, and what matches two goes to both their
+        // queues.
         ctx.clear_flow(port);
         switch (random() % 4) {
             case 0:

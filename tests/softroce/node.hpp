@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include <pktverbs/verbs/device.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/queue_pair.hpp>
 
 namespace pktverbs::testing {

@@ -9,8 +9,8 @@
 #include <array>
 #include <cerrno>
 
-#include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/address_handle.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
 
 #include "base/file_descriptor.hpp"
 #include "expect_error.hpp"

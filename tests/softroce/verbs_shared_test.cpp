@@ -8,8 +8,8 @@
 #include <utility>
 
 #include <pktverbs/verbs/async_event.hpp>
-#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
+#include <pktverbs/verbs/memory_region.hpp>
 #include <pktverbs/verbs/shared_receive_queue.hpp>
 
 #include "expect_error.hpp"

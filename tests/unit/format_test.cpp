@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include <pktverbs/doctor/doctor.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/doctor/doctor.hpp>
 #include <pktverbs/verbs/async_event.hpp>
 
 namespace {
@@ -48,7 +48,8 @@ TEST(Format, GivesTheTextOfAValue) {
 
 TEST(Format, TakesTheSpecificationsOfAString) {
     EXPECT_EQ(fmt::format("{:>20}|", MacAddress::broadcast()), "   ff:ff:ff:ff:ff:ff|");
-    EXPECT_EQ(fmt::format("{:*<7}|{:^7}|{:.2}", WaitMode::block, WaitMode::block, WaitMode::block), "block**| block |bl");
+    EXPECT_EQ(fmt::format("{:*<7}|{:^7}|{:.2}", WaitMode::block, WaitMode::block, WaitMode::block),
+              "block**| block |bl");
     EXPECT_EQ(fmt::format("{:<{}}|", WaitMode::block, 6), "block |");
 }
 

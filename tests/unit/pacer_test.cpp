@@ -2,8 +2,8 @@
 // Pacer and Rate, by a clock that the test moves.
 
 #include <pktverbs/format.hpp>
-#include <pktverbs/time/rate.hpp>
 #include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
 
 #include <gtest/gtest.h>
 

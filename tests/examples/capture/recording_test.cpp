@@ -9,17 +9,17 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <stop_token>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <pktverbs/time/rate.hpp>
 #include <pktverbs/counters/counters.hpp>
 #include <pktverbs/soft/wire.hpp>
+#include <pktverbs/time/rate.hpp>
 #include "common/generator.hpp"
 #include "expect_error.hpp"
 #include "fifo.hpp"

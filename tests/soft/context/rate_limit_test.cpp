@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include <pktverbs/time/rate.hpp>
 #include <pktverbs/time/pacer.hpp>
+#include <pktverbs/time/rate.hpp>
 
 #include "expect_error.hpp"
 #include "wired.hpp"

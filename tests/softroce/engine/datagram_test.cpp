@@ -3,8 +3,8 @@
 #include <array>
 #include <thread>
 
-#include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/datagram/peer.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/gid.hpp>
 #include <pktverbs/verbs/provider.hpp>
 

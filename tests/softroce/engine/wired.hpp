@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/datagram/peer.hpp>
 #include <pktverbs/soft/device.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
 
 #include "frames.hpp"
 
