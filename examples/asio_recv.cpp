@@ -19,8 +19,8 @@
 #include "common/command_line.hpp"
 #include "common/find_device.hpp"
 #include "common/generator.hpp"
+#include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
-#include "common/seconds.hpp"
 
 namespace {
 using Receiver = pktverbs::async::AsioReceiver<pktverbs::Context>;
@@ -52,7 +52,7 @@ asio::awaitable<void> generate(pktverbs::Context& sender, asio::steady_timer& ti
     }
 }
 
-int run(const std::string& name, double seconds) {
+int run(const std::string& name, std::chrono::nanoseconds duration) {
     const auto device = example::find_device(name);
     pktverbs::Context ctx{device, {.send_packets = pktverbs::none}};
     const auto flow = ctx.install(pktverbs::FlowRule{}.own_mac().udp().dst_port(7148));
@@ -71,7 +71,7 @@ int run(const std::string& name, double seconds) {
         const example::Generator prepare{sender.emplace(device), {ctx.limits().mac, {}, {}, 7148, 1000}};
         asio::co_spawn(io, generate(*sender, pause), done);
     }
-    io.run_for(example::to_nanoseconds(seconds));
+    io.run_for(duration);
     fmt::print("{}\n", count.meter.total(count.packets, count.bytes));
     return 0;
 }
@@ -81,8 +81,8 @@ int run(const std::string& name, double seconds) {
 int main(int argc, char** argv) {
     example::CommandLine app{"Receives UDP port 7148 in a program that runs on Asio.", "asio_recv"};
     std::string device = "wire:asio";
-    double seconds = 3;
+    std::chrono::nanoseconds duration = std::chrono::seconds{3};
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process; default wire:asio)");
-    app.add_option("--seconds", seconds, "Stop after so long (default 3)").between(0.001, 1e9);
-    return app.run(argc, argv, [&] { return run(device, seconds); });
+    example::add_duration(app, "--seconds", duration, 0.001, 1e9, "Stop after so long (default 3)");
+    return app.run(argc, argv, [&] { return run(device, duration); });
 }

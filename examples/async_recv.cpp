@@ -14,13 +14,13 @@
 #include <pktverbs/async/recv.hpp>
 #include <pktverbs/async/send.hpp>
 #include <pktverbs/async/sleep.hpp>
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/command_line.hpp"
 #include "common/find_device.hpp"
 #include "common/generator.hpp"
+#include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
-#include "common/seconds.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace {
 
@@ -53,8 +53,8 @@ async::Task<> generate(pktverbs::Queue& queue, std::chrono::nanoseconds pause, s
     }
 }
 
-int run(const std::string& name, double seconds) {
-    const example::StopOnSignal signals;
+int run(const std::string& name, std::chrono::nanoseconds duration) {
+    const pktverbs::StopOnSignal signals;
     const auto device = example::find_device(name);
     pktverbs::Context ctx{device, {.send_packets = pktverbs::none, .queues = 2}};
     std::list<pktverbs::Context> senders;
@@ -71,7 +71,7 @@ int run(const std::string& name, double seconds) {
         executor.spawn(generate(sender.queue(0), (i + 1) * 1ms, stop.get_token()));
     }
     executor.spawn(report(counts, stop.get_token()));
-    executor.run_for(example::to_nanoseconds(seconds), signals.token());
+    executor.run_for(duration, signals.token());
     stop.request_stop();
     executor.run();  // until all tasks have ended
     for (const Count& count : counts) fmt::print("{}: {}\n", count.port, count.meter.total(count.packets, count.bytes));
@@ -84,8 +84,8 @@ int main(int argc, char** argv) {
     example::CommandLine app{"Receives UDP ports 7148 and 7149 on a queue each, by coroutines of one thread.",
                              "async_recv"};
     std::string device = "wire:async";
-    double seconds = 3;
+    std::chrono::nanoseconds duration = std::chrono::seconds{3};
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process; default wire:async)");
-    app.add_option("--seconds", seconds, "Stop after so long (default 3)").between(0.001, 1e9);
-    return app.run(argc, argv, [&] { return run(device, seconds); });
+    example::add_duration(app, "--seconds", duration, 0.001, 1e9, "Stop after so long (default 3)");
+    return app.run(argc, argv, [&] { return run(device, duration); });
 }

@@ -6,6 +6,7 @@
 
 #include <pktverbs/doctor/doctor.hpp>
 #include "common/command_line.hpp"
+#include "common/quantity_option.hpp"
 
 int main(int argc, char** argv) {
     example::CommandLine app{"Looks at all that a pktverbs program needs of a device and of this machine.", "doctor"};
@@ -20,9 +21,8 @@ int main(int argc, char** argv) {
     app.add_option("DEVICE", device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)").required();
     app.add_option("--recv", options.recv_packets, "Packets to receive into, for each queue").default_shown();
     app.add_option("--send", options.send_packets, "Packets to send with, for each queue").default_shown();
-    app.add_option("--size", options.max_packet_size, "Longest frame, in bytes")
-        .between(14, (1 << 24) - 1)
-        .default_shown();
+    example::add_size(app, "--size", options.max_packet_size, 14, (1 << 24) - 1,
+                      fmt::format("Longest frame, in bytes (default {})", options.max_packet_size));
     app.add_option("--queues", options.queues, "Queues").between(1, 1024).default_shown();
     bool huge_pages = false;
     app.add_flag("--huge-pages", huge_pages, "Buffers in huge pages of 2 MiB");

@@ -7,13 +7,13 @@
 #include <string>
 #include <utility>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/command_line.hpp"
 #include "common/find_device.hpp"
 #include "common/outcome.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace net = pktverbs::net;
 
@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     app.add_option("-c,--count", count, "Stop after so many frames").between(1, example::max_packets);
     app.add_flag("--samples", samples, "Send one of each kind as well, from a NIC of its own, and show these");
     return app.run(argc, argv, [&] {
-        const example::StopOnSignal signals;
+        const pktverbs::StopOnSignal signals;
         const auto device = example::find_device(name);
         pktverbs::Context ctx{device, {.send_packets = pktverbs::none}};
         const auto flow = ctx.install(pktverbs::FlowRule{}.sniffer());

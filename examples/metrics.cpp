@@ -11,6 +11,7 @@
 #include <string>
 #include <system_error>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/counters/counters.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
@@ -18,8 +19,7 @@
 #include "common/find_device.hpp"
 #include "common/generator.hpp"
 #include "common/outcome.hpp"
-#include "common/seconds.hpp"
-#include "common/stop_on_signal.hpp"
+#include "common/quantity_option.hpp"
 
 namespace {
 
@@ -57,11 +57,11 @@ int main(int argc, char** argv) {
     example::CommandLine app{"Receives UDP and tells what was counted.", "metrics"};
     app.footer("metrics packet:eth0 --seconds 10\nmetrics packet:eth0 --serve 9400   (then: curl 127.0.0.1:9400)");
     std::string device, format = "text";
-    double seconds = 1;
+    std::chrono::nanoseconds duration = std::chrono::seconds{1};
     std::uint16_t port = 0;
     std::uint64_t frames = 0;
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process)").required();
-    app.add_option("--seconds", seconds, "How long to receive").between(0, example::longest_seconds);
+    example::add_duration(app, "--seconds", duration, 0, example::longest_seconds, "How long to receive (default 1)");
     app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own")
         .between(1, example::max_packets);
     app.add_option("--format", format, "How to print the counters at the end").one_of({"text", "json", "openmetrics"});
@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
     return app.run(argc, argv, [&] {
         pktverbs::Context ctx{example::find_device(device), {.send_packets = pktverbs::none}};
         const pktverbs::Flow udp = ctx.install(pktverbs::FlowRule{}.ipv4().udp().count());
-        const example::StopOnSignal signals;
+        const pktverbs::StopOnSignal signals;
         if (frames != 0) {
             pktverbs::Context sender{device, {.recv_packets = pktverbs::none}};
             example::Stream stream{.dst_mac = ctx.limits().mac, .src_ip = {}, .dst_ip = {}, .payload_bytes = 100};
@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
                                                    [](std::uint64_t) {});
         }
         const int listening = port != 0 ? listen_on(port) : -1;
-        const auto end = std::chrono::steady_clock::now() + example::to_nanoseconds(seconds);
+        const auto end = std::chrono::steady_clock::now() + duration;
         while (!signals.token().stop_requested() && (port != 0 || std::chrono::steady_clock::now() < end)) {
             const auto packets = ctx.recv(std::chrono::milliseconds{20}, signals.token());
             example::check_outcome(ctx, packets.outcome());

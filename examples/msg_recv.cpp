@@ -12,10 +12,11 @@
 #include <system_error>
 #include <utility>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/messages/messages.hpp>
 #include "common/command_line.hpp"
+#include "common/quantity_option.hpp"
 #include "common/resolve.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace messages = pktverbs::messages;
 
@@ -88,11 +89,11 @@ int main(int argc, char** argv) {
     app.add_option("ADDRESS", args.address, "Where to listen: HOST, HOST:PORT or [IPV6]:PORT (default [::]:12345)");
     app.add_option("--count", args.count, "Stop after so many messages").between(1, 1e15);
     app.add_option("--show", args.show, "Print the first so many (default 10)").between(0, 1e15);
-    app.add_option("--max-size", args.max_size, "Longest message (default 65536)").between(1, 1 << 24);
+    example::add_size(app, "--max-size", args.max_size, 1, 1 << 24, "Longest message (default 64KiB)");
     app.add_flag("--echo", args.echo, "Send each message back");
     app.add_flag("--once", args.once, "Stop when the first one leaves");
     return app.run(argc, argv, [&] {
-        const example::StopOnSignal signals;
+        const pktverbs::StopOnSignal signals;
         const auto address = example::resolve(args.address).front();
         messages::EventLoop loop;
         const Receiver receiver{loop, address, args};

@@ -13,8 +13,8 @@
 
 #include <pktverbs/messages/messages.hpp>
 #include "common/command_line.hpp"
+#include "common/quantity_option.hpp"
 #include "common/resolve.hpp"
-#include "common/seconds.hpp"
 
 namespace messages = pktverbs::messages;
 
@@ -24,14 +24,13 @@ struct Arguments {
     std::string peer;
     std::uint64_t count = 1;
     std::uint32_t size = 64;
-    double timeout = 5;
+    std::chrono::milliseconds timeout = std::chrono::seconds{5};
 };
 
 messages::Task<> send(messages::EventLoop& loop, const std::vector<messages::Address>& peer, const Arguments& args) {
     messages::Options options;
     options.message_bytes = std::max(options.message_bytes, args.size);
-    options.connect_timeout =
-        std::chrono::duration_cast<std::chrono::milliseconds>(example::to_nanoseconds(args.timeout));
+    options.connect_timeout = args.timeout;
     messages::Socket socket{loop, peer, options};
     co_await socket.established();
     fmt::print("{} to {}: it takes messages of up to {} bytes\n", socket.local().to_string(), socket.peer().to_string(),
@@ -65,8 +64,8 @@ int main(int argc, char** argv) {
     Arguments args;
     app.add_option("PEER", args.peer, "HOST, HOST:PORT or [IPV6]:PORT (default port 12345)").required();
     app.add_option("--count", args.count, "Messages (default 1)").between(1, example::max_packets);
-    app.add_option("--size", args.size, "Bytes of each (default 64)").between(0, 1 << 24);
-    app.add_option("--timeout", args.timeout, "Seconds to connect (default 5)").between(0.001, 1e6);
+    example::add_size(app, "--size", args.size, 0, 1 << 24, "Bytes of each (default 64)");
+    example::add_duration(app, "--timeout", args.timeout, 0.001, 1e6, "Time to connect (default 5 s)");
     return app.run(argc, argv, [&] {
         const auto peer = example::resolve(args.peer);
         messages::EventLoop loop;

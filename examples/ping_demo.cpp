@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include "common/address_option.hpp"
@@ -21,9 +22,8 @@
 #include "common/local_address.hpp"
 #include "common/mtu.hpp"
 #include "common/pinger.hpp"
+#include "common/quantity_option.hpp"
 #include "common/responder.hpp"
-#include "common/seconds.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace {
 
@@ -35,8 +35,8 @@ struct Arguments {
     std::optional<pktverbs::MacAddress> peer_mac;
     std::optional<std::uint64_t> count;
     std::size_t size = 56;
-    double interval = 1;
-    double timeout = 1;
+    std::chrono::nanoseconds interval = std::chrono::seconds{1};
+    std::chrono::nanoseconds timeout = std::chrono::seconds{1};
 };
 
 int respond(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& stop) {
@@ -58,8 +58,8 @@ int ping(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& s
     job.payload_bytes = args.size;
     job.source = args.source ? *args.source : example::choose_source(ctx.device(), job.peer, args.peer_mac.has_value());
     if (args.count) job.count = *args.count;
-    job.interval = example::to_nanoseconds(args.interval);
-    job.timeout = example::to_nanoseconds(args.timeout);
+    job.interval = args.interval;
+    job.timeout = args.timeout;
 
     // On hardware, what is steered to us doesn't reach the kernel: ARP is left to it where it can answer.
     const auto own = example::local_addresses(ctx.device().interface);
@@ -112,15 +112,15 @@ int main(int argc, char** argv) {
     example::add_address(app, "--peer-mac", args.peer_mac, "Where to send to (default: ask by ARP)");
     app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")
         .between(1, example::max_packets);
-    app.add_option("-s,--size", args.size, "Payload in bytes (default 56)").between(0, 65507);
-    app.add_option("-i,--interval", args.interval, "Seconds from request to request (default 1)").between(0.001, 3600);
-    app.add_option("-W,--timeout", args.timeout, "Seconds to wait for an answer (default 1)").between(0.001, 60);
+    example::add_size(app, "-s,--size", args.size, 0, 65507, "Payload in bytes (default 56)");
+    example::add_duration(app, "-i,--interval", args.interval, 0.001, 3600, "From request to request (default 1 s)");
+    example::add_duration(app, "-W,--timeout", args.timeout, 0.001, 60, "How long to wait for an answer (default 1 s)");
 
     return app.run(argc, argv, [&] {
         if ((args.peer && args.peer->is_multicast()) || (args.respond && args.respond->is_multicast()))
             throw example::BadUse{"a multicast group can neither be pinged nor answer"};
         if (!args.peer && !args.respond) throw example::BadUse{"give PEER_IP, or --respond IP, or both (see --help)"};
-        const example::StopOnSignal signals;
+        const pktverbs::StopOnSignal signals;
         const auto device = example::find_device(args.device);
         const auto options = example::options_for(device, 256);
         pktverbs::Context ctx{device, options};

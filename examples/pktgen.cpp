@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/time/rate.hpp>
@@ -16,9 +17,8 @@
 #include "common/generator.hpp"
 #include "common/local_address.hpp"
 #include "common/mtu.hpp"
+#include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
-#include "common/seconds.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace {
 
@@ -27,16 +27,14 @@ struct Arguments {
     std::optional<pktverbs::Ipv4Address> dst_ip;
     std::optional<pktverbs::MacAddress> dst_mac;
     std::optional<pktverbs::Ipv4Address> source;
-    double rate_gbps = 0;
     double packets_per_second = 0;
-    double seconds = 0;
     std::size_t payload_bytes = 0;  ///< 0: what the MTU allows
     example::Stream stream;
     example::Pace pace;
 };
 
 int generate(Arguments& args) {
-    const example::StopOnSignal signals;
+    const pktverbs::StopOnSignal signals;
     const auto device = example::find_device(args.device);
     const bool multicast = args.dst_ip->is_multicast();
     if (multicast && !args.dst_mac) args.dst_mac = args.dst_ip->multicast_mac();
@@ -53,9 +51,7 @@ int generate(Arguments& args) {
         args.source ? *args.source : example::choose_source(device, stream.dst_ip, args.dst_mac.has_value());
     stream.dst_mac =
         args.dst_mac ? *args.dst_mac : example::resolve(ctx, stream.src_ip, stream.dst_ip, signals.token());
-    if (args.rate_gbps > 0) args.pace.rate = pktverbs::Rate::frame_bits(args.rate_gbps * 1e9);
     if (args.packets_per_second > 0) args.pace.rate = pktverbs::Rate::packets(args.packets_per_second);
-    if (args.seconds > 0) args.pace.duration = example::to_nanoseconds(args.seconds);
 
     fmt::print("sending {} bytes of payload from {} to {} port {} ({}) on {}\n", stream.payload_bytes, stream.src_ip,
                stream.dst_ip, stream.port, stream.dst_mac, device.name);
@@ -78,7 +74,7 @@ int generate(Arguments& args) {
 int main(int argc, char** argv) {
     example::CommandLine app{"Sends a UDP stream of numbered packets. pktsink receives and checks it.", "pktgen"};
     app.footer(
-        "pktgen packet:eth0 239.2.1.150 --rate 1 --seconds 10\n\n"
+        "pktgen packet:eth0 239.2.1.150 --rate 10G --seconds 10\n\n"
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.\n"
         "Exit status: 0; 1 failed; 2 bad arguments; 5 slower than the rate asked for.");
     Arguments args;
@@ -88,14 +84,13 @@ int main(int argc, char** argv) {
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
     example::add_address(app, "--source", args.source, "Own address (default: the interface's)");
     app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
-    app.add_option("--size", args.payload_bytes, "Payload in bytes (default 8192, or what the MTU allows)")
-        .between(8, 65507);
-    const auto rate = app.add_option("--rate", args.rate_gbps, "Gb/s, or 10G, 500M, 64k (default: as fast as it goes)")
-                          .number_with_unit({{"G", 1}, {"M", 1e-3}, {"k", 1e-6}})
-                          .between(1e-6, 9e3);
+    example::add_size(app, "--size", args.payload_bytes, 8, 65507,
+                      "Payload in bytes (default 8192, or what the MTU allows)");
+    const auto rate = example::add_rate(app, "--rate", args.pace.rate,
+                                        "10G, 500Mbit/s, 1.5Mpps, or Gb/s (default: as fast as it goes)");
     app.add_option("--pps", args.packets_per_second, "Packets per second").between(0.001, 1e9).excludes(rate);
     app.add_option("--count", args.pace.count, "Stop after so many packets").between(1, example::max_packets);
-    app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
+    example::add_duration(app, "--seconds", args.pace.duration, 0.001, example::longest_seconds, "Stop after so long");
     app.add_option("--batch", args.pace.batch, "Most packets per call (default 32)").between(1, 1024);
     return app.run(argc, argv, [&] { return generate(args); });
 }

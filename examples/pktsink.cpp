@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
@@ -24,9 +25,8 @@
 #include "common/generator.hpp"
 #include "common/mtu.hpp"
 #include "common/outcome.hpp"
+#include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
-#include "common/seconds.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace {
 
@@ -34,10 +34,10 @@ struct Arguments {
     std::string device;
     std::optional<pktverbs::Ipv4Address> dst_ip;
     std::uint16_t port = example::Stream::default_port;
-    double seconds = 0;
+    std::chrono::nanoseconds duration{};  ///< 0: no limit
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     bool generate = false;
-    double rate_gbps = 1;
+    std::optional<pktverbs::Rate> rate = pktverbs::Rate::frame_bits(1e9);
     std::size_t size = 0;  ///< 0: what the MTU allows
 };
 
@@ -55,7 +55,7 @@ public:
         if (stream.dst_ip.is_multicast()) stream.dst_mac = stream.dst_ip.multicast_mac();
         example::check_mtu(ctx_, stream.packet_bytes());
         example::Pace pace;
-        if (args.rate_gbps > 0) pace.rate = pktverbs::Rate::frame_bits(args.rate_gbps * 1e9);
+        pace.rate = args.rate;
         pace.count = args.count;
         thread_ = std::jthread{[this, stream, pace](const std::stop_token& stop) {
             example::Generator generator{ctx_, stream};
@@ -135,7 +135,7 @@ private:
 
 int receive(const Arguments& args) {
     using Clock = example::RateMeter::Clock;
-    const example::StopOnSignal signals;
+    const pktverbs::StopOnSignal signals;
     const auto device = example::find_device(args.device);
     auto options = example::options_for(device, 4096);
     options.send_packets = pktverbs::none;
@@ -151,7 +151,7 @@ int receive(const Arguments& args) {
     std::optional<GeneratorThread> generator;
     if (args.generate) generator.emplace(device, args, ctx.limits().mac);
     Sink sink{ctx};
-    const auto end = args.seconds > 0 ? Clock::now() + example::to_nanoseconds(args.seconds) : Clock::time_point::max();
+    const auto end = args.duration.count() > 0 ? Clock::now() + args.duration : Clock::time_point::max();
     while (sink.received() < args.count && Clock::now() < end && !signals.token().stop_requested()) {
         // Asked before waiting: after the generator's end, an empty second means that nothing more will come.
         const bool generated = generator && generator->done();
@@ -182,14 +182,14 @@ int main(int argc, char** argv) {
         .required();
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
-    app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
+    example::add_duration(app, "--seconds", args.duration, 0.001, example::longest_seconds, "Stop after so long");
     app.add_option("--count", args.count, "Stop after so many packets").between(1, example::max_packets);
     const auto generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
-    app.add_option("--rate", args.rate_gbps, "Gb/s to generate (default 1; 0: as fast as it goes)")
-        .between(0, 1e4)
+    example::add_rate(app, "--rate", args.rate, "To generate: 10G, 1.5Mpps, or Gb/s (default 1; 0: as fast as it goes)",
+                      true)
         .needs(generate);
-    app.add_option("--size", args.size, "Payload in bytes to generate (default 8192, or what the MTU allows)")
-        .between(8, 65507)
+    example::add_size(app, "--size", args.size, 8, 65507,
+                      "Payload in bytes to generate (default 8192, or what the MTU allows)")
         .needs(generate);
     return app.run(argc, argv, [&] { return receive(args); });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // resolve: which way the kernel would send to an address, and to whose MAC address.
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -10,7 +11,7 @@
 #include <pktverbs/route/resolve.hpp>
 #include "common/bad_use.hpp"
 #include "common/command_line.hpp"
-#include "common/seconds.hpp"
+#include "common/quantity_option.hpp"
 
 namespace route = pktverbs::route;
 
@@ -23,14 +24,14 @@ std::string_view state_name(route::NeighbourState state) {
 }
 
 template <class Ip>
-void print_destination(const Ip& address, const std::string& interface, double seconds) {
+void print_destination(const Ip& address, const std::string& interface, std::chrono::nanoseconds timeout) {
     const auto found = route::route_to(address, interface);
     fmt::print("{}: {}, mtu {}, {}", address, found.interface, found.mtu, found.gateway ? "through " : "on the link");
     if (found.gateway) fmt::print("{}", *found.gateway);
     fmt::print("\nfrom {} ({})\n", found.source, found.interface_mac);
     std::fflush(stdout);
 
-    const auto destination = route::resolve(address, example::to_nanoseconds(seconds), interface);
+    const auto destination = route::resolve(address, timeout, interface);
     fmt::print("to   {} ({})", found.next_hop(), destination.mac);
     if (const auto known = route::neighbour(found.interface, found.next_hop()))
         fmt::print(", {}", state_name(known->state));
@@ -44,16 +45,16 @@ int main(int argc, char** argv) {
     app.footer("resolve 192.0.2.7\nresolve fe80::1 --interface eth0");
     std::string text;
     std::string interface;
-    double seconds = 5;
+    std::chrono::nanoseconds timeout = std::chrono::seconds{5};
     app.add_option("ADDRESS", text, "IPv4 or IPv6").required();
     app.add_option("-i,--interface", interface, "The interface to send from: link-local addresses and groups need it");
-    app.add_option("-W,--timeout", seconds, "Seconds to wait for an answer (default 5)")
-        .between(0, example::longest_seconds);
+    example::add_duration(app, "-W,--timeout", timeout, 0, example::longest_seconds,
+                          "How long to wait for an answer (default 5 s)");
     return app.run(argc, argv, [&] {
         if (const auto ipv4 = pktverbs::Ipv4Address::parse(text))
-            print_destination(*ipv4, interface, seconds);
+            print_destination(*ipv4, interface, timeout);
         else if (const auto ipv6 = pktverbs::Ipv6Address::parse(text))
-            print_destination(*ipv6, interface, seconds);
+            print_destination(*ipv6, interface, timeout);
         else
             throw example::BadUse{fmt::format("'{}' is no IPv4 or IPv6 address", text)};
         return 0;

@@ -6,13 +6,13 @@
 #include <limits>
 #include <string>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/sequence_reader.hpp>
 
 #include "common/command_line.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace {
 
@@ -26,7 +26,7 @@ bool is_in_its_slot(pktverbs::SequenceReader& numbers, const pktverbs::RingBlock
 }
 
 int read(const std::string& name, std::uint64_t count) {
-    const example::StopOnSignal signals;
+    const pktverbs::StopOnSignal signals;
     const auto ring = pktverbs::BlockRing::attach(name);
     const auto& geometry = ring.geometry();
     pktverbs::SequenceReader numbers{{.from = pktverbs::SequenceOrigin::udp_payload},

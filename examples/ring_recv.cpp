@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/ring/block_ring.hpp>
@@ -19,8 +20,8 @@
 #include "common/exit_status.hpp"
 #include "common/find_device.hpp"
 #include "common/outcome.hpp"
+#include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
-#include "common/stop_on_signal.hpp"
 
 namespace {
 
@@ -38,7 +39,7 @@ struct Arguments {
 int receive(const Arguments& args) {
     using Clock = example::RateMeter::Clock;
     constexpr std::uint32_t headers = 42;  // Ethernet, IPv4, UDP: so payloads begin with pktgen's number
-    const example::StopOnSignal signals;
+    const pktverbs::StopOnSignal signals;
     auto device = example::find_device(args.device);  // before the ring, which stays
     const auto ring = pktverbs::BlockRing::open(
         args.ring,
@@ -92,7 +93,7 @@ int main(int argc, char** argv) {
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
     app.add_option("--blocks", args.blocks, "Blocks in the ring (default 32)").between(2, 4096);
     app.add_option("--slots", args.slots, "Packets per block (default 256)").between(4, 65536);
-    app.add_option("--payload", args.payload, "Longest UDP payload (default 8192)").between(8, 65507);
+    example::add_size(app, "--payload", args.payload, 8, 65507, "Longest UDP payload in bytes (default 8192)");
     app.add_flag("--overwrite", args.overwrite, "When full, overwrite the oldest block; else drop the newest packet");
     return app.run(argc, argv, [&] { return receive(args); });
 }

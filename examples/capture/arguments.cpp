@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/command_line.hpp"
+#include "common/quantity_option.hpp"
 #include "sequence_option.hpp"
 
 namespace capture {
@@ -71,9 +72,9 @@ void add_options(example::CommandLine& app, Arguments& args) {
         "When the ring is full: drop what comes (default), leave it to the device, or overwrite the oldest");
     app.add_option("--blocks", args.blocks, "Blocks in the ring (default 64)").between(4, 4096);
     app.add_option("--block-slots", args.block_slots, "Packets in a block (default 256)").between(1, 1048576);
-    app.add_option("--payload", args.payload_bytes, "Longest UDP payload in bytes (default: what the MTU allows)")
-        .between(1, 65507);
-    app.add_option("--seconds", args.seconds, "Stop after so long").between(0.001, example::longest_seconds);
+    example::add_size(app, "--payload", args.payload_bytes, 1, 65507,
+                      "Longest UDP payload in bytes (default: what the MTU allows)");
+    example::add_duration(app, "--seconds", args.duration, 0.001, example::longest_seconds, "Stop after so long");
     app.add_option("--count", args.count, "Stop when so many packets have come, or a few more")
         .between(1, example::max_packets);
     app.add_option("--pin", args.cpus, "CPUs of the receiving and the writing thread: 2,3")

@@ -2,6 +2,7 @@
 // Arguments: what capture is asked for on the command line.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -32,8 +33,8 @@ struct Arguments {
     std::optional<pktverbs::SequenceField> sequence;  ///< counted from the UDP payload
     std::uint32_t blocks = 64;
     std::uint32_t block_slots = 256;
-    std::uint32_t payload_bytes = 0;  ///< 0: what the device's MTU allows
-    double seconds = 0;               ///< 0: no limit
+    std::uint32_t payload_bytes = 0;      ///< 0: what the device's MTU allows
+    std::chrono::nanoseconds duration{};  ///< 0: no limit
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     std::vector<unsigned> cpus;  ///< of the receiving thread and of the writing one
     WriterOptions writer;

@@ -3,12 +3,12 @@
 #include <chrono>
 #include <csignal>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include "arguments.hpp"
 #include "common/bad_use.hpp"
 #include "common/command_line.hpp"
 #include "common/exit_status.hpp"
 #include "common/find_device.hpp"
-#include "common/stop_on_signal.hpp"
 #include "recording.hpp"
 #include "say.hpp"
 
@@ -18,7 +18,7 @@ int record(const capture::Arguments& arguments) {
     constexpr std::chrono::seconds patience{1};
     std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (ulimit -f) is an error like a full disk
     std::signal(SIGPIPE, SIG_IGN);  // see say() and Stream
-    const example::StopOnSignal signals;
+    const pktverbs::StopOnSignal signals;
     capture::Recording recording{arguments, example::find_device(arguments.device), signals.token()};
     capture::say(arguments.talks_to(), recording.describe() + '\n', patience);
     recording.run();

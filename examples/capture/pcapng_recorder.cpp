@@ -2,7 +2,7 @@
 // The recorder that writes pcapng.
 #include <utility>
 
-#include "pcapng_writer.hpp"
+#include "pcapng_file.hpp"
 #include "recorder.hpp"
 
 namespace capture {
@@ -11,7 +11,8 @@ namespace {
 
 class PcapngRecorder final : public Recorder {
 public:
-    PcapngRecorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock, std::size_t pieces)
+    PcapngRecorder(BlockWriter& file, const pktverbs::pcapng::Interface& interface, PacketClock clock,
+                   std::size_t pieces)
         : file_{file}, clock_{std::move(clock)}, writer_{file, "capture of pktverbs", interface, pieces} {}
 
     void add(pktverbs::RingBlock block) override {
@@ -25,7 +26,7 @@ public:
         file_.poll();
     }
 
-    File finish(const pcapng::Statistics& statistics) override {
+    File finish(const pktverbs::pcapng::Statistics& statistics) override {
         const auto packets = writer_.finish(statistics);
         return {packets, writer_.file_bytes()};
     }
@@ -33,13 +34,13 @@ public:
 private:
     BlockWriter& file_;
     PacketClock clock_;
-    PcapngWriter writer_;
+    PcapngFile writer_;
 };
 
 }  // namespace
 
-std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock,
-                                               std::size_t pieces) {
+std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pktverbs::pcapng::Interface& interface,
+                                               PacketClock clock, std::size_t pieces) {
     return std::make_unique<PcapngRecorder>(file, interface, std::move(clock), pieces);
 }
 

@@ -58,7 +58,7 @@ public:
         give_back();
     }
 
-    File finish(const pcapng::Statistics&) override {
+    File finish(const pktverbs::pcapng::Statistics&) override {
         begin();
         file_.wait(0);
         give_back();

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include <pktverbs/pcapng/blocks.hpp>
 #include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_block.hpp>
 #include <pktverbs/verbs/timestamp_clock.hpp>
 #include "block_writer.hpp"
 #include "packet_clock.hpp"
-#include "pcapng.hpp"
 
 namespace capture {
 
@@ -35,12 +35,12 @@ public:
     };
     /// Waits for all writes and closes the file, which holds whole packets and whole blocks only. Throws
     /// std::system_error if it cannot be closed.
-    virtual File finish(const pcapng::Statistics& statistics) = 0;
+    virtual File finish(const pktverbs::pcapng::Statistics& statistics) = 0;
 };
 
-/// Packets one behind the other; see PcapngWriter. Times are the clock's.
-std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pcapng::Interface& interface, PacketClock clock,
-                                               std::size_t pieces);
+/// Packets one behind the other; see PcapngFile. Times are the clock's.
+std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pktverbs::pcapng::Interface& interface,
+                                               PacketClock clock, std::size_t pieces);
 /// Blocks as they stand in the ring, behind a page that tells how; see RawHeader. They are not copied, so as many are
 /// taken from the ring as there are writes in flight. Times stay those of the device.
 std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,

@@ -12,7 +12,6 @@
 #include <pktverbs/format.hpp>
 #include <pktverbs/ring/block_ring.hpp>
 #include "common/mtu.hpp"
-#include "common/seconds.hpp"
 #include "pin.hpp"
 #include "say.hpp"
 
@@ -109,8 +108,7 @@ void Recording::run(const std::stop_token& stop) {
     if (args_.cpus.size() > 1) pin(disk_->handle(), args_.cpus.back());
 
     ReportLine line{start_};
-    const auto end =
-        args_.seconds > 0 ? start_ + example::to_nanoseconds(args_.seconds) : ReportLine::Clock::time_point::max();
+    const auto end = args_.duration.count() > 0 ? start_ + args_.duration : ReportLine::Clock::time_point::max();
     std::mutex mutex;
     std::unique_lock lock{mutex};
     std::condition_variable_any nothing;

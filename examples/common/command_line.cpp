@@ -61,10 +61,6 @@ CommandLine::Option CommandLine::Option::one_of(const std::vector<std::string>& 
     return Option{option_->check(CLI::IsMember(words))};
 }
 
-CommandLine::Option CommandLine::Option::number_with_unit(const std::map<std::string, double>& factors) const {
-    return Option{option_->transform(CLI::AsNumberWithUnit(factors))};
-}
-
 CommandLine::Option CommandLine::Option::expected(int least, int most) const {
     return Option{option_->expected(least, most)};
 }
@@ -118,10 +114,13 @@ CommandLine::Option CommandLine::add_flag(const std::string& names, bool& value,
 }
 
 CommandLine::Option CommandLine::add_text(const std::string& name, const Take& take, const std::string& help) {
-    auto store = [take, name](const std::string& word) {
-        if (auto reason = take(word); !reason.empty()) throw CLI::ValidationError(name, reason);
+    // The name that CLI11 gives an option with several is only known when it has been made.
+    const auto option = std::make_shared<CLI::Option*>(nullptr);
+    auto store = [take, option](const std::string& word) {
+        if (auto reason = take(word); !reason.empty()) throw CLI::ValidationError((*option)->get_name(), reason);
     };
-    return Option{app_->add_option_function<std::string>(name, store, help)};
+    *option = app_->add_option_function<std::string>(name, store, help);
+    return Option{*option};
 }
 
 CommandLine::Option CommandLine::add_texts(const std::string& name, const Take& take, const std::string& help) {

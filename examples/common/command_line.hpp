@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,8 +30,6 @@ public:
         /// The same for whole numbers, in CLI11's own words.
         Option in_range(int low, int high) const;
         Option one_of(const std::vector<std::string>& words) const;
-        /// A number may end in one of these words, in upper or lower case, and is multiplied by its factor.
-        Option number_with_unit(const std::map<std::string, double>& factors) const;
         /// So many values; `separator` stands between those that come in one word.
         Option expected(int least, int most) const;
         Option delimiter(char separator) const;
@@ -70,7 +67,7 @@ public:
 
     /// Takes a word, and returns why it can't, or an empty text.
     using Take = std::function<std::string(const std::string& word)>;
-    /// An option of a type that the program reads itself. It has one name.
+    /// An option of a type that the program reads itself.
     Option add_text(const std::string& name, const Take& take, const std::string& help);
     /// The same, for one that may be repeated: `take` takes each word.
     Option add_texts(const std::string& name, const Take& take, const std::string& help);

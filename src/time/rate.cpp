@@ -7,26 +7,68 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/quantity.hpp"
 #include "time/scaled.hpp"
 
 namespace pktverbs {
 
 namespace {
 
-constexpr double most = 9e12;
+constexpr double max_rate = 9e12;
+constexpr double min_rate(Rate::Unit unit) noexcept { return unit == Rate::Unit::packets ? 0.001 : 1000; }
+
+/// What a prefix multiplies by; 0 for what is none.
+constexpr double factor_of_prefix(char prefix) noexcept {
+    switch (prefix) {
+        case 'k':
+        case 'K':
+            return 1e3;
+        case 'm':
+        case 'M':
+            return 1e6;
+        case 'g':
+        case 'G':
+            return 1e9;
+        case 't':
+        case 'T':
+            return 1e12;
+        default:
+            return 0;
+    }
+}
 
 }  // namespace
 
+bool Rate::is_possible(Unit unit, double per_second) noexcept {
+    return per_second >= min_rate(unit) && per_second <= max_rate;  // a NaN is neither
+}
+
 Rate::Rate(Unit unit, double per_second) : per_second_{per_second}, unit_{unit} {
-    const double least = unit == Unit::packets ? 0.001 : 1000;
-    if (!(per_second >= least && per_second <= most))  // a NaN is neither
-        verbs::throw_message(EINVAL, fmt::format("cannot send at {} {} per second: a rate is between {} and {}",
-                                                 per_second, unit == Unit::packets ? "packets" : "bits", least, most));
+    if (!is_possible(unit, per_second))
+        verbs::throw_message(EINVAL,
+                             fmt::format("cannot send at {} {} per second: a rate is between {} and {}", per_second,
+                                         unit == Unit::packets ? "packets" : "bits", min_rate(unit), max_rate));
 }
 
 Rate Rate::wire_bits(double per_second) { return {Unit::wire_bits, per_second}; }
 Rate Rate::frame_bits(double per_second) { return {Unit::frame_bits, per_second}; }
 Rate Rate::packets(double per_second) { return {Unit::packets, per_second}; }
+
+std::optional<Rate> Rate::parse(std::string_view text, Unit bits) noexcept {
+    const auto quantity = Quantity::parse(text);
+    if (!quantity || quantity->unit.empty()) return std::nullopt;
+    std::string_view unit = quantity->unit;
+    // "pps" and "bps" begin with no prefix.
+    const double factor = factor_of_prefix(unit.front());
+    if (factor != 0) unit.remove_prefix(1);
+    if (unit == "pps" || unit == "packets/s")
+        bits = Unit::packets;
+    else if (!unit.empty() && unit != "bps" && unit != "bit/s" && unit != "b/s")
+        return std::nullopt;
+    const double per_second = quantity->times(factor != 0 ? factor : 1.0);
+    if (!is_possible(bits, per_second)) return std::nullopt;
+    return Rate{bits, per_second};
+}
 
 std::string_view Rate::name(Unit unit) noexcept {
     switch (unit) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <span>
@@ -17,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/counters/counters.hpp>
 #include <pktverbs/format.hpp>
 #include <pktverbs/memory/shared_memory.hpp>
@@ -337,6 +339,21 @@ TEST_F(ApiSnippets, Stop) {
     receiver.request_stop();  // wakes a recv that waits
     // [/stop]
     receiver.join();
+}
+
+TEST_F(ApiSnippets, StopOnSignal) {
+    Context ctx{"wire:signal"};
+    const Flow flow = ctx.install(FlowRule{});
+    // [signal]
+    const StopOnSignal signals;  // SIGINT and SIGTERM; before any other thread
+    const auto receive = [&] {
+        while (!signals.token().stop_requested())
+            for (const auto& pkt : ctx.recv(no_timeout, signals.token())) consume(pkt.bytes());
+    };
+    // [/signal]
+    ASSERT_EQ(kill(getpid(), SIGTERM), 0);
+    receive();
+    EXPECT_TRUE(signals.token().stop_requested());
 }
 
 TEST_F(ApiSnippets, SetupErrors) {

@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <thread>
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/memory/size.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/time/clock_line.hpp>
 #include <pktverbs/time/device_clock.hpp>
+#include <pktverbs/time/duration.hpp>
 #include <pktverbs/time/pacer.hpp>
 #include <pktverbs/time/rate.hpp>
 
@@ -84,6 +88,18 @@ TEST(TimeSnippets, Hardware) {
     if (!pacer.in_hardware()) fmt::print("paced in software: {}\n", pacer.note());
     // [/hardware]
     EXPECT_FALSE(pacer.in_hardware());
+}
+
+TEST(TimeSnippets, Words) {
+    // [words]
+    const std::optional<Rate> rate = Rate::parse("1.5Mpps");
+    const std::optional<std::chrono::nanoseconds> duration = parse_duration("200ms");
+    const std::optional<std::uint64_t> size = parse_size("1GiB");
+    // [/words]
+    ASSERT_TRUE(rate && duration && size);
+    EXPECT_EQ(rate->per_second(), 1.5e6);
+    EXPECT_EQ(*duration, 200ms);
+    EXPECT_EQ(*size, 1u << 30);
 }
 
 }  // namespace

@@ -52,13 +52,13 @@ TEST(CommandLine, StoresWhatIsGiven) {
     bool direct = true;
     CommandLine app{"", "prog"};
     app.add_option("DEVICE", text);
-    app.add_option("--rate", number).number_with_unit({{"G", 1}, {"M", 1e-3}});
+    app.add_option("--rate", number);
     app.add_option("--port", port);
     app.add_option("-c,--count", count);
     app.add_option("--pin", cpus).delimiter(',').expected(1, 2);
     app.add_flag("--direct,!--no-direct", direct);
     const auto ended =
-        run(app, {"eth0", "--rate", "500m", "--port", "9", "-c", "18446744073709551615", "--pin=2,3", "--no-direct"});
+        run(app, {"eth0", "--rate", "0.5", "--port", "9", "-c", "18446744073709551615", "--pin=2,3", "--no-direct"});
     EXPECT_EQ(ended.status, 0) << ended.errors;
     EXPECT_EQ(text, "eth0");
     EXPECT_EQ(number, 0.5);
@@ -181,6 +181,13 @@ TEST(CommandLine, TakesEachTextOfSeveral) {
     EXPECT_EQ(parse({"--flow", "a", "b", "--flow", "c"}), "");
     EXPECT_EQ(taken, (std::vector<std::string>{"a", "b", "c"}));
     EXPECT_EQ(parse({"--flow", "a", "--flow", "bad"}), "prog: --flow: refused (see --help)\n");
+}
+
+TEST(CommandLine, NamesAnOptionByItsLongName) {
+    CommandLine app{"", "prog"};
+    app.add_text(
+        "-s,--size", [](const std::string&) { return std::string{"refused"}; }, "");
+    EXPECT_EQ(run(app, {"-s", "1"}).errors, "prog: --size: refused (see --help)\n");
 }
 
 TEST(CommandLine, FailsIfItsOutputIsLost) {

@@ -35,6 +35,7 @@ while IFS= read -r symbol; do
     case $name in
         pktverbs::verbs::*) path=${name#pktverbs::verbs::} ;;
         pktverbs::async::*) path=${name#pktverbs::async::} ;;
+        pktverbs::pcapng::*) path=${name#pktverbs::pcapng::} ;;
         pktverbs::soft::*) path=${name#pktverbs::soft::} ;;
         pktverbs::route::*) path=${name#pktverbs::route::} ;;
         pktverbs::messages::*) path=${name#pktverbs::messages::} ;;

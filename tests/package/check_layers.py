@@ -31,6 +31,7 @@ ROOMS = {
     "ring": "base net verbs memory packet context",
     "async": "base verbs packet context",
     "asio": "verbs packet context",
+    "pcapng": "base",
     "doctor": "base interface verbs flow memory context device",
     "messages": "base address interface verbs memory async",
     "route": "base address interface verbs",

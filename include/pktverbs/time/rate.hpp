@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,14 @@ public:
     PKTVERBS_EXPORT static Rate wire_bits(double per_second);
     PKTVERBS_EXPORT static Rate frame_bits(double per_second);
     PKTVERBS_EXPORT static Rate packets(double per_second);
+
+    /// "10G", "10Gbps", "2.5Gbit/s", "100kb/s", "1.5Mpps", "20packets/s": a number and a unit, and nothing before,
+    /// between or behind; nullopt for anything else, and outside those limits. A number alone is refused: nobody can
+    /// tell of what.
+    ///
+    /// Prefixes are k, M, G and T, powers of 1000, in upper or lower case; a prefix alone is bits, for "b" is a bit.
+    /// `bits` says which: on the wire, as people who speak of a 10G link mean them, or of frames.
+    PKTVERBS_EXPORT static std::optional<Rate> parse(std::string_view text, Unit bits = Unit::wire_bits) noexcept;
 
     Unit unit() const noexcept { return unit_; }
     double per_second() const noexcept { return per_second_; }
@@ -52,6 +61,7 @@ public:
 
 private:
     Rate(Unit unit, double per_second);
+    static bool is_possible(Unit unit, double per_second) noexcept;
 
     double per_second_;
     Unit unit_;

@@ -53,7 +53,7 @@ std::map<std::uint16_t, std::vector<std::uint64_t>> numbers_in(const std::string
     for (std::size_t at = 0; at < file.size(); at += block[1]) {
         std::memcpy(block, file.data() + at, sizeof block);
         if (block[0] != 6) continue;
-        const auto* frame = file.data() + at + sizeof(capture::pcapng::PacketHeader);
+        const auto* frame = file.data() + at + sizeof(pktverbs::pcapng::PacketHeader);
         numbers[net::load<std::uint16_t>(frame + 36)].push_back(net::load<std::uint64_t>(frame + 42));
     }
     return numbers;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockWriter and PcapngWriter on outputs that take bytes one behind the other.
+// BlockWriter and PcapngFile on outputs that take bytes one behind the other.
 #include <gtest/gtest.h>
 
 #include <sys/socket.h>
@@ -20,10 +20,10 @@
 #include "block_writer.hpp"
 #include "expect_error.hpp"
 #include "fifo.hpp"
-#include "pcapng_writer.hpp"
+#include "pcapng_file.hpp"
 
 using capture::BlockWriter;
-using capture::PcapngWriter;
+using capture::PcapngFile;
 using capture::WriterOptions;
 using capture::test::Fifo;
 using namespace std::chrono_literals;
@@ -161,11 +161,11 @@ TEST(Stream, IsNoSocket) {
     ::close(made);
 }
 
-TEST(PcapngWriter, ShowsAReaderWhatThereIs) {
+TEST(PcapngFile, ShowsAReaderWhatThereIs) {
     Fifo fifo;
     fifo.open();
     BlockWriter file{fifo.path(), {}};
-    PcapngWriter writer{file, "capture", {.name = "eth0"}, 2};
+    PcapngFile writer{file, "capture", {.name = "eth0"}, 2};
     writer.flush();
     auto seen = fifo.take();
     const auto headers = seen.size();
@@ -192,11 +192,11 @@ TEST(PcapngWriter, ShowsAReaderWhatThereIs) {
     EXPECT_EQ(length, rest.size()) << "nor behind them";
 }
 
-TEST(PcapngWriter, CountsThePacketsThatAReaderTookWhole) {
+TEST(PcapngFile, CountsThePacketsThatAReaderTookWhole) {
     Fifo fifo;
     fifo.open();
     BlockWriter file{fifo.path(), interrupted(1ms)};
-    PcapngWriter writer{file, "capture", {.name = "eth0"}, 2};
+    PcapngFile writer{file, "capture", {.name = "eth0"}, 2};
     const auto frame = pattern(1000);
     for (int i = 0; i < 2000; ++i) {
         writer.add(frame, {}, 1s);

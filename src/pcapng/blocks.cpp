@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "pcapng.hpp"
+#include <pktverbs/pcapng/blocks.hpp>
 
 #include <sys/utsname.h>
 
 #include <cstring>
-#include <string_view>
+#include <span>
+#include <utility>
 
-namespace capture::pcapng {
+namespace pktverbs::pcapng {
 
 namespace {
 
@@ -67,7 +68,7 @@ private:
 
 }  // namespace
 
-std::vector<std::uint8_t> section_header(const std::string& program) {
+std::vector<std::uint8_t> section_header(std::string_view program) {
     Block block{0x0a0d0d0a};
     block.add(std::uint32_t{0x1a2b3c4d});  // whose order tells that of all numbers
     block.add(std::uint16_t{1});
@@ -106,4 +107,4 @@ std::vector<std::uint8_t> interface_statistics(const Statistics& statistics) {
     return block.end();
 }
 
-}  // namespace capture::pcapng
+}  // namespace pktverbs::pcapng

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// pcapng: the blocks of a capture file as bytes (draft-ietf-opsawg-pcapng; section numbers are those of its version
-// 02).
+// The blocks of a pcapng file as bytes (draft-ietf-opsawg-pcapng; section numbers are those of its version 02).
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-namespace capture::pcapng {
+#include <pktverbs/export.hpp>
+
+namespace pktverbs::pcapng {
 
 /// What packets were captured from.
 struct Interface {
     std::string name{};
     std::string comment{};
-    std::uint32_t snap_length = 0;      ///< 0: frames are whole
+    std::uint32_t snap_length = 0;      ///< most bytes of a packet that are kept; 0: all
     std::uint64_t bits_per_second = 0;  ///< 0: not known
 };
 
@@ -29,12 +30,12 @@ struct Statistics {
     std::uint64_t delivered = 0;  ///< those that are in the file
 };
 
-/// Section header (4.1) of a section of unknown length, in this machine's byte order.
-std::vector<std::uint8_t> section_header(const std::string& program);
+/// Section header (4.1) of a section of unknown length, in this machine's byte order. `program` is what wrote it.
+PKTVERBS_EXPORT std::vector<std::uint8_t> section_header(std::string_view program);
 /// Interface description (4.2): Ethernet, times in nanoseconds.
-std::vector<std::uint8_t> interface_description(const Interface& interface);
+PKTVERBS_EXPORT std::vector<std::uint8_t> interface_description(const Interface& interface);
 /// Interface statistics (4.6) of interface 0.
-std::vector<std::uint8_t> interface_statistics(const Statistics& statistics);
+PKTVERBS_EXPORT std::vector<std::uint8_t> interface_statistics(const Statistics& statistics);
 
 /// An enhanced packet block (4.3) of interface 0, without options, is this header, the bytes of the packet, zeros up to
 /// a multiple of 4, and the length of the block once more.
@@ -51,7 +52,9 @@ static_assert(sizeof(PacketHeader) == 28);
 
 constexpr std::size_t padded(std::size_t bytes) noexcept { return (bytes + 3) & ~std::size_t{3}; }
 
-constexpr PacketHeader packet_header(std::size_t captured, std::size_t original, std::chrono::nanoseconds time) {
+/// Of a packet that had `original` bytes, of which `captured` follow. `time` is not negative.
+constexpr PacketHeader packet_header(std::size_t captured, std::size_t original,
+                                     std::chrono::nanoseconds time) noexcept {
     const auto ticks = static_cast<std::uint64_t>(time.count());
     return {.block_bytes = static_cast<std::uint32_t>(sizeof(PacketHeader) + padded(captured) + 4),
             .time_high = static_cast<std::uint32_t>(ticks >> 32),
@@ -60,4 +63,4 @@ constexpr PacketHeader packet_header(std::size_t captured, std::size_t original,
             .original_bytes = static_cast<std::uint32_t>(original)};
 }
 
-}  // namespace capture::pcapng
+}  // namespace pktverbs::pcapng

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PcapngWriter: puts packets into a pcapng file, through large pieces of its own.
+// PcapngFile: puts packets into a pcapng file, through large pieces of its own.
 #pragma once
 
 #include <chrono>
@@ -10,17 +10,17 @@
 #include <string>
 #include <vector>
 
+#include <pktverbs/pcapng/blocks.hpp>
 #include "block_writer.hpp"
-#include "pcapng.hpp"
 
 namespace capture {
 
 /// Packets are copied once, into pieces of 1 MiB, which the BlockWriter takes as they are.
-class PcapngWriter {
+class PcapngFile {
 public:
     /// `writer` is new, and outlives this.
-    PcapngWriter(BlockWriter& writer, const std::string& program, const pcapng::Interface& interface,
-                 std::size_t pieces);
+    PcapngFile(BlockWriter& writer, const std::string& program, const pktverbs::pcapng::Interface& interface,
+               std::size_t pieces);
 
     /// A frame in two parts. Does nothing once a write has failed: see BlockWriter::error().
     void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest, std::chrono::nanoseconds time);
@@ -34,7 +34,7 @@ public:
     /// Writes the statistics and all that is left, and closes the file. Of a file that a failed write has ended,
     /// only whole blocks stay; of a stream, whatever it took. Returns how many packets are in the file. Throws
     /// std::system_error.
-    std::uint64_t finish(pcapng::Statistics statistics);
+    std::uint64_t finish(pktverbs::pcapng::Statistics statistics);
     /// Of the finished file.
     std::uint64_t file_bytes() const noexcept { return file_bytes_; }
 

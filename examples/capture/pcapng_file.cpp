@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "pcapng_writer.hpp"
+#include "pcapng_file.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,10 +8,10 @@
 
 namespace capture {
 
-void PcapngWriter::Free::operator()(std::uint8_t* memory) const noexcept { std::free(memory); }
+void PcapngFile::Free::operator()(std::uint8_t* memory) const noexcept { std::free(memory); }
 
-PcapngWriter::PcapngWriter(BlockWriter& writer, const std::string& program, const pcapng::Interface& interface,
-                           std::size_t pieces)
+PcapngFile::PcapngFile(BlockWriter& writer, const std::string& program, const pktverbs::pcapng::Interface& interface,
+                       std::size_t pieces)
     : writer_{writer}, pieces_(std::max<std::size_t>(pieces, 1)) {
     for (auto& piece : pieces_) {
         piece.memory.reset(static_cast<std::uint8_t*>(std::aligned_alloc(BlockWriter::alignment, piece_bytes)));
@@ -19,31 +19,31 @@ PcapngWriter::PcapngWriter(BlockWriter& writer, const std::string& program, cons
     }
     piece_ = &pieces_.front();
     piece_->is_used = true;
-    append_block(pcapng::section_header(program));
-    append_block(pcapng::interface_description(interface));
+    append_block(pktverbs::pcapng::section_header(program));
+    append_block(pktverbs::pcapng::interface_description(interface));
 }
 
-void PcapngWriter::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest,
-                       std::chrono::nanoseconds time) {
+void PcapngFile::add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest,
+                     std::chrono::nanoseconds time) {
     if (writer_.error() != 0) return;
     begin_block();
     constexpr std::uint32_t zeros = 0;
     const auto bytes = header.size() + rest.size();
-    const auto block = pcapng::packet_header(bytes, bytes, time);
+    const auto block = pktverbs::pcapng::packet_header(bytes, bytes, time);
     append(&block, sizeof block);
     append(header.data(), header.size());
     append(rest.data(), rest.size());
-    append(&zeros, pcapng::padded(bytes) - bytes);
+    append(&zeros, pktverbs::pcapng::padded(bytes) - bytes);
     append(&block.block_bytes, sizeof block.block_bytes);
     if (writer_.error() == 0) ++packets_;
 }
 
-void PcapngWriter::begin_block() noexcept {
+void PcapngFile::begin_block() noexcept {
     last_ = {offset(), packets_};
     if (piece_->first.offset == piece_->before.offset) piece_->first = last_;
 }
 
-void PcapngWriter::append(const void* bytes, std::size_t count) {
+void PcapngFile::append(const void* bytes, std::size_t count) {
     const auto* from = static_cast<const std::uint8_t*>(bytes);
     while (count > 0) {
         const auto part = std::min(count, piece_bytes - used_);
@@ -58,17 +58,17 @@ void PcapngWriter::append(const void* bytes, std::size_t count) {
     }
 }
 
-void PcapngWriter::append_block(std::span<const std::uint8_t> block) {
+void PcapngFile::append_block(std::span<const std::uint8_t> block) {
     begin_block();
     append(block.data(), block.size());
 }
 
-void PcapngWriter::flush() {
+void PcapngFile::flush() {
     if (writer_.is_stream() && used_ > 0 && writer_.error() == 0) write_piece();
 }
 
 /// Writes the current piece, and goes on with the next one as soon as that is free.
-void PcapngWriter::write_piece() {
+void PcapngFile::write_piece() {
     std::size_t bytes = used_;
     if (!writer_.is_stream()) {
         bytes = (used_ + BlockWriter::alignment - 1) / BlockWriter::alignment * BlockWriter::alignment;
@@ -86,11 +86,11 @@ void PcapngWriter::write_piece() {
     piece_->before = piece_->first = last_;
 }
 
-std::uint64_t PcapngWriter::finish(pcapng::Statistics statistics) {
+std::uint64_t PcapngFile::finish(pktverbs::pcapng::Statistics statistics) {
     Boundary end;
     if (writer_.error() == 0) {
         statistics.delivered = packets_;
-        append_block(pcapng::interface_statistics(statistics));
+        append_block(pktverbs::pcapng::interface_statistics(statistics));
         end = {offset(), packets_};
     }
     if (writer_.error() == 0 && used_ > 0) write_piece();
@@ -102,7 +102,7 @@ std::uint64_t PcapngWriter::finish(pcapng::Statistics statistics) {
 }
 
 /// The end of the last block that is wholly in a file that a failed write has ended.
-PcapngWriter::Boundary PcapngWriter::last_whole() const {
+PcapngFile::Boundary PcapngFile::last_whole() const {
     const auto end = writer_.written_bytes();
     // The pieces from the one on in which the file ends are not used again.
     const Piece* last = nullptr;
@@ -117,7 +117,7 @@ PcapngWriter::Boundary PcapngWriter::last_whole() const {
         std::memcpy(type_and_length, piece.memory.get() + (at.offset - start), sizeof type_and_length);
         if (at.offset + type_and_length[1] > end) return at;
         at.offset += type_and_length[1];
-        if (type_and_length[0] == pcapng::PacketHeader{}.type) ++at.packets;
+        if (type_and_length[0] == pktverbs::pcapng::PacketHeader{}.type) ++at.packets;
     }
 }
 

@@ -17,14 +17,17 @@
 
 #include "block_writer.hpp"
 #include "full_disk.hpp"
-#include "pcapng_writer.hpp"
+#include "pcapng_file.hpp"
+#include "read_pcapng.hpp"
 #include "temporary_folder.hpp"
 
 using capture::BlockWriter;
-using capture::PcapngWriter;
+using capture::PcapngFile;
 using capture::test::contents;
 using capture::test::contents_or_none;
 using capture::test::TemporaryFolder;
+using pktverbs::test::PcapngBlock;
+using pktverbs::test::read_pcapng;
 using namespace std::chrono_literals;
 
 namespace {
@@ -43,41 +46,11 @@ std::span<const std::uint8_t> frame(std::size_t number, std::size_t bytes) {
 std::vector<std::uint8_t> padded_frame(std::size_t number, std::size_t bytes) {
     const auto whole = frame(number, bytes);
     std::vector<std::uint8_t> made{whole.begin(), whole.end()};
-    made.resize(capture::pcapng::padded(bytes));
+    made.resize(pktverbs::pcapng::padded(bytes));
     return made;
 }
 /// 60 to 9016 bytes, of every remainder by 4.
 std::size_t frame_bytes(std::size_t number) { return 60 + number * 1237 % 8957; }
-
-struct Block {
-    std::uint32_t type = 0;
-    std::vector<std::uint8_t> body;
-
-    template <class Number>
-    Number number(std::size_t at) const {
-        Number value{};
-        std::memcpy(&value, body.data() + at, sizeof value);
-        return value;
-    }
-};
-
-/// By the letter of the format; nullopt if anything is wrong.
-std::optional<std::vector<Block>> read_blocks(const std::vector<std::uint8_t>& file) {
-    std::vector<Block> blocks;
-    for (std::size_t at = 0; at < file.size();) {
-        std::uint32_t head[2]{};
-        std::uint32_t tail = 0;
-        if (file.size() - at < 12) return {};
-        std::memcpy(head, file.data() + at, sizeof head);
-        if (head[1] % 4 != 0 || head[1] < 12 || head[1] > file.size() - at) return {};
-        std::memcpy(&tail, file.data() + at + head[1] - 4, sizeof tail);
-        if (tail != head[1]) return {};
-        const auto body = std::span{file}.subspan(at + 8, head[1] - 12);
-        blocks.push_back({head[0], {body.begin(), body.end()}});
-        at += head[1];
-    }
-    return blocks;
-}
 
 std::string output_of(const std::string& command) {
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe{popen(command.c_str(), "r"), &pclose};
@@ -87,22 +60,22 @@ std::string output_of(const std::string& command) {
     return text;
 }
 
-capture::pcapng::Interface veth() {
+pktverbs::pcapng::Interface veth() {
     return {.name = "veth0", .comment = "udp dst_port 7148", .bits_per_second = 25'000'000'000};
 }
 
 }  // namespace
 
-TEST(PcapngWriter, WritesWhatTheFormatSays) {
+TEST(PcapngFile, WritesWhatTheFormatSays) {
     const TemporaryFolder folder;
     BlockWriter file{folder / "file", {}};
-    PcapngWriter writer{file, "capture", veth(), 2};
+    PcapngFile writer{file, "capture", veth(), 2};
     writer.add(frame(1, 61).first(42), frame(1, 61).subspan(42), start);
     EXPECT_EQ(writer.finish({.start = start, .end = start + 5s, .received = 7, .dropped = 6}), 1u);
 
     const auto bytes = contents(folder / "file");
     EXPECT_EQ(writer.file_bytes(), bytes.size());
-    const auto blocks = read_blocks(bytes);
+    const auto blocks = read_pcapng(bytes);
     ASSERT_TRUE(blocks);
     ASSERT_EQ(blocks->size(), 4u);
 
@@ -127,14 +100,14 @@ TEST(PcapngWriter, WritesWhatTheFormatSays) {
     EXPECT_EQ((*blocks)[3].type, 5u);
 }
 
-TEST(PcapngWriter, IsReadByTshark) {
+TEST(PcapngFile, IsReadByTshark) {
     if (output_of("command -v tshark && command -v capinfos").find("capinfos") == std::string::npos)
         GTEST_SKIP() << "no tshark here; its Debian package is tshark";
     constexpr std::size_t packets = 1000;
     const TemporaryFolder folder;
     const auto path = folder / "file.pcapng";
     BlockWriter file{path, {}};
-    PcapngWriter writer{file, "capture of pktverbs", veth(), 3};
+    PcapngFile writer{file, "capture of pktverbs", veth(), 3};
     std::string expected;
     for (std::size_t i = 0; i < packets; ++i) {
         writer.add({}, frame(i, frame_bytes(i)), start + i * 1001ns);
@@ -151,14 +124,14 @@ TEST(PcapngWriter, IsReadByTshark) {
         EXPECT_NE(facts.find(fact), std::string::npos) << '"' << fact << "\" in:\n" << facts;
 }
 
-TEST(PcapngWriter, KeepsEveryPacketOfManyPieces) {
+TEST(PcapngFile, KeepsEveryPacketOfManyPieces) {
     constexpr std::size_t packets = 2000;
     const TemporaryFolder folder;
     BlockWriter file{folder / "file", {}};
-    PcapngWriter writer{file, "capture", veth(), 2};
+    PcapngFile writer{file, "capture", veth(), 2};
     for (std::size_t i = 0; i < packets; ++i) writer.add({}, frame(i, frame_bytes(i)), start);
     EXPECT_EQ(writer.finish({}), packets);
-    const auto blocks = read_blocks(contents(folder / "file"));
+    const auto blocks = read_pcapng(contents(folder / "file"));
     ASSERT_TRUE(blocks);
     ASSERT_EQ(blocks->size(), packets + 3);
     for (std::size_t i = 0; i < packets; ++i) {
@@ -167,20 +140,20 @@ TEST(PcapngWriter, KeepsEveryPacketOfManyPieces) {
     }
 }
 
-TEST(PcapngWriter, LeavesOnlyWholeBlocksOnAFullDisk) {
+TEST(PcapngFile, LeavesOnlyWholeBlocksOnAFullDisk) {
     constexpr std::size_t packets = 600;  // 2.7 MB
     for (std::uint64_t room = 0; room < 3'000'000; room += 41'111) {
         const TemporaryFolder folder;
         BlockWriter file{folder / "file", {.direct = false}, std::make_unique<capture::test::FullDisk>(room)};
-        PcapngWriter writer{file, "capture", veth(), 2};
+        PcapngFile writer{file, "capture", veth(), 2};
         for (std::size_t i = 0; i < packets; ++i) writer.add({}, frame(i, frame_bytes(i)), start);
         const auto in_file = writer.finish({});
 
         const auto bytes = contents_or_none(folder / "file");
-        const auto blocks = read_blocks(bytes);
+        const auto blocks = read_pcapng(bytes);
         ASSERT_TRUE(blocks) << room;
         EXPECT_EQ(writer.file_bytes(), bytes.size());
-        EXPECT_EQ(std::ranges::count(*blocks, 6u, &Block::type), static_cast<std::ptrdiff_t>(in_file)) << room;
+        EXPECT_EQ(std::ranges::count(*blocks, 6u, &PcapngBlock::type), static_cast<std::ptrdiff_t>(in_file)) << room;
         EXPECT_LE(bytes.size(), room);
         if (in_file == packets) continue;
         EXPECT_EQ(file.error(), ENOSPC) << room;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// StopOnSignal: turns Ctrl-C into a stop token.
+#pragma once
+
+#include <csignal>
+#include <initializer_list>
+#include <memory>
+#include <stop_token>
+
+#include <pktverbs/export.hpp>
+
+namespace pktverbs {
+
+/// Requests a stop when a signal comes. A second signal, half a second later or more, does what it would do without
+/// this object: by default it ends the process, for a program that does not stop. Those that come sooner count as the
+/// same request: timeout(1) sends its signal twice, and a shell's users press Ctrl-C twice.
+///
+/// Make it before any other thread, and end it in the thread that made it: the signals are blocked in that thread and
+/// in all that it starts, and a thread of this object waits for them, because a signal handler may not touch a
+/// stop_source. Callbacks of the token run in that thread. What is executed meanwhile (execve(2), posix_spawn(3))
+/// begins with the signals blocked. A signal is taken even if it was ignored.
+class StopOnSignal {
+public:
+    /// Throws std::system_error: EINVAL for what is no signal, or none that can be blocked.
+    PKTVERBS_EXPORT explicit StopOnSignal(std::initializer_list<int> signals = {SIGINT, SIGTERM});
+    StopOnSignal(const StopOnSignal&) = delete;
+    StopOnSignal& operator=(const StopOnSignal&) = delete;
+    /// Unblocks what it blocked.
+    PKTVERBS_EXPORT ~StopOnSignal();
+
+    PKTVERBS_EXPORT std::stop_token token() const noexcept;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace pktverbs

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/async/stop_on_signal.hpp>
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+#include <thread>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "base/file_descriptor.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+constexpr std::chrono::milliseconds one_request{500};
+
+sigset_t signal_set(std::initializer_list<int> signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : signals)
+        // sigprocmask(2): blocking SIGKILL or SIGSTOP is silently ignored.
+        if (signal == SIGKILL || signal == SIGSTOP || sigaddset(&set, signal) != 0)
+            verbs::throw_message(EINVAL,
+                                 fmt::format("cannot stop on signal {}: it is none that can be blocked", signal));
+    return set;
+}
+
+/// Blocks signals in this thread, until its end.
+class BlockedSignals {
+public:
+    explicit BlockedSignals(const sigset_t& signals) noexcept { pthread_sigmask(SIG_BLOCK, &signals, &old_); }
+    BlockedSignals(const BlockedSignals&) = delete;
+    BlockedSignals& operator=(const BlockedSignals&) = delete;
+    ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
+
+private:
+    sigset_t old_{};
+};
+
+FileDescriptor open_descriptor(int fd, std::string_view what) {
+    if (fd < 0) verbs::throw_error(errno, what, "raise the limit on open files: ulimit -n");
+    return FileDescriptor{fd};
+}
+
+}  // namespace
+
+struct StopOnSignal::State {
+    explicit State(std::initializer_list<int> which) : signals{signal_set(which)} {
+        // Handlers of other signals run in the program's own threads.
+        sigset_t all;
+        sigfillset(&all);
+        const BlockedSignals none_here{all};
+        waiter = std::thread{[this] { wait(); }};
+    }
+    ~State() {
+        eventfd_write(end.get(), 1);
+        waiter.join();
+        // The second of two that came as one request.
+        if (source.stop_requested()) take();
+    }
+
+    void wait() {
+        if (!wait_until_readable(std::chrono::milliseconds{-1})) return;
+        take();
+        source.request_stop();
+        const auto over = std::chrono::steady_clock::now() + one_request;
+        for (auto left = over - std::chrono::steady_clock::now(); left > left.zero();
+             left = over - std::chrono::steady_clock::now()) {
+            if (wait_until_readable(std::chrono::ceil<std::chrono::milliseconds>(left))) take();
+            if (is_ending()) return;
+        }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+        pollfd event{.fd = end.get(), .events = POLLIN, .revents = 0};
+        while (poll(&event, 1, -1) < 0) continue;
+    }
+    /// False if the object ends, or after so long.
+    bool wait_until_readable(std::chrono::milliseconds longest) const noexcept {
+        pollfd events[]{{.fd = arrived.get(), .events = POLLIN, .revents = 0},
+                        {.fd = end.get(), .events = POLLIN, .revents = 0}};
+        int ready = 0;
+        do ready = poll(events, 2, static_cast<int>(longest.count()));
+        while (ready < 0 && errno == EINTR);
+        return ready > 0 && events[0].revents != 0;
+    }
+    bool is_ending() const noexcept {
+        pollfd event{.fd = end.get(), .events = POLLIN, .revents = 0};
+        return poll(&event, 1, 0) > 0;
+    }
+    /// All that are pending.
+    void take() const noexcept {
+        signalfd_siginfo signal;
+        while (read(arrived.get(), &signal, sizeof signal) > 0) continue;
+    }
+
+    sigset_t signals;
+    FileDescriptor arrived =
+        open_descriptor(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC), "make a descriptor of signals");
+    FileDescriptor end = open_descriptor(eventfd(0, EFD_CLOEXEC), "make an event descriptor");
+    BlockedSignals blocked{signals};
+    std::stop_source source;
+    std::thread waiter;
+};
+
+StopOnSignal::StopOnSignal(std::initializer_list<int> signals) : state_{std::make_unique<State>(signals)} {}
+
+StopOnSignal::~StopOnSignal() = default;
+
+std::stop_token StopOnSignal::token() const noexcept { return state_->source.get_token(); }
+
+}  // namespace pktverbs

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pktverbs/memory/size.hpp>
+
+#include "base/quantity.hpp"
+
+namespace pktverbs {
+
+namespace {
+
+/// The power of a prefix, 1 for k; 0 for what is none.
+unsigned power_of_prefix(char prefix) noexcept {
+    constexpr std::string_view prefixes = "kKmMgGtT";
+    const auto place = prefixes.find(prefix);
+    return place == prefixes.npos ? 0 : static_cast<unsigned>(place / 2 + 1);
+}
+
+/// How many bytes a unit has; 0 for what is none.
+std::uint64_t bytes_of_unit(std::string_view unit) noexcept {
+    if (unit.empty() || unit == "B") return 1;
+    const unsigned power = power_of_prefix(unit.front());
+    const std::string_view rest = unit.substr(1);
+    const bool is_binary = rest.empty() || rest == "iB";
+    if (power == 0 || !(is_binary || rest == "B")) return 0;
+    std::uint64_t bytes = 1;
+    for (unsigned i = 0; i < power; ++i) bytes *= is_binary ? 1024 : 1000;
+    return bytes;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
+    const auto quantity = Quantity::parse(text);
+    if (!quantity) return std::nullopt;
+    const std::uint64_t bytes = bytes_of_unit(quantity->unit);
+    if (bytes == 0) return std::nullopt;
+    return quantity->times(bytes);
+}
+
+}  // namespace pktverbs
