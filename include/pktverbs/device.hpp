@@ -17,7 +17,7 @@ namespace pktverbs {
 ///   ibv:mlx5_0/1      a verbs device and port, outright
 ///   packet:eth0       the soft device on an AF_PACKET socket
 ///   wire:NAME         the soft device on an in-memory wire of this process; options may
-///                     follow: wire:NAME,mac=02:00:5e:10:00:01,mtu=1500,ip=10.0.0.1
+///                     follow: wire:NAME?mac=02:00:5e:10:00:01&mtu=1500&ip=10.0.0.1
 ///
 /// Throws std::system_error (EINVAL for a string it can't read, ENODEV for a device or
 /// interface that is not there) with the string and the reason in the message.

@@ -14,8 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "interface/interface.hpp"
-#include "soft/device/device_string.hpp"
+#include "soft/device/soft_device.hpp"
 #include "soft/link/frame_faults.hpp"
 
 namespace pktverbs::dropin {
@@ -37,20 +36,13 @@ public:
     ibv_device* find(const sockaddr& address) const;
 
 private:
-    struct Entry {
-        soft::DeviceString string;
-        std::shared_ptr<ibv_device> device;
-        std::shared_ptr<const Interface> interface;  ///< null for a wire
-    };
-
     class Names;
 
     void add(std::string_view text, Names& names);
-    const Entry* entry(const ibv_device* device) const noexcept;
 
     std::optional<soft::LinkFaults> faults_;
-    std::vector<Entry> entries_;
-    std::vector<ibv_device*> list_;  ///< of the entries, in their order
+    std::vector<std::shared_ptr<soft::SoftDevice>> devices_;
+    std::vector<ibv_device*> list_;  ///< of the devices, in their order
     std::unordered_map<const ibv_device*, std::size_t> places_;
 };
 

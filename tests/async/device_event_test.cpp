@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <map>
 
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 #include "async_wired.hpp"
 #include "base/file_descriptor.hpp"
 #include "faulty_ops.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -37,7 +39,7 @@ protected:
             return 0;
         };
         provider.ack_async_event = [](ibv_async_event*) {};
-        Device made = soft::wire_device(name);
+        Device made = testing::wire_device(name);
         made.provider = &provider;
         return made;
     }

@@ -136,12 +136,12 @@ TEST(Check, TellsThatTheLinkIsDown) {
 
 TEST(Check, ComparesTheOptionsWithTheDevice) {
     const Report report =
-        check("wire:Check,mtu=1500", {.recv_packets = 40000, .max_packet_size = 1517, .queues = 2000});
+        check("wire:Check?mtu=1500", {.recv_packets = 40000, .max_packet_size = 1517, .queues = 2000});
     EXPECT_EQ(severity_of(report, "queue_depth"), Severity::problem);
     EXPECT_EQ(severity_of(report, "queue_pairs"), Severity::problem);
     EXPECT_EQ(severity_of(report, "mtu"), Severity::warning);
     EXPECT_TRUE(contains(advice_for(report, "mtu"), "max_packet_size = 1518"));
-    EXPECT_EQ(severity_of(check("wire:Check,mtu=1500", {.max_packet_size = 1518}), "mtu"), Severity::ok);
+    EXPECT_EQ(severity_of(check("wire:Check?mtu=1500", {.max_packet_size = 1518}), "mtu"), Severity::ok);
     EXPECT_EQ(severity_of(check("wire:Check", {.recv_packets = none}), "queue_depth"), Severity::ok);
 }
 

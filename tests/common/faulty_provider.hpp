@@ -13,6 +13,7 @@
 #include <pktverbs/verbs/provider.hpp>
 
 #include "verbs/failure.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 
@@ -29,7 +30,7 @@ public:
     FaultyProvider& operator=(const FaultyProvider&) = delete;
 
     verbs::Device device(const std::string& wire) const {
-        verbs::Device device = soft::wire_device(wire);
+        verbs::Device device = testing::wire_device(wire);
         device.provider = &provider;
         return device;
     }

@@ -9,7 +9,7 @@ source "${BASH_SOURCE[0]%/*}/namespace.sh"
 run=$1 program=$2
 unset LD_LIBRARY_PATH PKTVERBS_DEVICES
 # shellcheck disable=SC2016 # for the shell under RUN
-variables=$("$run" --device "wire:test,mac=$mac0,ip=$ip0" --device "wire:test,mac=$mac1,ip=$ip1" -- \
+variables=$("$run" --device "wire:test?mac=$mac0&ip=$ip0" --device "wire:test?mac=$mac1&ip=$ip1" -- \
     "$BASH" -c 'printf "%s\n%s\n" "${LD_LIBRARY_PATH%%:*}" "$PKTVERBS_DEVICES"')
 { read -r folder && read -r devices; } <<<"$variables"
 [ -e "$folder/libibverbs.so.1" ] || fail "no libibverbs.so.1 in $folder"

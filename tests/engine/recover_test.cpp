@@ -178,7 +178,7 @@ TEST_P(Recover, SavedFramesCountAsHeldOnceTheyAreTaken) {
 
 TEST_P(Recover, FromASendError) {
     if (datagrams) GTEST_SKIP() << "made with the soft device";
-    Context sender{"wire:" + name + ",mtu=128", small};
+    Context sender{"wire:" + name + "?mtu=128", small};
     SendList list = filled(sender.acquire(8), 0);
     fill(list.front(), 0, 200);
     sender.send(std::move(list));
@@ -194,7 +194,7 @@ TEST_P(Recover, FromASendError) {
 
 TEST_P(Recover, SendErrorReachesTheReceiver) {
     if (datagrams) GTEST_SKIP() << "made with the soft device";
-    Context both{"wire:" + name + ",mtu=128", small};
+    Context both{"wire:" + name + "?mtu=128", small};
     SendList list = both.acquire(1);
     fill(list.front(), 0, 200);
     both.send(std::move(list));

@@ -11,7 +11,10 @@
 #include <stop_token>
 #include <thread>
 
+#include <pktverbs/soft/device.hpp>
 #include "wired.hpp"
+
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -183,7 +186,7 @@ TEST_F(Wired, EventsAreAcknowledgedInBatches) {
         events += count;
         soft::provider().ack_cq_events(cq, count);
     };
-    Device device = soft::wire_device(name);
+    Device device = testing::wire_device(name);
     device.provider = &provider;
     Context ctx{device, small};
     const Flow flow = hear(ctx);

@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 #include "context/event_log.hpp"
 #include "descriptors.hpp"
+#include "wire_device.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -79,7 +81,7 @@ TEST_F(DeviceEvents, AreMadeUpOnceForADeviceThatIsGone) {
         errno = EIO;
         return -1;
     };
-    Device device = soft::wire_device(name);
+    Device device = testing::wire_device(name);
     device.provider = &provider;
     Context gone{device, small};
     EXPECT_FALSE(gone.next_event());
@@ -98,7 +100,7 @@ TEST_F(DeviceEvents, ReachAProgramThatOnlyPolls) {
             errno = EIO;
             return -1;
         };
-        Device device = soft::wire_device(name);
+        Device device = testing::wire_device(name);
         device.provider = &provider;
         Context gone{device, with_queues(queues)};
         wire.set_link(false);
@@ -135,7 +137,7 @@ TEST_F(DeviceEvents, EndOneWaitEach) {
 
 /// A device whose events a test makes up: those that it has put here.
 struct ToldDevice {
-    explicit ToldDevice(const std::string& wire) : device{soft::wire_device(wire)} {
+    explicit ToldDevice(const std::string& wire) : device{testing::wire_device(wire)} {
         static verbs::Provider provider = soft::provider();
         provider.get_async_event = [](ibv_context*, ibv_async_event* event) {
             if (!next) {

@@ -95,7 +95,7 @@ protected:
         if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << NetworkNamespace::unavailable();
         veth.emplace(VethPair::Options{.ipv6 = true});
         let_kernel_check(veth->right);
-        end.emplace(veth->left.run([&] { return soft::packet_device(veth->left.interface); }),
+        end.emplace(veth->left.run([&] { return find_device("packet:" + std::string{veth->left.interface}); }),
                     EndOptions{.all_default = false}, veth->left);
     }
 

@@ -38,6 +38,7 @@
 
 #include "allocations.hpp"
 #include "scenario.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 
@@ -82,7 +83,7 @@ class Opening final : public Play {
 public:
     explicit Opening(const Options& options) : options_{options} {}
     void run() override {
-        Context ctx{"wire:shortage,mtu=2000,ip=10.198.51.1", options_};
+        Context ctx{"wire:shortage?mtu=2000&ip=10.198.51.1", options_};
         PKTVERBS_REQUIRE(ctx.queue_count() == options_.queues);
         PKTVERBS_REQUIRE(ctx.limits().recv_packets == options_.recv_packets && !ctx.limits().mac.is_zero());
         ctx.close();
@@ -96,7 +97,7 @@ private:
 class Refusing final : public Play {
 public:
     void run() override {
-        for (const char* text : {"nonsense:x", "wire:", "wire:x,mtu=1", "wire:x,colour=red", "packet:no_such_if0"})
+        for (const char* text : {"nonsense:x", "wire:", "wire:x?mtu=1", "wire:x?colour=red", "packet:no_such_if0"})
             expect_refusal([&] { Context{text}; });
         expect_refusal([] { Context{device, {.max_packet_size = 1}}; });
         expect_refusal([] { FlowRule{}.src_ip("10.0.0.1").dst_ip("::1").check(); });
@@ -197,7 +198,7 @@ public:
             --installed;
             return soft::provider().destroy_flow(flow);
         };
-        Device strict = soft::wire_device(wire_name);
+        Device strict = testing::wire_device(wire_name);
         strict.provider = &provider;
         installed = 0;
         strict_.emplace(strict, small);
@@ -276,7 +277,7 @@ private:
 class Events final : public Wired {
 public:
     void run() override {
-        verbs::OpenDevice opened{soft::wire_device(wire_name)};
+        verbs::OpenDevice opened{testing::wire_device(wire_name)};
         verbs::CompletionQueue queue{opened, {.entries = 1}};
         verbs::ProtectionDomain domain{opened};
         verbs::QueuePair pair = verbs::QueuePairBuilder{domain, IBV_QPT_RAW_PACKET}.completes_on(queue).create();
@@ -419,7 +420,7 @@ private:
 class Objects final : public Play {
 public:
     void run() override {
-        verbs::OpenDevice opened{soft::wire_device(wire_name)};
+        verbs::OpenDevice opened{testing::wire_device(wire_name)};
         verbs::ProtectionDomain domain{opened};
         verbs::CompletionChannel channel{opened};
         verbs::CompletionQueue queue{opened, {.entries = 8, .channel = channel, .extended = true}};

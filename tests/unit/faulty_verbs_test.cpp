@@ -18,6 +18,7 @@
 
 #include "dropin/verb_slots.hpp"
 #include "flow_attr.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::dropin {
 namespace {
@@ -164,7 +165,7 @@ TEST_F(FaultyVerbs, AreAllThatCanFail) {
 }
 
 TEST_F(FaultyVerbs, ChangeNoPointerThatThePlanDoesNotName) {
-    for (const char* const text : {"", "drop=0.5,seed=3"}) {
+    for (const char* const text : {"", "loss=0.5,seed=3"}) {
         const FakeDevice device;
         set_faults(FaultPlan::parse(text), device.provider);
         EXPECT_EQ(differences(faulty_provider(), device.provider), 0U);
@@ -223,7 +224,7 @@ public:
 
     void live() {
         const auto& verbs = faulty_provider();
-        const verbs::Device device = soft::wire_device("life");
+        const verbs::Device device = testing::wire_device("life");
         soft::Wire wire{"life"};
         ibv_context* const context = step("open_device", [&] { return verbs.open_device(device.handle.get()); });
         ASSERT_TRUE(context);

@@ -112,10 +112,10 @@ public:
         options.timestamps = seed % 2 == 0;
         options.max_batch = seed % 3 == 0 ? 5 : 0;
         options.queues = 2;
-        users_.push_back({Context{"wire:" + name + ",mtu=1000", options}, 0, 0, 0, {}, {}, {}});
+        users_.push_back({Context{"wire:" + name + "?mtu=1000", options}, 0, 0, 0, {}, {}, {}});
         options.queues = 1;
         // Its MTU is shorter than its packets: sending fails now and then.
-        users_.push_back({Context{"wire:" + name + ",mtu=200", options}, 0, 0, 0, {}, {}, {}});
+        users_.push_back({Context{"wire:" + name + "?mtu=200", options}, 0, 0, 0, {}, {}, {}});
         for (User& user : users_)
             for (std::uint16_t kind = 0; kind + 1 < static_cast<int>(kind_count); ++kind)
                 user.ctx.set_flow(kind, FlowRule{}.ether_type(static_cast<std::uint16_t>(0x1000 + kind)).count());

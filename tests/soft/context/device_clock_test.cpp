@@ -2,6 +2,7 @@
 // DeviceClock: over the soft device, whose clock is CLOCK_REALTIME, and over devices that tick as NICs do.
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/time/clock_line.hpp>
 #include <pktverbs/time/device_clock.hpp>
 
@@ -11,6 +12,7 @@
 
 #include "expect_error.hpp"
 #include "verbs/ticks.hpp"
+#include "wire_device.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -74,7 +76,7 @@ protected:
         TickingNic::told_mask = TickingNic::mask;
     }
     Context open_ticking() {
-        Device device = soft::wire_device(name);
+        Device device = testing::wire_device(name);
         device.provider = &TickingNic::provider;
         return Context{device, small};
     }
@@ -134,7 +136,7 @@ TEST_F(DeviceClockTest, ConvertsTicksAcrossTheWrap) {
 }
 
 TEST_F(DeviceClockTest, WorksOnADeviceThatIsNoContext) {
-    Device device = soft::wire_device(name);
+    Device device = testing::wire_device(name);
     device.provider = &TickingNic::provider;
     const DeviceClock clock{verbs::OpenDevice{device}, CLOCK_MONOTONIC};
     const nanoseconds when = now(CLOCK_MONOTONIC);

@@ -17,11 +17,14 @@
 #include <map>
 #include <optional>
 
+#include <pktverbs/soft/device.hpp>
 #include "base/file_descriptor.hpp"
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "faulty_provider.hpp"
 #include "wired.hpp"
+
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -117,7 +120,7 @@ TEST_F(Faults, FailingOpenSaysWhatIsMissing) {
 }
 
 TEST_F(Faults, WithoutGidsTheMacIsZero) {
-    verbs::Device device = soft::wire_device(name);
+    verbs::Device device = testing::wire_device(name);
     verbs::Provider without_gids = *device.provider;
     without_gids.query_gid = [](ibv_context*, std::uint8_t, int, ibv_gid*) {
         errno = EIO;
@@ -403,7 +406,7 @@ protected:
     static inline std::atomic<bool> failed{false};
     static inline verbs::Provider provider;
     static Device device(const std::string& name) {
-        Device made = soft::wire_device(name);
+        Device made = testing::wire_device(name);
         made.provider = &(provider = soft::provider());
         return made;
     }

@@ -4,10 +4,12 @@
 
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/time/pacer.hpp>
 #include <pktverbs/time/rate.hpp>
 
 #include "expect_error.hpp"
+#include "wire_device.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -44,7 +46,7 @@ protected:
         LimitingNic::told.clear();
     }
     Context open_limiting(const Options& options = small) {
-        Device device = soft::wire_device(name);
+        Device device = testing::wire_device(name);
         device.provider = &LimitingNic::provider;
         return Context{device, options};
     }

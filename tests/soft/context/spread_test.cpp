@@ -9,9 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
 #include "expect_error.hpp"
 #include "faulty_provider.hpp"
 #include "soft/steering/toeplitz.hpp"
+
 #include "wired.hpp"
 
 namespace pktverbs::testing {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -183,7 +184,7 @@ TEST_F(CountersTest, AreBusyWithAFlow) {
 }
 
 TEST_F(CountersTest, KeepTheirDeviceInUse) {
-    const verbs::Device device = soft::wire_device("w");
+    const verbs::Device device = testing::wire_device("w");
     const verbs::Provider& verbs = *device.provider;
     verbs::ContextHandle context{verbs.open_device(device.handle.get()), {&verbs}};
     ibv_counters_init_attr attr{};

@@ -189,7 +189,7 @@ TEST(Drops, CountMissingBuffers) {
 }
 
 TEST(Drops, CountFramesLongerThanTheMtuAllows) {
-    VerbsEnd end{{.wire = {.mac = {}, .mtu = 1500}}};
+    VerbsEnd end{{.wire = "mtu=1500"}};
     WireTap tap{"w"};
     end.fill(2);
     tap.send(frame_to(1, 1522));

@@ -11,6 +11,8 @@
 #include <system_error>
 #include <thread>
 
+#include <pktverbs/soft/device.hpp>
+
 #include "soft/device/soft_device.hpp"
 #include "verbs_end.hpp"
 #include "work_queues.hpp"
@@ -99,7 +101,7 @@ private:
 
 verbs::Device device_on(HeldLink*& link) {
     auto device = std::make_shared<soft::SoftDevice>();
-    device->open_link = [&link] {
+    device->port.open = [&link] {
         auto made = std::make_unique<HeldLink>();
         link = made.get();
         return made;
@@ -459,7 +461,7 @@ public:
 
 TEST(DetachedLinkTest, LeavesNoDescriptorBehind) {
     auto device = std::make_shared<soft::SoftDevice>();
-    device->open_link = [] { return std::make_unique<DetachedLink>(); };
+    device->port.open = [] { return std::make_unique<DetachedLink>(); };
     const int first_free = dup(0);
     close(first_free);
     for (int i = 0; i < 3; ++i) {

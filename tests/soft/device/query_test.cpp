@@ -8,6 +8,7 @@
 #include <pktverbs/address/ipv6_address.hpp>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -16,7 +17,7 @@ constexpr MacAddress::Bytes mac_bytes{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01};
 /// RFC 4291, appendix A: the bit for "universal" is flipped, ff:fe comes in between.
 constexpr std::uint8_t eui64[] = {0x00, 0x00, 0x5e, 0xff, 0xfe, 0x10, 0x00, 0x01};
 
-EndOptions with_mac() { return {.wire = {.mac = MacAddress{mac_bytes}, .mtu = 1500}}; }
+EndOptions with_mac() { return {.wire = "mtu=1500&mac=" + MacAddress{mac_bytes}.to_string()}; }
 
 TEST(QueryDevice, GivesTheLimitsThatHold) {
     VerbsEnd end;
@@ -130,7 +131,7 @@ TEST(QueryDeviceEx, SaysThatThereAreNoRateLimitsAndThereAreNone) {
 }
 
 TEST(Device, IsOfTheTransportThatRawPacketProgramsLookFor) {
-    const verbs::Device device = soft::wire_device("w");
+    const verbs::Device device = testing::wire_device("w");
     EXPECT_EQ(device.handle->transport_type, IBV_TRANSPORT_IB);
     EXPECT_EQ(device.handle->node_type, IBV_NODE_CA);
 }

@@ -10,6 +10,7 @@
 #include "offload_end.hpp"
 #include "soft/device/soft_device.hpp"
 #include "soft/nic/nic.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -199,9 +200,9 @@ protected:
     verbs::QpHandle qp = make_offloading_qp(end, 0, 128);
 
     verbs::Device device() {
-        verbs::Device made = soft::wire_device("w");
+        verbs::Device made = testing::wire_device("w");
         auto soft = std::make_shared<soft::SoftDevice>();
-        soft->open_link = [this] {
+        soft->port.open = [this] {
             auto opened = std::make_unique<TrickleLink>();
             link = opened.get();
             return opened;

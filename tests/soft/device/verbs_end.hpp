@@ -6,14 +6,15 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/soft/device.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
 #include "../../unit/flow_attr.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 
@@ -38,7 +39,7 @@ struct EndOptions {
     bool signal_all = false;
     ibv_qp_state state = IBV_QPS_RTS;
     bool all_default = true;  ///< with a flow for every frame
-    soft::WireOptions wire = {};
+    std::string wire = {};    ///< options of its device string
 };
 
 /// Made in the order of the members, destroyed in the reverse.
@@ -46,7 +47,7 @@ class VerbsEnd {
 public:
     explicit VerbsEnd(const EndOptions& options = {}) : VerbsEnd{"w", options} {}
     VerbsEnd(std::string_view wire, const EndOptions& options)
-        : VerbsEnd{soft::wire_device(wire, options.wire), options} {}
+        : VerbsEnd{testing::wire_device(wire, options.wire), options} {}
     VerbsEnd(verbs::Device device, const EndOptions& options);
 
     verbs::Device device;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -215,8 +216,8 @@ TEST(WireTap, CanBeMoved) {
 }
 
 TEST(WireDevice, HasTheMacAndMtuOfItsOptions) {
-    const verbs::Device device = soft::wire_device("w", {.mac = {}, .mtu = 1500});
-    EXPECT_EQ(device.name, "wire:w");
+    const verbs::Device device = testing::wire_device("w", "mtu=1500");
+    EXPECT_EQ(device.name, "wire:w?mtu=1500");
     EXPECT_EQ(device.mtu, 1500U);
     EXPECT_EQ(device.port, 1);
     EXPECT_STREQ(device.handle->name, "w");
