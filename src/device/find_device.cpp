@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding devices: what a device string means. The one place where hardware and soft devices meet.
+// Finding devices: the meaning of device strings. The only place where hardware and soft devices meet.
 #include "device/find_device.hpp"
 
 #include <pktverbs/device.hpp>

@@ -51,7 +51,7 @@ std::optional<Ipv6Address> read_address(const sockaddr& address) noexcept {
     return std::nullopt;
 }
 
-/// As text, so that a program that shows it shows something sensible; there is nothing in sysfs.
+/// A readable text for programs that print it; soft devices are not in sysfs.
 template <std::size_t size>
 void put(char (&field)[size], std::string_view text) noexcept {
     const auto length = std::min(text.size(), size - 1);
@@ -61,17 +61,17 @@ void put(char (&field)[size], std::string_view text) noexcept {
 
 }  // namespace
 
-/// What devices are called so far. All names together take as many steps as there are names: a list may have thousands.
+/// The device names given so far. Naming all devices takes linear time: a list may have thousands.
 class Devices::Names {
 public:
     bool has(const std::string& name) const { return next_.contains(name); }
     void add(const std::string& name) { next_.emplace(name, 2); }
 
-    /// `wanted`, or with a number behind it, from 2: what no other device is called.
+    /// `wanted`, or `wanted` followed by a number from 2, so that the name is unique.
     std::string free_one(const std::string& wanted) {
         const auto taken = next_.find(wanted);
         if (taken == next_.end()) return wanted;
-        // Numbers below the next one have been given out, and stay so.
+        // Numbers below the next one are taken for good.
         std::string name;
         do name = fmt::format("{}_{}", wanted, taken->second++);
         while (has(name));
@@ -79,7 +79,7 @@ public:
     }
 
 private:
-    std::unordered_map<std::string, unsigned> next_;  ///< of each name: the number to try for another one of that name
+    std::unordered_map<std::string, unsigned> next_;  ///< by name: the number to try for the next device
 };
 
 Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults,

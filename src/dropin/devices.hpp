@@ -22,15 +22,15 @@ namespace pktverbs::dropin {
 /// Made once and never changed: a program may keep pointers to devices as long as it likes. Any thread may use it.
 class Devices {
 public:
-    /// Reads "[NAME=]DEVICE[;...]", what PKTVERBS_DEVICES says. What can't be read or isn't there is left out, and
-    /// told to `complain`. Frames that arrive at them meet the faults.
+    /// Reads "[NAME=]DEVICE[;...]", what PKTVERBS_DEVICES says. Malformed entries and missing devices are skipped and
+    /// reported to `complain`. Frames that arrive at the devices get the faults.
     Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults, void (*complain)(std::string_view));
 
     std::span<ibv_device* const> list() const noexcept { return list_; }
-    /// Where it is in list(); nullopt for a device that is not ours.
+    /// Its index in list(); nullopt for a device that is not ours.
     std::optional<std::size_t> place_of(const ibv_device* device) const noexcept;
     bool owns(const ibv_device* device) const noexcept;
-    /// For a device that it owns.
+    /// For a device of this list.
     __be64 guid(const ibv_device* device) const noexcept;
     /// The device whose interface has this address; null if there is none.
     ibv_device* find(const sockaddr& address) const;

@@ -25,9 +25,9 @@ constexpr std::string_view forms =
     "VERB=ERRNO, VERB=ERRNO@N and VERB=ERRNO@N+, with N from 1; semicolons between all these: "
     "loss=0.01,seed=7;create_qp=ENOMEM@2";
 
-/// 0 for what is none.
+/// 0 if it is not an errno.
 int read_error(std::string_view text) noexcept {
-    // errno(3) has these for numbers that have another name too.
+    // errno(3) lists these as second names for their numbers.
     constexpr std::pair<std::string_view, int> synonyms[] = {
         {"ENOTSUP", ENOTSUP}, {"EWOULDBLOCK", EWOULDBLOCK}, {"EDEADLOCK", EDEADLOCK}};
     if (const auto number = parse_decimal<unsigned>(text))
@@ -49,7 +49,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
 }
 
-/// Reads one text; throws when it can't.
+/// Parses one text; throws if it is malformed.
 class Reader {
 public:
     explicit Reader(std::string_view text) : text_{text} {
@@ -109,7 +109,7 @@ private:
     }
 
     std::string_view text_;
-    std::vector<std::string_view> keys_;  ///< of link faults, so far
+    std::vector<std::string_view> keys_;  ///< link faults so far
 };
 
 }  // namespace
