@@ -64,8 +64,8 @@ bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
     }
     ++queue.events_given;
     if (!first_) none_left();
-    // In this order, for programs that pass an int in place of the context: what of it runs over their next variable,
-    // often the pointer for the queue, is put right by the second store.
+    // In this order, for programs that pass an int in place of the context: the second store repairs the variable that
+    // the first one overwrites, often the pointer for the queue.
     *cq_context = queue.cq_context;
     *cq = queue.base();
     return true;
@@ -95,7 +95,7 @@ int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
 
 void CompletionChannel::notify(CompletionQueue& queue, bool waited) noexcept {
     const std::lock_guard lock{mutex_};
-    if (waited) --waiting_;  // what this means for the link's descriptor is seen to when the event is taken
+    if (waited) --waiting_;  // the link's descriptor is updated when the event is taken
     if (queue.pending_events++ > 0) return;
     if (last_)
         last_->next_with_events = &queue;
@@ -124,7 +124,7 @@ std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
 void CompletionChannel::count_waiting(int change) noexcept {
     const std::lock_guard lock{mutex_};
     waiting_ += change;
-    // With an event queued it is readable anyway, and none_left() will look.
+    // With an event queued it is readable anyway, and none_left() will check.
     if (waiting_ != 0 || !first_) watch_receive(waiting_ != 0);
 }
 

@@ -27,7 +27,7 @@ namespace pktverbs::soft {
 namespace {
 
 constexpr std::size_t receive_batch = 256;
-constexpr std::uint32_t vlan_tags = 8;  // two of them may come on top of the MTU (IEEE 802.1ad)
+constexpr std::uint32_t vlan_tags = 8;  // two of them may exceed the MTU (IEEE 802.1ad)
 
 struct SoftFlow : ibv_flow {
     QueuePair* queue_pair;
@@ -48,7 +48,7 @@ Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
     make_async_fd();
     install_verbs(*this);
-    link_->attach(*this);  // the last that may fail: no destructor runs then
+    link_->attach(*this);  // the last step that may fail: no destructor runs then
     pthread_mutex_init(&context.mutex, nullptr);
 }
 
@@ -57,7 +57,7 @@ Nic::~Nic() {
     pthread_mutex_destroy(&context.mutex);
 }
 
-/// An epoll instance over an eventfd, for events that wait, and the link's news, which become events in
+/// An epoll instance over an eventfd, for pending events, and the link's descriptor for changes, which become events in
 /// get_async_event(): there is no thread to do it earlier.
 void Nic::make_async_fd() {
     const auto check = [](int result) {
@@ -144,13 +144,13 @@ void Nic::sending_stalled() noexcept {
 
 void Nic::work() noexcept {
     const std::unique_lock working{work_mutex_, std::try_to_lock};
-    if (!working.owns_lock()) return;  // another thread is at it
+    if (!working.owns_lock()) return;  // another thread is doing it
     if (sends_pending_.exchange(false)) {
         {
             const std::lock_guard lock{objects_mutex_};
             for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
         }
-        // Under the lock: whoever stalls a moment later switches it on again.
+        // Under the lock: a send that stalls a moment later switches it on again.
         const std::lock_guard lock{channels_mutex_};
         if (!sends_pending_)
             for (CompletionChannel* channel : channels_) channel->watch_send(false);
@@ -169,17 +169,16 @@ void Nic::raise_of_port(ibv_event_type type) noexcept {
 
 void Nic::link_changed(bool up) noexcept { raise_of_port(up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR); }
 
-// Hardware says nothing of it. This is the event for "ask anew what you know of the port".
+// Hardware does not report this change. This event means "query the port again".
 void Nic::mtu_changed() noexcept { raise_of_port(IBV_EVENT_CLIENT_REREGISTER); }
 
 // As the kernel does for a RoCE port, whose GIDs are made of these addresses (drivers/infiniband/core/roce_gid_mgmt.c).
 void Nic::addresses_changed() noexcept {
-    reapply_flows();  // what the link lets pass depends on which address is its own
+    reapply_flows();  // the link's filter depends on its own address
     raise_of_port(IBV_EVENT_GID_CHANGE);
 }
 
-/// Nobody can be told of a failure, and without these flows frames for the new address would not come: work() tries
-/// again.
+/// A failure can't be reported, and without these flows no frames for the new address would arrive: work() tries again.
 void Nic::reapply_flows() noexcept {
     const std::lock_guard lock{receive_mutex_};
     flows_outdated_.store(apply_flows() != 0, std::memory_order_relaxed);
@@ -283,7 +282,7 @@ int Nic::destroy_flow(ibv_flow* flow) noexcept {
     const std::lock_guard lock{receive_mutex_};
     flows_.remove(owned->handle);
     --owned->queue_pair->flows;
-    apply_flows();  // a link that can't narrow its filter delivers too much, which does no harm
+    apply_flows();  // a link that can't narrow its filter delivers too much, which is harmless
     return 0;
 }
 
@@ -322,8 +321,8 @@ int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
     }
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RESET;
-    queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
-    // Not before: what it uses must be found in use by a destroy on another thread until then.
+    queue_pair.modify(attr, IBV_QP_STATE);  // none of its completions is left over
+    // Not earlier: until then a destroy on another thread must find its parts in use.
     const std::lock_guard lock{objects_mutex_};
     count_users(queue_pair, -1);
     delete &queue_pair;
