@@ -18,7 +18,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// A device whose failure is announced when the test says so.
+/// A device that reports a failure on the test's request.
 class FailingSoon : public AsyncWired, public ::testing::WithParamInterface<std::uint32_t> {
 protected:
     static Device device(const std::string& name) {
@@ -73,7 +73,7 @@ TEST_P(FailingSoon, MakesTheDescriptorReadableUntilItIsDrained) {
     ctx.drain();
     EXPECT_FALSE(readable(ctx.fd()));
     EXPECT_EQ(ctx.recv(0ns).outcome(), Outcome::device_error);
-    // Whoever takes the event, the others hear of it.
+    // Whichever call takes the event, the others get it too.
     EXPECT_TRUE(readable(ctx.queue(0).send_fd()));
     ctx.queue(0).drain_send();
     EXPECT_FALSE(readable(ctx.queue(0).send_fd()));

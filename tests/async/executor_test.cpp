@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Executor: tasks, timers, calls from other threads, and how all of it ends.
+// Executor: tasks, timers, calls from other threads, and how all of them end.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>

@@ -49,7 +49,7 @@ TEST(DropinDevices, AreNumberedFromTheSecondOfOneName) {
     EXPECT_EQ(names(read("wire:a_2;wire:a;wire:a")), (Names{"wire_a_2", "wire_a", "wire_a_3"}));
 }
 
-/// Looking through all devices for each name, or through all names for each device, this takes hours.
+/// If each name searched all devices, or each device all names, this would take hours.
 TEST(DropinDevices, AreNumberedInOneGoHoweverManyThereAre) {
     constexpr std::size_t count = 20000;
     std::string text = "wire_a_5000=wire:a";
@@ -151,7 +151,7 @@ TEST(DropinDevices, AreFoundByTheAddressOfAWire) {
 TEST(DropinDevices, AreFoundByTheAddressOfAnInterface) {
     if (if_nametoindex("lo") == 0) GTEST_SKIP() << "there is no interface lo";
     const Devices devices = read("wire:a;packet:lo");
-    // A new network namespace has its loopback interface down, and without an address.
+    // In a new network namespace the loopback interface is down, and has no address.
     if (!find(devices, "127.0.0.1")) GTEST_SKIP() << "lo has no address";
     EXPECT_EQ(find(devices, "127.0.0.1"), devices.list()[1]);
     EXPECT_EQ(find(devices, "127.0.0.2"), nullptr);

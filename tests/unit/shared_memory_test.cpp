@@ -100,7 +100,7 @@ TEST(SharedMemory, RefusesADescriptorThatIsNone) {
 
 TEST(SharedMemory, TakesNoOtherSeals) {
     const SharedMemory memory = SharedMemory::anonymous(1);
-    // One that forbids to map it writable would lock out all who come later.
+    // A seal against writable mappings would lock out all later users.
     EXPECT_EQ(::fcntl(memory.fd(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
     EXPECT_EQ(errno, EPERM);
 }
@@ -115,7 +115,7 @@ TEST(SharedMemory, IsWholeWhenItGetsItsName) {
     SharedMemory::unlink(name);
     EXPECT_THROW(SharedMemory::create(name, 1, [](auto) { throw std::runtime_error{"not now"}; }), std::runtime_error);
     expect_error(ENOENT, [&] { SharedMemory::open(name); });
-    // Another one was faster.
+    // Another process was faster.
     std::optional<SharedMemory> other;
     expect_words(
         expect_error(EEXIST,
