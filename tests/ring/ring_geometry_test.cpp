@@ -64,7 +64,7 @@ TEST(RingLayout, AlignsBlocksAndPayloadsToPages) {
     }
 }
 
-/// What is written down in docs/ring.md.
+/// The layout in docs/ring.md.
 TEST(RingLayout, IsVersion1) {
     EXPECT_EQ(RingHeader::version_number, 1U);
     constexpr std::size_t description = offsetof(RingHeader, description);

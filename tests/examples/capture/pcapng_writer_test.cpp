@@ -31,7 +31,7 @@ namespace {
 
 constexpr std::chrono::nanoseconds start{1'700'000'000'123'456'789};
 
-/// Frames differ in where they begin in one row of bytes.
+/// Frames begin at different places in one sequence of bytes.
 std::span<const std::uint8_t> frame(std::size_t number, std::size_t bytes) {
     static const auto row = [] {
         std::vector<std::uint8_t> made(16 * 1024);
@@ -61,7 +61,7 @@ struct Block {
     }
 };
 
-/// By the letter of the format; nullopt if anything is wrong.
+/// Reads strictly by the format; nullopt if anything is wrong.
 std::optional<std::vector<Block>> read_blocks(const std::vector<std::uint8_t>& file) {
     std::vector<Block> blocks;
     for (std::size_t at = 0; at < file.size();) {
