@@ -23,8 +23,7 @@ namespace pktverbs {
 namespace {
 
 constexpr const char* thread_namespace = "/proc/thread-self/ns/net";
-constexpr std::size_t answer_bytes =
-    32768;  // the size of one part of a long answer (net/netlink/af_netlink.c)
+constexpr std::size_t answer_bytes = 32768;  // the size of one part of a long answer (net/netlink/af_netlink.c)
 constexpr int max_parts = 1 << 16;
 constexpr int max_tries = 4;  // if a list changed while it was read
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as each text that people write: it is refused, or what it says can be written and read again. And any value
-// is read as it is written.
+// Any bytes as each kind of text that people write: it is refused, or its value can be written and read again. And any
+// value reads back as it was written.
 #include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/address/mac_address.hpp>
@@ -94,7 +94,7 @@ void check_ipv4(std::string_view text) {
 void check_address(std::string_view text) {
     check_text<Address>(text);
     if (Address::parse(text) || text.find_first_of(std::string_view{"\0:", 2}) != text.npos) return;
-    // What getaddrinfo takes for numbers and parse() doesn't, is not looked up either.
+    // Texts that getaddrinfo takes for numbers and parse() doesn't are not looked up either.
     addrinfo wanted{};
     wanted.ai_flags = AI_NUMERICHOST;
     addrinfo* found = nullptr;
@@ -197,7 +197,7 @@ void check_faults(std::string_view text) {
     }
 }
 
-/// The bytes as a value of each kind; zeros behind them.
+/// The bytes as a value of each kind, followed by zeros.
 void check_values(std::string_view bytes) {
     std::array<std::uint8_t, 32> raw{};
     std::copy_n(bytes.begin(), std::min(bytes.size(), raw.size()), raw.begin());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only the device says, to programs that wait for messages.
+// Events that only the device reports, to programs that wait for messages.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -126,7 +126,7 @@ TEST(LoopDevice, TakesAnyWordOfThePeerForItsConfirmation) {
     pair.connect();
     pair.settle();
     ASSERT_FALSE(pair.server->is_established());
-    // The question whether it lives takes no receive.
+    // A keepalive probe takes no receive.
     pair.fabric.forge_async_event(pair.server->raw()->qp_num, IBV_EVENT_COMM_EST);
     pair.settle();
     EXPECT_EQ(pair.fabric.calls_of["notify"], 1);

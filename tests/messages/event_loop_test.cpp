@@ -121,7 +121,7 @@ TEST(EventLoop, ServesInsideAnotherEpollInstance) {
     bool sent = false;
     while (pair.client_notes.sent < 4) {
         std::array<epoll_event, 2> events;
-        // Everything is in memory: what isn't readable now never will be.
+        // Everything is in memory: a descriptor that isn't readable now never will be.
         const int got = epoll_wait(epoll, events.data(), 2, 0);
         ASSERT_GT(got, 0);
         for (int i = 0; i < got; ++i)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pair: a server and a client on a fake fabric, each with a loop, and notes of what their handlers were told.
+// Pair: a server and a client on a fake fabric, each with a loop, and a record of their handlers' events.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace pktverbs::testing {
 
 using namespace std::chrono_literals;
 
-/// What the handlers of one socket were told.
+/// The events of one socket's handlers.
 struct Notes {
     int established = 0;
     int writable = 0;
@@ -74,7 +74,7 @@ inline constexpr messages::Options small{.message_bytes = 100, .receives = 4, .s
 
 class Pair {
 public:
-    /// Before a test can say what the handlers do, it may change what it likes here.
+    /// Options that a test may change before it sets the handlers.
     messages::Options server_options = small;
     messages::Options client_options = small;
     FakeFabric fabric;
@@ -93,7 +93,7 @@ public:
                          }});
     }
     void connect() { client.emplace(client_loop, "10.0.0.2", client_options, client_notes.handlers()); }
-    /// Both ends, until nothing happens any more.
+    /// Runs both ends until nothing happens any more.
     void settle() {
         for (int i = 0; i < 100'000; ++i) {
             const bool at_server = server_loop.step(0ns);
@@ -102,7 +102,7 @@ public:
         }
         ADD_FAILURE() << "it never settles";
     }
-    /// Until the client has heard the end: for timers.
+    /// Runs until the client has seen the end: for timers.
     void wait_for_end(const Notes& notes) {
         while (notes.disconnected == 0) {
             client_loop.step(1ms);

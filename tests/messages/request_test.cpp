@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests that wait for an answer: who hears of it when nobody waits any more, and how many there may be.
+// Requests that wait for an answer: what happens when one side gives up, and how many may wait.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ struct Keeper {
     }
 };
 
-/// What ends a request that waits; the kernel of today reports none of them for one that was not accepted.
+/// Events that end a waiting request; today's kernel reports none of them for a request that was not accepted.
 constexpr rdma_cm_event_type ends[] = {RDMA_CM_EVENT_REJECTED, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_CONNECT_ERROR,
                                        RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_TIMEWAIT_EXIT};
 
@@ -195,7 +195,7 @@ TEST(Listener, KeepsAtLeastOne) {
                      {"cannot listen at [::]:12345", "backlog is at least 1"});
 }
 
-/// What the client reads when it is rejected with that.
+/// The client's error text for a rejection with that reason.
 std::string told(const std::string& reason) {
     Pair pair;
     pair.listener.emplace(

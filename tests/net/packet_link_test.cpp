@@ -52,8 +52,8 @@ struct Recorder final : Sink {
             if (!is_chatter({frame.data, frame.length}))
                 frames.push_back({{frame.data, frame.data + frame.length}, frame.checksum_ok, frame.timestamp_ns});
     }
-    /// What the kernel reports of its multicast groups when it pleases (RFC 3810), behind hop-by-hop options: the
-    /// filter lets extension headers pass, and the device, which isn't here, looks again.
+    /// The kernel's own multicast listener reports (RFC 3810), which it sends at any time, after hop-by-hop options:
+    /// the filter passes extension headers, and the device, which is absent here, would check again.
     static bool is_chatter(std::span<const std::uint8_t> frame) {
         return frame.size() > 20 && frame[12] == 0x86 && frame[13] == 0xdd && frame[20] == 0;
     }
@@ -96,7 +96,7 @@ struct Port {
         pollfd waited{link->receive_fd(), POLLIN, 0};
         return ::poll(&waited, 1, 0) != 0;
     }
-    /// Until there are so many frames in the sink.
+    /// Waits until the sink has this many frames.
     void receive(std::size_t count) {
         while (sink.frames.size() < count) {
             ASSERT_TRUE(wait()) << "only " << sink.frames.size() << " of " << count << " frames came";
@@ -127,7 +127,7 @@ struct Port {
     std::unique_ptr<Link> link;
 };
 
-/// A datagram socket of the kernel's stack, in the namespace of one end.
+/// A kernel datagram socket in the namespace of one end.
 class Socket {
 public:
     Socket(const VethPair::End& end, int family, int type, int protocol)
@@ -208,11 +208,11 @@ std::uint32_t number_of(const Recorder::Received& frame) {
     return number;
 }
 
-/// Whether a receiver would find the UDP checksum of an untagged frame right.
+/// Whether a receiver would accept the UDP checksum of an untagged frame.
 bool is_udp_checksum_right(const Bytes& frame) {
     const bool is_ipv4 = frame[12] == 8;
     const std::size_t udp = is_ipv4 ? 34 : 54;
-    Bytes all(frame.begin() + (is_ipv4 ? 26 : 22), frame.end());  // addresses and UDP stand side by side
+    Bytes all(frame.begin() + (is_ipv4 ? 26 : 22), frame.end());  // addresses and UDP are adjacent
     const std::size_t length = frame.size() - udp;
     all.insert(all.begin(), {0, 17, static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length & 0xff)});
     std::uint32_t sum = 0;
@@ -319,7 +319,8 @@ TEST_F(PacketLinkTest, CompletesChecksumsThatTheKernelLeftToTheNic) {
     EXPECT_FALSE(is_udp_checksum_right(unfinished)) << "so there was nothing to complete";
 }
 
-/// Whether PACKET_VNET_HDR knows UDP's segments (virtio_net_hdr_from_skb() in include/linux/virtio_net.h): from 6.2 on.
+/// Whether PACKET_VNET_HDR can describe UDP segments (virtio_net_hdr_from_skb() in include/linux/virtio_net.h): from
+/// 6.2 on.
 bool kernel_tells_segments_of_udp() {
     utsname kernel;
     int major = 0, minor = 0;
@@ -539,7 +540,7 @@ TEST_F(PacketLinkTest, NeverSticksAtAFrameTooLongForTheOtherEnd) {
         if (taken < frames.size()) std::this_thread::sleep_for(std::chrono::milliseconds{2});
     }
     EXPECT_EQ(taken, 3u);
-    EXPECT_TRUE(left.link->unsent() == 2 || left.link->unsent() == 0);  // Linux tells only since 6.7 (veth_xmit())
+    EXPECT_TRUE(left.link->unsent() == 2 || left.link->unsent() == 0);  // Linux reports it only since 6.7 (veth_xmit())
     right.receive(1);
     ASSERT_EQ(right.sink.frames.size(), 1u);
     EXPECT_EQ(number_of(right.sink.frames[0]), 3u);
@@ -574,7 +575,7 @@ TEST_F(PacketLinkTest, NeverSticksWhenTheInterfaceGoesDown) {
     const std::vector<Bytes> frames(100, make_frame(100));
     EXPECT_EQ(left.send(frames), 100u);
     EXPECT_EQ(left.link->unsent(), 100u);
-    while (left.is_readable()) left.link->receive(10);  // POLLERR, until it is told
+    while (left.is_readable()) left.link->receive(10);  // POLLERR, until it is reported
     EXPECT_EQ(left.sink.changes, std::vector<bool>{false});
 
     veth.left.set_up(true);

@@ -51,7 +51,7 @@ using messages::Socket;
 
 constexpr const char* server_address = "10.198.52.2";
 
-/// What RDMA objects this machine has, by `rdma resource show`.
+/// This machine's RDMA objects, by `rdma resource show`.
 std::string rdma_objects() {
     std::string text;
     std::array<char, 256> line{};
@@ -63,7 +63,7 @@ std::string rdma_objects() {
     return text;
 }
 
-/// A message of which every byte follows from its number.
+/// A message whose bytes all follow from its number.
 void fill(Message& message, std::uint64_t number) {
     message.resize(sizeof number + number % 200);
     std::memcpy(message.bytes().data(), &number, sizeof number);
@@ -96,7 +96,7 @@ private:
     std::string before_;
 };
 
-/// One direction of a connection: sends as fast as there is room, checks what comes.
+/// One direction of a connection: sends as fast as there is room, and checks what arrives.
 class Stream {
 public:
     explicit Stream(std::uint64_t count) : count_{count} {}
@@ -260,13 +260,13 @@ TEST_F(Messages, ConnectsAndLeavesAgainAndAgain) {
         ASSERT_EQ(left, i + 1);
     }
     EXPECT_EQ(answered, times);
-    // There and back; with a receive that is posted too late, it would be 655 ms.
+    // A round trip; a receive posted too late would make it 655 ms.
     EXPECT_LT(worst, 100ms);
     std::printf("the first message was there and back in %.3f ms at most\n",
                 std::chrono::duration<double, std::milli>(worst).count());
 }
 
-/// Connects, sends one message and takes it back.
+/// Connects, sends one message and receives it back.
 void expect_echo(const std::string& listen_at, const std::string& where) {
     messages::EventLoop loop;
     const auto serve = [](messages::Listener& from) -> messages::Task<> {
@@ -355,7 +355,7 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
     EXPECT_TRUE(server->is_established());
     EXPECT_FALSE(why) << words;
     EXPECT_FALSE(server->try_receive()) << "a question is no message";
-    // The way to the peer leads nowhere.
+    // The route to the peer is broken.
     ASSERT_EQ(std::system("ip neighbour replace 10.198.52.2 lladdr 02:00:00:00:99:99 dev veth0"), 0);
     const auto start = Clock::now();
     run(20s);
@@ -368,7 +368,7 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
 }
 
 TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
-    // Few: its one receive is posted late, and what comes before is tried again after 655 ms.
+    // Few: its only receive is posted late, and earlier messages are retried after 655 ms.
     constexpr std::size_t count = 5;
     LibrdmacmPeer peer{server_address, count};
     {
@@ -404,7 +404,7 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
         message.resize(4097);
         expect_words(expect_error(EMSGSIZE, [&] { static_cast<void>(client.try_send(std::move(message))); }),
                      {"4097", "4096"});
-        // Idle: it answers questions without knowing.
+        // Idle: its device answers probes by itself.
         for (const auto idle = Clock::now(); Clock::now() < idle + 1s;) loop.step(100ms);
         EXPECT_TRUE(client.is_established());
         client.disconnect();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeviceClock: over the soft device, whose clock is CLOCK_REALTIME, and over devices that tick as NICs do.
+// DeviceClock: on the soft device, whose clock is CLOCK_REALTIME, and on devices that tick like NICs.
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/soft/device.hpp>
@@ -26,7 +26,7 @@ nanoseconds now(clockid_t clock) {
     return std::chrono::seconds{time.tv_sec} + nanoseconds{time.tv_nsec};
 }
 
-/// Of a ConnectX-3: 48 bits, 427 MHz. It wraps every 7.6 days; here, some time within the first seconds.
+/// A ConnectX-3's clock: 48 bits, 427 MHz. It wraps every 7.6 days; here, some time within the first seconds.
 struct TickingNic {
     static constexpr std::uint64_t khz = 427'000;
     static constexpr std::uint64_t mask = (1ULL << 48) - 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits: what a Context may be asked for, what it grants, and where its buffers lie.
+// Limits: which options a Context accepts, what it grants, and where its buffers lie.
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Destroying what is in use, and what was in use a moment ago.
+// Destroying objects that are in use, or were a moment ago.
 #include <gtest/gtest.h>
 
 #include <cerrno>

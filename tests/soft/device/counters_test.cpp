@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters of flows: what may be attached and read when, and what they count.
+// Flow counters: what may be attached and read when, and what they count.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -106,7 +106,7 @@ TEST_F(CountersTest, SumUpTheirFlows) {
     attach_both();
     const auto other = end.make_qp();
     std::vector<verbs::FlowHandle> flows;
-    // As many as are found by a hash, and two that share a match.
+    // Enough flows to be found by a hash, and two that share a match.
     for (unsigned last = 1; last <= 10; ++last) flows.push_back(end.make_flow(end.qp.get(), counting(to_mac(last))));
     flows.push_back(end.make_flow(other.get(), counting(to_mac(10))));
     for (unsigned last = 1; last <= 10; ++last) tap.send(frame_to(last, 60));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device over a faulty link: a frame that is held back reaches everybody who polls or waits for it.
+// The device over a faulty link: a held-back frame reaches every poller and waiter.
 #include <gtest/gtest.h>
 
 #include <memory>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device over a link with descriptors of its own: sends that wait, frames that are fetched.
+// The device over a link with its own descriptors: sends that wait, frames that are fetched.
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Takes as many frames as it is told to, and delivers those that it is given when it is asked.
+/// Takes as many frames as it may, and delivers its frames on request.
 class HeldLink final : public soft::Link {
 public:
     HeldLink() {
@@ -236,7 +236,7 @@ TEST_F(FetchedFrame, ComesByStartPollToo) {
     end.fill(1);
     link->arrive(frame_to(1));
     ibv_poll_cq_attr attr{};
-    EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);  // it was for another queue, and is there now
+    EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);  // it was for another queue, and has now arrived
     ibv_wc wc;
     link->arrive(frame_to(1));
     EXPECT_EQ(ibv_poll_cq(end.recv_cq.get(), 1, &wc), 1);
@@ -303,8 +303,8 @@ TEST_F(TwoChannels, AreNotBothWokenByAFrame) {
     EXPECT_FALSE(readable(sending->fd)) << "it has no event to give, so a blocking ibv_get_cq_event would hang";
 }
 
-/// What programs do that send and receive at once and sleep: select(), then a blocking ibv_get_cq_event for each
-/// channel that is readable. Not blocking here, so that a channel without an event fails the test instead of hanging.
+/// Like programs that send and receive at once and sleep: select(), then a blocking ibv_get_cq_event for each readable
+/// channel. Non-blocking here, so that a channel without an event fails the test instead of hanging.
 TEST_F(TwoChannels, HaveAnEventWheneverTheyAreReadable) {
     const verbs::QpHandle qp = make_qp(end.recv_cq.get(), 16);
     const auto flow = end.make_flow(qp.get(), to_mac(1));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that a queue pair may not touch, and frames of a length that does not fit.
+// Memory that a queue pair may not access, and frames of a wrong length.
 #include <gtest/gtest.h>
 
 #include <cerrno>

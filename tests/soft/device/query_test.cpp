@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a soft device says of itself, by the provider's table and by the inline functions of verbs.h.
+// Queries of a soft device, by the provider's table and by the inline functions of verbs.h.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -74,7 +74,7 @@ TEST(QueryDeviceEx, WritesNoMoreThanTheCallersStructure) {
     EXPECT_EQ(reinterpret_cast<const std::uint8_t*>(&attr)[size], 0x5a);
 }
 
-/// Memory for a structure and what a newer header may have put behind it, filled with a pattern.
+/// Memory for a structure and for a newer header's additional members, filled with a pattern.
 template <class Structure>
 struct Newer {
     union {
@@ -84,7 +84,7 @@ struct Newer {
     Newer() { std::memset(bytes, 0x5a, sizeof bytes); }
 };
 
-/// Zeros as far as the caller said, and then nothing was written.
+/// Zeros up to the caller's size, and nothing written after that.
 template <class Structure>
 void expect_zeros_behind(const Newer<Structure>& newer, std::size_t size) {
     for (std::size_t i = sizeof(Structure); i < sizeof newer.bytes; ++i)

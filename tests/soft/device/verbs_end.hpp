@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// VerbsEnd: a soft device with all it takes to send and receive, for tests that call verbs themselves.
+// VerbsEnd: a soft device with everything needed to send and receive, for tests that call verbs themselves.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -80,15 +80,15 @@ public:
     verbs::DeviceDrops drops() const;
 };
 
-/// All that is there.
+/// All completions.
 std::vector<ibv_wc> poll_all(ibv_cq* cq);
 std::vector<ibv_wc> poll_all(const verbs::CqHandle& cq);
-/// The one that is there; anything else fails the test.
+/// The only completion; any other number fails the test.
 ibv_wc poll_one(const verbs::CqHandle& cq);
 std::size_t count_status(const std::vector<ibv_wc>& completions, ibv_wc_status status);
 
 int step(ibv_qp* qp, ibv_qp_state to, int mask = 0);
-/// From RESET, by every state on the way.
+/// From RESET, through every state on the way.
 void bring_to(ibv_qp* qp, ibv_qp_state state);
 ibv_qp_state state_of(ibv_qp* qp);
 

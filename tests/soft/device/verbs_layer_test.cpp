@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs layer's objects on soft devices: raw packets over a wire, and what a soft device refuses.
+// The verbs layer's objects on soft devices: raw packets over a wire, and operations that a soft device refuses.
 #include <gtest/gtest.h>
 
 #include <array>

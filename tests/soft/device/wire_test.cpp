@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The in-memory wire: who hears whom, what faults do, and that the counters add up.
+// The in-memory wire: which ends hear each other, what faults do, and that the counters add up.
 #include <gtest/gtest.h>
 
 #include "verbs_end.hpp"
@@ -16,7 +16,7 @@ void expect_balanced(const WireCounters& counters) {
               counters.delivered + counters.lost + counters.link_down + counters.held);
 }
 
-/// What a tap hears of `frames` frames under faults.
+/// The frames that a tap receives, out of `frames`, under faults.
 std::vector<Frame> heard(const WireFaults& faults, std::uint32_t frames = 500) {
     Wire wire{"faulty"};
     wire.set_faults(faults);

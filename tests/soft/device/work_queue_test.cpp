@@ -268,7 +268,7 @@ TEST(WorkQueues, AreCountedBackWhenTheyEnd) {
     EXPECT_EQ(ibv_destroy_wq(wq), 0);
     EXPECT_EQ(device.provider->destroy_cq(cq), 0);
     EXPECT_EQ(device.provider->dealloc_pd(pd), 0);
-    EXPECT_EQ(device.provider->close_device(context), 0);  // everything was counted back
+    EXPECT_EQ(device.provider->close_device(context), 0);  // all use counts are back
 }
 
 int errno_of_table(VerbsEnd& end, ibv_rwq_ind_table_init_attr attr) {
