@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The component pktverbs::messages: a library of its own, because it needs one more.
+# The component pktverbs::messages: a separate library, because it needs librdmacm.
 find_package(Rdmacm REQUIRED)
 
 add_library(pktverbs_messages

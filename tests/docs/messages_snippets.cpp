@@ -81,7 +81,7 @@ TEST_F(MessagesSnippets, Callbacks) {
         while (Message message = socket.try_acquire()) {
             message.resize(5);
             if (socket.try_send(std::move(message))) return;
-        }  // none left: `writable` tells when there is one
+        }  // none left: `writable` follows when there is one
     };
     const Socket sender{loop, "10.0.0.2:5000", {}, {.established = fill, .writable = fill}};
     // [/fill]

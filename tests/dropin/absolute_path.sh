@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# absolute_path.sh RUN LOAD_BY_NAME: a program that loads libibverbs and librdmacm by an absolute path finds soft devices
-# if that path is our libraries', with nothing but PKTVERBS_DEVICES in its environment.
+# absolute_path.sh RUN LOAD_BY_NAME: a program that loads libibverbs and librdmacm by the absolute path of our libraries
+# finds soft devices with only PKTVERBS_DEVICES in its environment.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"

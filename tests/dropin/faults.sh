@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# faults.sh RUN PROGRAM: what --faults asks for happens to a program that knows nothing of it; it ends by its own error
+# faults.sh RUN PROGRAM: a program that knows nothing of --faults gets the requested faults, and ends by its own error
 # path, never by a signal.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh RUN: what pktverbs-run makes of its arguments, under every shell that may be a machine's sh.
+# run.sh RUN: how pktverbs-run handles its arguments, under every shell that may be sh.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
@@ -9,7 +9,7 @@ run=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Its own arguments and environment, between brackets.
+# Prints its arguments and environment, between brackets.
 cat >"$work/-c" <<'END'
 #!/bin/sh
 printf '[%s]' "$PKTVERBS_DEVICES" "$@"
