@@ -149,7 +149,7 @@ void check_kind(const Fields& f) {
 
 void check_actions(const Fields& f) {
     if (f.drop && f.dont_trap) refuse_rule("drop and dont_trap, which passes frames on");
-    if (f.drop && f.tag) refuse_rule(fmt::format("drop and tag {}, which nobody would see", *f.tag));
+    if (f.drop && f.tag) refuse_rule(fmt::format("drop and tag {}, which no completion would report", *f.tag));
 }
 
 void check_ip(const Fields& f) {

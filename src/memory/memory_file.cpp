@@ -41,7 +41,7 @@ void check_memory_file(const struct stat& status, int seals, uid_t user, const s
     // A memfd: a sealable one starts without seals; others have F_SEAL_SEAL, like a file in /dev/shm, and all modes
     // (fcntl(2), memfd_create(2)).
     if (seals == 0 || (status.st_nlink == 0 && others_may_open_it))
-        refuse(EPERM, "whoever has it can cut it short under its users",
+        refuse(EPERM, "any process that has it can truncate it under its users",
                "its maker must seal it: memfd_create with MFD_ALLOW_SEALING, then fcntl F_ADD_SEALS, F_SEAL_SHRINK");
     if (status.st_uid != user)
         refuse(EPERM, fmt::format("it belongs to user {}, and this process is user {}", status.st_uid, user),

@@ -84,8 +84,8 @@ SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes, Pr
     SharedMemory made;
     made.fd_ = ::open(folder.data(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (made.fd_ < 0) verbs::throw_error(errno, what, "/dev/shm must be a tmpfs, and writable");
-    // /dev/shm has a limit of its own; beyond it, touching pages kills (SIGBUS). posix_fallocate(3) returns the error
-    // and does not set errno.
+    // /dev/shm has its own limit; beyond it, touching pages kills (SIGBUS). posix_fallocate(3) returns the error and
+    // does not set errno.
     struct statvfs room {};
     if (::fstatvfs(made.fd_, &room) == 0 && room.f_blocks != 0 && bytes > std::uint64_t{room.f_bavail} * room.f_frsize)
         verbs::throw_error(ENOSPC, what, "its file system has less: see df /dev/shm");
@@ -107,7 +107,7 @@ SharedMemory SharedMemory::open(const std::string& name) {
     path_of(name, what);
     // Non-blocking: otherwise open() would wait for a lease on the file, or for a device in its place.
     opened.fd_ = ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
-    if (opened.fd_ < 0) verbs::throw_error(errno, what, errno == ENOENT ? "nobody has created it" : "");
+    if (opened.fd_ < 0) verbs::throw_error(errno, what, errno == ENOENT ? "it has not been created" : "");
     opened.map(what);
     return opened;
 }

@@ -89,7 +89,7 @@ struct DeviceClock::State {
         }
         if (!best)
             verbs::throw_error(EAGAIN, "compare the clock of " + name,
-                               name_of(reference) + " keeps going back: somebody sets it");
+                               name_of(reference) + " keeps going back: it is being set");
         return *best;
     }
 

@@ -209,7 +209,8 @@ TEST_F(AttachTo, AMemfdThatCanBeCutShortIsRefused) {
     for (const unsigned flags : {0U, static_cast<unsigned>(MFD_ALLOW_SEALING)}) {
         const FileDescriptor memory{memfd_create("ring", MFD_CLOEXEC | flags)};
         ASSERT_EQ(ftruncate(memory.get(), static_cast<off_t>(layout.total_bytes)), 0);
-        expect_words(expect_error(EPERM, [&] { BlockRing::attach(memory.get()); }), {"cut it short", "F_SEAL_SHRINK"});
+        expect_words(expect_error(EPERM, [&] { BlockRing::attach(memory.get()); }),
+                     {"can truncate it", "F_SEAL_SHRINK"});
         ASSERT_EQ(fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK), flags == 0 ? -1 : 0);
         if (flags != 0) expect_error(EPROTO, [&] { BlockRing::attach(memory.get()); });
     }

@@ -252,7 +252,7 @@ TEST(FlowRule, RefusesDropWithDontTrap) {
 }
 
 TEST(FlowRule, RefusesDropWithATag) {
-    EXPECT_EQ(refusal(rule().drop().tag(5)), "drop and tag 5, which nobody would see");
+    EXPECT_EQ(refusal(rule().drop().tag(5)), "drop and tag 5, which no completion would report");
 }
 
 TEST(FlowRule, RefusesOwnMacWithDstMac) {

@@ -66,7 +66,7 @@ TEST(SharedMemory, IsOpenedByNameUntilUnlinked) {
     SharedMemory::unlink(name);
     SharedMemory::unlink(name);
     expect_words(expect_error(ENOENT, [&] { SharedMemory::open(name); }),
-                 {"cannot open the shared memory /pktverbs-test-", "nobody has created it"});
+                 {"cannot open the shared memory /pktverbs-test-", "it has not been created"});
     EXPECT_EQ(opened.data()[9], 3);
 }
 
@@ -163,10 +163,10 @@ TEST_F(MemoryFile, IsRefusedIfOthersMayOpenIt) {
 }
 
 TEST_F(MemoryFile, IsRefusedIfItIsNotSealedThoughItCouldBe) {
-    refused(EPERM, 0, {"cut it short", "F_SEAL_SHRINK"});
+    refused(EPERM, 0, {"can truncate it", "F_SEAL_SHRINK"});
     file.st_nlink = 0;
     file.st_mode = S_IFREG | 0777;
-    refused(EPERM, F_SEAL_SEAL, {"cut it short"});
+    refused(EPERM, F_SEAL_SEAL, {"can truncate it"});
 }
 
 TEST_F(MemoryFile, IsRefusedIfItIsNone) {

@@ -26,8 +26,8 @@ class Nic;
 /// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the send
 /// side's lock, the receive side's posting lock, the NIC's receive lock, a completion queue's lock.
 ///
-/// One that spreads frames over work queues (receive-side scaling) has no queues and no state of its own: posting,
-/// modify() and query() fail, flows attach to it as to any other queue pair.
+/// One that spreads frames over work queues (receive-side scaling) has no queues and no state: posting, modify() and
+/// query() fail, flows attach to it as to any other queue pair.
 class QueuePair final : public ibv_qp_ex {
 public:
     static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
