@@ -31,7 +31,7 @@ bool is_device_name(std::string_view name) noexcept {
            name.find_first_of("/: ") == std::string_view::npos;
 }
 
-/// "packet:eth0" is packet_eth0, and "wire:a?mtu=1500" is wire_a.
+/// "packet:eth0" is named packet_eth0, "wire:a?mtu=1500" wire_a.
 std::string name_of(const soft::LinkString& string) {
     return fmt::format("{}_{}", string.kind().prefix, string.name());
 }
@@ -113,7 +113,7 @@ void Devices::add(std::string_view text, Names& names) {
                                                  name, IBV_SYSFS_NAME_MAX - 1, text));
     if (names.has(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": another one has that name", name));
-    // Every open of a device is the same NIC to its program, so it has one address, known before.
+    // To a program, every open of a device is the same NIC, so it has one address, known in advance.
     const auto low = static_cast<std::uint8_t>(devices_.size()), high = static_cast<std::uint8_t>(devices_.size() >> 8);
     string.default_mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
     auto device = std::static_pointer_cast<soft::SoftDevice>(soft::make_device(string).handle);

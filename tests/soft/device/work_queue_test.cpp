@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work queues and indirection tables: what is made of what, the states, posting, completions, and who is in use.
+// Work queues and indirection tables: creation, states, posting, completions, and objects in use.
 #include "wire_device.hpp"
 #include "work_queues.hpp"
 
