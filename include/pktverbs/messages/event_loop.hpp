@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// EventLoop: waits for everything that happens to its listeners and sockets, and tells them.
+// EventLoop: runs listeners, sockets and their tasks in one thread.
 #pragma once
 
 #include <chrono>
@@ -19,36 +19,42 @@ namespace pktverbs::messages {
 
 class Loop;
 
-/// Neither copied nor moved. A loop and all that belongs to it (listeners, requests, sockets, messages, tasks) is used
-/// by one thread at a time; only post(), wake() and stop() may be called from any.
+/// Waits for the events of its listeners and sockets, and calls their handlers.
+///
+/// Neither copied nor moved. One thread at a time uses a loop and everything that belongs to it (listeners, requests,
+/// sockets, messages, tasks); any thread may call post(), wake() and stop().
 class PKTVERBS_EXPORT EventLoop {
 public:
-    /// `manager` must outlive the loop. Throws std::system_error: ENODEV or ENOENT where there is no RDMA at all.
+    /// `manager` must outlive the loop. Throws std::system_error: ENODEV or ENOENT on a machine without RDMA.
     explicit EventLoop(const ConnectionManager& manager = system_connection_manager());
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
-    /// Ends the tasks, last spawned first, then connections and listeners, at once. Not from inside run() or step().
+    /// Ends the tasks, the last spawned first, then connections and listeners, at once. Not to be called inside run()
+    /// or step().
     ~EventLoop();
 
-    /// Until `stop` is requested or stop() called, also before. Throws what handlers and tasks throw; may be called
-    /// again.
+    /// Runs until `stop` is requested or stop() is called, also if that was before. Throws what handlers and tasks
+    /// throw; may be called again.
     void run(std::stop_token stop = {});
-    /// Waits until something happens, `timeout` at most, and handles it; whether anything did. nanoseconds::max()
-    /// waits for ever. Throws like run().
+    /// Waits until something happens, but no longer than `timeout`, and handles it. Returns whether anything happened.
+    /// nanoseconds::max() waits for ever. Throws like run().
     bool step(std::chrono::nanoseconds timeout);
-    /// Readable when there is something to do: for another epoll instance or poll(2), followed by step(0ns).
+    /// Returns a descriptor that is readable when there is something to do: for another epoll instance or poll(2),
+    /// followed by step(0ns).
     int fd() const noexcept;
 
-    /// Calls it in the loop's thread, soon. Any thread.
+    /// Calls a function in the loop's thread, soon. Any thread may call it.
     void post(std::function<void()> call);
-    /// Lets step() return. Any thread.
+    /// Makes step() return. Any thread may call it.
     void wake() noexcept;
-    /// Lets run() return. Any thread.
+    /// Makes run() return. Any thread may call it.
     void stop() noexcept;
 
-    /// Starts it now, and ends it with the loop if it doesn't by itself. What leaves it leaves step(), later.
+    /// Starts a task now, and ends it with the loop if it has not ended by then. Exceptions that leave the task leave a
+    /// later step().
     void spawn(Task<> task);
-    /// Connects and waits until it is established: `co_await loop.connect("10.0.0.1")`. Throws std::system_error.
+    /// Connects, and waits until the connection is established: `co_await loop.connect("10.0.0.1")`. Throws
+    /// std::system_error.
     Task<Socket> connect(std::string where, Options options = {});
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages: reliable messages over RDMA connections; everything of the component pktverbs::messages.
+// Reliable messages over RDMA connections: all headers of the component pktverbs::messages.
 #pragma once
 
 #include <pktverbs/messages/address.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The soft device: a verbs device in software with raw packet queue pairs and flow steering.
+// The soft device: a verbs device in software, with raw packet queue pairs and flow steering.
 #pragma once
 
 #include <pktverbs/export.hpp>
@@ -10,7 +10,7 @@ struct Provider;
 
 namespace pktverbs::soft {
 
-/// The control verbs of soft devices, which find_device() finds by their device strings (docs/devices.md).
+/// Returns the control verbs of soft devices, which find_device() finds by their device strings (docs/devices.md).
 PKTVERBS_EXPORT const verbs::Provider& provider() noexcept;
 
 }  // namespace pktverbs::soft
