@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Task: a coroutine that starts when it is awaited, or spawned on an executor or loop.
+// Task: a coroutine that starts when it is awaited, or spawned on an executor.
 #pragma once
 
 #include <coroutine>
@@ -43,7 +43,7 @@ public:
     void rethrow() const {
         if (error_) std::rethrow_exception(error_);
     }
-    /// The executor that it was spawned on, itself or by way of what awaits it; null on a loop of another kind.
+    /// The executor that it was spawned on, itself or by way of what awaits it; null where something else resumes it.
     Executor* executor() const noexcept { return executor_; }
 
 private:
@@ -105,7 +105,7 @@ public:
     }
     T await_resume() { return handle_.promise().take(); }
 
-    /// For executors and loops: starts it; `ended` is counted up at its end.
+    /// For executors: starts it; `ended` is counted up at its end.
     void start(std::size_t& ended, Executor* executor = nullptr) {
         handle_.promise().ended_ = &ended;
         handle_.promise().executor_ = executor;
