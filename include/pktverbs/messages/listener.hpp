@@ -8,17 +8,17 @@
 #include <string_view>
 #include <system_error>
 
+#include <pktverbs/async/task.hpp>
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/options.hpp>
 #include <pktverbs/messages/request.hpp>
 #include <pktverbs/messages/socket.hpp>
-#include <pktverbs/messages/task.hpp>
-#include <pktverbs/messages/waiter.hpp>
 
 namespace pktverbs::messages {
 
-class EventLoop;
+class Messenger;
 class ListenerState;
 
 struct ListenerHandlers {
@@ -31,7 +31,7 @@ struct ListenerHandlers {
 };
 
 /// What `co_await listener.request()` waits with: gives the next request, or nullopt when the listener ended.
-class PKTVERBS_EXPORT RequestWaiter : public Waiter {
+class PKTVERBS_EXPORT RequestWaiter : public async::Waiter {
 public:
     RequestWaiter(const RequestWaiter&) = delete;
     RequestWaiter& operator=(const RequestWaiter&) = delete;
@@ -49,12 +49,12 @@ private:
     std::optional<Request> result_;
 };
 
-/// Move-only. Its end rejects requests that wait, and leaves accepted ones alone. May outlive its loop.
+/// Move-only. Its end rejects requests that wait, and leaves accepted ones alone. May outlive its messenger.
 class PKTVERBS_EXPORT Listener {
 public:
     /// Throws std::system_error: EADDRINUSE, or EADDRNOTAVAIL and ENODEV for an address that no RDMA device has, or
     /// EINVAL for a backlog below 1. Port 0 takes a free one.
-    Listener(EventLoop& loop, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
+    Listener(Messenger& messenger, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
     Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&& other) noexcept;
     ~Listener();
@@ -64,11 +64,11 @@ public:
     [[nodiscard]] RequestWaiter request() const noexcept;
     /// Accepts the next request and waits until it is established; nullopt when the listener ended. If one fails, the
     /// error handler hears of it, and the next one is accepted.
-    Task<std::optional<Socket>> accept();
+    async::Task<std::optional<Socket>> accept();
 
 private:
     /// A task begins late: the listener may have moved or gone by then.
-    static Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
+    static async::Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
 
     std::shared_ptr<ListenerState> state_;
 };

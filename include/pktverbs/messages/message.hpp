@@ -14,7 +14,7 @@ namespace pktverbs::messages {
 struct Buffer;
 
 /// Move-only. When it ends, its buffer goes back to where it came from: a received message's makes room for the next
-/// one. It may outlive its socket and its loop. To be used and ended in its loop's thread.
+/// one. It may outlive its socket and its messenger. To be used and ended in the executor's thread.
 class PKTVERBS_EXPORT Message {
 public:
     /// No message.

@@ -37,7 +37,7 @@ struct Options {
     std::uint8_t min_rnr_timer = 12;
 
     /// Of a listener: requests that wait to be answered, in the listener or in the program's hands, at least 1. One
-    /// more is rejected, and its peer gets the reason. Until the loop runs, as many again wait in the kernel, up to
+    /// more is rejected, and its peer gets the reason. Until the executor runs, as many again wait in the kernel, up to
     /// /proc/sys/net/rdma_ucm/max_backlog.
     int backlog = 128;
 };

@@ -17,8 +17,8 @@ namespace pktverbs::messages {
 
 class PendingRequest;
 
-/// Move-only. Must be answered in its loop's thread, once; ends with a rejection if it wasn't. May outlive its listener
-/// and its loop. Until it is answered it counts for Options::backlog.
+/// Move-only. Must be answered in the executor's thread, once; ends with a rejection if it wasn't. May outlive its
+/// listener and its messenger. Until it is answered it counts for Options::backlog.
 class PKTVERBS_EXPORT Request {
 public:
     Request(Request&& other) noexcept;

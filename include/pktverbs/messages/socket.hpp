@@ -13,20 +13,20 @@
 #include <string_view>
 #include <system_error>
 
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/message.hpp>
 #include <pktverbs/messages/options.hpp>
-#include <pktverbs/messages/waiter.hpp>
 
 namespace pktverbs::messages {
 
 class Connection;
-class EventLoop;
+class Messenger;
 class Socket;
 
-/// Called by the loop, in its thread. They may do anything with any socket, and end it. What they throw leaves
-/// EventLoop::step().
+/// Called in the executor's thread, inside run() and step() only. They may do anything with any socket, and end it.
+/// What they throw leaves run() or step().
 struct SocketHandlers {
     std::function<void(Socket&)> established = {};
     /// Without this one, messages wait for receive().
@@ -42,7 +42,7 @@ struct SocketHandlers {
 };
 
 /// What `co_await socket.receive()` waits with: gives the next message, or nullopt after the last.
-class PKTVERBS_EXPORT ReceiveWaiter : public Waiter {
+class PKTVERBS_EXPORT ReceiveWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -57,7 +57,7 @@ private:
 };
 
 /// What `co_await socket.acquire()` waits with: gives an empty message to fill, or nullopt when the connection ended.
-class PKTVERBS_EXPORT AcquireWaiter : public Waiter {
+class PKTVERBS_EXPORT AcquireWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -72,7 +72,7 @@ private:
 };
 
 /// What `co_await socket.send()` waits with: gives no error once the message is under way.
-class PKTVERBS_EXPORT SendWaiter : public Waiter {
+class PKTVERBS_EXPORT SendWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -90,7 +90,7 @@ private:
 };
 
 /// What `co_await socket.established()` waits with: throws std::system_error if no connection comes about.
-class PKTVERBS_EXPORT EstablishedWaiter : public Waiter {
+class PKTVERBS_EXPORT EstablishedWaiter : public async::Waiter {
 public:
     bool await_ready() noexcept;
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -105,13 +105,14 @@ private:
 };
 
 /// Move-only. Ending it ends the connection at once, without handlers; disconnect() is the gentle way. Coroutines that
-/// wait for it are resumed. It may outlive its loop: then it is disconnected. To be used in its loop's thread.
+/// wait for it are resumed. It may outlive its messenger: then it is disconnected. To be used in the executor's thread.
 class PKTVERBS_EXPORT Socket {
 public:
     /// Connects to the first of the addresses that answers; `where` is as Address::resolve() has it. Messages can be
     /// sent once it is established. Throws std::system_error; what fails later goes to the error handler.
-    Socket(EventLoop& loop, std::string_view where, const Options& options = {}, SocketHandlers handlers = {});
-    Socket(EventLoop& loop, std::span<const Address> where, const Options& options = {}, SocketHandlers handlers = {});
+    Socket(Messenger& messenger, std::string_view where, const Options& options = {}, SocketHandlers handlers = {});
+    Socket(Messenger& messenger, std::span<const Address> where, const Options& options = {},
+           SocketHandlers handlers = {});
     Socket(Socket&& other) noexcept;
     Socket& operator=(Socket&& other) noexcept;
     ~Socket();
@@ -127,8 +128,8 @@ public:
 
     /// Takes the message and sends it. If it can't now (EAGAIN: not established yet, or as many under way as can be) or
     /// never will (ENOTCONN), `message` is left as it was. Throws std::system_error for what could be known before:
-    /// EMSGSIZE for more than peer_message_bytes(), EINVAL for no message or one of another loop or device.
-    /// A received message can be sent as it is, from any socket of its loop and device.
+    /// EMSGSIZE for more than peer_message_bytes(), EINVAL for no message or one of another messenger or device.
+    /// A received message can be sent as it is, from any socket of its messenger and device.
     std::error_code try_send(Message&& message);
     /// The same, but waits its turn: `co_await socket.send(std::move(message))`.
     [[nodiscard]] SendWaiter send(Message message) const noexcept { return {*connection_, std::move(message)}; }
