@@ -226,6 +226,28 @@ TEST_F(Executors, GoOnAfterACallThatThrows) {
     EXPECT_EQ(log.size(), 4u) << "three calls, one task";
 }
 
+TEST_F(Executors, KeepTheCallsBehindOneThatThrows) {
+    executor->post([&] {
+        executor->post([&] { log.emplace_back("3"); });
+        throw std::runtime_error{"mine"};
+    });
+    executor->post([&] { log.emplace_back("1"); });
+    executor->post([&] { log.emplace_back("2"); });
+    EXPECT_THROW(executor->step(0ns), std::runtime_error);
+    EXPECT_TRUE(readable());
+    executor->step(0ns);
+    EXPECT_EQ(log, (Log{"1", "2", "3"}));
+}
+
+TEST_F(Executors, StepOnlyAsLongAsTheyWereTold) {
+    EXPECT_FALSE(executor->step(0ns));
+    EXPECT_FALSE(executor->step(1ns));
+    EXPECT_FALSE(executor->step(-1s));
+    executor->wake();
+    EXPECT_TRUE(executor->step(std::chrono::nanoseconds::max()));
+    EXPECT_FALSE(executor->step(0ns));
+}
+
 TEST_F(Executors, ThrowWhatLeavesATask) {
     const auto fail = [](std::string what) -> Task<> {
         co_await async::sleep(1ns);

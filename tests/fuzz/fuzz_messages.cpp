@@ -176,7 +176,7 @@ private:
             expect(std::ranges::find(order, "error") + 2 >= order.end(), "nothing but the end follows an error");
     }
 
-    std::optional<messages::EventLoop>& loop(std::size_t which) { return loops_[which % loops_.size()]; }
+    std::optional<pktverbs::testing::Loop>& loop(std::size_t which) { return loops_[which % loops_.size()]; }
     bool step(std::size_t which) {
         bool did = false;
         if (auto& one = loop(which)) did = !may_fail([&] { did = one->step(0ns); }) || did;
@@ -330,23 +330,25 @@ private:
         const auto what = byte() % 5;
         if (what == 4) {
             if (!loop(0) || !listener_) return;
-            const auto take = [](World& world, messages::Listener& from) -> messages::Task<> {
+            const auto take = [](World& world, messages::Listener& from) -> async::Task<> {
                 auto socket = co_await from.accept();
                 if (socket && world.accepted_.size() < 8) world.accepted_.push_back(std::move(*socket));
             };
-            may_fail([&] { loop(0)->spawn(take(*this, *listener_)); });
+            loop(0)->spawn(take(*this, *listener_));
+            step(0);  // it starts while the listener is there
             return;
         }
         End* const end = pick(ends_);
         if (!end || !end->socket || !loop(end->on)) return;
-        // The socket may have ended when it resumes.
-        const auto wait = [](messages::Socket& socket, int what) -> messages::Task<> {
+        // The socket may have gone when it goes on.
+        const auto wait = [](messages::Socket& socket, int what) -> async::Task<> {
             if (what == 0) static_cast<void>(co_await socket.receive());
             if (what == 1) static_cast<void>(co_await socket.acquire());
             if (what == 2) co_await socket.established();
             if (what == 3) static_cast<void>(co_await socket.send(socket.try_acquire()));
         };
-        may_fail([&] { loop(end->on)->spawn(wait(*end->socket, what)); });
+        loop(end->on)->spawn(wait(*end->socket, what));
+        step(end->on);
     }
 
     bool make_loops() {
@@ -363,7 +365,7 @@ private:
     std::list<messages::Socket> accepted_;
     std::vector<messages::Message> messages_;
     std::optional<messages::Listener> listener_;
-    std::array<std::optional<messages::EventLoop>, 2> loops_{};
+    std::array<std::optional<pktverbs::testing::Loop>, 2> loops_{};
     bool made_ = make_loops();
 };
 

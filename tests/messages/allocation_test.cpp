@@ -61,8 +61,8 @@ struct World {
     FakeFabric fabric;
     Counts at_server;
     Counts at_client;
-    std::optional<messages::EventLoop> server_loop;
-    std::optional<messages::EventLoop> client_loop;
+    std::optional<Loop> server_loop;
+    std::optional<Loop> client_loop;
     std::optional<messages::Listener> listener;
     std::optional<messages::Socket> server;
     std::optional<messages::Socket> client;

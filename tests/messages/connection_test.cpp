@@ -335,7 +335,7 @@ TEST(Connection, RefusesNoMessageAndForeignOnes) {
     expect_words(expect_error(EINVAL, [&] { static_cast<void>(pair.client->try_send({})); }), {"no buffer"});
     auto foreign = text_message(*pair.server, "of another loop");
     expect_words(expect_error(EINVAL, [&] { static_cast<void>(pair.client->try_send(std::move(foreign))); }),
-                 {"another device or loop"});
+                 {"another device or messenger"});
 }
 
 TEST(Connection, AssumesWhatAPeerTakesThatDoesNotSay) {

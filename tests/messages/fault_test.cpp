@@ -27,7 +27,7 @@ Outcome run_with(const std::function<void(FakeFabric&)>& fail) {
     Outcome outcome;
     fail(fabric);
     try {
-        messages::EventLoop loop{fabric.manager()};
+        Loop loop{fabric.manager()};
         std::optional<messages::Socket> server;
         std::optional<messages::Listener> listener;
         std::optional<messages::Socket> client;

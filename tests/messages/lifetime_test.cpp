@@ -77,7 +77,7 @@ TEST(Lifetime, BothLeave) {
 /// A pair whose loops can end before the rest.
 struct LooseEnds {
     FakeFabric fabric;
-    std::unique_ptr<messages::EventLoop> loop = std::make_unique<messages::EventLoop>(fabric.manager());
+    std::unique_ptr<Loop> loop = std::make_unique<Loop>(fabric.manager());
     std::optional<messages::Request> request;
     std::optional<messages::Socket> server;
     std::optional<messages::Listener> listener{

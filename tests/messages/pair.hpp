@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pair: a server and a client on a fake fabric, each with a loop, and a record of their handlers' events.
+// Pair: a server and a client on a fake fabric, each with an executor, and notes of what their handlers were told.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -72,6 +72,18 @@ inline std::error_code send_text(messages::Socket& socket, const std::string& te
 /// A small default, so that every limit is near.
 inline constexpr messages::Options small{.message_bytes = 100, .receives = 4, .sends = 4, .keepalive = 0ms};
 
+/// An executor and a messenger on it: all that one end needs.
+struct Loop {
+    explicit Loop(const messages::ConnectionManager& manager) : messenger{executor, manager} {}
+    operator messages::Messenger&() noexcept { return messenger; }
+    bool step(std::chrono::nanoseconds timeout) { return executor.step(timeout); }
+    void spawn(async::Task<> task) { executor.spawn(std::move(task)); }
+    int fd() const noexcept { return executor.fd(); }
+
+    async::Executor executor;
+    messages::Messenger messenger;
+};
+
 class Pair {
 public:
     /// Options that a test may change before it sets the handlers.
@@ -80,8 +92,8 @@ public:
     FakeFabric fabric;
     Notes server_notes;
     Notes client_notes;
-    messages::EventLoop server_loop{fabric.manager()};
-    messages::EventLoop client_loop{fabric.manager()};
+    Loop server_loop{fabric.manager()};
+    Loop client_loop{fabric.manager()};
     std::optional<messages::Listener> listener;
     std::optional<messages::Socket> server;
     std::optional<messages::Socket> client;

@@ -19,7 +19,7 @@ using Texts = std::vector<std::string>;
 /// A listener whose program keeps its requests.
 struct Keeper {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    Loop loop{fabric.manager()};
     std::vector<messages::Request> requests;
     std::vector<std::string> errors;
     std::optional<messages::Listener> listener;
@@ -110,13 +110,13 @@ TEST(Request, IsNotOfferedOnceThePeerHasGivenUp) {
     Keeper keeper;
     keeper.listener.emplace(keeper.loop, messages::Address{}, small);
     std::vector<std::string> peers;
-    const auto take = [](messages::Listener& from, std::vector<std::string>& to) -> messages::Task<> {
+    const auto take = [](messages::Listener& from, std::vector<std::string>& to) -> async::Task<> {
         while (auto request = co_await from.request()) to.push_back(request->peer().to_string());
     };
     {
         // From the first request() on, requests are kept.
-        messages::EventLoop& loop = keeper.loop;
-        const auto first = [](messages::Listener& from) -> messages::Task<> { co_await from.request(); };
+        Loop& loop = keeper.loop;
+        const auto first = [](messages::Listener& from) -> async::Task<> { co_await from.request(); };
         loop.spawn(first(*keeper.listener));
         keeper.ask();
     }
@@ -138,7 +138,7 @@ TEST(Listener, KeepsNoMoreRequestsThanItsBacklog) {
             keeper.listen(options);
         } else {
             keeper.listener.emplace(keeper.loop, messages::Address{}, options);
-            const auto first = [](messages::Listener& from) -> messages::Task<> { co_await from.request(); };
+            const auto first = [](messages::Listener& from) -> async::Task<> { co_await from.request(); };
             keeper.loop.spawn(first(*keeper.listener));
             keeper.ask();
             keeper.fabric.rejections.clear();  // the first one was dropped
@@ -186,7 +186,7 @@ TEST(Listener, SaysToThePeerThatTooManyWait) {
 
 TEST(Listener, KeepsAtLeastOne) {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    Loop loop{fabric.manager()};
     for (const int backlog : {0, -1})
         expect_words(expect_error(EINVAL,
                                   [&] {

@@ -159,8 +159,8 @@ static_assert(std::is_nothrow_move_constructible_v<messages::Request>);
 static_assert(std::is_nothrow_move_constructible_v<messages::Listener>);
 static_assert(!std::is_copy_constructible_v<messages::Message>);
 static_assert(!std::is_copy_constructible_v<messages::Socket>);
-static_assert(!std::is_copy_constructible_v<messages::Task<>>);
-static_assert(!std::is_move_constructible_v<messages::EventLoop>);
+static_assert(!std::is_copy_constructible_v<async::Task<>>);
+static_assert(!std::is_move_constructible_v<messages::Messenger>);
 
 }  // namespace
 }  // namespace pktverbs::testing

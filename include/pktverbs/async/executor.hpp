@@ -9,6 +9,7 @@
 
 #include <pktverbs/async/operation.hpp>
 #include <pktverbs/async/task.hpp>
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 
 namespace pktverbs::async {
@@ -33,7 +34,8 @@ public:
     void spawn(Task<> task);
 
     /// Runs until nothing is left to wait for, or until `stop` is requested, which ends this call but no task. Returns
-    /// true if nothing is left: every task has ended. Throws what tasks and posted calls throw; may be called again.
+    /// true if nothing is left: every task has ended, and all Work. Throws what tasks, hooks and posted calls throw; may
+    /// be called again.
     bool run(std::stop_token stop = {});
     /// Runs likewise, but for no longer than `timeout`.
     bool run_for(std::chrono::nanoseconds timeout, std::stop_token stop = {});
@@ -48,9 +50,14 @@ public:
     void post(std::function<void()> call);
     /// Makes step() return. Any thread may call it.
     void wake() noexcept;
+    /// For awaitables of your own that need no descriptor: resumes the waiter's coroutine in this step or the next
+    /// one, never inside this call. It leaves the list it is in.
+    void resume_soon(Waiter& waiter) noexcept;
 
 private:
+    friend class Hook;
     friend class Operation;
+    friend class Work;
     struct State;
     std::unique_ptr<State> state_;
 };

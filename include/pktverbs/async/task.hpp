@@ -43,8 +43,8 @@ public:
     void rethrow() const {
         if (error_) std::rethrow_exception(error_);
     }
-    /// Returns the executor that it was spawned on, itself or through the task that awaits it; null on a loop of
-    /// another kind.
+    /// Returns the executor that it was spawned on, itself or through the task that awaits it; null where
+    /// something else resumes it.
     Executor* executor() const noexcept { return executor_; }
 
 private:
@@ -108,7 +108,7 @@ public:
     }
     T await_resume() { return handle_.promise().take(); }
 
-    /// Starts the coroutine, for executors and loops. `ended` is incremented when it ends.
+    /// Starts the coroutine, for executors. `ended` is incremented when it ends.
     void start(std::size_t& ended, Executor* executor = nullptr) {
         handle_.promise().ended_ = &ended;
         handle_.promise().executor_ = executor;

@@ -8,20 +8,20 @@
 #include <string_view>
 #include <system_error>
 
+#include <pktverbs/async/task.hpp>
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/options.hpp>
 #include <pktverbs/messages/request.hpp>
 #include <pktverbs/messages/socket.hpp>
-#include <pktverbs/messages/task.hpp>
-#include <pktverbs/messages/waiter.hpp>
 
 namespace pktverbs::messages {
 
-class EventLoop;
+class Messenger;
 class ListenerState;
 
-/// The functions that a listener's loop calls, in its thread.
+/// The functions that a listener calls, in the executor's thread.
 struct ListenerHandlers {
     /// Called with each request, which may be answered now or later. Without this handler, requests wait for request()
     /// and accept() once one of them was called, and are rejected before. At most Options::backlog requests wait, of
@@ -33,7 +33,7 @@ struct ListenerHandlers {
 };
 
 /// Waits for a request: `co_await listener.request()` returns the next one, or nullopt when the listener has ended.
-class PKTVERBS_EXPORT RequestWaiter : public Waiter {
+class PKTVERBS_EXPORT RequestWaiter : public async::Waiter {
 public:
     RequestWaiter(const RequestWaiter&) = delete;
     RequestWaiter& operator=(const RequestWaiter&) = delete;
@@ -53,12 +53,12 @@ private:
 
 /// Listens for connections at an address.
 ///
-/// Move-only. When it ends, it rejects requests that wait, and leaves accepted ones alone. It may outlive its loop.
+/// Move-only. When it ends, it rejects requests that wait, and leaves accepted ones alone. It may outlive its messenger.
 class PKTVERBS_EXPORT Listener {
 public:
     /// Throws std::system_error: EADDRINUSE, or EADDRNOTAVAIL and ENODEV for an address that no RDMA device has, or
     /// EINVAL for a backlog below 1. Port 0 takes a free one.
-    Listener(EventLoop& loop, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
+    Listener(Messenger& messenger, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
     Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&& other) noexcept;
     ~Listener();
@@ -69,11 +69,11 @@ public:
     [[nodiscard]] RequestWaiter request() const noexcept;
     /// Accepts the next request and waits until it is established. Returns nullopt when the listener has ended. If one
     /// fails, the error handler is called, and the next one is accepted.
-    Task<std::optional<Socket>> accept();
+    async::Task<std::optional<Socket>> accept();
 
 private:
     /// A task starts late: the listener may have moved or ended by then.
-    static Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
+    static async::Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
 
     std::shared_ptr<ListenerState> state_;
 };

@@ -16,7 +16,8 @@ struct Buffer;
 /// Holds a message that was received, or one to fill and send.
 ///
 /// Move-only. When it ends, its buffer returns to where it came from; that of a received message makes room for the
-/// next one. It may outlive its socket and its loop. It must be used, and end, in its loop's thread.
+/// next one. It may outlive its socket and its messenger. It must be used, and end, in the executor's
+/// thread.
 class PKTVERBS_EXPORT Message {
 public:
     /// No message.

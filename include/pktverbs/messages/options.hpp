@@ -40,7 +40,7 @@ struct Options {
     std::uint8_t min_rnr_timer = 12;
 
     /// The number of requests, at least 1, that can wait for an answer, in the listener or in the program. Further
-    /// requests are rejected with that reason. Until the loop runs, as many again wait in the kernel, up to
+    /// requests are rejected with that reason. Until the executor runs, as many again wait in the kernel, up to
     /// /proc/sys/net/rdma_ucm/max_backlog. For listeners.
     int backlog = 128;
 };

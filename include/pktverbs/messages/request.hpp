@@ -19,8 +19,8 @@ class PendingRequest;
 
 /// A peer's request to connect, which waits to be accepted or rejected.
 ///
-/// Move-only. It must be answered once, in its loop's thread; if it ends without an answer, it is rejected. It may
-/// outlive its listener and its loop. Until it is answered it counts towards Options::backlog.
+/// Move-only. It must be answered once, in the executor's thread; if it ends without an answer, it is rejected. It may
+/// outlive its listener and its messenger. Until it is answered it counts towards Options::backlog.
 class PKTVERBS_EXPORT Request {
 public:
     Request(Request&& other) noexcept;

@@ -13,21 +13,21 @@
 #include <string_view>
 #include <system_error>
 
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/message.hpp>
 #include <pktverbs/messages/options.hpp>
-#include <pktverbs/messages/waiter.hpp>
 
 namespace pktverbs::messages {
 
 class Connection;
-class EventLoop;
+class Messenger;
 class Socket;
 
-/// The functions that a socket's loop calls, in its thread.
+/// The functions that a socket calls, in the executor's thread.
 ///
-/// They may do anything with any socket, and end it. Their exceptions leave EventLoop::step().
+/// They may do anything with any socket, and end it. Their exceptions leave Executor::run() or step().
 struct SocketHandlers {
     /// The connection is established: messages can be sent.
     std::function<void(Socket&)> established = {};
@@ -44,7 +44,7 @@ struct SocketHandlers {
 };
 
 /// Waits for a message: `co_await socket.receive()` returns the next one, or nullopt after the last.
-class PKTVERBS_EXPORT ReceiveWaiter : public Waiter {
+class PKTVERBS_EXPORT ReceiveWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -60,7 +60,7 @@ private:
 
 /// Waits for a message to fill: `co_await socket.acquire()` returns an empty one, or nullopt when the connection has
 /// ended.
-class PKTVERBS_EXPORT AcquireWaiter : public Waiter {
+class PKTVERBS_EXPORT AcquireWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -75,7 +75,7 @@ private:
 };
 
 /// Waits to send a message: `co_await socket.send()` returns no error once it is in flight.
-class PKTVERBS_EXPORT SendWaiter : public Waiter {
+class PKTVERBS_EXPORT SendWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -93,7 +93,7 @@ private:
 };
 
 /// Waits for a connection: `co_await socket.established()` throws std::system_error if it is not established.
-class PKTVERBS_EXPORT EstablishedWaiter : public Waiter {
+class PKTVERBS_EXPORT EstablishedWaiter : public async::Waiter {
 public:
     bool await_ready() noexcept;
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -110,14 +110,15 @@ private:
 /// Sends and receives messages over a connection with a peer.
 ///
 /// Move-only. When it ends, the connection ends at once, without handlers; disconnect() ends it gracefully. Coroutines
-/// that wait for it are resumed. It may outlive its loop, and is disconnected then. It must be used in its loop's
-/// thread.
+/// that wait for it are resumed. It may outlive its messenger, and is disconnected then. It must be used in the
+/// executor's thread.
 class PKTVERBS_EXPORT Socket {
 public:
     /// Connects to the first of the addresses that answers; `where` is as for Address::resolve(). Messages can be sent
     /// once it is established. Throws std::system_error; later failures go to the error handler.
-    Socket(EventLoop& loop, std::string_view where, const Options& options = {}, SocketHandlers handlers = {});
-    Socket(EventLoop& loop, std::span<const Address> where, const Options& options = {}, SocketHandlers handlers = {});
+    Socket(Messenger& messenger, std::string_view where, const Options& options = {}, SocketHandlers handlers = {});
+    Socket(Messenger& messenger, std::span<const Address> where, const Options& options = {},
+           SocketHandlers handlers = {});
     Socket(Socket&& other) noexcept;
     Socket& operator=(Socket&& other) noexcept;
     ~Socket();
@@ -136,8 +137,8 @@ public:
 
     /// Sends the message. If it can't now (EAGAIN: not established yet, or too many in flight) or never will
     /// (ENOTCONN), `message` stays as it was. Throws std::system_error for errors of the caller: EMSGSIZE for more than
-    /// peer_message_bytes(), EINVAL for no message, or one of another loop or device. A received message can be sent as
-    /// it is, by any socket of its loop and device.
+    /// peer_message_bytes(), EINVAL for no message, or one of another messenger or device. A received message can be
+    /// sent as it is, by any socket of its messenger and device.
     std::error_code try_send(Message&& message);
     /// Sends the message when there is room: `co_await socket.send(std::move(message))`.
     [[nodiscard]] SendWaiter send(Message message) const noexcept { return {*connection_, std::move(message)}; }

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "base/event_fd.hpp"
+
 namespace pktverbs::soft {
 
 class CompletionQueue;
@@ -47,7 +49,7 @@ private:
     void watch_receive(bool on) noexcept;
 
     Nic& nic_;
-    int event_fd_ = -1;
+    EventFd event_;
     int receive_fd_;
     int send_fd_;
 

@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -63,9 +61,9 @@ void Nic::make_async_fd() {
     const auto check = [](int result) {
         if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot make an event descriptor"};
     };
-    check(event_fd_.get());
+    check(event_.get());
     check(async_fd_.get());
-    for (const int fd : {event_fd_.get(), link_->news_fd()}) {
+    for (const int fd : {event_.get(), link_->news_fd()}) {
         epoll_event event{};
         event.events = EPOLLIN;
         if (fd >= 0) check(epoll_ctl(async_fd_.get(), EPOLL_CTL_ADD, fd, &event));
@@ -196,30 +194,20 @@ void Nic::removed() noexcept {
 void Nic::raise(const ibv_async_event& event) noexcept {
     const std::lock_guard lock{events_mutex_};
     events_.put(event);
-    set_event_fd();
+    event_.set();
 }
 
 void Nic::raise(PendingEvent& event) noexcept {
     const std::lock_guard lock{events_mutex_};
     events_.put(event);
-    set_event_fd();
-}
-
-void Nic::set_event_fd() noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto put = write(event_fd_.get(), &one, sizeof one);
-}
-
-void Nic::clear_event_fd() noexcept {
-    std::uint64_t count;
-    [[maybe_unused]] const auto got = read(event_fd_.get(), &count, sizeof count);
+    event_.set();
 }
 
 bool Nic::pop(ibv_async_event* event) noexcept {
     const std::lock_guard lock{events_mutex_};
     if (events_.empty()) return false;
     *event = events_.take();
-    if (events_.empty()) clear_event_fd();
+    if (events_.empty()) event_.clear();
     if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
     return true;
 }
@@ -240,7 +228,7 @@ int Nic::get_async_event(ibv_async_event* event) noexcept {
 
 std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     const std::lock_guard lock{events_mutex_};
-    if (events_.remove(queue.error_event) && events_.empty()) clear_event_fd();
+    if (events_.remove(queue.error_event) && events_.empty()) event_.clear();
     return queue.async_events_given;
 }
 

@@ -4,7 +4,6 @@
 
 #include <infiniband/verbs.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <atomic>
 #include <cstddef>
@@ -17,6 +16,7 @@
 #include <pktverbs/verbs/device.hpp>
 
 #include "base/counter.hpp"
+#include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 #include "soft/link/link.hpp"
 #include "soft/nic/async_events.hpp"
@@ -124,11 +124,9 @@ private:
     void make_async_fd();
     void raise_of_port(ibv_event_type type) noexcept;
     bool pop(ibv_async_event* event) noexcept;
-    void set_event_fd() noexcept;
-    void clear_event_fd() noexcept;
 
     std::unique_ptr<Link> link_;
-    FileDescriptor event_fd_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    EventFd event_;
     FileDescriptor async_fd_{epoll_create1(EPOLL_CLOEXEC)};
     const bool verify_checksums_;
     MemoryRegions regions_;
