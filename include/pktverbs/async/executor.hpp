@@ -34,8 +34,8 @@ public:
     void spawn(Task<> task);
 
     /// Runs until nothing is left to wait for, or until `stop` is requested, which ends this call but no task. Returns
-    /// true if nothing is left: every task has ended, and all Work. Throws what tasks, hooks and posted calls throw; may
-    /// be called again.
+    /// true if nothing is left: every task has ended, and all Work. Throws what tasks, hooks and posted calls throw;
+    /// may be called again.
     bool run(std::stop_token stop = {});
     /// Runs likewise, but for no longer than `timeout`.
     bool run_for(std::chrono::nanoseconds timeout, std::stop_token stop = {});

@@ -12,15 +12,17 @@ namespace pktverbs::async {
 
 class Executor;
 
-/// Lets callbacks share an executor with coroutines. Neither copied nor moved; must end before its executor, and may
-/// end while it is called. To be used in the executor's thread, where it is called, inside run() and step() only. What
-/// the function throws leaves them, and nothing else is lost by it.
+/// Calls a function from an executor, so that callbacks can share it with coroutines.
+///
+/// Neither copied nor moved. It must end before its executor, and may end while it is called. It is used and called in
+/// the executor's thread, inside run() and step() only. Exceptions of the function leave those, and nothing else is
+/// lost.
 class PKTVERBS_EXPORT Hook : private Waiter {
 public:
     /// A function and what it is called with. It returns whether it did anything.
     struct Call {
         bool (*function)(void*);
-        void* object;
+        void* object;  ///< its argument
     };
     /// `Hook::call<&Reader::read>(reader)`: a member function without arguments that returns bool. The object must
     /// outlive the hook, or end it.
@@ -29,16 +31,18 @@ public:
         return {[](void* of) { return (static_cast<Object*>(of)->*member)(); }, &object};
     }
 
+    /// Waits for nothing yet.
     Hook(Executor& executor, Call call);
     ~Hook() { cancel(); }
 
-    /// Each time that `fd` is readable, until cancel(), which must come before `fd` is closed. Throws
-    /// std::system_error: EBUSY if something else waits for it here, or what epoll_ctl(2) said.
+    /// Calls it each time that `fd` is readable, until cancel(), which must come before `fd` is closed. Throws
+    /// std::system_error: EBUSY if something else waits for it here, or the error of epoll_ctl(2).
     void watch(int fd);
-    /// Once, after a time. Of call_after() and call_soon(), the later one counts.
+    /// Calls it once, after a time. Of call_after() and call_soon(), the later one counts.
     void call_after(std::chrono::nanoseconds time) noexcept;
-    /// Once, in this step or the next one.
+    /// Calls it once, in this step or the next one.
     void call_soon() noexcept;
+    /// Ends all that was asked for.
     void cancel() noexcept;
 
 private:

@@ -8,10 +8,12 @@ namespace pktverbs::async {
 
 class Executor;
 
-/// While it lives, its executor has something left to wait for: for what is done by callbacks. Must end before its
-/// executor, in its thread.
+/// Keeps Executor::run() from returning while callbacks have something left to do.
+///
+/// It must end before its executor, in the executor's thread.
 class PKTVERBS_EXPORT Work {
 public:
+    /// Counts until the end of this object.
     explicit Work(Executor& executor) noexcept;
     Work(const Work&) = delete;
     Work& operator=(const Work&) = delete;

@@ -53,7 +53,8 @@ private:
 
 /// Listens for connections at an address.
 ///
-/// Move-only. When it ends, it rejects requests that wait, and leaves accepted ones alone. It may outlive its messenger.
+/// Move-only. When it ends, it rejects requests that wait, and leaves accepted ones alone. It may outlive its
+/// messenger.
 class PKTVERBS_EXPORT Listener {
 public:
     /// Throws std::system_error: EADDRINUSE, or EADDRNOTAVAIL and ENODEV for an address that no RDMA device has, or

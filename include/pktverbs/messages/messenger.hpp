@@ -16,10 +16,12 @@ namespace pktverbs::messages {
 
 class MessengerState;
 
-/// What listeners and sockets are made of: a channel of the RDMA connection manager, and the devices that its
-/// connections use, all served by one executor, beside whatever else runs there. Neither copied nor moved. A messenger
-/// and all that belongs to it (listeners, requests, sockets, messages) is used in the executor's thread. While there
-/// are listeners, connections or requests to answer, Executor::run() goes on.
+/// Serves listeners and sockets on an executor, beside whatever else runs there: it has the channel to the RDMA
+/// connection manager, and the devices that its connections use.
+///
+/// Neither copied nor moved. A messenger and all that belongs to it (listeners, requests, sockets, messages) must be
+/// used in the executor's thread. Executor::run() continues while there are listeners, connections or unanswered
+/// requests.
 class PKTVERBS_EXPORT Messenger {
 public:
     /// Both must outlive the messenger. Throws std::system_error: ENODEV or ENOENT where there is no RDMA at all.
@@ -30,6 +32,7 @@ public:
     /// executor. Not from inside a handler.
     ~Messenger();
 
+    /// Returns the executor that it was made on.
     async::Executor& executor() const noexcept;
     /// Connects and waits until it is established: `co_await messenger.connect("10.0.0.1")`. Throws std::system_error.
     async::Task<Socket> connect(std::string where, Options options = {});
