@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// messages_bench: pktverbs::messages between two processes, each with an event loop that sleeps; measured as perftest's
+// messages_bench: pktverbs::messages between two processes, each with an executor that sleeps; measured as perftest's
 // ib_send_bw and ib_send_lat do it with events, to be compared with them.
 #include <fmt/core.h>
 
@@ -40,11 +40,11 @@ public:
         const Options options{.message_bytes = plan.bytes, .receives = plan.receives, .sends = plan.sends};
         std::optional<Listener> listener;
         if (side == 1)
-            listener.emplace(loop_, address, options, ListenerHandlers{.request = [this](Request request) {
+            listener.emplace(messenger_, address, options, ListenerHandlers{.request = [this](Request request) {
                                  socket_.emplace(request.accept(handlers()));
                              }});
         const auto port = measure::exchange(fd, listener ? listener->address().port() : std::uint16_t{0});
-        if (side == 0) socket_.emplace(loop_, fmt::format("{}:{}", plan.address, port), options, handlers());
+        if (side == 0) socket_.emplace(messenger_, fmt::format("{}:{}", plan.address, port), options, handlers());
         step_until([this] { return socket_ && socket_->is_established(); });
         measure::meet(fd);
     }
@@ -94,11 +94,12 @@ private:
     }
     template <class Condition>
     void step_until(Condition is_met) {
-        while (!is_met()) loop_.step(std::chrono::nanoseconds::max());
+        while (!is_met()) executor_.step(std::chrono::nanoseconds::max());
     }
 
     const Plan& plan_;
-    EventLoop loop_;
+    pktverbs::async::Executor executor_;
+    Messenger messenger_{executor_};
     std::optional<Socket> socket_;
     std::uint64_t posted_ = 0;
     std::uint64_t sent_ = 0;

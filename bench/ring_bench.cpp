@@ -2,6 +2,7 @@
 // The ring receiver on the in-memory wire, one thread: send + match + copy + complete + receive into the ring + read
 // the block, against the same without a ring, turn by turn in one run.
 #include <benchmark/benchmark.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <chrono>
@@ -13,7 +14,6 @@
 #include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/ring_receiver.hpp>
-#include <pktverbs/soft/device.hpp>
 
 #include "measure.hpp"
 
@@ -30,7 +30,8 @@ constexpr std::uint32_t number_at = 16;  ///< in the header: the frames are no I
 class Sender {
 public:
     Sender(const std::string& wire, std::uint32_t length)
-        : ctx_{pv::soft::wire_device(wire), {.send_packets = 64, .recv_packets = pv::none, .max_packet_size = length}} {
+        : ctx_{pv::find_device(fmt::format("wire:{}", wire)),
+               {.send_packets = 64, .recv_packets = pv::none, .max_packet_size = length}} {
         auto all = ctx_.acquire(64);
         for (auto& pkt : all) {
             std::memset(pkt.buffer().data(), 0, length);
@@ -57,7 +58,7 @@ private:
 struct Plain {
     Plain(const std::string& wire, std::uint32_t length, std::uint32_t packets, std::uint32_t headers)
         : sender{wire, length},
-          ctx{pv::soft::wire_device(wire), options(length, packets, headers)},
+          ctx{pv::find_device(fmt::format("wire:{}", wire)), options(length, packets, headers)},
           flow{ctx.install(pv::FlowRule{}.ether_type(0x88b5))} {}
 
     static pv::Options options(std::uint32_t length, std::uint32_t packets, std::uint32_t headers) {
@@ -89,7 +90,7 @@ struct Ring {
         : sender{wire, length},
           ring{pv::RingGeometry{
               .blocks = blocks, .block_slots = slots, .header_bytes = headers, .payload_bytes = length - headers}},
-          ctx{pv::soft::wire_device(wire), options(length, packets, kind)},
+          ctx{pv::find_device(fmt::format("wire:{}", wire)), options(length, packets, kind)},
           flow{ctx.install(pv::FlowRule{}.ether_type(0x88b5))},
           receiver{ctx, ring, how(kind)},
           reader{ring} {}

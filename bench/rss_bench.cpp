@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // rss_bench: receiving and reading one rule's frames, by one thread from one queue and by two from two.
 #include <benchmark/benchmark.h>
+#include <fmt/core.h>
 #include <pktverbs/memory/placement.hpp>
 #include <pktverbs/net/net.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/soft/device.hpp>
 
 #include <algorithm>
 #include <barrier>
@@ -40,7 +40,7 @@ pv::Options receiving(std::uint32_t queues, std::uint32_t frame_bytes) {
 class Receivers {
 public:
     Receivers(const std::string& wire, std::uint32_t queues, std::uint32_t frame_bytes)
-        : ctx_{pv::soft::wire_device(wire), receiving(queues, frame_bytes)},
+        : ctx_{pv::find_device(fmt::format("wire:{}", wire)), receiving(queues, frame_bytes)},
           flow_{ctx_.install(pv::FlowRule{}.dst_ip("10.0.0.2").udp())},
           start_(queues + 1),
           end_(queues + 1) {
@@ -90,7 +90,7 @@ private:
 class Sender {
 public:
     Sender(const std::string& wire, std::uint32_t frame_bytes)
-        : ctx_{pv::soft::wire_device(wire),
+        : ctx_{pv::find_device(fmt::format("wire:{}", wire)),
                {.send_packets = flows, .recv_packets = pv::none, .max_packet_size = frame_bytes}} {
         auto all = ctx_.acquire(flows);
         std::uint16_t port = 1000;

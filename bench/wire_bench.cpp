@@ -5,7 +5,6 @@
 #include <fmt/core.h>
 #include <pktverbs/memory/memory.hpp>
 #include <pktverbs/pktverbs.hpp>
-#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
@@ -66,8 +65,8 @@ pv::FlowRule rule() { return pv::FlowRule{}.dst_ip("10.0.0.2").udp().dst_port(71
 /// Two contexts on one wire.
 struct Contexts {
     Contexts(const std::string& wire, std::uint32_t length, std::uint32_t packets)
-        : sender{pv::soft::wire_device(wire), options(length, packets, pv::none)},
-          receiver{pv::soft::wire_device(wire), options(length, pv::none, packets)},
+        : sender{pv::find_device(fmt::format("wire:{}", wire)), options(length, packets, pv::none)},
+          receiver{pv::find_device(fmt::format("wire:{}", wire)), options(length, pv::none, packets)},
           flow{receiver.install(rule())} {
         auto all = sender.acquire(packets);
         for (auto& pkt : all) {
@@ -101,7 +100,7 @@ struct Contexts {
 /// The same with nothing between the program and the verbs: what a careful program would write by hand.
 struct BareEnd {
     BareEnd(const std::string& wire, std::uint32_t length, std::uint32_t packets, bool sends)
-        : device{pv::soft::wire_device(wire)},
+        : device{pv::find_device(fmt::format("wire:{}", wire))},
           provider{*device.provider},
           memory(pv::Memory::stride(length) * packets) {
         context = {

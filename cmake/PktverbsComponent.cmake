@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# pktverbs_component(NAME): what the components with a library of their own have in common, pktverbs_NAME already being
-# there: headers in include/pktverbs/NAME, and libpktverbs beneath.
+# pktverbs_component(NAME): the common part of components that have a separate library, whose target pktverbs_NAME must
+# exist: headers in include/pktverbs/NAME, linked to libpktverbs.
 function(pktverbs_component name)
   set(library pktverbs_${name})
   add_library(pktverbs::${name} ALIAS ${library})

@@ -2,11 +2,11 @@
 # The drop-in libraries: the soft device behind libibverbs' (and librdmacm's) own functions, for unmodified programs.
 include(GNUInstallDirs)
 
-# pktverbs_dropin_library(TARGET SYSTEM_LIBRARY SONAME MAP): a library `TARGET` that stands in front of the
-# system's. Programs get it by LD_PRELOAD, or because it is called SONAME in a folder of LD_LIBRARY_PATH.
+# pktverbs_dropin_library(TARGET SYSTEM_LIBRARY SONAME MAP): a library `TARGET` in front of the system's. Programs get
+# it by LD_PRELOAD, or because it is named SONAME in a folder in LD_LIBRARY_PATH.
 #
 # It is linked to the system's library by absolute path, as its SONAME would mean ourselves in the latter case. So the
-# loader finds there whatever we don't export; and needs to know a version node for all of that, from us.
+# loader finds there whatever we don't export; and our library must define a version node for all of that.
 function(pktverbs_dropin_library target system_library soname map)
   get_filename_component(system_library "${system_library}" REALPATH)
   get_filename_component(folder "${system_library}" DIRECTORY)
@@ -34,7 +34,7 @@ function(pktverbs_dropin_library target system_library soname map)
   endforeach()
   configure_file("${map}" "${PROJECT_BINARY_DIR}/dropin/${target}.map" @ONLY)
 
-  # A library of that name to link with: only the name counts, and the loader takes a name with a slash for a path.
+  # A stub library of that name for linking: only the name counts, and the loader takes a name with a slash for a path.
   add_library(${target}_system SHARED "${PROJECT_SOURCE_DIR}/src/dropin/nothing.cpp")
   target_link_options(${target}_system PRIVATE "LINKER:-soname,${system_library}")
   set_target_properties(${target}_system PROPERTIES
@@ -45,7 +45,7 @@ function(pktverbs_dropin_library target system_library soname map)
   target_compile_definitions(${target} PRIVATE
     PKTVERBS_SYSTEM_LIBRARY="${system_library}" PKTVERBS_PRIVATE_VERSION="${private_version}")
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
-  # The headers of fmt, and not its library: foreign programs need not find an fmt of ours.
+  # fmt's headers, and not its library: other programs need not find our fmt.
   target_include_directories(${target} PRIVATE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
   target_link_libraries(${target} PRIVATE Threads::Threads)
   target_link_options(${target} PRIVATE
@@ -56,7 +56,7 @@ function(pktverbs_dropin_library target system_library soname map)
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME "${output_name}"
     LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/dropin/lib"
-    # One finds the other also from the folder for LD_LIBRARY_PATH.
+    # The two find each other also from the folder for LD_LIBRARY_PATH.
     INSTALL_RPATH "$ORIGIN:$ORIGIN/.."
     BUILD_RPATH "$ORIGIN:$ORIGIN/.."
     BUILD_WITH_INSTALL_RPATH ON
@@ -100,17 +100,31 @@ if(Rdmacm_FOUND)
     "${CMAKE_CURRENT_LIST_DIR}/pktverbs-rdmacm.map.in")
 endif()
 
-# The wrapper finds the libraries from where it stands itself, so that an installed tree may be moved; not if its parts are
-# absolute.
+# The wrapper finds the libraries relative to its own place, so that an installed tree may be moved, unless its parts
+# are absolute.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_BINDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
   set(pktverbs_run_libdir "${CMAKE_INSTALL_FULL_LIBDIR}")
 else()
   file(RELATIVE_PATH pktverbs_run_libdir "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
 endif()
-configure_file(tools/pktverbs-run.in "${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run" @ONLY)
+# Its help has the table of links, which the soft device's objects know.
+add_executable(pktverbs_fill_links tools/fill_links.cpp $<TARGET_OBJECTS:pktverbs_soft_objects>)
+target_include_directories(pktverbs_fill_links PRIVATE src include)
+target_link_libraries(pktverbs_fill_links PRIVATE Ibverbs::Ibverbs fmt::fmt Threads::Threads)
+target_compile_features(pktverbs_fill_links PRIVATE cxx_std_20)
+pktverbs_target(pktverbs_fill_links)
+set(links @links@)
+# pktverbs_run(OUTPUT): with pktverbs_run_libdir.
+function(pktverbs_run output)
+  configure_file(tools/pktverbs-run.in "${output}.in" @ONLY)
+  add_custom_command(OUTPUT "${output}" DEPENDS "${output}.in" pktverbs_fill_links
+    COMMAND pktverbs_fill_links "${output}.in" "${output}" VERBATIM)
+endfunction()
+pktverbs_run("${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run")
 set(pktverbs_run_libdir lib)
-configure_file(tools/pktverbs-run.in "${PROJECT_BINARY_DIR}/dropin/pktverbs-run" @ONLY)
 set(PKTVERBS_RUN "${PROJECT_BINARY_DIR}/dropin/pktverbs-run")
+pktverbs_run("${PKTVERBS_RUN}")
+add_custom_target(pktverbs_run ALL DEPENDS "${PKTVERBS_RUN}" "${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run")
 if(PKTVERBS_INSTALL)
   install(PROGRAMS "${PROJECT_BINARY_DIR}/dropin/install/pktverbs-run" DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` puts where: the library, its headers, a CMake package and a pkg-config file.
+# `cmake --install`: the library, its headers, a CMake package and a pkg-config file.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(pktverbs_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pktverbs")
@@ -7,7 +7,7 @@ set(pktverbs_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/pktverbs")
 install(TARGETS pktverbs EXPORT pktverbs-targets FILE_SET HEADERS)
 install(EXPORT pktverbs-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
 if(PKTVERBS_MESSAGES)
-  # An export of its own: who doesn't ask for the component doesn't need librdmacm.
+  # A separate export: programs without the component don't need librdmacm.
   install(TARGETS pktverbs_messages EXPORT pktverbs-messages-targets FILE_SET HEADERS)
   install(EXPORT pktverbs-messages-targets NAMESPACE pktverbs:: DESTINATION "${pktverbs_cmake_dir}")
   install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindRdmacm.cmake" DESTINATION "${pktverbs_cmake_dir}")
@@ -33,7 +33,8 @@ install(FILES
   "${CMAKE_CURRENT_LIST_DIR}/FindIbverbs.cmake"
   DESTINATION "${pktverbs_cmake_dir}")
 
-# The prefix is found from the .pc file itself, so that an installed tree may be moved; not if its parts are absolute.
+# The .pc file finds the prefix relative to its own place, so that an installed tree may be moved, unless its parts are
+# absolute.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
   set(pktverbs_pc_prefix "${CMAKE_INSTALL_PREFIX}")
 else()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The component pktverbs::messages: a library of its own, because it needs one more.
+# The component pktverbs::messages: a separate library, because it needs librdmacm.
 find_package(Rdmacm REQUIRED)
 
 add_library(pktverbs_messages
@@ -10,15 +10,15 @@ add_library(pktverbs_messages
   src/messages/connection_send.cpp
   src/messages/connection_setup.cpp
   src/messages/error.cpp
-  src/messages/event_loop.cpp
   src/messages/listener.cpp
   src/messages/listener_state.cpp
-  src/messages/loop.cpp
   src/messages/message.cpp
+  src/messages/messenger.cpp
+  src/messages/messenger_device.cpp
+  src/messages/messenger_state.cpp
   src/messages/pending_request.cpp
   src/messages/pool.cpp
   src/messages/request.cpp
-  src/messages/socket.cpp
-  src/messages/timers.cpp)
+  src/messages/socket.cpp)
 pktverbs_component(messages)
 target_link_libraries(pktverbs_messages PUBLIC Rdmacm::Rdmacm)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What a ring is made of: tests compile it once more, with its hook (RingWord).
+# The ring's sources: tests compile them again, with the hook (RingWord).
 set(pktverbs_ring_sources
   "${PROJECT_SOURCE_DIR}/src/packet/layout.cpp"
   "${PROJECT_SOURCE_DIR}/src/memory/memory.cpp"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The component pktverbs::route: a library of its own, because it needs one more.
+# The component pktverbs::route: a separate library, because it needs libnl-route.
 find_package(LibnlRoute REQUIRED)
 
 add_library(pktverbs_route

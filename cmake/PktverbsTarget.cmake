@@ -2,7 +2,7 @@
 include(CheckLinkerFlag)
 check_linker_flag(CXX -fuse-ld=lld pktverbs_lld)  # for what is linked often: tests
 
-# How every target of this project is compiled; never what its users' targets are.
+# Compile options for this project's targets, never for its users'.
 function(pktverbs_target target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
   if(PKTVERBS_WARNINGS_ARE_ERRORS)
@@ -14,9 +14,8 @@ function(pktverbs_target target)
   endif()
 endfunction()
 
-# For a target whose own coroutines are Asio's. Asio 1.22 takes clang for a compiler without them, unless libc++ has them.
-# Clang 14 can't emit coroutines with the sanitizer of calls through pointers ("Cannot represent a difference across
-# sections").
+# For a target with Asio's coroutines. Asio 1.22 assumes that clang has no coroutines, unless it uses libc++. Clang 14
+# can't emit coroutines with the sanitizer for calls through pointers ("Cannot represent a difference across sections").
 function(pktverbs_asio_coroutines target)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     target_compile_definitions(${target} PRIVATE ASIO_HAS_CO_AWAIT)
@@ -27,7 +26,7 @@ function(pktverbs_asio_coroutines target)
 endfunction()
 
 # For the library's own code: with PKTVERBS_UNITY, files are compiled in groups, which parses what they include once and
-# takes a third of the time. So names in unnamed namespaces are different throughout a namespace. Every file still
+# takes a third of the time. So names in unnamed namespaces must differ throughout a namespace. Every file still
 # includes what it uses: the long form of a package test compiles each by itself, with the two warnings that see a whole
 # group.
 function(pktverbs_library_target target)

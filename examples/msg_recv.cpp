@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <limits>
 #include <list>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -33,13 +34,10 @@ struct Arguments {
 
 class Receiver {
 public:
-    Receiver(messages::EventLoop& loop, const messages::Address& address, const Arguments& args)
-        : loop_{loop},
-          args_{args},
-          listener_{loop, address, {.message_bytes = args.max_size}, {.request = [this](messages::Request request) {
-                        accept(std::move(request));
-                    }}} {
-        fmt::print("listening at {}\n", listener_.address().to_string());
+    Receiver(messages::Messenger& messenger, const messages::Address& address, const Arguments& args) : args_{args} {
+        listener_.emplace(messenger, address, messages::Options{.message_bytes = args.max_size},
+                          messages::ListenerHandlers{.request = [this](auto request) { accept(std::move(request)); }});
+        fmt::print("listening at {}\n", listener_->address().to_string());
         std::fflush(stdout);
     }
     std::uint64_t received() const noexcept { return received_; }
@@ -64,21 +62,26 @@ private:
             fmt::print("{} bytes: {}\n", message.size(), text);
         }
         if (args_.echo) static_cast<void>(socket.try_send(std::move(message)));
-        if (received_ >= args_.count) loop_.stop();
+        if (received_ >= args_.count) stop();
     }
 
     void forget(messages::Socket& socket, std::list<messages::Socket>::iterator place) {
         fmt::print("{} has left; {} messages so far\n", socket.peer().to_string(), received_);
         std::fflush(stdout);
         sockets_.erase(place);
-        if (args_.once) loop_.stop();
+        if (args_.once) stop();
     }
 
-    messages::EventLoop& loop_;
+    /// With nothing left to wait for, the executor returns.
+    void stop() {
+        listener_.reset();
+        sockets_.clear();
+    }
+
     const Arguments& args_;
     std::list<messages::Socket> sockets_;
     std::uint64_t received_ = 0;
-    messages::Listener listener_;
+    std::optional<messages::Listener> listener_;
 };
 
 }  // namespace
@@ -95,9 +98,10 @@ int main(int argc, char** argv) {
     return app.run(argc, argv, [&] {
         const pktverbs::StopOnSignal signals;
         const auto address = example::resolve(args.address).front();
-        messages::EventLoop loop;
-        const Receiver receiver{loop, address, args};
-        loop.run(signals.token());
+        pktverbs::async::Executor executor;
+        messages::Messenger messenger{executor};
+        const Receiver receiver{messenger, address, args};
+        executor.run(signals.token());
         fmt::print("received {} messages\n", receiver.received());
         return 0;
     });

@@ -17,6 +17,8 @@
 #include "common/resolve.hpp"
 
 namespace messages = pktverbs::messages;
+using pktverbs::async::Executor;
+using pktverbs::async::Task;
 
 namespace {
 
@@ -27,11 +29,11 @@ struct Arguments {
     std::chrono::milliseconds timeout = std::chrono::seconds{5};
 };
 
-messages::Task<> send(messages::EventLoop& loop, const std::vector<messages::Address>& peer, const Arguments& args) {
+Task<> send(messages::Messenger& messenger, const std::vector<messages::Address>& peer, const Arguments& args) {
     messages::Options options;
     options.message_bytes = std::max(options.message_bytes, args.size);
     options.connect_timeout = args.timeout;
-    messages::Socket socket{loop, peer, options};
+    messages::Socket socket{messenger, peer, options};
     co_await socket.established();
     fmt::print("{} to {}: it takes messages of up to {} bytes\n", socket.local().to_string(), socket.peer().to_string(),
                socket.peer_message_bytes());
@@ -46,13 +48,12 @@ messages::Task<> send(messages::EventLoop& loop, const std::vector<messages::Add
         std::ranges::copy(text.substr(0, args.size), message->bytes().begin());
         if (const auto error = co_await socket.send(std::move(*message))) throw std::system_error{error};
     }
-    // Waits for what is under way, then takes leave; the loop goes on until the peer has answered.
+    // Waits for what is under way, then takes leave; the executor runs until the peer has answered.
     socket.disconnect();
     while (co_await socket.receive()) continue;
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
     fmt::print("sent {} messages of {} bytes in {:.3f} s: {:.0f} messages/s\n", args.count, args.size, time.count(),
                static_cast<double>(args.count) / time.count());
-    loop.stop();
 }
 
 }  // namespace
@@ -68,9 +69,10 @@ int main(int argc, char** argv) {
     example::add_duration(app, "--timeout", args.timeout, 0.001, 1e6, "Time to connect (default 5 s)");
     return app.run(argc, argv, [&] {
         const auto peer = example::resolve(args.peer);
-        messages::EventLoop loop;
-        loop.spawn(send(loop, peer, args));
-        loop.run();
+        Executor executor;
+        messages::Messenger messenger{executor};
+        executor.spawn(send(messenger, peer, args));
+        executor.run();
         return 0;
     });
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What the scripts share: sourced, not run.
+# Functions that the scripts share: sourced, not run.
 
 root=$(realpath "${BASH_SOURCE[0]%/*}/..")
 
@@ -10,7 +10,7 @@ fail() {
     exit 1
 }
 
-# What a Debian package is needed for, where there is no dpkg to ask: a command or a header.
+# Without dpkg: looks for the command or header that a Debian package is needed for.
 probe() {
     local header
     case $1 in
@@ -50,15 +50,15 @@ is_installed() {
     fi
 }
 
-# Compiles through ccache, if there is one. The compiler's list of includes says what an object depends on: to preprocess
-# every file first, as ccache does otherwise, would make a first build slower. Precompiled headers need the sloppiness.
+# Compiles through ccache, if it is installed. In depend mode ccache reads the compiler's list of includes instead of
+# preprocessing every file first, which would slow down a first build. Precompiled headers need the sloppiness.
 use_ccache() {
     command -v ccache >/dev/null || return 0
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache
     export CCACHE_DEPEND=${CCACHE_DEPEND-1} CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS-pch_defines,time_macros}
 }
 
-# need_packages DEBIAN_PACKAGE...: installs those that are missing, or says what is missing and gives up.
+# need_packages DEBIAN_PACKAGE...: installs the missing ones, or fails and names them.
 need_packages() {
     local missing=() as_root=() package
     for package in "$@"; do
@@ -68,14 +68,14 @@ need_packages() {
 
     command -v apt-get >/dev/null || fail "missing (by their Debian names): ${missing[*]}"
     if [ "$EUID" -ne 0 ]; then
-        # Without a terminal nobody can type a password.
+        # Without a terminal, no password can be typed.
         if [ -t 0 ]; then as_root=(sudo); else as_root=(sudo -n); fi
         "${as_root[@]}" true || fail "missing, and only root can install them: apt-get install ${missing[*]}"
     fi
     apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 "$@" </dev/null; }
 
     say "installing ${missing[*]}"
-    # A new machine has no package lists, an old one has lists of packages that are gone.
+    # A new machine has no package lists, an old one lists packages that no longer exist.
     apt-get --simulate install "${missing[@]}" >/dev/null 2>&1 || apt update
     apt install --no-install-recommends "${missing[@]}" ||
         { apt update && apt install --no-install-recommends "${missing[@]}"; } ||

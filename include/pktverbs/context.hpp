@@ -42,123 +42,140 @@ template <class Source>
 class Recv;
 }
 
-/// Move-only. Setup throws std::system_error with the errno of the verb that failed and what to do about
-/// it, and leaves nothing behind. One thread receives, one sends, any releases, any installs flows.
+/// Receives and sends raw Ethernet frames or datagrams through one device. It owns the device's queues and packets, and
+/// removes its flows when it ends.
+///
+/// Move-only. Setup throws std::system_error with the errno of the verb that failed and what to do about it, and leaves
+/// nothing behind. One thread receives and one sends; any thread may release lists and install flows.
 class PKTVERBS_EXPORT Context {
 public:
-    /// Opens what find_device(device) finds.
+    /// Opens the device that find_device(device) finds.
     explicit Context(std::string_view device, const Options& options = {});
     explicit Context(const char* device, const Options& options = {}) : Context(std::string_view{device}, options) {}
+    /// Opens a device that was found before.
     explicit Context(Device device, const Options& options = {});
     Context(Context&&) noexcept;
     Context& operator=(Context&&) noexcept;
-    /// Closes. Packets that are still held in lists keep their bytes until the lists end, and nothing is received or
-    /// sent any more. Lists and flows may be ending on other threads meanwhile; nothing else may be going on.
+    /// Closes the device. Packets still held in lists keep their bytes until the lists end; nothing is received or sent
+    /// any more. Lists and flows may end on other threads meanwhile; no other call may be running.
     ~Context();
 
-    /// Removes the flows and gives everything back to the device. Throws std::system_error (EBUSY), and stays
-    /// open, while lists hold packets. A second close is harmless. Afterwards only close() and assignment are allowed.
+    /// Removes the flows and releases the device. Throws std::system_error (EBUSY), and stays open, while lists hold
+    /// packets. A second close is harmless. Afterwards only close() and assignment are allowed.
     void close();
 
-    /// Receives from any of the queues, each in its turn; one list holds packets of one queue. See Queue::recv.
+    /// Receives from any of the queues in turn. All packets of a list come from one queue. See Queue::recv.
     RecvList recv(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
-    /// The same for a coroutine, which others run beside meanwhile: needs <pktverbs/async/recv.hpp>.
+    /// Receives in a coroutine; other coroutines run while it waits. Needs <pktverbs/async/recv.hpp>.
     async::Recv<Context> async_recv(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
-    /// On the first queue; see Queue. With several queues, use queue(i).
+    /// Takes free packets of the first queue to fill; see Queue::acquire. With several queues, use queue(i).
     SendList acquire(std::size_t count) noexcept;
     SendList acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
-    /// To the queue that the packets came from.
+    /// Sends packets on the queue that they were acquired from; see Queue::send.
     SendList send(SendList packets) noexcept;
-    /// All queues; false if `timeout` passed or `stop` was requested first.
+    /// Waits until no queue has a packet in flight. Returns false if `timeout` passed or `stop` was requested first.
     bool flush(std::chrono::nanoseconds timeout, std::stop_token stop = {}) noexcept;
 
-    /// Steers matching frames to the first queue, or with Options::rss to all, until the Flow ends. A multicast
+    /// Steers matching frames to the first queue, or to all queues with Options::rss, until the Flow ends. A multicast
     /// destination address fills in the multicast MAC address and joins the group on the device's interface. Throws
-    /// std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A failed rule leaves nothing
-    /// behind.
+    /// std::system_error: EINVAL if the rule contradicts itself, or the device's errno. A rule that fails leaves
+    /// nothing behind.
     [[nodiscard]] Flow install(const FlowRule& rule);
-    /// To one queue.
+    /// Steers matching frames to one queue.
     [[nodiscard]] Flow install(const FlowRule& rule, std::size_t queue);
-    /// To several queues, by the hash of Options::rss; without it EOPNOTSUPP for more than one. In another order
-    /// they are other queues.
+    /// Steers matching frames to several queues, by the hash of Options::rss. Fails with EOPNOTSUPP for more than one
+    /// queue without it. The order of the queues matters: the hash picks from them by position.
     [[nodiscard]] Flow install(const FlowRule& rule, std::span<const std::size_t> queues);
-    /// Puts a rule in a numbered slot, in place of the one that is there. If that fails, the old
-    /// rule stays in force. Slots are made as they are needed; throws like install().
+    /// Installs a rule in a numbered slot and replaces the rule that is there. If that fails, the old rule stays in
+    /// force. Slots are made as they are needed. Throws like install().
     void set_flow(std::size_t slot, const FlowRule& rule);
     void set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue);
     void set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues);
-    /// Empties a slot; an empty one is no error.
+    /// Removes the rule of a slot. An empty slot is no error.
     void clear_flow(std::size_t slot);
 
-    /// With Transport::datagram: what others must know to send here; else EOPNOTSUPP. These throw std::system_error,
-    /// and may be called from any thread.
+    /// Returns the address of a queue, which peers need to send datagrams to it. Fails with EOPNOTSUPP without
+    /// Transport::datagram, as peer(), join() and leave() do. All of them throw std::system_error, and any thread may
+    /// call them.
     verbs::Endpoint endpoint(std::size_t queue = 0) const;
-    /// The way to an endpoint of somebody else's, for SendPkt::set_peer. The device looks up the route now, once for
-    /// each GID, and keeps it until the Context closes: one address handle for each.
+    /// Returns the peer behind an endpoint, for SendPkt::set_peer. The device looks up the route now, once for each
+    /// GID, and keeps it in one address handle until the Context closes.
     Peer peer(const verbs::Endpoint& endpoint);
-    /// The way back to the sender of a datagram, who must use this context's key.
+    /// Returns the sender of a datagram, as a peer to reply to. The sender must use this context's key.
     Peer peer(const RecvPkt& packet);
-    /// The way to everybody who joined a multicast group.
+    /// Returns a multicast group as a peer: datagrams go to all members.
     Peer peer(const Ipv4Address& group);
     Peer peer(const Ipv6Address& group);
-    /// Receives datagrams to a group as well, until leave() or the end, and joins it on the device's interface.
+    /// Receives datagrams sent to a group as well, until leave() or until the Context closes. Joins the group on the
+    /// device's interface.
     void join(const Ipv4Address& group, std::size_t queue = 0);
     void join(const Ipv6Address& group, std::size_t queue = 0);
-    /// A group that was not joined is no error.
+    /// Leaves a group. A group that was not joined is no error.
     void leave(const Ipv4Address& group, std::size_t queue = 0);
     void leave(const Ipv6Address& group, std::size_t queue = 0);
 
-    /// Registers more of the program's memory, until remove_region() or the end; what is registered already stays so.
-    /// The slice is of all of it, or its first 2^32 - 1 bytes. Throws std::system_error. These two while no thread
-    /// calls slice().
+    /// Registers more of the program's memory, until remove_region() or until the Context closes; earlier registrations
+    /// stay valid. Returns a slice of all of it, or of its first 2^32 - 1 bytes. Throws std::system_error. No thread
+    /// may call slice() during this call or remove_region().
     verbs::LocalSlice add_region(const Region& region);
-    /// Just these bytes were added, and no packet is aimed at them any more. Nothing if they were not.
+    /// Undoes add_region() for exactly these bytes, which no packet may refer to any more. Does nothing if they were
+    /// not added.
     void remove_region(std::span<const std::uint8_t> bytes) noexcept;
-    /// Finds the registration that `bytes` lie in, for RecvPkt::retarget() and SendPkt::attach(); nullopt if they don't
-    /// lie in one. It takes the same short time for any number of regions. Any thread.
+    /// Returns the registered slice that covers `bytes`, for RecvPkt::retarget() and SendPkt::attach(); nullopt if no
+    /// single registration covers them. It takes the same short time for any number of regions. Any thread may call it.
     std::optional<verbs::LocalSlice> slice(std::span<const std::uint8_t> bytes) const noexcept;
 
+    /// Returns the number of queues: Options::queues.
     std::size_t queue_count() const noexcept;
-    /// Throws std::system_error (EINVAL) from queue_count() on.
+    /// Returns a queue, which stays valid until the Context closes. Throws std::system_error (EINVAL) from
+    /// queue_count() on.
     Queue& queue(std::size_t index);
 
-    /// For event loops, over all queues: see Queue::fd, arm and drain.
+    /// Returns a descriptor for event loops: readable when an armed queue received, or when the device reports an
+    /// event. See Queue::fd.
     int fd() const noexcept;
+    /// Arms all queues; see Queue::arm.
     bool arm() noexcept;
+    /// Takes the events off fd(); see Queue::drain.
     void drain() noexcept;
 
+    /// Returns the device that was opened.
     const Device& device() const noexcept;
+    /// Returns what the device granted, which may differ from what Options asked for.
     const Limits& limits() const noexcept;
-    /// Sums over all queues, and the device's drops. Reads files for some devices: not for every packet.
+    /// Returns the sum of all queues' counters, and the device's drops. Reads files for some devices, so don't call it
+    /// per packet.
     Stats stats() const;
-    /// The same by queue, with what flows and the interface count: to show, or to export. Throws std::system_error if
-    /// the device refuses to read a flow's counters.
+    /// Returns the counters of each queue, flow and interface, to show or to export. Throws std::system_error if the
+    /// device refuses to read a flow's counters.
     Counters counters() const;
-    /// What happened to the device since the last time: its port went down or came up, its addresses or its MTU
-    /// changed, a queue or all of it failed. Those make fd() readable, and end waits, if they concern receiving or
-    /// sending; here they can be read, the oldest first, 64 at most. nullopt if nothing did. Any thread.
+    /// Returns the oldest device event that has not been read yet: the port went down or came up, its addresses or MTU
+    /// changed, or a queue or the whole device failed. Events that concern receiving or sending also make fd() readable
+    /// and end waits. At most 64 are kept. Returns nullopt if there is none. Any thread may call it.
     std::optional<verbs::AsyncEvent> next_event() noexcept;
-    /// The same, but waits for one; nullopt if `timeout` passed or `stop` was requested first, or no descriptor is left
-    /// to wait for `stop` by. Whichever call takes an event from the device, a thread that waits here gets it. Any
-    /// thread, several too; each event goes to one.
+    /// Waits for a device event. Returns nullopt if `timeout` passed or `stop` was requested first, or if no descriptor
+    /// is left to wait for `stop` with. A thread waiting here gets the event whichever call takes it from the device.
+    /// Several threads may wait at once; each event goes to one of them.
     std::optional<verbs::AsyncEvent> wait_event(std::chrono::nanoseconds timeout = no_timeout,
                                                 std::stop_token stop = {}) noexcept;
 
-    /// The port as it is now. Throws std::system_error.
+    /// Returns the port's current attributes. Throws std::system_error.
     ibv_port_attr port() const;
-    /// Its MAC address now, and its MTU in bytes, without the Ethernet header: limits() has those from the opening. All
-    /// zero, and 0, if they aren't known.
+    /// Returns the port's current MAC address; all zero if it is not known. limits() has the one from the opening.
     MacAddress mac() const noexcept;
+    /// Returns the port's current MTU in bytes, without the Ethernet header; 0 if it is not known. limits() has the one
+    /// from the opening.
     std::uint32_t mtu() const noexcept;
 
-    /// What the device can do, as it says itself. Throws std::system_error.
+    /// Returns the device's capabilities, as the device reports them. Throws std::system_error.
     ibv_device_attr attributes() const;
 
-    /// The verbs objects underneath. Control verbs must come from device().provider: libibverbs' own are only for its
-    /// own objects, and a soft device's are not.
+    /// Returns the ibv_context underneath. Call control verbs on it through device().provider: libibverbs' own
+    /// functions work only on its own objects, and a soft device's are not.
     ibv_context* raw() noexcept;
+    /// Returns the protection domain underneath; control verbs as for raw().
     ibv_pd* raw_pd() noexcept;
 
 private:

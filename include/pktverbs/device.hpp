@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device strings: how users name a device.
+// Device strings: names of devices, as users write them.
 #pragma once
 
 #include <string_view>
@@ -12,19 +12,19 @@ namespace pktverbs {
 
 /// Finds the device that a device string names:
 ///
-///   eth4              the verbs device behind that interface; if it has none, the soft
-///                     device on that interface (Device::note says so)
-///   ibv:mlx5_0/1      a verbs device and port, outright
-///   packet:eth0       the soft device on an AF_PACKET socket
-///   wire:NAME         the soft device on an in-memory wire of this process; options may
-///                     follow: wire:NAME,mac=02:00:5e:10:00:01,mtu=1500,ip=10.0.0.1
+///     eth4          the verbs device behind that interface; if it has none, the soft
+///                   device on that interface (Device::note says so)
+///     ibv:mlx5_0/1  a verbs device and its port
+///     packet:eth0   the soft device on an AF_PACKET socket
+///     wire:NAME     the soft device on an in-memory wire of this process; options may
+///                   follow: wire:NAME?mac=02:00:5e:10:00:01&mtu=1500&ip=10.0.0.1
 ///
-/// Throws std::system_error (EINVAL for a string it can't read, ENODEV for a device or
-/// interface that is not there) with the string and the reason in the message.
+/// Throws std::system_error with the string and the reason in the message: EINVAL for a string that cannot be parsed,
+/// ENODEV for a device or interface that does not exist.
 PKTVERBS_EXPORT Device find_device(std::string_view text);
 
-/// The Ethernet ports of verbs devices, then a packet: device for each interface that is up, loopback last. A
-/// port of a driver without raw packets (SoftRoCE) is among them: only creating a queue pair can tell.
+/// Lists the Ethernet ports of verbs devices, then a packet: device for each interface that is up, loopback last. Ports
+/// whose driver has no raw packets (SoftRoCE) are included, as only creating a queue pair can tell.
 PKTVERBS_EXPORT std::vector<Device> list_devices();
 
 }  // namespace pktverbs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lets fmt format everything of this library that has a to_string. No other header includes fmt.
+// Lets fmt format every type of this library that has a to_string. No other header includes fmt.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 namespace pktverbs {
 
 /// Marks the namespaces whose types fmt formats by their to_string. It is found by argument-dependent lookup only, so
-/// other people's types are left alone.
+/// types of other libraries are left alone.
 template <class T>
 void has_text_for_fmt(const T&);
 
@@ -26,7 +26,7 @@ namespace verbs { using pktverbs::has_text_for_fmt; }
 
 namespace text {
 
-void has_text_for_fmt();  // hides the one around it from lookup without arguments
+void has_text_for_fmt();  // hides the outer one from lookup without arguments
 
 template <class T>
 concept HasMember = std::is_class_v<T> && requires(const T& value) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a program needs for raw Ethernet frames between a NIC's queues and its memory. Everything else is asked for by its
-// header: counters, rings, pacing and clocks, datagrams, the doctor, shared memory, verbs objects.
+// The headers that a program needs to move raw Ethernet frames between a NIC and its memory. Everything else has a
+// header of its own to include: counters, rings, pacing and clocks, datagrams, the doctor, shared memory, verbs
+// objects.
 #pragma once
 
 #include <pktverbs/address/ipv4_address.hpp>

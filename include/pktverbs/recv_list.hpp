@@ -18,24 +18,26 @@ template <class Source>
 class Recv;
 }
 
-/// Why a call that waits came back.
+/// Why a call that may wait returned.
 enum class Outcome : std::uint8_t {
-    packets,          ///< there is something in the list
-    timeout,          ///< the deadline passed; also what a call that may not wait gives for "nothing yet"
-    stopped,          ///< the stop token asked for it
-    queue_error,      ///< the queue is in error and gives nothing until Queue::recover()
+    packets,          ///< the list holds packets
+    timeout,          ///< the deadline passed; also "nothing yet" from a call that may not wait
+    stopped,          ///< a stop was requested
+    queue_error,      ///< the queue is in error and receives nothing until Queue::recover()
     device_error,     ///< the device refused to poll, arm or wait; Queue::error() has the errno
     no_receive_side,  ///< the context was opened to send only
 };
 
-/// "packets", "timeout", ...
+/// Returns "packets", "timeout", ...
 PKTVERBS_EXPORT std::string_view to_string(Outcome outcome) noexcept;
 
-/// A forward range of RecvPkt&. Move-only owner: when it ends, its packets are posted to the
-/// queue again, so nothing is lost by forgetting. May be moved to, and end in, any
-/// thread. Lists may outlive their Context; their packets' bytes stay readable until then.
+/// Holds received packets, and posts them to their queue again when it ends, so a list that is dropped loses no packet.
+///
+/// A forward range of RecvPkt&. Move-only. It may be moved to, and end in, any thread. It may outlive its Context; its
+/// packets' bytes stay readable until it ends.
 class PKTVERBS_EXPORT RecvList : public PacketChain<RecvPkt> {
 public:
+    /// An empty list.
     RecvList() noexcept = default;
     RecvList(RecvList&& other) noexcept { swap(other); }
     RecvList& operator=(RecvList&& other) noexcept {
@@ -48,26 +50,28 @@ public:
         if (head_) release();
     }
 
-    /// Why the list is as it is: packets, or the reason for none.
+    /// Why the list was returned: it holds packets, or the reason that it does not.
     Outcome outcome() const noexcept { return outcome_; }
 
-    /// Takes the first packet out, as a list of its own: to keep it longer than the rest. Empty from an empty list.
+    /// Takes the first packet out, as a list of its own, to keep it longer than the rest. Returns an empty list from an
+    /// empty one.
     RecvList pop_front() noexcept {
         RecvList first{outcome_};
         first.take_front(*this);
         return first;
     }
-    /// Puts the packets of `other` behind its own. Both must come from the same queue, or one be empty; else it throws
-    /// std::system_error (EINVAL), and both stay as they are.
+    /// Appends the packets of `other`. Both must come from the same queue, or one be empty; else it throws
+    /// std::system_error (EINVAL) and both stay as they are.
     void append(RecvList&& other) {
         if (empty()) outcome_ = other.outcome_;
         take_all(other);
     }
 
-    /// Gives the packets back to the NIC now, with one doorbell, and is empty. Returns how many
-    /// were posted; those that the device refused wait in the queue and are posted with the next release.
+    /// Posts the packets to the NIC again now, with one doorbell, and leaves the list empty. Returns how many were
+    /// posted; packets that the device refused wait in the queue and are posted with the next release.
     std::size_t release() noexcept;
 
+    /// Exchanges the packets of two lists.
     void swap(RecvList& other) noexcept {
         PacketChain::swap(other);
         std::swap(outcome_, other.outcome_);

@@ -17,23 +17,26 @@
 
 namespace pktverbs {
 
-/// Owned by a Context and reached through a RecvList; never made, copied or kept by
-/// itself. Starts with its ibv_recv_wr, so that a list of packets is a work-request chain.
+/// A received frame or datagram: its bytes, status, timestamp and what the device reported about it.
+///
+/// A Context owns it, and a RecvList gives access to it; it is never made, copied or kept alone. It begins with its
+/// ibv_recv_wr, so a list of packets is a chain of work requests.
 class RecvPkt {
 public:
     RecvPkt(const RecvPkt&) = delete;
     RecvPkt& operator=(const RecvPkt&) = delete;
 
-    /// Exactly the bytes received: of a frame Ethernet header first, no FCS; of a datagram the payload. Empty if !ok().
-    /// With a Layout of several chunks, those in the first one.
+    /// Returns exactly the bytes received: a frame from its Ethernet header on, without FCS, or the payload of a
+    /// datagram. Empty if !ok(). With a Layout of several chunks, only the bytes in the first chunk.
     std::span<std::uint8_t> bytes() noexcept { return {data(), first_length()}; }
     std::span<const std::uint8_t> bytes() const noexcept { return {data(), first_length()}; }
-    /// Of all chunks.
+    /// Returns the bytes received in all chunks together.
     std::size_t length() const noexcept { return length_and_status_ & 0xffffff; }
 
-    /// As many as the Layout has; 1 without.
+    /// Returns the number of chunks in the Layout; 1 without a Layout.
     std::size_t chunk_count() const noexcept { return grh() ? 1 : static_cast<std::size_t>(wr_.num_sge); }
-    /// The bytes received in chunk `index`; none in those that the frame did not reach, and from chunk_count() on.
+    /// Returns the bytes received in chunk `index`; empty for chunks that the frame did not reach, and from
+    /// chunk_count() on.
     std::span<std::uint8_t> chunk(std::size_t index) noexcept {
         if (!has_chunk(index)) return {};
         std::size_t before = 0;
@@ -42,52 +45,55 @@ public:
         return {reinterpret_cast<std::uint8_t*>(sges_[index].addr),
                 left < sges_[index].length ? left : sges_[index].length};
     }
-    /// Where chunk `index` is to be received: all of it, not only what was. Of no bytes from chunk_count() on.
+    /// Returns the memory that chunk `index` is received into: all of it, not only the part that was filled. Empty from
+    /// chunk_count() on.
     verbs::LocalSlice target(std::size_t index = 0) const noexcept {
         return verbs::LocalSlice::unchecked(has_chunk(index) ? sges_[index] : ibv_sge{});
     }
-    /// The next frame goes to other memory: for whoever keeps this one's. Only while the packet is in a list. `slice`
-    /// is of memory that is registered with the packet's Context, such as Context::slice() gives, and must stay until
-    /// the packet is aimed elsewhere or the Context closed. From here on bytes() and chunk() are of the new memory.
-    /// Not to a dmabuf that isn't mapped where the library is to do something with the frame (Offloads:
-    /// recv_checksums, strip_vlan in software). Throws std::out_of_range from chunk_count() on, and for a datagram.
+    /// Makes the next frame go to other memory, so that the program can keep this frame's. Only while the packet is in
+    /// a list. The memory of `slice` must be registered with the packet's Context (see Context::slice()) and must stay
+    /// until the packet has another target or the Context is closed. From now on bytes() and chunk() refer to the new
+    /// memory. A dmabuf must be mapped if the library works on the frame (Offloads: recv_checksums, strip_vlan in
+    /// software). Throws std::out_of_range from chunk_count() on, and for a datagram.
     void retarget(const verbs::LocalSlice& slice, std::size_t index = 0) {
         if (grh() || !has_chunk(index)) [[unlikely]]
             refuse_target(index);
         sges_[index] = slice.raw();
     }
 
-    /// How the receive completed; IBV_WC_SUCCESS for a whole frame.
+    /// Returns how the receive completed: IBV_WC_SUCCESS for a whole frame.
     ibv_wc_status status() const noexcept { return static_cast<ibv_wc_status>(length_and_status_ >> 24); }
+    /// Whether the receive succeeded.
     bool ok() const noexcept { return length_and_status_ >> 24 == IBV_WC_SUCCESS; }
 
-    /// When the frame was received, in nanoseconds of the clock that Limits::timestamp_clock names: CLOCK_REALTIME, or
-    /// a NIC's own, which DeviceClock turns into one of the system's. Zero without Limits::timestamps, and on a
-    /// failed packet.
+    /// Returns when the frame was received, in nanoseconds of the clock that Limits::timestamp_clock names:
+    /// CLOCK_REALTIME, or the NIC's own, which DeviceClock converts to a system clock. Zero without Limits::timestamps,
+    /// and for a failed packet.
     std::chrono::nanoseconds timestamp() const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(timestamp_)};
     }
-    /// The IPv4 and TCP or UDP checksums were checked and found right: by the device or, if Offloads::recv_checksums
-    /// says so, by the library. False also means "not checked".
+    /// Whether the IPv4 and TCP or UDP checksums were verified and found right, by the device or, if
+    /// Offloads::recv_checksums says so, by the library. False also means "not verified".
     bool checksum_ok() const noexcept { return (tag_and_flags_ >> 24 & IBV_WC_IP_CSUM_OK) != 0; }
-    /// The VLAN tag that Offloads::strip_vlan took out: priority in the upper three bits, VLAN in the lower twelve.
-    /// With a device that does it, a tag of all zeros looks like none.
+    /// Returns the VLAN tag that Offloads::strip_vlan took out: priority in the upper three bits, VLAN id in the lower
+    /// twelve. If the device takes tags out, a tag of all zeros looks like no tag.
     std::optional<std::uint16_t> vlan() const noexcept {
         if ((vlan_ & has_vlan) == 0) return std::nullopt;
         return static_cast<std::uint16_t>(vlan_);
     }
-    /// The FlowRule::tag() of the rule that brought the frame, where the device reports it; else 0. Not of a datagram.
+    /// Returns the FlowRule::tag() of the rule that steered the frame here, if the device reports it; else 0. Frames
+    /// only.
     std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
 
-    /// Of a datagram: the number of the queue pair that sent it; Context::peer(packet) is the way back. Of a frame it
-    /// means nothing.
+    /// Returns the number of the queue pair that sent a datagram; Context::peer(packet) is the way to reply. It has no
+    /// meaning for a frame.
     std::uint32_t source_queue_pair() const noexcept { return tag_and_flags_ & 0xffffff; }
-    /// Of a datagram: the header that came before it; null for a frame.
+    /// Returns the header that precedes a datagram; null for a frame.
     const ibv_grh* grh() const noexcept {
         return wr_.sg_list != sges_ ? reinterpret_cast<const ibv_grh*>(wr_.sg_list[0].addr) : nullptr;
     }
 
-    /// The work request underneath. Its wr_id is the library's.
+    /// Returns the work request underneath. Its wr_id belongs to the library.
     ibv_recv_wr* raw() noexcept { return &wr_; }
 
 private:
@@ -105,7 +111,7 @@ private:
         static_assert(offsetof(RecvPkt, sges_) == 48);
         static_assert(sizeof(RecvPkt) == 128);
     }
-    /// Nothing is asked of a packet of one chunk, whose index nobody gives.
+    /// Index 0, which most callers use, needs no look at the number of chunks.
     bool has_chunk(std::size_t index) const noexcept { return index == 0 || index < chunk_count(); }
     [[noreturn]] PKTVERBS_EXPORT void refuse_target(std::size_t index) const;
     void set_result(std::uint32_t length, ibv_wc_status status, std::uint32_t flow_tag, unsigned flags) noexcept {
@@ -122,7 +128,7 @@ private:
     void set_next(RecvPkt* pkt) noexcept { wr_.next = reinterpret_cast<ibv_recv_wr*>(pkt); }
 
     ibv_recv_wr wr_{};
-    // By hand, not as bit fields: each word is written whole, per packet, without being read first.
+    // Packed by hand, not as bit fields: each word is written whole, per packet, without being read first.
     std::uint32_t length_and_status_ = 0;  ///< length below, status in the high 8 bits
     std::uint32_t tag_and_flags_ = 0;      ///< flow tag or source queue pair below, wc_flags in the high 8 bits
     std::uint64_t timestamp_ = 0;

@@ -12,10 +12,12 @@
 
 namespace pktverbs {
 
-/// A forward range of SendPkt&. Move-only owner: packets that are not sent go back to the
-/// queue's free packets when it ends. Belongs to the thread that sends on its queue.
+/// Holds packets to fill and send, and returns those that are not sent to the queue's free packets when it ends.
+///
+/// A forward range of SendPkt&. Move-only. It belongs to the thread that sends on its queue.
 class PKTVERBS_EXPORT SendList : public PacketChain<SendPkt> {
 public:
+    /// An empty list.
     SendList() noexcept = default;
     SendList(SendList&& other) noexcept { swap(other); }
     SendList& operator=(SendList&& other) noexcept {
@@ -28,21 +30,22 @@ public:
         if (head_) cancel();
     }
 
-    /// On a list that send() handed back: the errno for which its first packet was not posted; else 0.
+    /// On a list that send() returned: the errno with which its first packet was not posted; else 0.
     int error() const noexcept { return error_; }
 
-    /// Takes the first packet out, as a list of its own. Empty from an empty list.
+    /// Takes the first packet out, as a list of its own. Returns an empty list from an empty one.
     SendList pop_front() noexcept {
         SendList first;
         first.take_front(*this);
         return first;
     }
-    /// Puts the packets of `other` behind its own. Both must come from the same queue, or one be empty; else it throws
-    /// std::system_error (EINVAL), and both stay as they are.
+    /// Appends the packets of `other`. Both must come from the same queue, or one be empty; else it throws
+    /// std::system_error (EINVAL) and both stay as they are.
     void append(SendList&& other) { take_all(other); }
-    /// Gives the packets back to the queue's free packets, unsent, and is empty.
+    /// Returns the packets unsent to the queue's free packets, and leaves the list empty.
     void cancel() noexcept;
 
+    /// Exchanges the packets of two lists.
     void swap(SendList& other) noexcept {
         PacketChain::swap(other);
         std::swap(error_, other.error_);

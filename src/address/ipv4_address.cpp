@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ipv4Address and Ipv4Prefix: their text, read and written.
+// Ipv4Address and Ipv4Prefix: parsing and formatting.
 
 #include <algorithm>
 #include <stdexcept>

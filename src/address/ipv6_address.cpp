@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ipv6Address and Ipv6Prefix: their text, read and written.
+// Ipv6Address and Ipv6Prefix: parsing and formatting.
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ Ipv6Address::Ipv6Address(std::string_view text) {
 }
 
 std::optional<Ipv6Address> Ipv6Address::parse(std::string_view text) noexcept {
-    // inet_pton stops at the first NUL, which may be the text's own or, in a string_view, be missing.
+    // inet_pton stops at the first NUL, which the text may contain, and which a string_view may lack.
     std::array<char, INET6_ADDRSTRLEN> terminated{};
     if (text.size() >= terminated.size() || text.find('\0') != text.npos) return std::nullopt;
     std::copy(text.begin(), text.end(), terminated.begin());

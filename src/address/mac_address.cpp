@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MacAddress: its text, read and written.
+// MacAddress: parsing and formatting.
 #include <fmt/core.h>
 
 #include <algorithm>

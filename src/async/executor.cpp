@@ -10,14 +10,16 @@ namespace pktverbs::async {
 
 namespace {
 
-/// After a step that leaves something to do, also one that throws: for whoever waits for fd().
+/// Inside run() and step(), what is left for later wakes nobody. At the end it does, also when something throws: for
+/// another loop that waits for fd().
 template <class State>
-class Waking {
+class Running {
 public:
-    explicit Waking(State& state) noexcept : state_{state} {}
-    Waking(const Waking&) = delete;
-    Waking& operator=(const Waking&) = delete;
-    ~Waking() {
+    explicit Running(State& state) noexcept : state_{state} { state_.is_running = true; }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() {
+        state_.is_running = false;
         state_.turns_left = State::turns;
         if (state_.has_work()) state_.wake();
     }
@@ -34,13 +36,14 @@ Executor::~Executor() { state_->close(); }
 void Executor::spawn(Task<> task) { state_->spawn(std::move(task)); }
 void Executor::post(std::function<void()> call) { state_->post(std::move(call)); }
 void Executor::wake() noexcept { state_->wake(); }
+void Executor::resume_soon(Waiter& waiter) noexcept { state_->resume_soon(waiter); }
 int Executor::fd() const noexcept { return state_->epoll.get(); }
 
 bool Executor::run(std::stop_token stop) { return run_for(std::chrono::nanoseconds::max(), std::move(stop)); }
 
 bool Executor::run_for(std::chrono::nanoseconds timeout, std::stop_token stop) {
     State& state = *state_;
-    const Waking waking{state};
+    const Running running{state};
     const std::stop_callback waker{stop, [&state] { state.wake(); }};
     const Deadline deadline{timeout};
     do {
@@ -51,7 +54,7 @@ bool Executor::run_for(std::chrono::nanoseconds timeout, std::stop_token stop) {
 }
 
 bool Executor::step(std::chrono::nanoseconds timeout) {
-    const Waking waking{*state_};
+    const Running running{*state_};
     return state_->step(timeout);
 }
 

@@ -2,7 +2,6 @@
 #include "async/executor_state.hpp"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
@@ -14,13 +13,15 @@
 
 #include <pktverbs/verbs/error.hpp>
 
-#include "context/stop_wake.hpp"
-
 namespace pktverbs::async {
 
 namespace {
 
 Operation& front(const WaiterList& list) noexcept { return static_cast<Operation&>(list.front()); }
+
+void move_all(const WaiterList& from, WaiterList& to) noexcept {
+    while (!from.empty()) to.push(from.front());
+}
 
 /// For epoll_wait(2): rounded up, as a wait that ends early would be repeated at once.
 int to_milliseconds(std::chrono::nanoseconds timeout) noexcept {
@@ -32,13 +33,16 @@ int to_milliseconds(std::chrono::nanoseconds timeout) noexcept {
 
 }  // namespace
 
+void throw_unwatched(int error) {
+    verbs::throw_error(error, "watch a descriptor on this executor",
+                       error == EBUSY ? "another coroutine waits for the same: one at a time" : "epoll_ctl");
+}
+
 Executor::State::State()
-    : epoll{epoll_create1(EPOLL_CLOEXEC)},
-      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
-      timer_fd{timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)} {
-    if (!epoll || !wake_fd || !timer_fd)
+    : epoll{epoll_create1(EPOLL_CLOEXEC)}, timer_fd{timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)} {
+    if (!epoll || !woken || !timer_fd)
         verbs::throw_error(errno, verbs::Action{"epoll_create1", "make an executor", ""});
-    add(wake_fd.get());
+    add(woken.get());
     add(timer_fd.get());
 }
 
@@ -66,31 +70,42 @@ void Executor::State::close() noexcept {
             }
         }
     }
+    move_all(ready, resuming);
+    while (!resuming.empty()) {
+        try {
+            resuming.resume_front();
+        } catch (...) {
+        }
+        move_all(ready, resuming);
+    }
 }
 
 bool Executor::State::step(std::chrono::nanoseconds timeout) {
     bool did = start_tasks();
-    did |= try_due();
+    did |= do_due();
     std::array<epoll_event, 64> events;
     const int got = epoll_wait(epoll.get(), events.data(), static_cast<int>(events.size()),
                                did || has_work() ? 0 : to_milliseconds(timeout));
     bool is_woken = false;
+    const auto fd_of = [&events](int i) { return events[static_cast<std::size_t>(i)].data.fd; };
     for (int i = 0; i < got; ++i) {
-        const auto fd = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.fd);
-        if (fd == static_cast<std::size_t>(wake_fd.get())) {
+        const int fd = fd_of(i);
+        if (fd == woken.get())
             is_woken = true;
-        } else if (fd == static_cast<std::size_t>(timer_fd.get())) {
+        else if (fd == timer_fd.get())
             did |= take_timers();
-        } else if (Operation* const operation = fd < watchers.size() ? watchers[fd] : nullptr) {
+        else if (Operation* const operation = watcher(fd).operation)
             make_due(*operation, Cause::readable);
-        }
     }
+    // What these throw loses no event of others: operations have theirs, and hooks will be called for them again.
+    for (int i = 0; i < got; ++i)
+        if (const Hook* const hook = watcher(fd_of(i)).hook) did |= hook->call_.function(hook->call_.object);
     if (is_woken) {
-        clear_event_fd(wake_fd.get());
+        woken.clear();
         take_stops();
-        take_calls();  // after all events: what it throws would lose the others
+        take_calls();
     }
-    did |= try_due();
+    did |= do_due();
     sweep_tasks();
     return did || is_woken;
 }
@@ -110,9 +125,39 @@ bool Executor::State::start_tasks() {
     return !starting.empty();
 }
 
+bool Executor::State::do_due() {
+    bool did = call_due();
+    did |= try_due();
+    did |= resume_ready();
+    return did;
+}
+
+bool Executor::State::call_due() {
+    move_all(due_hooks, calling);
+    bool did = false;
+    while (!calling.empty()) {
+        auto& hook = static_cast<Hook&>(calling.front());
+        hook.unlink();
+        hook.is_due_ = false;
+        did |= hook.call_.function(hook.call_.object);
+    }
+    return did;
+}
+
+bool Executor::State::resume_ready() {
+    move_all(ready, resuming);
+    bool did = false;
+    while (!resuming.empty()) {
+        did = true;
+        turns_left = turns;
+        resuming.resume_front();
+    }
+    return did;
+}
+
 /// Those that are due now: what becomes due meanwhile has its turn after new events.
 bool Executor::State::try_due() {
-    while (!due.empty()) trying.push(due.front());
+    move_all(due, trying);
     bool did = false;
     while (!trying.empty()) {
         Operation& operation = front(trying);
@@ -162,23 +207,78 @@ int Executor::State::enlist(Operation& operation) noexcept try {
 int Executor::State::watch(Operation& operation) noexcept {
     const int fd = operation.fd();
     if (fd < 0) return 0;
+    if (const auto [by, hook] = watcher(fd); hook || (by && by != &operation)) return EBUSY;
+    if (const int error = watch(fd, EPOLLIN | EPOLLONESHOT); error != 0) return error;
+    watchers[static_cast<std::size_t>(fd)].operation = &operation;
+    operation.watched_fd_ = fd;
+    return 0;
+}
+
+int Executor::State::watch(Hook& hook, int fd) noexcept {
+    if (const auto [operation, other] = watcher(fd); operation || other) return EBUSY;
+    if (const int error = watch(fd, EPOLLIN); error != 0) return error;
+    watchers[static_cast<std::size_t>(fd)].hook = &hook;
+    hook.watched_fd_ = fd;
+    return 0;
+}
+
+int Executor::State::watch(int fd, std::uint32_t events) noexcept {
+    if (fd < 0) return EBADF;
     const auto index = static_cast<std::size_t>(fd);
     try {
         if (index >= watchers.size()) watchers.resize(index + 1);
     } catch (const std::bad_alloc&) {
         return ENOMEM;
     }
-    if (watchers[index] && watchers[index] != &operation) return EBUSY;
     epoll_event event{};
-    event.events = EPOLLIN | EPOLLONESHOT;
+    event.events = events;
     event.data.fd = fd;
     // Known from an earlier wait, but for the first one, and when it was closed meanwhile.
     if (epoll_ctl(epoll.get(), EPOLL_CTL_MOD, fd, &event) != 0 &&
         (errno != ENOENT || epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0))
         return errno;
-    watchers[index] = &operation;
-    operation.watched_fd_ = fd;
     return 0;
+}
+
+Executor::State::Watcher Executor::State::watcher(int fd) const noexcept {
+    const auto index = static_cast<std::size_t>(fd);
+    return fd >= 0 && index < watchers.size() ? watchers[index] : Watcher{};
+}
+
+void Executor::State::call_after(Hook& hook, std::chrono::nanoseconds time) noexcept {
+    stop_time(hook);
+    const auto now = Clock::now();
+    hook.node_.key() = time < Clock::time_point::max() - now ? now + time : Clock::time_point::max();
+    hook.timer_ = hook_timers.insert(std::move(hook.node_));
+    hook.is_timed_ = true;
+    wind_timer();
+}
+
+void Executor::State::call_soon(Hook& hook) noexcept {
+    if (hook.is_due_) return;
+    stop_time(hook);
+    hook.is_due_ = true;
+    due_hooks.push(hook);
+    if (!is_running) wake();
+}
+
+void Executor::State::stop_time(Hook& hook) noexcept {
+    hook.unlink();
+    hook.is_due_ = false;
+    if (std::exchange(hook.is_timed_, false)) hook.node_ = hook_timers.extract(hook.timer_);
+}
+
+void Executor::State::forget(Hook& hook) noexcept {
+    stop_time(hook);
+    if (hook.watched_fd_ < 0) return;
+    const int fd = std::exchange(hook.watched_fd_, -1);
+    watchers[static_cast<std::size_t>(fd)].hook = nullptr;
+    epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void Executor::State::resume_soon(Waiter& waiter) noexcept {
+    ready.push(waiter);
+    if (!is_running) wake();
 }
 
 void Executor::State::make_due(Operation& operation, Cause cause) noexcept {
@@ -192,7 +292,7 @@ void Executor::State::forget(Operation& operation) noexcept {
     operation.unlink();
     if (operation.timer_) timers.erase(*std::exchange(operation.timer_, std::nullopt));
     if (operation.watched_fd_ >= 0)
-        watchers[static_cast<std::size_t>(std::exchange(operation.watched_fd_, -1))] = nullptr;
+        watchers[static_cast<std::size_t>(std::exchange(operation.watched_fd_, -1))].operation = nullptr;
     operation.is_suspended_ = operation.is_due_ = false;
 }
 
@@ -219,20 +319,29 @@ bool Executor::State::take_timers() noexcept {
         timers.erase(timers.begin());
         make_due(operation, Cause::timeout);
     }
+    while (!hook_timers.empty() && hook_timers.begin()->first <= now) call_soon(*hook_timers.begin()->second);
     wind_timer();
     return did;
 }
 
 /// Only ever forward: a timer that nobody needs any more fires once for nothing, which is cheaper than to stop it.
 void Executor::State::wind_timer() noexcept {
-    if (timers.empty() || timers.begin()->first >= wound_to) return;
-    wound_to = timers.begin()->first;
+    const auto next = next_time();
+    if (next >= wound_to) return;
+    wound_to = next;
     const auto since = wound_to.time_since_epoch();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
     itimerspec at{};
     at.it_value.tv_sec = seconds.count();
     at.it_value.tv_nsec = std::chrono::nanoseconds{since - seconds}.count();
     timerfd_settime(timer_fd.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+auto Executor::State::next_time() const noexcept -> Clock::time_point {
+    auto next = Clock::time_point::max();
+    if (!timers.empty()) next = timers.begin()->first;
+    if (!hook_timers.empty()) next = std::min(next, hook_timers.begin()->first);
+    return next;
 }
 
 void Executor::State::sweep_tasks() {
@@ -292,7 +401,5 @@ void Executor::State::take_calls() {
     UncalledCalls calls_now{*this};
     while (!calls_now.empty()) calls_now.call_first();
 }
-
-void Executor::State::wake() const noexcept { set_event_fd(wake_fd.get()); }
 
 }  // namespace pktverbs::async

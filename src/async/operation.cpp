@@ -36,8 +36,7 @@ bool Operation::suspend(Executor* executor) {
 void Operation::check() const {
     if (error_ == 0) [[likely]]
         return;
-    verbs::throw_error(error_, "watch a descriptor on this executor",
-                       error_ == EBUSY ? "another coroutine waits for the same: one at a time" : "epoll_ctl");
+    throw_unwatched(error_);
 }
 
 }  // namespace pktverbs::async

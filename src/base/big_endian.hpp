@@ -9,7 +9,7 @@
 
 namespace pktverbs {
 
-/// The bytes must have room for all that is put.
+/// The bytes must have room for every number put.
 class BigEndianWriter {
 public:
     explicit BigEndianWriter(std::span<std::uint8_t> bytes) noexcept : next_{bytes.data()} {}
@@ -27,7 +27,7 @@ private:
     std::uint8_t* next_;
 };
 
-/// The bytes must have all that is gotten.
+/// The bytes must hold every number taken.
 class BigEndianReader {
 public:
     explicit BigEndianReader(std::span<const std::uint8_t> bytes) noexcept : next_{bytes.data()} {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What to do about a capability that is missing, in words for people.
+// Hints for users: what to do about a missing capability.
 #pragma once
 
 #include <string_view>

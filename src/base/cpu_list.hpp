@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// parse_cpu_list: the kernel's way to write sets of processors, "0-3,8".
+// parse_cpu_list: reads the kernel's notation for sets of processors, "0-3,8".
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace pktverbs {
 
-/// In ascending order; nothing from the first place on that can't be read.
+/// In ascending order; stops at the first part that can't be parsed.
 inline std::vector<unsigned> parse_cpu_list(std::string_view text) {
     constexpr unsigned most = 1U << 16;
     std::vector<unsigned> cpus;
@@ -26,7 +26,7 @@ inline std::vector<unsigned> parse_cpu_list(std::string_view text) {
         for (unsigned cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
     }
     std::ranges::sort(cpus);
-    cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());  // ranges::unique: not with clang 14
+    cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());  // clang 14 has no ranges::unique
     return cpus;
 }
 

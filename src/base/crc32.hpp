@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// crc32: the cyclic redundancy checks of 32 bits that end frames and fill SCTP's checksum field.
+// crc32: the 32-bit cyclic redundancy checks at the end of frames and in SCTP's checksum field.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace pktverbs {
 inline constexpr std::uint32_t ethernet_polynomial = 0xedb88320;  // IEEE 802.3, 3.2.9
 inline constexpr std::uint32_t crc32c_polynomial = 0x82f63b78;    // Castagnoli's: RFC 9260, appendix A
 
-/// In the order in which both stand on the wire.
+/// In the byte order that both have on the wire.
 template <std::uint32_t polynomial>
 std::array<std::uint8_t, 4> crc32(std::span<const std::uint8_t> bytes) noexcept {
     static constexpr auto table = [] {

@@ -13,16 +13,16 @@ public:
     using Clock = std::chrono::steady_clock;
 
     explicit Deadline(std::chrono::nanoseconds timeout) noexcept {
-        if (timeout == std::chrono::nanoseconds::max()) return;  // for ever
+        if (timeout == std::chrono::nanoseconds::max()) return;  // forever
         const auto now = Clock::now();
-        // Far enough off that no sum can overflow counts as never.
+        // A deadline so far off that adding to it might overflow counts as never.
         never_ = timeout > Clock::time_point::max() - now;
         if (!never_) at_ = now + timeout;
     }
 
     bool passed() const noexcept { return !never_ && Clock::now() >= at_; }
 
-    /// What is left, at least 0; nanoseconds::max() for never.
+    /// The time left, at least 0; nanoseconds::max() for never.
     std::chrono::nanoseconds left() const noexcept {
         return never_ ? std::chrono::nanoseconds::max() : std::max(at_ - Clock::now(), Clock::duration::zero());
     }
@@ -36,7 +36,7 @@ public:
         return &space;
     }
 
-    /// What is left, but no more than `most`.
+    /// The time left, but no more than `most`.
     std::chrono::nanoseconds left_at_most(std::chrono::nanoseconds most) const noexcept {
         if (never_) return most;
         return std::clamp<std::chrono::nanoseconds>(at_ - Clock::now(), std::chrono::nanoseconds::zero(), most);

@@ -11,7 +11,7 @@
 
 namespace pktverbs {
 
-/// With its quotation marks, escaped as RFC 8259, 7 has it; bytes that are no UTF-8 become U+FFFD.
+/// With quotation marks, escaped as in RFC 8259, 7; bytes that are not UTF-8 become U+FFFD.
 inline std::string json_string(std::string_view text) {
     std::string json = "\"";
     while (!text.empty()) {

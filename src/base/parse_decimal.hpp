@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// parse_decimal: a number without a sign, as people write it in addresses, ports and options.
+// parse_decimal: reads an unsigned number, as people write it in addresses, ports and options.
 #pragma once
 
 #include <charconv>
@@ -11,8 +11,8 @@
 
 namespace pktverbs {
 
-/// The whole of `text`; nothing for a number that the type doesn't hold. A leading zero is refused: some readers take
-/// it for octal, and one number has one text.
+/// Reads all of `text`; nullopt for a number that the type can't hold. A leading zero is refused: some parsers take it
+/// for octal, and each number has one text.
 template <class Number = std::uint8_t>
 std::optional<Number> parse_decimal(std::string_view text) noexcept {
     static_assert(std::is_unsigned_v<Number>, "from_chars takes a minus for others");

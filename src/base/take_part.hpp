@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// take_part: reads a list of texts, part by part.
+// take_part: splits a text at a separator, part by part.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,8 @@
 
 namespace pktverbs {
 
-/// Takes everything up to the next `separator` off the front of `text`, and the separator.
+/// Removes everything up to and including the next `separator` from the front of `text`; returns it without the
+/// separator.
 inline std::string_view take_part(std::string_view& text, char separator) noexcept {
     const auto part = text.substr(0, text.find(separator));
     text.remove_prefix(std::min(part.size() + 1, text.size()));

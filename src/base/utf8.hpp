@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// utf8_length: whether text from outside may go where only UTF-8 is allowed, as in JSON.
+// utf8_length: checks whether outside text may go where only UTF-8 is allowed, as in JSON.
 #pragma once
 
 #include <cstddef>

@@ -28,7 +28,7 @@ constexpr Field kernel_fields[] = {{"rx_errors", &rtnl_link_stats64::rx_errors},
                                    {"tx_errors", &rtnl_link_stats64::tx_errors},
                                    {"tx_dropped", &rtnl_link_stats64::tx_dropped}};
 
-/// Drivers name their statistics as they like.
+/// Drivers choose the names of their statistics.
 bool tells_of_loss(std::string name) {
     std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     constexpr std::string_view words[] = {"drop",    "discard", "miss",     "out_of_buffer", "no_buf",
@@ -58,7 +58,7 @@ std::vector<Counters::OfInterface> InterfaceCounters::read() const {
     std::vector<Counters::OfInterface> all = read_all();
     for (Counters::OfInterface& counter : all) {
         const auto at = before_.find({counter.source, counter.name});
-        // A driver that was loaded anew counts from 0.
+        // A reloaded driver counts from 0.
         if (at != before_.end() && at->second <= counter.value) counter.value -= at->second;
     }
     std::erase_if(all, [](const Counters::OfInterface& counter) { return counter.value == 0; });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// InterfaceCounters: what the kernel and a driver count as lost on an interface, from a start on.
+// InterfaceCounters: the losses that the kernel and a driver count on an interface, since construction.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@
 
 namespace pktverbs {
 
-/// What can't be read is not there; nothing throws but for want of memory.
+/// Counters that can't be read are left out; only std::bad_alloc is thrown.
 class InterfaceCounters {
 public:
-    /// Null: of no interface.
+    /// Null: no interface.
     explicit InterfaceCounters(std::shared_ptr<const Interface> interface);
 
-    /// Those that have risen since then.
+    /// The counters that have risen since construction.
     std::vector<Counters::OfInterface> read() const;
 
 private:

@@ -17,7 +17,7 @@ namespace pktverbs {
 
 namespace {
 
-/// A label's value between its quotation marks. What is not UTF-8 becomes U+FFFD.
+/// A label's value between its quotation marks. Bytes that are not UTF-8 become U+FFFD.
 std::string escaped(std::string_view text) {
     std::string value;
     while (!text.empty()) {
@@ -38,7 +38,7 @@ std::string escaped(std::string_view text) {
 class Writer {
 public:
     explicit Writer(std::span<const Counters> contexts) {
-        // Of several contexts on one device, the second one and so on are told by their number: no two samples may have
+        // Of several contexts on one device, the second and later ones get a number as a label: no two samples may have
         // the same labels.
         std::map<std::string_view, unsigned> opened;
         for (const Counters& context : contexts) {
@@ -46,7 +46,7 @@ public:
             labels_.emplace(&context, number == 1 ? std::string{} : std::to_string(number));
         }
     }
-    /// Begins a family: no other one may have its name.
+    /// Begins a family; its name must be unique.
     void family(std::string_view name, StatsField::Kind kind, std::string_view unit, std::string_view help) {
         name_ = name;
         is_counter_ = kind == StatsField::Kind::counter;
@@ -54,7 +54,7 @@ public:
         if (!unit.empty()) text_ += fmt::format("# UNIT pktverbs_{} {}\n", name, unit);
         text_ += fmt::format("# HELP pktverbs_{} {}\n", name, help);
     }
-    /// Labels in pairs of name and value, besides the context's; a pair with an empty value is left out.
+    /// Labels besides the context's, in pairs of name and value; a pair with an empty value is left out.
     void sample(const Counters& context, std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
                 std::uint64_t number) {
         text_ +=

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stats: sums and text of counters.
+// Stats: counters, summed and as text.
 #include <fmt/core.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of counters: sums, text, JSON and metrics are all made from it.
+// The one table of counters: sums, text, JSON and metrics all come from it.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace pktverbs {
 struct StatsField {
     enum class Kind : std::uint8_t {
         counter,  ///< only rises
-        gauge,    ///< how many there are now; queues add up
-        largest,  ///< the most that there ever was; of two queues, the larger one
+        gauge,    ///< the current number; queues add up
+        largest,  ///< the largest so far; of two queues, the larger one
     };
     using Member = std::variant<std::uint64_t Stats::*, std::uint32_t Stats::*, Stats::ByStatus Stats::*,
                                 verbs::DeviceDrops Stats::*>;
@@ -26,7 +26,7 @@ struct StatsField {
     Kind kind = Kind::counter;
     std::string_view unit;  ///< the end of the name, or empty
     std::string_view help;
-    bool always = false;  ///< in text, also while it is 0
+    bool always = false;  ///< in text, even while it is 0
 };
 
 inline constexpr StatsField stats_fields[] = {
@@ -61,8 +61,8 @@ inline constexpr DropField drop_fields[] = {
     {"unsent", &verbs::DeviceDrops::unsent},
 };
 
-// A counter that is in the structure and not in the table does not compile: the names on the left must be as many as
-// there are members.
+// A counter in the structure that is missing from the table does not compile: there must be as many names on the left
+// as members.
 consteval std::size_t count_members(const Stats& stats) {
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = stats;
     return 13;
@@ -78,7 +78,7 @@ static_assert(std::size(drop_fields) == count_members(verbs::DeviceDrops{}));
 std::string_view status_name(std::size_t status) noexcept;
 
 /// Calls `visit(part, number)` for each number of a field: the part is a status, a reason or empty. IBV_WC_SUCCESS is
-/// no error and left out.
+/// not an error and is left out.
 template <class Visit>
 void visit_numbers(const StatsField& field, const Stats& stats, Visit&& visit) {
     if (const auto* wide = std::get_if<std::uint64_t Stats::*>(&field.member)) visit(std::string_view{}, stats.**wide);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding devices: what a device string means. The one place where hardware and soft devices meet.
+// Finding devices: the meaning of device strings. The only place where hardware and soft devices meet.
 #include "device/find_device.hpp"
 
 #include <pktverbs/device.hpp>
@@ -19,9 +19,6 @@
 #include "interface/interface.hpp"
 #include "interface/interface_name.hpp"
 #if PKTVERBS_SOFT
-#include <pktverbs/soft/device.hpp>
-
-#include "soft/device/device_string.hpp"
 #include "soft/device/soft_device.hpp"
 #endif
 
@@ -30,8 +27,7 @@ namespace {
 
 constexpr std::string_view hardware_forms = "INTERFACE, ibv:NAME[/PORT]";
 #if PKTVERBS_SOFT
-const std::string forms =
-    fmt::format("{}, {}, {}", hardware_forms, soft::DeviceString::packet_form, soft::DeviceString::wire_form);
+const std::string forms = fmt::format("{}, {}", hardware_forms, soft::LinkString::forms());
 #else
 constexpr std::string_view forms = hardware_forms;
 #endif
@@ -56,7 +52,7 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
     }
     if (auto device = hardware.find(interface); device.handle) return device;
 #if PKTVERBS_SOFT
-    auto device = soft::packet_device(std::move(interface));
+    auto device = soft::make_device(std::move(interface));
     device.note = fmt::format("{} has no verbs device: using the soft device {}", name, device.name);
     return device;
 #else
@@ -64,14 +60,14 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
 #endif
 }
 
-/// Appends a packet device for each Ethernet-like interface that is up; loopback last.
-void append_packet_devices([[maybe_unused]] std::vector<Device>& devices) {
+/// Appends a soft device for each Ethernet-like interface that is up; loopback last.
+void append_soft_devices([[maybe_unused]] std::vector<Device>& devices) {
 #if PKTVERBS_SOFT
     const auto interfaces = Interface::list();
     for (const int type : {ARPHRD_ETHER, ARPHRD_LOOPBACK})
         for (const auto& interface : interfaces)
             if (interface->found().type == type && (interface->found().flags & IFF_UP) != 0)
-                devices.push_back(soft::packet_device(interface));
+                devices.push_back(soft::make_device(interface));
 #endif
 }
 
@@ -89,17 +85,17 @@ Device find_device(std::string_view text, const verbs::Discovery& hardware) {
         return hardware.device(rest);
     }
 #if PKTVERBS_SOFT
-    if (soft::DeviceString::is_prefix(prefix)) return soft::DeviceString::parse(text, forms).find();
+    return soft::make_device(soft::LinkString::parse(text, forms));
 #else
-    if (prefix == "packet" || prefix == "wire") refuse_text(text, "this library was built without the soft device");
+    refuse_text(text,
+                fmt::format("prefix \"{}:\" isn't known, and this library was built without the soft device", prefix));
 #endif
-    refuse_text(text, fmt::format("prefix \"{}:\" isn't known", prefix));
 }
 
 std::vector<Device> list_devices(const verbs::Discovery& hardware) {
     auto devices = hardware.list();
     std::erase_if(devices, [&](const Device& device) { return !hardware.is_ethernet(device); });
-    append_packet_devices(devices);
+    append_soft_devices(devices);
     return devices;
 }
 

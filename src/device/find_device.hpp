@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding devices, with the place to look for hardware as an argument.
+// Finding devices, with the place where hardware is looked up as an argument.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a device and its port say that they are and can do.
+// Checks what a device and its port report about themselves.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint32_t raw_packet_bit = 1U << IBV_QPT_RAW_PACKET;
 constexpr std::uint32_t ethernet_header_with_vlan = 18;
 
-/// An offload: what the device has, and that nothing is lost without it.
+/// An offload: whether the device has it; its absence is never a problem.
 void offload(Inspection& inspection, std::string what, const std::string& value, std::string without) {
     if (value.empty())
         inspection.add(std::move(what), "no", Severity::ok, std::move(without));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check: opens the device and has everything looked at.
+// check: opens the device and runs all checks.
 #include <pktverbs/doctor/doctor.hpp>
 
 #include <cerrno>
@@ -72,7 +72,7 @@ Report check(const Device& given, const Options& wanted, Probe probe) {
             verbs::check_pointer({"open_device", "open", device.name},
                                  [&] { return provider.open_device(device.handle.get()); }),
             {&provider}};
-        // What a device of an unknown kind was chosen for is in its note.
+        // The note of a device of unknown kind says why it was chosen.
         inspection.add("device", device.note.empty() ? "opens" : device.note);
         checks::look_at_device(inspection, device, context.get());
         checks::look_at_port(inspection, device, context.get());

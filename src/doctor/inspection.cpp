@@ -39,7 +39,7 @@ std::string Files::entry(const std::string& path, std::string_view key) const {
 
 std::size_t Inspection::buffer_bytes() const noexcept {
     const auto side = [&](std::uint32_t packets, const Layout& layout) {
-        if (packets == device_maximum) return std::size_t{0};  // comes down to what there is
+        if (packets == device_maximum) return std::size_t{0};  // reduced to what is available
         std::size_t each = layout.empty() ? Memory::stride(wanted.max_packet_size) : 0;
         for (const Layout::Chunk& chunk : layout.chunks())
             if (chunk.is_own && chunk.bytes != 0) each += Memory::stride(chunk.bytes);

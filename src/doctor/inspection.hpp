@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inspection: what check() knows while it looks, and the report that it writes.
+// Inspection: the state of a check() while it runs, and the report that it writes.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -15,7 +15,7 @@
 
 namespace pktverbs::checks {
 
-/// Where the kernel's files are: below "/", or below a directory of a test's.
+/// Where the kernel's files are: below "/", or below a test's directory.
 struct Files {
     std::filesystem::path root = "/";
 
@@ -23,7 +23,7 @@ struct Files {
     std::string line(const std::string& path) const;
     /// Its decimal number.
     std::optional<std::int64_t> number(const std::string& path) const;
-    /// What follows "KEY:" in a file of such lines, without the white space around it.
+    /// The text after "KEY:" in a file of such lines, without surrounding white space.
     std::string entry(const std::string& path, std::string_view key) const;
 };
 
@@ -33,7 +33,7 @@ struct Inspection {
     Probe probe = Probe::everything;
     Files files = {};
 
-    // What one part finds out and a later one needs; nullopt if it could not be found out.
+    // Results that later parts need; nullopt if unknown.
     std::optional<bool> makes_raw_packets = std::nullopt;
     std::optional<bool> registers_memory = std::nullopt;
 
@@ -42,16 +42,16 @@ struct Inspection {
     }
     /// Bytes of the library's own buffers that a Context with the options needs.
     std::size_t buffer_bytes() const noexcept;
-    /// Bytes that a received frame may have.
+    /// The largest size of a received frame.
     std::size_t room() const noexcept;
 };
 
-/// Adds "device", whose opening failed.
+/// Adds the finding "device" after opening failed.
 void no_device(Inspection& inspection, int error, const std::string& reason);
-/// The device and its port, as they say themselves.
+/// The device and its port, by their own report.
 void look_at_device(Inspection& inspection, const Device& device, ibv_context* context);
 void look_at_port(Inspection& inspection, const Device& device, ibv_context* context);
-/// A scratch queue pair, memory, and a flow of each kind.
+/// Tries a scratch queue pair, memory, and a flow of each kind.
 void probe_device(Inspection& inspection, const Device& device, ibv_context* context);
 /// The network interface behind the device.
 void look_at_interface(Inspection& inspection, const Device& device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel says of the network interface behind a device, and what it does to frames there.
+// Checks the network interface behind a device, and what the kernel does to frames there.
 #include <fmt/core.h>
 
 #include <string>
@@ -27,7 +27,7 @@ void look_at_joining(Inspection& inspection, const Ethtool& ethtool, const Inter
     joined("gro", ethtool.generic_receive_offload());
     joined("lro", ethtool.large_receive_offload());
 
-    // Where the sender is a stack of this machine, nothing cuts what it leaves for a NIC to cut.
+    // If this machine's own stack is the sender, nothing segments the frames that it leaves for a NIC to segment.
     const std::string driver = ethtool.driver();
     const bool to_itself = interface.found().is_loopback();
     if (!to_itself && driver != "veth" && driver != "bridge" && driver != "tun") return;
@@ -60,7 +60,7 @@ void look_at_interface(Inspection& inspection, const Device& device) {
     inspection.add("interface", driver.empty() ? interface : fmt::format("{}, driver {}", interface, driver));
     if (const auto mbps = ethtool.speed())
         inspection.add("speed", fmt::format("{:g} Gb/s", static_cast<double>(*mbps) / 1000));
-    // Flows of a NIC's own take frames before the kernel can do anything to them.
+    // A NIC's own flows take frames before the kernel can change them.
     if (device.provider == &verbs::hardware_provider()) return;
     look_at_joining(inspection, ethtool, *device.netdev);
     look_at_ring(inspection, ethtool, interface);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program's rights and limits, and the machine's memory and processors.
+// Checks the program's rights and limits, and the machine's memory and processors.
 #include <fmt/core.h>
 
 #include <linux/capability.h>
@@ -30,7 +30,7 @@ std::optional<std::uint64_t> capabilities(const Files& files) {
 
 bool has(std::optional<std::uint64_t> set, unsigned capability) { return set && (*set >> capability & 1) != 0; }
 
-/// Both as the kernel has them: whether that is enough, trying has told, if it was tried.
+/// Both as the kernel reports them: probing, if it ran, has shown whether they are enough.
 void look_at_memlock(Inspection& inspection, bool may_lock_all) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return;
@@ -70,7 +70,7 @@ void look_at_page_size(Inspection& inspection, const char* what, unsigned kib, b
 void look_at_process(Inspection& inspection) {
     const auto set = capabilities(inspection.files);
     const bool raw = has(set, CAP_NET_RAW);
-    // A device that made a queue pair without it needs none.
+    // A device that made a queue pair without the capability does not need it.
     const bool does_without = inspection.makes_raw_packets == true;
     const Severity lack = inspection.probe == Probe::nothing ? Severity::warning : Severity::problem;
     inspection.add("cap_net_raw",
@@ -106,7 +106,8 @@ void look_at_memory(Inspection& inspection) {
     look_at_page_size(inspection, "huge_pages_2m", 2048, inspection.wanted.pages == PageSize::huge_2m);
     look_at_page_size(inspection, "huge_pages_1g", 1048576, inspection.wanted.pages == PageSize::huge_1g);
     const auto& files = inspection.files;
-    // What packet: devices take from: their filter's instructions, and what waits to be sent. Their ring is their own.
+    // The limits that packet: devices use up: for their filter's instructions, and for frames waiting to be sent. Their
+    // ring is not limited by these.
     if (const auto most = files.number("proc/sys/net/core/optmem_max")) {
         constexpr std::int64_t default_of_old = 20480;
         inspection.add("optmem_max", bytes_text(static_cast<std::uint64_t>(*most)), Severity::ok,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only trying tells: queue pairs, memory, and which flows a device takes.
+// Checks by trying: queue pairs, memory, and which flows a device takes.
 #include <fmt/core.h>
 
 #include <system_error>
@@ -17,7 +17,7 @@ namespace pktverbs::checks {
 
 namespace {
 
-/// For documents only, so that no frame has it (RFC 7042, 2.1.2).
+/// Reserved for documentation, so no frame has it (RFC 7042, 2.1.2).
 constexpr MacAddress nobody{MacAddress::Bytes{0x00, 0x00, 0x5e, 0x00, 0x53, 0x01}};
 
 /// A queue pair that never receives: it stays in INIT and has no receives.

@@ -26,7 +26,7 @@ namespace soft = pktverbs::soft;
 
 namespace {
 
-/// What ibv_get_device_list(3) gives is `devices`; the system's list is given back with it.
+/// `devices` is the list that ibv_get_device_list(3) returns; the system's list is freed with it.
 struct DeviceList {
     ibv_device** of_system;
     ibv_device* devices[1];
@@ -36,11 +36,12 @@ struct DeviceList {
     }
 };
 
-/// As the structure was before it grew: the exported ibv_query_port() writes no more (struct _compat_ibv_port_attr in
+/// The structure before it grew: the exported ibv_query_port() writes no more (struct _compat_ibv_port_attr in
 /// libibverbs).
 constexpr std::size_t compat_port_attr_size = offsetof(ibv_port_attr, port_cap_flags2);
 
-/// Where an asynchronous event comes from; null for those that belong to no object, and need no acknowledgement.
+/// The object that an asynchronous event is about; null for events that belong to no object and need no
+/// acknowledgement.
 const ibv_context* context_of(const ibv_async_event& event) noexcept {
     switch (event.event_type) {
         case IBV_EVENT_CQ_ERR:
@@ -73,7 +74,7 @@ PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
     const int error = errno;
     if (num_devices) *num_devices = 0;
     const auto ours = devices().list();
-    // Null and an errno on a machine without RDMA; that is the answer if there is nothing else.
+    // Null with errno on a machine without RDMA; returned as is if there are no soft devices.
     if (!of_system && ours.empty()) {
         errno = error;
         return nullptr;
@@ -87,8 +88,8 @@ PKTVERBS_EXPORTED ibv_device** ibv_get_device_list(int* num_devices) {
     }
     auto* const list = static_cast<DeviceList*>(memory);
     list->of_system = of_system;
-    // Soft ones first: who asks for them wants them, and a program that takes the first device, or the first with some
-    // interface's GID, shall get them.
+    // Soft ones first: a user who configures them wants them, and a program that takes the first device, or the first
+    // with some interface's GID, must get them.
     ibv_device** end = std::ranges::copy(ours, list->devices).out;
     end = std::copy_n(of_system, of_system ? of_system_count : 0, end);
     *end = nullptr;
@@ -111,8 +112,8 @@ PKTVERBS_EXPORTED __be64 ibv_get_device_guid(ibv_device* device) {
                                   : PKTVERBS_SYSTEM_VERB(ibv_get_device_guid, "IBVERBS_1.1")(device);
 }
 
-// The kernel numbers its devices from 0. Without a number of their own soft ones would be told from the real ones by
-// their GUIDs alone, which are the same for both on one interface: librdmacm does so.
+// The kernel numbers its devices from 0. Without numbers, programs such as librdmacm would distinguish soft from real
+// devices by their GUIDs alone, which are the same for both on one interface.
 PKTVERBS_EXPORTED int ibv_get_device_index(ibv_device* device) {
     const auto place = devices().place_of(device);
     return place ? INT_MAX - static_cast<int>(*place)
@@ -122,7 +123,7 @@ PKTVERBS_EXPORTED int ibv_get_device_index(ibv_device* device) {
 PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
     if (!devices().owns(device)) return PKTVERBS_SYSTEM_VERB(ibv_open_device, "IBVERBS_1.1")(device);
     ibv_context* const opened = control().open_device(device);
-    // Most programs say only that they could not.
+    // Most programs report only that opening failed.
     if (const int error = errno; !opened && error == EPERM) {
         std::fprintf(stderr, "pktverbs: cannot open %s: %.*s\n", device->name,
                      static_cast<int>(pktverbs::net_raw_hint.size()), pktverbs::net_raw_hint.data());
@@ -171,7 +172,7 @@ PKTVERBS_EXPORTED ssize_t _ibv_query_gid_table(ibv_context* context, ibv_gid_ent
                                                                           entry_size);
     if (flags != 0) return -EOPNOTSUPP;
     const auto gids = soft::list_gids(context);
-    // Too small an array is an error (ibv_query_gid_table(3)), and then nothing is written.
+    // An array that is too small is an error (ibv_query_gid_table(3)); nothing is written then.
     if (gids.size() > max_entries) return -EINVAL;
     auto* to = reinterpret_cast<std::byte*>(entries);
     for (const ibv_gid_entry& gid : gids) {
@@ -183,7 +184,7 @@ PKTVERBS_EXPORTED ssize_t _ibv_query_gid_table(ibv_context* context, ibv_gid_ent
     return -ENOMEM;
 }
 
-// libibverbs has this for its tools alone (infiniband/driver.h): 0 stands for RoCE v1 and InfiniBand, 1 for RoCE v2.
+// libibverbs exports this for its tools alone (infiniband/driver.h): 0 means RoCE v1 and InfiniBand, 1 means RoCE v2.
 PKTVERBS_EXPORTED int ibv_query_gid_type(ibv_context* context, std::uint8_t port, unsigned index, int* type) {
     if (!is_soft(context))
         return PKTVERBS_SYSTEM_VERB(ibv_query_gid_type, PKTVERBS_PRIVATE_VERSION)(context, port, index, type);

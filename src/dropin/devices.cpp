@@ -26,18 +26,14 @@ namespace pktverbs::dropin {
 
 namespace {
 
-std::string device_forms() {
-    return fmt::format("[NAME=]{}, [NAME=]{}", soft::DeviceString::packet_form, soft::DeviceString::wire_form);
-}
-
 bool is_device_name(std::string_view name) noexcept {
     return !name.empty() && name.size() < IBV_SYSFS_NAME_MAX && name != "." && name != ".." &&
            name.find_first_of("/: ") == std::string_view::npos;
 }
 
-/// "packet:eth0" is packet_eth0, and "wire:a,mtu=1500" is wire_a.
-std::string name_of(const soft::DeviceString& device) {
-    return (device.kind == soft::DeviceString::Kind::wire ? "wire_" : "packet_") + device.name;
+/// "packet:eth0" is named packet_eth0, "wire:a?mtu=1500" wire_a.
+std::string name_of(const soft::LinkString& string) {
+    return fmt::format("{}_{}", string.kind().prefix, string.name());
 }
 
 /// IPv4 as ::ffff:a.b.c.d, as in a GID table; nullopt for other families.
@@ -55,7 +51,7 @@ std::optional<Ipv6Address> read_address(const sockaddr& address) noexcept {
     return std::nullopt;
 }
 
-/// As text, so that a program that shows it shows something sensible; there is nothing in sysfs.
+/// A readable text for programs that print it; soft devices are not in sysfs.
 template <std::size_t size>
 void put(char (&field)[size], std::string_view text) noexcept {
     const auto length = std::min(text.size(), size - 1);
@@ -65,17 +61,17 @@ void put(char (&field)[size], std::string_view text) noexcept {
 
 }  // namespace
 
-/// What devices are called so far. All names together take as many steps as there are names: a list may have thousands.
+/// The device names given so far. Naming all devices takes linear time: a list may have thousands.
 class Devices::Names {
 public:
     bool has(const std::string& name) const { return next_.contains(name); }
     void add(const std::string& name) { next_.emplace(name, 2); }
 
-    /// `wanted`, or with a number behind it, from 2: what no other device is called.
+    /// `wanted`, or `wanted` followed by a number from 2, so that the name is unique.
     std::string free_one(const std::string& wanted) {
         const auto taken = next_.find(wanted);
         if (taken == next_.end()) return wanted;
-        // Numbers below the next one have been given out, and stay so.
+        // Numbers below the next one are taken for good.
         std::string name;
         do name = fmt::format("{}_{}", wanted, taken->second++);
         while (has(name));
@@ -83,7 +79,7 @@ public:
     }
 
 private:
-    std::unordered_map<std::string, unsigned> next_;  ///< of each name: the number to try for another one of that name
+    std::unordered_map<std::string, unsigned> next_;  ///< by name: the number to try for the next device
 };
 
 Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults,
@@ -99,9 +95,9 @@ Devices::Devices(std::string_view text, const std::optional<soft::LinkFaults>& f
             complain(error.what());
         }
     }
-    for (const Entry& entry : entries_) {
-        places_.emplace(entry.device.get(), list_.size());
-        list_.push_back(entry.device.get());
+    for (const auto& device : devices_) {
+        places_.emplace(device.get(), list_.size());
+        list_.push_back(device.get());
     }
 }
 
@@ -109,32 +105,28 @@ void Devices::add(std::string_view text, Names& names) {
     const auto mark = text.find_first_of("=:");
     const bool is_named = mark != std::string_view::npos && text[mark] == '=';
     std::string name{is_named ? take_part(text, '=') : ""};
-    Entry entry;
-    entry.string = soft::DeviceString::parse(text, device_forms());
-    if (!is_named) name = names.free_one(name_of(entry.string));
+    auto string = soft::LinkString::parse(text, soft::LinkString::forms("[NAME=]"));
+    if (!is_named) name = names.free_one(name_of(string));
     if (!is_device_name(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": a name has 1 to {} characters, none of "
                                                  "them a slash, a colon or a space (put NAME= before {})",
                                                  name, IBV_SYSFS_NAME_MAX - 1, text));
     if (names.has(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": another one has that name", name));
-    // Every open of a device is the same NIC to its program, so it has one address, known before.
-    auto& wire = entry.string.wire;
-    const auto low = static_cast<std::uint8_t>(entries_.size()), high = static_cast<std::uint8_t>(entries_.size() >> 8);
-    if (wire.mac.is_zero()) wire.mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
-    const verbs::Device found = entry.string.find();
-    entry.device = found.handle;
-    entry.interface = found.netdev;
+    // To a program, every open of a device is the same NIC, so it has one address, known in advance.
+    const auto low = static_cast<std::uint8_t>(devices_.size()), high = static_cast<std::uint8_t>(devices_.size() >> 8);
+    string.default_mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
+    auto device = std::static_pointer_cast<soft::SoftDevice>(soft::make_device(string).handle);
     if (faults_) {
-        auto& open_link = static_cast<soft::SoftDevice&>(*entry.device).open_link;
+        auto& open_link = device->port.open;
         open_link = [open = std::move(open_link), faults = *faults_] { return soft::make_faulty(open(), faults); };
     }
-    put(entry.device->name, name);
-    put(entry.device->dev_name, fmt::format("uverbs_{}", name));
-    put(entry.device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));
-    put(entry.device->ibdev_path, fmt::format("/sys/class/infiniband/{}", name));
+    put(device->name, name);
+    put(device->dev_name, fmt::format("uverbs_{}", name));
+    put(device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));
+    put(device->ibdev_path, fmt::format("/sys/class/infiniband/{}", name));
     names.add(name);
-    entries_.push_back(std::move(entry));
+    devices_.push_back(std::move(device));
 }
 
 std::optional<std::size_t> Devices::place_of(const ibv_device* device) const noexcept {
@@ -142,18 +134,10 @@ std::optional<std::size_t> Devices::place_of(const ibv_device* device) const noe
     return found == places_.end() ? std::nullopt : std::optional{found->second};
 }
 
-const Devices::Entry* Devices::entry(const ibv_device* device) const noexcept {
-    const auto place = place_of(device);
-    return place ? &entries_[*place] : nullptr;
-}
-
-bool Devices::owns(const ibv_device* device) const noexcept { return entry(device) != nullptr; }
+bool Devices::owns(const ibv_device* device) const noexcept { return place_of(device).has_value(); }
 
 __be64 Devices::guid(const ibv_device* device) const noexcept {
-    const Entry& its = *entry(device);
-    const auto state = its.interface ? its.interface->state() : std::nullopt;
-    const auto mac = its.interface ? state.value_or(its.interface->found()).mac : its.string.wire.mac;
-    const auto gid = Ipv6Address::link_local(mac).bytes();
+    const auto gid = Ipv6Address::link_local(devices_[*place_of(device)]->port.mac()).bytes();
     __be64 guid;
     std::memcpy(&guid, gid.data() + 8, sizeof guid);
     return guid;
@@ -162,12 +146,12 @@ __be64 Devices::guid(const ibv_device* device) const noexcept {
 ibv_device* Devices::find(const sockaddr& address) const {
     const auto wanted = read_address(address);
     if (!wanted) return nullptr;
-    const auto has_it = [&](const Entry& entry) {
-        const auto addresses = entry.interface ? entry.interface->addresses() : entry.string.wire.addresses;
+    const auto has_it = [&](const auto& device) {
+        const auto addresses = device->port.addresses();
         return std::ranges::find(addresses, *wanted) != addresses.end();
     };
-    const auto found = std::ranges::find_if(entries_, has_it);
-    return found == entries_.end() ? nullptr : found->device.get();
+    const auto found = std::ranges::find_if(devices_, has_it);
+    return found == devices_.end() ? nullptr : found->get();
 }
 
 }  // namespace pktverbs::dropin

@@ -14,8 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "interface/interface.hpp"
-#include "soft/device/device_string.hpp"
+#include "soft/device/soft_device.hpp"
 #include "soft/link/frame_faults.hpp"
 
 namespace pktverbs::dropin {
@@ -23,34 +22,27 @@ namespace pktverbs::dropin {
 /// Made once and never changed: a program may keep pointers to devices as long as it likes. Any thread may use it.
 class Devices {
 public:
-    /// Reads "[NAME=]DEVICE[;...]", what PKTVERBS_DEVICES says. What can't be read or isn't there is left out, and
-    /// told to `complain`. Frames that arrive at them meet the faults.
+    /// Reads "[NAME=]DEVICE[;...]", what PKTVERBS_DEVICES says. Malformed entries and missing devices are skipped and
+    /// reported to `complain`. Frames that arrive at the devices get the faults.
     Devices(std::string_view text, const std::optional<soft::LinkFaults>& faults, void (*complain)(std::string_view));
 
     std::span<ibv_device* const> list() const noexcept { return list_; }
-    /// Where it is in list(); nullopt for a device that is not ours.
+    /// Its index in list(); nullopt for a device that is not ours.
     std::optional<std::size_t> place_of(const ibv_device* device) const noexcept;
     bool owns(const ibv_device* device) const noexcept;
-    /// For a device that it owns.
+    /// For a device of this list.
     __be64 guid(const ibv_device* device) const noexcept;
     /// The device whose interface has this address; null if there is none.
     ibv_device* find(const sockaddr& address) const;
 
 private:
-    struct Entry {
-        soft::DeviceString string;
-        std::shared_ptr<ibv_device> device;
-        std::shared_ptr<const Interface> interface;  ///< null for a wire
-    };
-
     class Names;
 
     void add(std::string_view text, Names& names);
-    const Entry* entry(const ibv_device* device) const noexcept;
 
     std::optional<soft::LinkFaults> faults_;
-    std::vector<Entry> entries_;
-    std::vector<ibv_device*> list_;  ///< of the entries, in their order
+    std::vector<std::shared_ptr<soft::SoftDevice>> devices_;
+    std::vector<ibv_device*> list_;  ///< of the devices, in their order
     std::unordered_map<const ibv_device*, std::size_t> places_;
 };
 

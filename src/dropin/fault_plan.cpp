@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <optional>
 #include <system_error>
@@ -22,24 +21,13 @@ namespace {
 constexpr unsigned greatest_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
 
 constexpr std::string_view forms =
-    "known are drop=P, duplicate=P, reorder=P, corrupt=P, with P from 0 to 1, and seed=N, with commas between them; "
+    "known are loss=P, duplicate=P, reorder=P, corrupt=P, with P from 0 to 1, and seed=N, with commas between them; "
     "VERB=ERRNO, VERB=ERRNO@N and VERB=ERRNO@N+, with N from 1; semicolons between all these: "
-    "drop=0.01,seed=7;create_qp=ENOMEM@2";
+    "loss=0.01,seed=7;create_qp=ENOMEM@2";
 
-/// The whole of `text`, as people write it: no sign, and no zero before another digit.
-std::optional<double> parse_fraction(std::string_view text) noexcept {
-    if (text.starts_with('-') || (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9'))
-        return std::nullopt;
-    double number{};
-    const char* const end = text.data() + text.size();
-    const auto [next, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc{} || next != end) return std::nullopt;
-    return number;
-}
-
-/// 0 for what is none.
+/// 0 if it is not an errno.
 int read_error(std::string_view text) noexcept {
-    // errno(3) has these for numbers that have another name too.
+    // errno(3) lists these as second names for their numbers.
     constexpr std::pair<std::string_view, int> synonyms[] = {
         {"ENOTSUP", ENOTSUP}, {"EWOULDBLOCK", EWOULDBLOCK}, {"EDEADLOCK", EDEADLOCK}};
     if (const auto number = parse_decimal<unsigned>(text))
@@ -61,7 +49,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
 }
 
-/// Reads one text; throws when it can't.
+/// Parses one text; throws if it is malformed.
 class Reader {
 public:
     explicit Reader(std::string_view text) : text_{text} {
@@ -88,34 +76,12 @@ private:
         const std::string_view key = setting.substr(0, at);
         const std::string_view value = setting.substr(at + 1);
         if (std::ranges::find(keys_, key) != keys_.end()) refuse("'{}' is there twice", key);
-        if (key == "seed") {
-            link.seed = read_seed(value);
-        } else if (double* const chance = chance_of(key)) {
-            *chance = read_chance(value);
-        } else {
+        if (std::ranges::find(soft::fault_keys, key, &soft::FaultKey::name) == soft::fault_keys.end()) {
             read_verb(key, value, alone);
             return;
         }
+        if (const auto reason = soft::set_fault(link, key, value); !reason.empty()) refuse("{}", reason);
         keys_.push_back(key);
-    }
-
-    double* chance_of(std::string_view key) noexcept {
-        if (key == "drop") return &link.loss;
-        if (key == "duplicate") return &link.duplication;
-        if (key == "reorder") return &link.reordering;
-        return key == "corrupt" ? &link.corruption : nullptr;
-    }
-
-    std::uint64_t read_seed(std::string_view value) const {
-        const auto seed = parse_decimal<std::uint64_t>(value);
-        if (!seed) refuse("seed '{}' is no number of 64 bits", value);
-        return *seed;
-    }
-
-    double read_chance(std::string_view value) const {
-        const auto chance = parse_fraction(value);
-        if (!chance || !(*chance >= 0 && *chance <= 1)) refuse("'{}' is no chance from 0 to 1", value);
-        return *chance;
     }
 
     void read_verb(std::string_view name, std::string_view value, bool alone) {
@@ -143,7 +109,7 @@ private:
     }
 
     std::string_view text_;
-    std::vector<std::string_view> keys_;  ///< of link faults, so far
+    std::vector<std::string_view> keys_;  ///< link faults so far
 };
 
 }  // namespace

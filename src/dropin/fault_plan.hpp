@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FaultPlan: which frames and which calls are to fail, read from text.
+// FaultPlan: which frames and which calls fail, parsed from text.
 #pragma once
 
 #include <cstddef>
@@ -23,20 +23,20 @@ struct VerbFault {
     std::uint64_t last = every_later;
 };
 
-/// A value; one made without text has no faults.
+/// A value; without text it has no faults.
 class FaultPlan {
 public:
     FaultPlan() = default;
     /// The text of PKTVERBS_FAULTS; see docs/dropin.md. Throws std::system_error (EINVAL), which says what is wrong and
-    /// what there is.
+    /// what is allowed.
     static FaultPlan parse(std::string_view text);
 
-    /// Nothing if all frames are to arrive as they are.
+    /// nullopt if frames have no faults.
     const std::optional<soft::LinkFaults>& link() const noexcept { return link_; }
-    /// No call has two.
+    /// No call has two faults.
     const std::vector<VerbFault>& verbs() const noexcept { return verbs_; }
     bool names(std::size_t verb) const noexcept;
-    /// What the nth call of a verb fails with; 0: nothing.
+    /// The errno with which the nth call of a verb fails; 0 if it does not fail.
     int error_of(std::size_t verb, std::uint64_t nth) const noexcept;
 
 private:

@@ -16,12 +16,12 @@
 namespace pktverbs::dropin {
 namespace {
 
-/// The faults of this process: verbs are plain functions, which have nowhere else to look.
+/// This process's faults, global because verbs are plain functions.
 struct Active {
     FaultPlan plan;
     std::array<std::atomic<std::uint64_t>, std::size(verb_names)> calls{};
     verbs::Provider table = soft::provider();
-    std::mutex mutex;  ///< of opening: add_faults()
+    std::mutex mutex;  ///< for opening: add_faults()
 };
 
 /// Never destroyed: threads may call verbs while the process ends.
@@ -30,12 +30,12 @@ Active& active() noexcept {
     return only;
 }
 
-/// The errno that this call of a verb is to fail with, or 0.
+/// The errno with which this call of a verb fails, or 0.
 int next_error(std::size_t verb) noexcept {
     return active().plan.error_of(verb, active().calls[verb].fetch_add(1, std::memory_order_relaxed) + 1);
 }
 
-/// A post that fails says which request was the first that it did not take: here, all.
+/// A failing post reports the first request that it did not take: here, the first of all.
 template <class Queue, class Request>
 void refuse_requests(Queue*, Request* first, Request** refused) noexcept {
     *refused = first;
@@ -43,7 +43,7 @@ void refuse_requests(Queue*, Request* first, Request** refused) noexcept {
 template <class... Args>
 void refuse_requests(Args...) noexcept {}
 
-/// The tables that point to verbs: some verbs stand in two, with functions of their own.
+/// The tables that point to verbs: some verbs are in two tables, with separate functions.
 enum class In { provider, context };
 
 template <In, std::size_t number, class Function>
@@ -51,7 +51,7 @@ struct Faulty;
 
 template <In table, std::size_t number, class Result, class... Args>
 struct Faulty<table, number, Result (*)(Args...)> {
-    /// The soft device's own; every context of it has the same.
+    /// The soft device's own functions; all of its contexts have the same.
     static inline Result (*real)(Args...) = nullptr;
 
     static Result call(Args... args) {
@@ -63,12 +63,12 @@ struct Faulty<table, number, Result (*)(Args...)> {
     }
 };
 
-/// Puts a verb that may fail in place of `function`, if the plan names it and the device has it.
+/// Replaces `function` by a verb that may fail, if the plan names it and the device has it.
 template <In table, std::size_t number, class Function>
 void replace(Function& function) noexcept {
     using Wrapped = Faulty<table, number, Function>;
     if (!function || function == Wrapped::call || !active().plan.names(number)) return;
-    // Other threads may be calling it already: not written where nothing changes.
+    // Other threads may be calling it already: written only if it changes.
     if (Wrapped::real != function) Wrapped::real = function;
     function = Wrapped::call;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// fmt's compiled part, inside the drop-in library: what src/format.cc of fmt 9 instantiates and our objects use.
+// fmt's compiled part, inside the drop-in library: the instantiations in fmt 9's src/format.cc that our objects use.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nothing: what is only linked to for its name needs a source all the same.
+// Empty: a library that exists only for its name needs a source all the same.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// libibverbs' functions on what is made of a context: soft ones are served here, others by the system's library.
+// libibverbs' functions on objects made from a context: soft ones are served here, others by the system's library.
 #include <infiniband/verbs.h>
 
 #include <cstddef>
@@ -57,14 +57,14 @@ PKTVERBS_EXPORTED int ibv_rereg_mr(ibv_mr* mr, int flags, ibv_pd* pd, void* addr
     if (!is_soft(mr->context))
         return PKTVERBS_SYSTEM_VERB(ibv_rereg_mr, "IBVERBS_1.1")(mr, flags, pd, addr, length, access);
     errno = EOPNOTSUPP;
-    return IBV_REREG_MR_ERR_INPUT;  // and the region is as it was
+    return IBV_REREG_MR_ERR_INPUT;  // the region is unchanged
 }
 
 PKTVERBS_EXPORTED int ibv_dereg_mr(ibv_mr* mr) {
     return is_soft(mr->context) ? control().dereg_mr(mr) : PKTVERBS_SYSTEM_VERB(ibv_dereg_mr, "IBVERBS_1.1")(mr);
 }
 
-// Another process's objects come by a descriptor of the kernel's; ours have none.
+// Another process's objects are imported by a kernel descriptor; ours have none.
 
 PKTVERBS_EXPORTED ibv_pd* ibv_import_pd(ibv_context* context, std::uint32_t handle) {
     return is_soft(context) ? unsupported<ibv_pd>()
@@ -157,7 +157,7 @@ PKTVERBS_EXPORTED ibv_qp_ex* ibv_qp_to_qp_ex(ibv_qp* qp) {
     return pktverbs::soft::QueuePair::of(qp).extended();
 }
 
-// Data arrives in order, but a receiver may only look at it after its completion: 0 is the safe answer.
+// Data arrives in order, but a receiver may read it only after its completion: 0 is the safe answer.
 PKTVERBS_EXPORTED int ibv_query_qp_data_in_order(ibv_qp* qp, ibv_wr_opcode opcode, std::uint32_t flags) {
     return is_soft(qp->context) ? 0
                                 : PKTVERBS_SYSTEM_VERB(ibv_query_qp_data_in_order, "IBVERBS_1.14")(qp, opcode, flags);

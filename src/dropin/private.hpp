@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What libpktverbs-verbs exports for libpktverbs-rdmacm alone.
+// Functions that libpktverbs-verbs exports for libpktverbs-rdmacm alone.
 #pragma once
 
 #include <infiniband/verbs.h>

@@ -17,8 +17,8 @@ namespace pktverbs::dropin {
 
 namespace {
 
-/// Empty in a program with other privileges than its caller's (secure_getenv(3)): the caller may not choose there which
-/// frames the program believes to come from a NIC, nor which of its calls fail.
+/// Empty in a program with other privileges than its caller's (secure_getenv(3)): there the caller must not choose
+/// which frames seem to come from a NIC, nor which calls fail.
 std::string_view variable(const char* name) noexcept {
     const char* const text = secure_getenv(name);
     return text ? text : "";
@@ -28,8 +28,8 @@ void complain(const char* variable, std::string_view complaint) noexcept {
     std::fprintf(stderr, "pktverbs: %s: %.*s\n", variable, static_cast<int>(complaint.size()), complaint.data());
 }
 
-/// Many programs leave objects to the end of the process. ibv_close_device(3) takes no offence at that, and the kernel
-/// ends what they do. Ours stay as they are, but hear of no frame any more.
+/// Many programs leave objects to the end of the process. ibv_close_device(3) allows that, and the kernel destroys
+/// them. Our objects stay, but receive no more frames.
 int close_device(ibv_context* context) {
     const int error = soft::provider().close_device(context);
     if (error != EBUSY) return error;

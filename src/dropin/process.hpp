@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the environment of this process says: its soft devices, and the faults that they are to have. A program with
-// other privileges than its caller's has neither.
+// The settings in this process's environment: its soft devices, and their faults. A program with other privileges than
+// its caller's has neither.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -11,11 +11,11 @@
 
 namespace pktverbs::dropin {
 
-/// Those of PKTVERBS_DEVICES, read at the first call. Complaints go to stderr.
+/// The devices in PKTVERBS_DEVICES, read at the first call. Errors are reported on stderr.
 const Devices& devices();
 
-/// The control verbs of the soft devices, as PKTVERBS_FAULTS wants them. If that can't be read, it is told on stderr,
-/// and no soft device can be opened (EINVAL): whoever looks for faults must not take their absence for a success.
+/// The soft devices' control verbs, with the faults in PKTVERBS_FAULTS. If that is malformed, it is reported on stderr,
+/// and no soft device can be opened (EINVAL): a test that expects faults must not succeed because there are none.
 const verbs::Provider& control();
 
 inline bool is_soft(const ibv_context* context) noexcept { return devices().owns(context->device); }

@@ -30,7 +30,7 @@ const SystemLibrary& system_rdmacm() noexcept {
 
 #define PKTVERBS_SYSTEM_RDMACM(name, version) PKTVERBS_SYSTEM(system_rdmacm(), name, version)
 
-/// The channels and ids that are ours from the start: where the kernel has no connection manager.
+/// Channels and ids that are ours from the start, because the kernel has no connection manager.
 class Own {
 public:
     static Own& of_process() {
@@ -58,8 +58,8 @@ private:
 bool is_own(const void* object) noexcept { return Own::of_process().has(object); }
 bool is_soft(rdma_cm_id* id) noexcept { return is_own(id) || RdmacmDevices::of_process().is_bound(id); }
 
-/// The system's library calls its own functions as a program does, by way of ours. What it makes for itself must be its
-/// own.
+/// The system's library calls its own functions as a program does, through ours. The objects that it makes for itself
+/// must be its own.
 bool is_of_system(const void* caller) noexcept {
     Dl_info theirs{}, callers{};
     const auto function = PKTVERBS_SYSTEM_RDMACM(rdma_create_id, "RDMACM_1.0");
@@ -72,7 +72,7 @@ int fail(int error) noexcept {
     return -1;
 }
 
-/// No event ever comes to it: binding is answered at once.
+/// It never gets an event: binding completes at once.
 rdma_event_channel* make_channel() noexcept try {
     auto channel = std::make_unique<rdma_event_channel>();
     channel->fd = eventfd(0, EFD_CLOEXEC);
@@ -170,7 +170,7 @@ PKTVERBS_EXPORTED int rdma_get_cm_event(rdma_event_channel* channel, rdma_cm_eve
 }
 
 PKTVERBS_EXPORTED __be16 rdma_get_src_port(rdma_cm_id* id) {
-    return is_soft(id) ? id->route.addr.src_sin.sin_port  // where IPv6 has it, too
+    return is_soft(id) ? id->route.addr.src_sin.sin_port  // at the same offset in IPv6
                        : PKTVERBS_SYSTEM_RDMACM(rdma_get_src_port, "RDMACM_1.0")(id);
 }
 
@@ -178,7 +178,7 @@ PKTVERBS_EXPORTED __be16 rdma_get_dst_port(rdma_cm_id* id) {
     return is_soft(id) ? 0 : PKTVERBS_SYSTEM_RDMACM(rdma_get_dst_port, "RDMACM_1.0")(id);
 }
 
-// Raw packets have no connections: the rest refuses soft ids, and passes on the others.
+// Raw packets have no connections: the remaining functions refuse soft ids, and pass on others.
 
 #define PKTVERBS_REFUSED(name, version, parameters, arguments)                                          \
     PKTVERBS_EXPORTED int name parameters {                                                             \

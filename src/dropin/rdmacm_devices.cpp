@@ -10,7 +10,7 @@
 namespace pktverbs::dropin {
 
 RdmacmDevices& RdmacmDevices::of_process() {
-    static auto* const devices = new RdmacmDevices;  // never destroyed: a program's own destructors may come later
+    static auto* const devices = new RdmacmDevices;  // never destroyed: a program's own destructors may run later
     return *devices;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RdmacmDevices: soft devices as the RDMA connection manager shares them out: opened once for all ids.
+// RdmacmDevices: soft devices opened once for all ids, as the RDMA connection manager does.
 #pragma once
 
 #include <rdma/rdma_cma.h>
@@ -14,11 +14,11 @@ class RdmacmDevices {
 public:
     static RdmacmDevices& of_process();
 
-    /// Makes id->verbs, port_num and pd those of the soft device whose interface has this address. Returns 0, or an
+    /// Sets id->verbs, port_num and pd to those of the soft device whose interface has this address. Returns 0, or an
     /// errno: ENODEV if there is none.
     int bind(rdma_cm_id* id, const sockaddr* address) noexcept;
-    /// Takes that back; nothing happens to an id that wasn't bound here. The device stays open for what the program may
-    /// have made of it, as librdmacm leaves it.
+    /// Undoes that; an id that wasn't bound here is left alone. The device stays open for the objects that the program
+    /// may have made, as with librdmacm.
     void unbind(rdma_cm_id* id) noexcept;
     bool is_bound(const rdma_cm_id* id) noexcept;
 

@@ -12,12 +12,12 @@ namespace {
 
 [[noreturn]] void give_up(const char* path, const char* what, const char* version) noexcept {
     std::fprintf(stderr, "pktverbs: %s: %s%s%s\n", path, what, *version != '\0' ? ", version " : "", version);
-    _exit(127);  // as ld.so does for a symbol that it can't find
+    _exit(127);  // as ld.so does for a missing symbol
 }
 
 }  // namespace
 
-// Without RTLD_NOLOAD too it would be the loaded one; with it, a mistake in how we were linked shows.
+// It is already loaded; RTLD_NOLOAD makes a linking mistake show.
 SystemLibrary::SystemLibrary(const char* path) noexcept : path_{path}, handle_{dlopen(path, RTLD_LAZY | RTLD_NOLOAD)} {
     if (!handle_) give_up(path_, "it is not loaded", "");
 }

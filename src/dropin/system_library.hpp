@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// SystemLibrary: the library that one of ours stands in front of.
+// SystemLibrary: the system's library behind one of ours.
 #pragma once
 
 namespace pktverbs::dropin {
 
-/// Its functions, past ours of the same name. What we don't export, programs find in it by themselves: it is the next
-/// library in which the loader looks (cmake/PktverbsDropin.cmake).
+/// Finds its functions, bypassing ours of the same name. Programs find functions that we don't export there by
+/// themselves: it is the next library that the loader searches (cmake/PktverbsDropin.cmake).
 class SystemLibrary {
 public:
     /// `path` is absolute, and already loaded.
     explicit SystemLibrary(const char* path) noexcept;
 
-    /// Ends the program, as the loader does, when there is no such function: whoever calls it has
-    /// no way to go on.
+    /// Ends the program, as the loader does, if there is no such function: the caller could not go on.
     void* function(const char* name, const char* version) const noexcept;
 
 private:

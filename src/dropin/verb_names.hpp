@@ -93,7 +93,7 @@ constexpr std::optional<std::size_t> find_verb(std::string_view name) noexcept {
     return static_cast<std::size_t>(at - std::begin(verb_names));
 }
 
-/// The same for a name that is written in the code: one that doesn't exist is not compiled.
+/// The same for a name in the source: an unknown name does not compile.
 consteval std::size_t verb(std::string_view name) { return find_verb(name).value(); }
 
 static_assert(std::ranges::is_sorted(verb_names));

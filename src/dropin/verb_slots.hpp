@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// verb_slots: where the tables of function pointers have which verb.
+// verb_slots: which verb is at which place in the tables of function pointers.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -68,7 +68,7 @@ void visit_provider(verbs::Provider& table, Visit&& visit) {
     visit(Verb<verb("read_counters")>{}, table.read_counters);
 }
 
-/// What is called straight through the context: the data path and memory windows.
+/// Verbs called straight through the context: the data path and memory windows.
 template <class Visit>
 void visit_ops(ibv_context_ops& ops, Visit&& visit) {
     visit(Verb<verb("alloc_mw")>{}, ops.alloc_mw);

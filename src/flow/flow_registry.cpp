@@ -16,7 +16,7 @@ namespace pktverbs {
 
 namespace {
 
-/// A rule with its destination MAC address filled in, where the library knows better than "any".
+/// Fills in a rule's destination MAC address if the library knows it more precisely than "any".
 FlowRule completed(const FlowRule& rule, const MacAddress& own_mac) {
     FlowRule full = rule;
     const FlowRule::Fields& fields = rule.fields();
@@ -29,7 +29,7 @@ FlowRule completed(const FlowRule& rule, const MacAddress& own_mac) {
     return full;
 }
 
-/// Calls `group` with the multicast address that a rule receives from, if it is one address and not to be dropped.
+/// Calls `group` with the multicast address that a rule receives, if it is a single address and not dropped.
 template <class Group>
 void for_group(const FlowRule& rule, Group&& group) {
     const FlowRule::Fields& fields = rule.fields();
@@ -42,9 +42,9 @@ void for_group(const FlowRule& rule, Group&& group) {
 
 }  // namespace
 
-/// What the rule takes for granted of the device.
+/// Checks what the rule requires from the device.
 void FlowRegistry::check_device(const FlowRule& rule) const {
-    // The loopback interface really has no other address.
+    // The loopback interface really has the all-zero address.
     const bool is_loopback = device_.netdev && device_.netdev->found().is_loopback();
     if (rule.fields().own_mac && own_mac_.is_zero() && !is_loopback)
         verbs::throw_message(EADDRNOTAVAIL,
@@ -67,7 +67,7 @@ void FlowRegistry::leave(const FlowRule& rule) noexcept {
     for_group(rule, [this](const auto& address) { groups_.leave(address); });
 }
 
-/// Points are attached before there is a flow: mlx5 takes none afterwards.
+/// Points are attached before the flow is made: mlx5 takes none afterwards.
 verbs::CountersHandle FlowRegistry::make_counters(ibv_context* context) const {
     const verbs::Provider& provider = *device_.provider;
     ibv_counters_init_attr init{};
@@ -156,7 +156,7 @@ void FlowRegistry::remove(std::uint64_t id) noexcept {
 }
 
 void FlowRegistry::follow(const std::function<MacAddress()>& read_mac) noexcept {
-    // Read under the lock: of two threads that took an event, the last one here reads the newest address.
+    // Read under the lock: if two threads took an event, the last one to arrive here reads the newest address.
     const std::lock_guard lock{mutex_};
     const MacAddress mac = read_mac();
     if (mac == own_mac_ || mac.is_zero()) return;
@@ -167,7 +167,7 @@ void FlowRegistry::follow(const std::function<MacAddress()>& read_mac) noexcept 
             FlowRule rule = flow.rule;
             rule.dst_mac(mac);
             verbs::FlowHandle handle = create(rule, flow.qp, flow.counters.get());
-            flow.handle = std::move(handle);  // the new one is in force by now: no frame is missed
+            flow.handle = std::move(handle);  // the new one is already in force: no frame is missed
             flow.rule = std::move(rule);
         } catch (const std::exception&) {
             // The program gets the event that caused this.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowRegistry: the flows of one context, shared with the Flow handles.
+// FlowRegistry: one context's flows, shared with the Flow handles.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +19,18 @@
 
 namespace pktverbs {
 
-/// Any thread may use it. After close(), Flow handles may still end; they find nothing to do.
+/// Any thread may use it. Flow handles that end after close() do nothing.
 class FlowRegistry : public std::enable_shared_from_this<FlowRegistry> {
 public:
     FlowRegistry(const Device& device, const MacAddress& own_mac)
         : device_{device}, own_mac_{own_mac}, groups_{device.netdev} {}
 
     Flow install(const FlowRule& rule, ibv_qp* qp);
-    /// Whether two rules are one to the device, however they are written. Throws as install() does.
+    /// Whether two rules are the same to the device, however they are written. Throws as install() does.
     bool same(const FlowRule& one, const FlowRule& other) const;
     void remove(std::uint64_t id) noexcept;
-    /// The port may have another MAC address: rules for its own are replaced by rules for read_mac()'s, which stand
-    /// behind all others of their priority. A rule that the device refuses stays as it was.
+    /// The port's MAC address may have changed: rules for the port's own address are replaced by rules for
+    /// read_mac()'s, which come after all others of their priority. A rule that the device refuses stays as it was.
     void follow(const std::function<MacAddress()>& read_mac) noexcept;
     /// See Flow::count.
     std::optional<Flow::Count> count(std::uint64_t id) const;
@@ -40,14 +40,14 @@ public:
         const ibv_qp* qp;
         Flow::Count count;
     };
-    /// Of all rules that count, in the order in which they were installed. Throws like count().
+    /// The counts of all rules that count, in order of installation. Throws like count().
     std::vector<Counted> counts() const;
     void close() noexcept;
 
 private:
     struct Installed {
         FlowRule rule;
-        bool for_own_mac;  ///< asked for with FlowRule::own_mac()
+        bool for_own_mac;  ///< requested with FlowRule::own_mac()
         ibv_qp* qp;
         verbs::CountersHandle counters;  ///< null if the rule doesn't count
         verbs::FlowHandle handle;
@@ -61,7 +61,7 @@ private:
     Flow::Count read(const Installed& flow) const;
 
     const Device device_;
-    mutable std::mutex mutex_;  ///< of all below
+    mutable std::mutex mutex_;  ///< guards all below
     MacAddress own_mac_;
     MulticastGroups groups_;
     std::map<std::uint64_t, Installed> installed_;

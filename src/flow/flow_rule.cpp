@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowRule: what it refuses, and its text.
+// FlowRule: its checks and its text.
 #include <net/ethernet.h>
 #include <netinet/in.h>
 
@@ -49,7 +49,7 @@ std::string_view text_of(Kind kind) {
     return "";
 }
 
-// Collects words; an optional or a flag that isn't set adds nothing.
+// Collects words; an unset optional or flag adds nothing.
 class Words {
 public:
     void add(std::string_view word) {
@@ -149,7 +149,7 @@ void check_kind(const Fields& f) {
 
 void check_actions(const Fields& f) {
     if (f.drop && f.dont_trap) refuse_rule("drop and dont_trap, which passes frames on");
-    if (f.drop && f.tag) refuse_rule(fmt::format("drop and tag {}, which nobody would see", *f.tag));
+    if (f.drop && f.tag) refuse_rule(fmt::format("drop and tag {}, which no completion would report", *f.tag));
 }
 
 void check_ip(const Fields& f) {

@@ -28,7 +28,7 @@ void mask_bytes(Bytes& value, const Bytes& mask) noexcept {
     for (std::size_t i = 0; i < std::size(value); ++i) value[i] = static_cast<std::uint8_t>(value[i] & mask[i]);
 }
 
-// What is left of a group's MAC address where only the bits in `mask` of its IP address are known.
+// The known part of a group's MAC address if only the bits in `mask` of its IP address are known.
 MaskedMac mask_group(MacAddress::Bytes value, const MacAddress::Bytes& mask) noexcept {
     mask_bytes(value, mask);
     return {MacAddress{value}, MacAddress{mask}};
@@ -127,7 +127,7 @@ std::optional<MaskedMac> group_mac(const FlowRule& rule) noexcept {
 template <class Spec>
 Spec& FlowSpec::append(ibv_flow_spec_type type) noexcept {
     static_assert(alignof(Spec) <= alignof(ibv_flow_attr) && sizeof(Spec) % alignof(ibv_flow_attr) == 0);
-    // Spec() and not Spec{}: that zeroes the padding too, as ibv_create_flow(3), note 2, asks.
+    // Spec() and not Spec{}: it also zeroes the padding, as ibv_create_flow(3), note 2, requires.
     auto* const spec = new (bytes_.data() + attr()->size) Spec();
     spec->type = type;
     spec->size = sizeof(Spec);
@@ -160,7 +160,7 @@ FlowSpec::FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t
     if (counters) append_counters(counters);
 }
 
-// Not like the others: specs stand back to back, and this one's pointer would not be aligned.
+// Unlike the others: specs lie back to back, and this one's pointer would not be aligned.
 void FlowSpec::append_counters(ibv_counters* counters) noexcept {
     ibv_flow_spec_counter_action spec{};
     spec.type = IBV_FLOW_SPEC_ACTION_COUNT;
@@ -171,7 +171,7 @@ void FlowSpec::append_counters(ibv_counters* counters) noexcept {
     ++attr()->num_of_specs;
 }
 
-// Always there, even if it says nothing: drivers take the Ethernet level as the start of a rule.
+// Always present, even if empty: drivers expect a rule to start with the Ethernet level.
 void FlowSpec::append_eth(const FlowRule& rule, const MacAddress& own_mac) noexcept {
     const auto& f = rule.fields();
     auto& eth = append<ibv_flow_spec_eth>(IBV_FLOW_SPEC_ETH);
@@ -187,7 +187,7 @@ void FlowSpec::append_eth(const FlowRule& rule, const MacAddress& own_mac) noexc
     set_vlan(eth, f);
 }
 
-// The plain spec where it will do: not every device takes the extended one.
+// The plain spec if it suffices: not every device takes the extended one.
 void FlowSpec::append_ipv4(const FlowRule::Fields& f) noexcept {
     if (!f.protocol && !f.tos && !f.ttl) {
         auto& ip = append<ibv_flow_spec_ipv4>(IBV_FLOW_SPEC_IPV4);

@@ -13,7 +13,7 @@
 
 namespace pktverbs {
 
-/// MAC addresses: those that are equal to `value` in the bits of `mask`.
+/// The MAC addresses that equal `value` in the bits of `mask`.
 struct MaskedMac {
     MacAddress value;
     MacAddress mask;
@@ -27,7 +27,7 @@ std::optional<MaskedMac> group_mac(const FlowRule& rule) noexcept;
 class FlowSpec {
 public:
     /// `rule` must have passed check(); `own_mac` is what its own_mac() means; `port` counts from 1.
-    /// What a normal rule counts in, if it is to, must outlive the flow.
+    /// The counters of a normal rule, if any, must outlive the flow.
     FlowSpec(const FlowRule& rule, const MacAddress& own_mac, std::uint8_t port,
              ibv_counters* counters = nullptr) noexcept;
 

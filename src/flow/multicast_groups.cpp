@@ -45,8 +45,8 @@ int change(int fd, Change what, const Ipv6Address& group, int interface_index) {
 int open_socket(const Interface& interface, int family) {
     const int fd = interface.socket(family, SOCK_DGRAM, 0);
     if (fd < 0) return fd;
-    // By default a socket gets the datagrams of groups that others joined, too (ip(7)). These get none at all,
-    // being bound to no port; the option keeps it so. Kernels that lack it for IPv6 (before 4.20) don't matter.
+    // By default a socket gets the datagrams of groups that others joined, too (ip(7)). These sockets get none, as they
+    // are bound to no port; the option makes sure. Its absence for IPv6 before Linux 4.20 does not matter.
     const int off = 0;
     if (family == AF_INET)
         set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off);
@@ -130,7 +130,7 @@ void MulticastGroups::leave(const Group& group) noexcept {
     const Membership& membership = place->second;
     if (--place->second.joins != 0) return;
     if (interface_) {
-        // Fails when the interface is gone, and the membership with it.
+        // Fails if the interface was removed, which also ends the membership.
         std::visit(
             [&](const auto& address) { change(membership.socket->fd, Change::leave, address, interface_->index()); },
             group);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MulticastGroups: the multicast groups that an interface belongs to on our behalf.
+// MulticastGroups: the multicast groups that an interface has joined on our behalf.
 #pragma once
 
 #include <cstddef>
@@ -17,29 +17,29 @@
 namespace pktverbs {
 
 /// Joins groups through the kernel, which informs the switches by IGMP and MLD: on the interface and in its network
-/// namespace, whatever the calling thread's. A group joined n times stays until it was left n times. The caller locks:
-/// one thread at a time.
+/// namespace, whichever namespace the calling thread is in. A group joined n times stays until it has been left n
+/// times. One thread at a time; the caller locks.
 class MulticastGroups {
 public:
-    /// With null it only counts: behind a wire there is no kernel.
+    /// With null it only counts: a wire has no kernel interface.
     explicit MulticastGroups(std::shared_ptr<const Interface> interface) noexcept : interface_{std::move(interface)} {}
     MulticastGroups(const MulticastGroups&) = delete;
     MulticastGroups& operator=(const MulticastGroups&) = delete;
     /// Leaves all groups.
     ~MulticastGroups();
 
-    /// Throws std::system_error, and then nothing has changed: EINVAL if `group` is no multicast
-    /// address, ENODEV if the interface isn't there any more, EPERM if the calling thread is in another network
-    /// namespace and may not enter the interface's, or what the kernel says.
+    /// Throws std::system_error and changes nothing then: EINVAL if `group` is not a multicast address, ENODEV if the
+    /// interface was removed, EPERM if the calling thread is in another network namespace and may not enter the
+    /// interface's, or the kernel's errno.
     void join(const Ipv4Address& group) { join(Group{group}); }
     void join(const Ipv6Address& group) { join(Group{group}); }
-    /// A group that was not joined is no error.
+    /// Leaving a group that was not joined is not an error.
     void leave(const Ipv4Address& group) noexcept { leave(Group{group}); }
     void leave(const Ipv6Address& group) noexcept { leave(Group{group}); }
 
-    /// Different groups joined now.
+    /// The number of distinct groups joined now.
     std::size_t size() const noexcept { return memberships_.size(); }
-    /// Open sockets: one carries no more than net.ipv4.igmp_max_memberships groups, 20 by default.
+    /// Open sockets: each carries at most net.ipv4.igmp_max_memberships groups, 20 by default.
     std::size_t socket_count() const noexcept { return sockets_.size(); }
 
 private:

@@ -23,7 +23,7 @@ bool Ethtool::ask(void* command) const noexcept {
     return interface_ && interface_->ask(SIOCETHTOOL, answer, command) == 0;
 }
 
-/// Whether any of `bits` is set in the number that a command gives.
+/// Whether any of `bits` is set in the number that a command returns.
 std::optional<bool> Ethtool::flag(std::uint32_t command, std::uint32_t bits) const noexcept {
     ethtool_value answer{command, 0};
     if (!ask(&answer)) return std::nullopt;
@@ -49,7 +49,7 @@ std::optional<Ethtool::Ring> Ethtool::receive_ring() const {
     return Ring{ring.rx_pending, ring.rx_max_pending};
 }
 
-// The link modes that follow the settings are as long as the kernel says when it is first asked, by a number below 0
+// The kernel reports the length of the link modes that follow the settings at the first call, as a negative number
 // (struct ethtool_link_settings in linux/ethtool.h).
 std::optional<std::uint32_t> Ethtool::speed() const {
     constexpr std::size_t max_words = 127;
@@ -73,8 +73,8 @@ std::vector<std::pair<std::string, std::uint64_t>> Ethtool::statistics() const {
     info.cmd = ETHTOOL_GDRVINFO;
     constexpr std::uint32_t sane = 1U << 16;
     if (!ask(&info) || info.n_stats == 0 || info.n_stats > sane) return {};
-    // Each is a header with an array behind it. The kernel writes as many as there are by now, whatever it is told
-    // (ethtool_get_strings and ethtool_get_stats in net/ethtool/ioctl.c): so there is room for more.
+    // Each is a header followed by an array. The kernel writes as many entries as there are now, whatever the header
+    // says (ethtool_get_strings and ethtool_get_stats in net/ethtool/ioctl.c): so there is room for more.
     const std::size_t room = info.n_stats + std::size_t{info.n_stats} / 4 + 64;
     const auto aligned = [](std::size_t bytes) {
         return std::vector<std::uint64_t>(bytes / sizeof(std::uint64_t) + 1);

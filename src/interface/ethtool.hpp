@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ethtool: what the kernel's ethtool interface tells about a network interface.
+// Ethtool: what the kernel's ethtool interface reports about a network interface.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@
 
 namespace pktverbs {
 
-/// What can't be found out is nullopt or empty; nothing is changed.
+/// Unknown values are nullopt or empty; it only reads.
 class Ethtool {
 public:
-    /// Null: of no interface.
+    /// Null: no interface.
     explicit Ethtool(std::shared_ptr<const Interface> interface) noexcept : interface_{std::move(interface)} {}
 
     std::string driver() const;
@@ -31,7 +31,7 @@ public:
     std::optional<Ring> receive_ring() const;
     /// In Mb/s.
     std::optional<std::uint32_t> speed() const;
-    /// The driver's own statistics, by the names that it gives them.
+    /// The driver's own statistics, under its names.
     std::vector<std::pair<std::string, std::uint64_t>> statistics() const;
 
 private:

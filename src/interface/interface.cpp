@@ -42,8 +42,8 @@ int Interface::read_name(ifreq& answer) const noexcept {
     return ::ioctl(network_->control_fd(), SIOCGIFNAME, &answer) == 0 ? 0 : errno;
 }
 
-// These requests take names only, so the name is asked for first. If it is another one afterwards, the answer may be
-// another interface's.
+// These requests take names only, so look up the name first. If it has changed afterwards, the answer may be another
+// interface's.
 int Interface::ask(unsigned long request, ifreq& answer, void* data) const noexcept {
     constexpr int max_tries = 8;
     if (!network_) return ENODEV;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interface: a network interface, found by a name once, and known by its number from then on.
+// Interface: a network interface, found by name once and identified by its number from then on.
 #pragma once
 
 #include <linux/if_link.h>
@@ -19,32 +19,32 @@
 
 namespace pktverbs {
 
-/// Another name changes nothing, nor does another interface that takes the name. Once it is removed, or moved to
-/// another network namespace, every question fails, for ever. Any thread, in any namespace.
+/// Renaming it changes nothing, nor does another interface that takes over the name. Once it is removed, or moved to
+/// another network namespace, every query fails for good. Any thread, in any namespace.
 class Interface {
 public:
     /// By its name or an alternative one, in the calling thread's network namespace; null if there is none. Throws
-    /// std::system_error if the kernel can't be asked.
+    /// std::system_error if the query itself fails.
     static std::shared_ptr<const Interface> find(std::string_view name);
-    /// All of that namespace. Throws the same.
+    /// All interfaces in that namespace. Throws the same.
     static std::vector<std::shared_ptr<const Interface>> list();
 
-    /// With null for the network, every question fails.
+    /// If the network is null, every query fails.
     Interface(std::shared_ptr<const Network> network, const LinkState& found)
         : network_{std::move(network)}, found_{found}, label_{found.name()} {}
 
     int index() const noexcept { return found_.index; }
-    /// As it was when it was found.
+    /// Its state when it was found.
     const LinkState& found() const noexcept { return found_; }
-    /// Its first name then: for messages.
+    /// Its first name at that time, for messages.
     const std::string& label() const noexcept { return label_; }
     /// A socket in its network namespace: see Network.
     int socket(int family, int type, int protocol) const noexcept;
     bool is_in_this_threads_network() const noexcept { return !network_ || network_->is_current(); }
 
-    /// As it is now; nullopt: it is gone. Waits while others change interfaces.
+    /// Its state now; nullopt if it is gone. Waits while interfaces are being changed.
     std::optional<LinkState> state() const noexcept;
-    /// Whether frames pass now. Takes no lock of the kernel's.
+    /// Whether frames pass now. Takes no kernel lock.
     bool is_up() const noexcept;
     /// ioctl(2) with a request of netdevice(7) that reads, or one that takes `data` (SIOCETHTOOL). Returns 0 or an
     /// errno.

@@ -16,7 +16,7 @@ fs::path interface_folder(const Interface& interface, const fs::path& sysfs) {
     std::ifstream{folder / "ifindex"} >> index;
     std::string address;
     std::ifstream{folder / "address"} >> address;
-    // Numbers are given anew in each namespace.
+    // Each namespace numbers its own interfaces.
     const bool is_same = index == now.index && MacAddress::parse(address).value_or(MacAddress{}) == now.mac;
     return is_same ? folder : fs::path{};
 }

@@ -20,10 +20,10 @@ namespace pktverbs {
 namespace {
 
 constexpr std::size_t message_bytes = 32768;
-constexpr unsigned passing = ~0U;  // of a filter: the whole message
+constexpr unsigned passing = ~0U;  // filter result: the whole message
 
-/// Passes what is about one interface, except that it became promiscuous: flows do that, and a program's own flows must
-/// not wake it. Filters load big-endian numbers, the messages have the machine's.
+/// Passes messages about one interface, except changes of promiscuous mode: flows cause those, and a program's own
+/// flows must not wake it. Filters load big-endian numbers; the messages are in host order.
 void attach_filter(int socket, int index) {
     constexpr unsigned about = sizeof(nlmsghdr) + offsetof(ifinfomsg, ifi_index);
     static_assert(about == sizeof(nlmsghdr) + offsetof(ifaddrmsg, ifa_index), "one place in both kinds of message");
@@ -38,7 +38,7 @@ void attach_filter(int socket, int index) {
         {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, htons(RTM_NEWLINK)},
         end(passing),
         load(change),
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0},  // not only flags have changed
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0},  // more than flags has changed
         end(passing),
         {BPF_JMP | BPF_JSET | BPF_K, 0, 1, htonl(~static_cast<std::uint32_t>(IFF_PROMISC | IFF_ALLMULTI))},
         end(passing),
@@ -66,13 +66,13 @@ InterfaceWatch::InterfaceWatch(std::shared_ptr<const Interface> interface)
 
 InterfaceWatch::News InterfaceWatch::next(LinkState& state) noexcept {
     alignas(nlmsghdr) std::array<std::byte, message_bytes> buffer;
-    constexpr int max_tries = 64;  // what others than the kernel send, and what is of another kind
+    constexpr int max_tries = 64;  // messages from senders other than the kernel, and of other kinds
     for (int tries = 0; tries < max_tries; ++tries) {
         auto bytes = rtnetlink::receive(socket_.get(), buffer);
         if (!bytes && errno == EINTR) continue;
         if (!bytes && errno == ENOBUFS) return read_anew(state);
         if (!bytes) return {};
-        const auto message = rtnetlink::take_message(*bytes);  // each is sent by itself
+        const auto message = rtnetlink::take_message(*bytes);  // each is sent separately
         if (!message) continue;
         switch (message->header.nlmsg_type) {
             case RTM_NEWADDR:
@@ -94,14 +94,14 @@ InterfaceWatch::News InterfaceWatch::next(LinkState& state) noexcept {
     return {.any = true};
 }
 
-/// Some of it was dropped, so that what is left is older than what is read now.
+/// Messages were dropped, and the remaining ones are older than the state read now.
 InterfaceWatch::News InterfaceWatch::read_anew(LinkState& state) noexcept {
     constexpr int max_left = 1 << 16;
     std::byte one;
     for (int i = 0; i < max_left && ::recv(socket_.get(), &one, sizeof one, MSG_DONTWAIT | MSG_TRUNC) >= 0;) ++i;
     const auto now = interface_->state();
     if (now) state = *now;
-    // To get no answer is not to be told that there is none.
+    // Getting no answer does not mean that the interface is gone.
     return {.any = true, .state = now.has_value(), .addresses = true, .gone = !now && errno == ENODEV};
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// InterfaceWatch: what the kernel reports of an interface as it happens.
+// InterfaceWatch: changes of an interface, as the kernel reports them.
 #pragma once
 
 #include <memory>
@@ -9,13 +9,13 @@
 
 namespace pktverbs {
 
-/// From its making on. One thread at a time.
+/// Reports changes from construction on. One thread at a time.
 class InterfaceWatch {
 public:
     /// Throws std::system_error: EPERM from another network namespace that the thread may not leave.
     explicit InterfaceWatch(std::shared_ptr<const Interface> interface);
 
-    /// Readable when there is a message, also one that says nothing new.
+    /// Readable when there is a message, even one without news.
     int fd() const noexcept { return socket_.get(); }
 
     struct News {
@@ -24,7 +24,7 @@ public:
         bool addresses = false;  ///< so may its IP addresses
         bool gone = false;       ///< it was removed, or moved to another network namespace
     };
-    /// Takes the next piece of news, and updates the state by it. Never blocks, unless messages were dropped.
+    /// Reads the next change and updates the state. Never blocks, unless messages were dropped.
     News next(LinkState& state) noexcept;
 
 private:

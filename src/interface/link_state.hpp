@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LinkState: what the kernel says of a network interface at one time.
+// LinkState: a network interface's state at one time, as the kernel reports it.
 #pragma once
 
 #include <net/if.h>
@@ -17,11 +17,11 @@ struct LinkState {
     unsigned short type = 0;  ///< ARPHRD_*
     unsigned flags = 0;       ///< IFF_*
     std::uint32_t mtu = 0;
-    MacAddress mac;                          ///< all zero for interfaces whose addresses have another length
+    MacAddress mac;                          ///< all zero if the interface's addresses have another length
     std::array<char, IFNAMSIZ> name_text{};  ///< ends with a zero
 
     std::string_view name() const noexcept { return name_text.data(); }
-    /// Frames pass: it was switched on, and has a carrier.
+    /// Frames pass: the interface is up and has a carrier.
     bool is_up() const noexcept { return (flags & IFF_UP) != 0 && (flags & IFF_RUNNING) != 0; }
     bool is_loopback() const noexcept { return (flags & IFF_LOOPBACK) != 0; }
 };

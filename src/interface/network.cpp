@@ -23,12 +23,11 @@ namespace pktverbs {
 namespace {
 
 constexpr const char* thread_namespace = "/proc/thread-self/ns/net";
-constexpr std::size_t answer_bytes =
-    32768;  // what the kernel puts in one part of a long answer (net/netlink/af_netlink.c)
+constexpr std::size_t answer_bytes = 32768;  // the size of one part of a long answer (net/netlink/af_netlink.c)
 constexpr int max_parts = 1 << 16;
-constexpr int max_tries = 4;  // for a list that changed while it was read
+constexpr int max_tries = 4;  // if a list changed while it was read
 
-/// No signal reaches a thread that is started meanwhile: handlers run in the program's own threads only.
+/// Threads started meanwhile get no signals: handlers run in the program's own threads only.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept {
@@ -46,7 +45,7 @@ private:
 
 }  // namespace
 
-/// A request: a header, what it is about, and at most one attribute.
+/// A request: a header, its subject, and at most one attribute.
 struct Network::Question {
     nlmsghdr header{};
     union {
@@ -62,7 +61,7 @@ struct Network::Question {
         header.nlmsg_len =
             static_cast<std::uint32_t>(sizeof header + (type == RTM_GETADDR ? sizeof address : sizeof link));
     }
-    /// For one about interfaces. The text fits.
+    /// For a request about interfaces. The text fits.
     void add(unsigned short type, std::string_view value) noexcept {
         std::copy(value.begin(), value.end(), text.begin());
         attribute.rta_type = type;
@@ -75,7 +74,7 @@ Network::Network()
     : namespace_{::open(thread_namespace, O_RDONLY | O_CLOEXEC)},
       netlink_{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)} {
     if (!netlink_) throw std::system_error{errno, std::generic_category(), "cannot open a socket for interfaces"};
-    // Lists of one interface's addresses, not of all. Kernels before 4.20 give all.
+    // Lists one interface's addresses only. Kernels before 4.20 return all interfaces'.
     const int on = 1;
     ::setsockopt(netlink_.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
     struct stat status;
@@ -94,7 +93,7 @@ bool Network::is_current() const noexcept {
 
 int Network::socket(int family, int type, int protocol) const noexcept {
     if (is_current()) return ::socket(family, type | SOCK_CLOEXEC, protocol);
-    // A thread that enters the namespace and ends there. The calling thread might not be allowed to come back.
+    // A thread enters the namespace and ends there: the calling thread might not be allowed to come back.
     int fd = -1;
     int error = 0;
     try {
@@ -120,8 +119,8 @@ int Network::ask(Question& question, Visit visit) const {
     return receive(question.header.nlmsg_seq, visit);
 }
 
-/// The answer's first part is there when the question has been sent, and each further one when the last has been taken
-/// (netlink_dump() in the kernel): nothing waits here.
+/// The answer's first part is available once the request has been sent, and each further one once the previous has been
+/// read (netlink_dump() in the kernel): so this never blocks.
 template <class Visit>
 int Network::receive(std::uint32_t sequence, Visit visit) const {
     alignas(nlmsghdr) std::array<std::byte, answer_bytes> answer;
@@ -131,7 +130,7 @@ int Network::receive(std::uint32_t sequence, Visit visit) const {
         if (!rest && errno == EINTR) continue;
         if (!rest) return errno;
         while (const auto message = rtnetlink::take_message(*rest)) {
-            if (message->header.nlmsg_seq != sequence) continue;  // of an answer that was not read to its end
+            if (message->header.nlmsg_seq != sequence) continue;  // left from an answer that was not read to its end
             changed_meanwhile |= (message->header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
             if (message->header.nlmsg_type == NLMSG_DONE) return changed_meanwhile ? EINTR : 0;
             if (message->header.nlmsg_type == NLMSG_ERROR)
@@ -147,7 +146,7 @@ int Network::receive(std::uint32_t sequence, Visit visit) const {
 
 template <class Visit>
 int Network::ask_link(int index, Visit visit) const {
-    if (index == 0) return ENODEV;  // the kernel would give all
+    if (index == 0) return ENODEV;  // the kernel would return all
     Question question{RTM_GETLINK, 0};
     question.link.ifi_index = index;
     return ask(question, visit);

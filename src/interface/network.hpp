@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Network: a network namespace that is kept, and what the kernel says of the interfaces in it.
+// Network: keeps a network namespace, and queries the kernel about the interfaces in it.
 #pragma once
 
 #include <linux/if_link.h>
@@ -21,31 +21,32 @@
 
 namespace pktverbs {
 
-/// A socket belongs to the namespace that it was opened in, whichever thread uses it later: so one is opened at the
+/// A socket belongs to the namespace in which it was opened, whichever thread uses it later: so one is opened at the
 /// start, and all requests go through it. Any thread, in any namespace.
 class Network {
 public:
-    /// The calling thread's. Throws std::system_error.
+    /// The calling thread's namespace. Throws std::system_error.
     static std::shared_ptr<const Network> current();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
 
-    /// socket(2) in this namespace, closed by exec. Returns -1 with errno: also EPERM, if the calling thread is in
-    /// another one, and may not enter this one (setns(2)). Without /proc in its place, namespaces can't be
-    /// distinguished, and it is opened in the calling thread's.
+    /// socket(2) in this namespace, closed by exec. Returns -1 with errno: EPERM if the calling thread is in another
+    /// namespace and may not enter this one (setns(2)). Without /proc, namespaces can't be distinguished, and the
+    /// socket is opened in the calling thread's.
     int socket(int family, int type, int protocol) const noexcept;
     /// Whether the calling thread is in it.
     bool is_current() const noexcept;
     /// For ioctl(2) about interfaces (netdevice(7)).
     int control_fd() const noexcept { return netlink_.get(); }
 
-    // What follows waits while others change interfaces (the kernel's rtnl_lock): not for every packet.
+    // The following functions wait while interfaces are being changed (the kernel's rtnl_lock): don't call them per
+    // packet.
 
     /// By its name or an alternative one; nullopt if there is none.
     std::optional<LinkState> find_link(std::string_view name) const noexcept;
-    /// None and errno: ENODEV if there is none.
+    /// nullopt with errno on failure: ENODEV if there is none.
     std::optional<LinkState> link(int index) const noexcept;
-    /// All, in the kernel's order. Throws std::bad_alloc.
+    /// All interfaces, in the kernel's order. Throws std::bad_alloc.
     std::vector<LinkState> links() const;
     /// The IP addresses of an interface, IPv4 as ::ffff:a.b.c.d. Throws std::bad_alloc.
     std::vector<Ipv6Address> addresses(int index) const;
@@ -58,7 +59,7 @@ private:
     struct Question;
 
     Network();
-    /// Sends a question, and calls visit(message) for each message of the answer. Returns 0 or an errno.
+    /// Sends a request and calls visit(message) for each message of the answer. Returns 0 or an errno.
     template <class Visit>
     int ask(Question& question, Visit visit) const;
     template <class Visit>
@@ -67,10 +68,10 @@ private:
     int receive(std::uint32_t sequence, Visit visit) const;
 
     FileDescriptor namespace_;  ///< none without /proc
-    dev_t device_ = 0;          ///< which, with `inode_`, distinguishes it (namespaces(7))
+    dev_t device_ = 0;          ///< with `inode_`, identifies the namespace (namespaces(7))
     ino_t inode_ = 0;
     FileDescriptor netlink_;
-    mutable std::mutex mutex_;  ///< one question at a time
+    mutable std::mutex mutex_;  ///< one request at a time
     mutable std::uint32_t sequence_ = 0;
 };
 

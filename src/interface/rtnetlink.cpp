@@ -13,7 +13,7 @@ namespace pktverbs::rtnetlink {
 
 namespace {
 
-// By hand: the macros of netlink(3) and rtnetlink(3) cast const away.
+// Not by the macros of netlink(3) and rtnetlink(3), which cast const away.
 constexpr std::size_t align(std::size_t bytes) noexcept {
     return (bytes + NLMSG_ALIGNTO - 1) & ~std::size_t{NLMSG_ALIGNTO - 1};
 }
@@ -53,7 +53,7 @@ Bytes attribute(Bytes payload, std::size_t header_bytes, unsigned short type) no
 bool update(LinkState& state, const Message& message) noexcept {
     if (message.header.nlmsg_type != RTM_NEWLINK) return false;
     const auto link = read<ifinfomsg>(message.payload);
-    // Bridges tell of their ports by the same messages, with their own family (br_ifinfo_notify() in the kernel).
+    // Bridges report their ports by the same messages, with their own family (br_ifinfo_notify() in the kernel).
     if (!link || link->ifi_family != AF_UNSPEC) return false;
     state.index = link->ifi_index;
     state.type = link->ifi_type;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rtnetlink(7): messages of the kernel about interfaces and addresses, read. Nothing that is cut short is read.
+// rtnetlink(7): parsing of the kernel's messages about interfaces and addresses. Truncated parts are not read.
 #pragma once
 
 #include <linux/netlink.h>
@@ -23,14 +23,14 @@ struct Message {
     Bytes payload;
 };
 
-/// What the kernel has sent to a netlink socket: at most a datagram, into `buffer`, without waiting. Nullopt and errno
-/// if there is nothing; EINTR also for what others than the kernel send, which is taken away.
+/// Receives one datagram from the kernel on a netlink socket into `buffer`, without waiting. nullopt with errno if
+/// there is none; EINTR also for datagrams from other senders, which are discarded.
 std::optional<Bytes> receive(int socket, std::span<std::byte> buffer) noexcept;
 
-/// The first message in `bytes`, which then begin with the next one; nullopt at the end.
+/// Takes the first message off `bytes`; nullopt at the end.
 std::optional<Message> take_message(Bytes& bytes) noexcept;
 
-/// What stands at the start of a payload; nullopt if that is shorter.
+/// The structure at the start of a payload; nullopt if the payload is shorter.
 template <class Header>
 std::optional<Header> read(Bytes payload) noexcept {
     if (payload.size() < sizeof(Header)) return std::nullopt;
@@ -39,11 +39,11 @@ std::optional<Header> read(Bytes payload) noexcept {
     return header;
 }
 
-/// The bytes of an attribute behind a header of so many bytes; empty if it is not there.
+/// The bytes of an attribute after a header of so many bytes; empty if it is missing.
 Bytes attribute(Bytes payload, std::size_t header_bytes, unsigned short type) noexcept;
 
-/// Writes to `state` what a message about an interface (RTM_NEWLINK) says: what it leaves out stays. Returns false, and
-/// changes nothing, for a message of another kind.
+/// Updates `state` from a message about an interface (RTM_NEWLINK); fields that the message lacks stay. Returns false,
+/// and changes nothing, for other kinds of messages.
 bool update(LinkState& state, const Message& message) noexcept;
 
 /// The interface's own address in a message about one (RTM_NEWADDR), IPv4 as ::ffff:a.b.c.d; nullopt for other messages

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory: pages from mmap, placed on a NUMA node if asked for.
+// Memory: pages from mmap, placed on a NUMA node on request.
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
@@ -43,7 +43,7 @@ std::string_view hint(PageSize pages) noexcept {
     return "";
 }
 
-/// The page size is named: the machine's default huge page may be of another.
+/// The page size is given: the machine's default huge page may have another size.
 int mmap_flags(PageSize pages) noexcept {
     switch (pages) {
         case PageSize::normal:
@@ -63,7 +63,7 @@ std::size_t round_up(std::size_t bytes, PageSize pages) {
     return (bytes + page - 1) / page * page;
 }
 
-/// Prefers a node for pages not yet touched: when the node is full, others are taken, not the program killed.
+/// Prefers a node for untouched pages: when the node is full, pages come from others, and the program is not killed.
 /// Returns 0 or an errno. glibc has no mbind; libnuma is not worth a dependency for it.
 int prefer_node(void* data, std::size_t size, unsigned node) {
     constexpr std::size_t bits = sizeof(unsigned long) * CHAR_BIT;
@@ -71,7 +71,7 @@ int prefer_node(void* data, std::size_t size, unsigned node) {
     if (node >= max_nodes) return EINVAL;
     std::vector<unsigned long> mask(node / bits + 1);
     mask[node / bits] = 1UL << (node % bits);
-    // The kernel reads one bit less than it is told of (get_nodes() in mm/mempolicy.c).
+    // The kernel reads one bit less than the given number (get_nodes() in mm/mempolicy.c).
     const std::size_t count = mask.size() * bits + 1;
     return ::syscall(SYS_mbind, data, size, MPOL_PREFERRED, mask.data(), count, 0U) == 0 ? 0 : errno;
 }
@@ -115,12 +115,12 @@ Memory::Memory(std::size_t bytes, Placement placement) {
     mapped.data_ = static_cast<std::uint8_t*>(data);
     mapped.size_ = size;
 
-    // A NIC keeps writing to the pages it was given; copy-on-write after fork() would move the parent
-    // to fresh ones (ibv_fork_init(3)).
+    // A NIC keeps writing to its registered pages; copy-on-write after fork() would move the parent to fresh ones
+    // (ibv_fork_init(3)).
     if (::madvise(data, size, MADV_DONTFORK) != 0) verbs::throw_error(errno, "keep memory from forked children", {});
     if (placement.numa_node >= 0) {
         const int error = prefer_node(data, size, static_cast<unsigned>(placement.numa_node));
-        // ENOSYS: a kernel without NUMA. EPERM: a container that forbids mbind. Placement is a wish there.
+        // ENOSYS: a kernel without NUMA. EPERM: a container that forbids mbind. Placement is only a preference then.
         if (error != 0 && error != ENOSYS && error != EPERM)
             verbs::throw_error(error, fmt::format("place {} bytes on NUMA node {}", size, placement.numa_node),
                                error == EINVAL ? "no such node: see /sys/devices/system/node/online" : "");

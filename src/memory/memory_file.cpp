@@ -38,10 +38,10 @@ void check_memory_file(const struct stat& status, int seals, uid_t user, const s
         refuse(EINVAL, fmt::format("it is {}", kind_of(status.st_mode)), "shared memory is a file");
     if (seals != -1 && (seals & F_SEAL_SHRINK) != 0) return;
     const bool others_may_open_it = (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
-    // A memfd: one that could be sealed has no seals, another one has F_SEAL_SEAL, as a file in /dev/shm, and all modes
+    // A memfd: a sealable one starts without seals; others have F_SEAL_SEAL, like a file in /dev/shm, and all modes
     // (fcntl(2), memfd_create(2)).
     if (seals == 0 || (status.st_nlink == 0 && others_may_open_it))
-        refuse(EPERM, "whoever has it can cut it short under its users",
+        refuse(EPERM, "any process that has it can truncate it under its users",
                "its maker must seal it: memfd_create with MFD_ALLOW_SEALING, then fcntl F_ADD_SEALS, F_SEAL_SHRINK");
     if (status.st_uid != user)
         refuse(EPERM, fmt::format("it belongs to user {}, and this process is user {}", status.st_uid, user),

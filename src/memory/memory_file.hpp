@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// memory_file: whether a file may be mapped that others have, too.
+// memory_file: checks whether a file that other processes have open may be mapped.
 #pragma once
 
 #include <sys/stat.h>
@@ -9,8 +9,8 @@
 
 namespace pktverbs {
 
-/// Throws std::system_error, "cannot WHAT: reason (what to do)", unless it is a file that nobody can cut short, or one
-/// that only `user` can open. `seals` as F_GET_SEALS gives them: -1 for a file that has none.
+/// Throws std::system_error, "cannot WHAT: reason (what to do)", unless the file cannot be truncated, or only `user`
+/// can open it. `seals` as F_GET_SEALS returns them: -1 for a file that can have none.
 void check_memory_file(const struct stat& status, int seals, uid_t user, const std::string& what);
 
 }  // namespace pktverbs

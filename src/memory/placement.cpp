@@ -27,7 +27,7 @@ struct FreeSet {
 };
 using Set = std::unique_ptr<cpu_set_t, FreeSet>;
 
-/// The kernel refuses sets that are shorter than its own (sched_getaffinity(2)): this one is long enough for any.
+/// The kernel refuses sets shorter than its own (sched_getaffinity(2)): this one is long enough for any machine.
 const std::size_t set_bytes = CPU_ALLOC_SIZE(max_cpus);
 
 Set make_set() {

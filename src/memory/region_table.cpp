@@ -25,7 +25,7 @@ verbs::LocalSlice RegionTable::add(const Region& region) {
     const std::uint64_t start = address_of(region.bytes());
     const std::size_t length = region.bytes().size();
     const auto slice_of = [](const Registered& registered) {
-        // A slice cannot say more: work requests count in 32 bits.
+        // A slice cannot be longer: work requests count in 32 bits.
         constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
         return verbs::LocalSlice::unchecked(
             {registered.start, static_cast<std::uint32_t>(std::min(registered.length, most)), registered.mr->lkey});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RegionTable: the program's memory that is registered with a Context, found by address.
+// RegionTable: the program's memory registered with a Context, found by address.
 #pragma once
 
 #include <cstddef>
@@ -17,16 +17,17 @@
 
 namespace pktverbs {
 
-/// find() may be called by any threads, and add() and remove() by one that has it to itself.
+/// Any threads may call find() at the same time; add() and remove() need exclusive access.
 class RegionTable {
 public:
     RegionTable(const Device& device, ibv_pd* pd) noexcept : device_{device}, pd_{pd} {}
 
-    /// Registers it, or finds it registered. Throws std::system_error.
+    /// Registers it, unless it is registered already. Throws std::system_error.
     verbs::LocalSlice add(const Region& region);
-    /// False if just these bytes were never added.
+    /// False if exactly these bytes were never added.
     bool remove(std::span<const std::uint8_t> bytes) noexcept;
-    /// The registration that holds all of `bytes`. A hash and, mostly, one comparison, however many regions there are.
+    /// The registration that contains all of `bytes`. A hash and, mostly, one comparison, however many regions there
+    /// are.
     std::optional<verbs::LocalSlice> find(std::span<const std::uint8_t> bytes) const noexcept;
 
 private:

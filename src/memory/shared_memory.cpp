@@ -34,7 +34,7 @@ unsigned memfd_flags(PageSize pages) noexcept {
     return MFD_ALLOW_SEALING;
 }
 
-/// Refuses what the machine could never hold: nothing else would, and touching it would kill somebody.
+/// Refuses sizes that the machine could never hold: the kernel would not, and touching the pages would kill a process.
 std::size_t checked(std::size_t bytes, PageSize pages, const std::string& what) {
     struct sysinfo machine {};
     ::sysinfo(&machine);
@@ -46,7 +46,7 @@ std::size_t checked(std::size_t bytes, PageSize pages, const std::string& what) 
     return (bytes + page - 1) / page * page;
 }
 
-/// Where shm_open(3) has its names, with glibc and musl.
+/// The folder of shm_open(3)'s names, with glibc and musl.
 constexpr std::string_view folder = "/dev/shm";
 
 std::string path_of(const std::string& name, const std::string& what) {
@@ -78,21 +78,21 @@ SharedMemory SharedMemory::create(const std::string& name, std::size_t bytes, Pr
     const auto refuse_taken = [&] {
         verbs::throw_error(EEXIST, what, "it is in use, or was left behind: unlink it, or open it");
     };
-    // Before memory is taken for nothing, and perhaps in vain.
+    // Check before allocating memory, which may fail or be for nothing.
     struct stat status {};
     if (::lstat(path.c_str(), &status) == 0) refuse_taken();
     SharedMemory made;
     made.fd_ = ::open(folder.data(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (made.fd_ < 0) verbs::throw_error(errno, what, "/dev/shm must be a tmpfs, and writable");
-    // /dev/shm has a limit of its own; beyond it, touching pages kills (SIGBUS). The error is what is returned, not
-    // errno (posix_fallocate(3)).
+    // /dev/shm has its own limit; beyond it, touching pages kills (SIGBUS). posix_fallocate(3) returns the error and
+    // does not set errno.
     struct statvfs room {};
     if (::fstatvfs(made.fd_, &room) == 0 && room.f_blocks != 0 && bytes > std::uint64_t{room.f_bavail} * room.f_frsize)
         verbs::throw_error(ENOSPC, what, "its file system has less: see df /dev/shm");
     if (const int error = ::posix_fallocate(made.fd_, 0, size); error != 0) verbs::throw_error(error, what, {});
     made.map(what);
     if (prepare) prepare(call, made.bytes());
-    // As open(2) has it for O_TMPFILE.
+    // As open(2) describes for O_TMPFILE.
     const std::string own = fmt::format("/proc/self/fd/{}", made.fd_);
     if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
         if (errno == EEXIST) refuse_taken();
@@ -105,9 +105,9 @@ SharedMemory SharedMemory::open(const std::string& name) {
     const std::string what = fmt::format("open the shared memory {}", name);
     SharedMemory opened;
     path_of(name, what);
-    // Non-blocking: a lease of somebody's on the file, or a device in its place, is waited for otherwise.
+    // Non-blocking: otherwise open() would wait for a lease on the file, or for a device in its place.
     opened.fd_ = ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
-    if (opened.fd_ < 0) verbs::throw_error(errno, what, errno == ENOENT ? "nobody has created it" : "");
+    if (opened.fd_ < 0) verbs::throw_error(errno, what, errno == ENOENT ? "it has not been created" : "");
     opened.map(what);
     return opened;
 }

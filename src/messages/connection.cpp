@@ -12,7 +12,7 @@
 #include <pktverbs/verbs/error.hpp>
 
 #include "messages/error.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
@@ -37,21 +37,31 @@ void check(const Options& options) {
 
 }  // namespace
 
-Connection::Connection(Loop& loop, const Options& options, SocketHandlers handlers)
-    : loop_{&loop},
+template <void (Connection::*member)()>
+bool Connection::enter() {
+    const auto self = shared_from_this();
+    const MessengerState::Working working{*messenger_};
+    (this->*member)();
+    return true;
+}
+
+Connection::Connection(MessengerState& messenger, const Options& options, SocketHandlers handlers)
+    : messenger_{&messenger},
       options_{with_times_that_fit(options)},
       handlers_{std::move(handlers)},
       peer_message_bytes_{options.assumed_peer_message_bytes},
       ring_{options.sends},
-      deadline_{[this] { on_deadline(); }},
-      keepalive_{[this] { ask_whether_alive(); }} {
+      work_{std::in_place, messenger.executor()},
+      service_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::service>>(*this)},
+      deadline_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::on_deadline>>(*this)},
+      keepalive_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::ask_whether_alive>>(*this)} {
     check(options);
 }
 
 Connection::~Connection() { tear_down(); }
 
 void Connection::on_event(const CmEvent& event) {
-    const ConnectionManager& manager = loop_->manager();
+    const ConnectionManager& manager = messenger_->manager();
     switch (event.type) {
         case RDMA_CM_EVENT_ESTABLISHED:
             if (state_ == State::accepting) become_established();
@@ -81,7 +91,8 @@ void Connection::on_event(const CmEvent& event) {
 
 void Connection::on_async_event(const verbs::AsyncEvent& event) {
     // It has received something, which may be no message: the question whether we live (rdma_notify(3)).
-    if (event.type == IBV_EVENT_COMM_EST && state_ == State::accepting) loop_->manager().notify(id_.get(), event.type);
+    if (event.type == IBV_EVENT_COMM_EST && state_ == State::accepting)
+        messenger_->manager().notify(id_.get(), event.type);
     // Where nothing is posted, no completion says so.
     if (event.is_fatal()) lose(EIO, ibv_event_type_str(event.type));
 }
@@ -117,7 +128,6 @@ void Connection::on_deadline() {
 }
 
 void Connection::service() {
-    needs_service_ = false;
     if (is_down_) return;
     if (state_ == State::accepting && failure_) return fail(failure_);
     const bool is_drained = poll();
@@ -143,19 +153,19 @@ void Connection::disconnect() {
     if (is_leaving_ || state_ >= State::leaving) return;
     is_leaving_ = true;
     resume_all();
-    if (state_ == State::established) deadline_.set(loop_->timers(), options_.close_timeout);
+    if (state_ == State::established) deadline_.call_after(options_.close_timeout);
     needs_service();
 }
 
 void Connection::leave() noexcept {
     state_ = State::leaving;
-    keepalive_.stop();
-    loop_->manager().disconnect(id_.get());
+    keepalive_.cancel();
+    messenger_->manager().disconnect(id_.get());
     // librdmacm moves only queue pairs that it made itself to the error state.
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_ERR;
-    loop_->manager().provider->modify_qp(qp_->raw(), &attr, IBV_QP_STATE);
-    deadline_.set(loop_->timers(), options_.close_timeout);
+    messenger_->manager().provider->modify_qp(qp_->raw(), &attr, IBV_QP_STATE);
+    deadline_.call_after(options_.close_timeout);
 }
 
 void Connection::fail(std::exception_ptr failure) {
@@ -167,10 +177,10 @@ void Connection::fail(std::exception_ptr failure) {
 void Connection::end(std::error_code why) {
     if (state_ == State::ended) return;
     state_ = State::ended;
-    deadline_.stop();
-    keepalive_.stop();
+    deadline_.cancel();
+    keepalive_.cancel();
     resume_all();
-    loop_->bury(*this);
+    messenger_->bury(*this);
     // Either of them may end the socket, and throw.
     std::exception_ptr thrown;
     try {
@@ -189,28 +199,31 @@ void Connection::tell_failure() {
 
 void Connection::drop() noexcept {
     socket_ = nullptr;
-    if (!loop_) return;
+    if (!messenger_) return;
     resume_all();
     if (state_ == State::established) leave();
     if (state_ >= State::leaving) return;  // the peer's answer is still to come
     state_ = State::ended;
-    deadline_.stop();
-    loop_->bury(*this);
+    deadline_.cancel();
+    messenger_->bury(*this);
 }
 
-void Connection::lose_loop() noexcept {
+void Connection::lose_messenger() noexcept {
     state_ = State::ended;
-    deadline_.stop();
-    keepalive_.stop();
+    cancel_hooks();
     resume_all();
 }
 
 void Connection::tear_down() noexcept {
     if (std::exchange(is_down_, true)) return;
-    deadline_.stop();
-    keepalive_.stop();
+    cancel_hooks();
     discard_attempt();
-    loop_ = nullptr;
+    messenger_ = nullptr;
+    work_.reset();
+}
+
+void Connection::cancel_hooks() noexcept {
+    for (async::Hook* hook : {&service_, &deadline_, &keepalive_}) hook->cancel();
 }
 
 void Connection::discard_attempt() noexcept {
@@ -221,33 +234,29 @@ void Connection::discard_attempt() noexcept {
         if (Buffer* const buffer = ring_.take()) buffer->pool->give_back(*buffer);
     if (Pool* const pool = std::exchange(pool_, nullptr)) pool->abandon();
     // Before the identifier: without one, the connection manager may close the device.
-    if (LoopDevice* const device = std::exchange(device_, nullptr)) loop_->leave(*device);
+    if (MessengerDevice* const device = std::exchange(device_, nullptr)) messenger_->leave(*device);
     id_.reset();
 }
 
 void Connection::resume_all() noexcept {
     // While a connection leaves, its last messages and its end may still be waited for.
     if (state_ == State::ended || !socket_)
-        while (!receivers_.empty()) loop_->resume_soon(receivers_.front());
-    while (!acquirers_.empty()) loop_->resume_soon(acquirers_.front());
+        while (!receivers_.empty()) messenger_->resume_soon(receivers_.front());
+    while (!acquirers_.empty()) messenger_->resume_soon(acquirers_.front());
     while (!senders_.empty()) {
         static_cast<SendWaiter&>(senders_.front()).outcome_ = std::make_error_code(std::errc::not_connected);
-        loop_->resume_soon(senders_.front());
+        messenger_->resume_soon(senders_.front());
     }
     while (!establishers_.empty()) {
         static_cast<EstablishedWaiter&>(establishers_.front()).failure_ = failure_to_establish();
-        loop_->resume_soon(establishers_.front());
+        messenger_->resume_soon(establishers_.front());
     }
 }
 
 std::exception_ptr Connection::failure_to_establish() const noexcept {
     if (failure_) return failure_;
-    return caught([&] { verbs::throw_error(ECANCELED, connecting(), "the socket, or its loop, has ended before"); });
-}
-
-void Connection::needs_service() noexcept {
-    if (std::exchange(needs_service_, true)) return;
-    loop_->service_soon(*this);
+    return caught(
+        [&] { verbs::throw_error(ECANCELED, connecting(), "the socket, or its messenger, has ended before"); });
 }
 
 bool Connection::establish(EstablishedWaiter& waiter) noexcept {

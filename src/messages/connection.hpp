@@ -5,6 +5,7 @@
 #include <infiniband/verbs.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -17,6 +18,8 @@
 #include <system_error>
 #include <vector>
 
+#include <pktverbs/async/hook.hpp>
+#include <pktverbs/async/work.hpp>
 #include <pktverbs/messages/socket.hpp>
 #include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/completion_queue.hpp>
@@ -27,20 +30,19 @@
 #include "messages/inbox.hpp"
 #include "messages/pool.hpp"
 #include "messages/send_ring.hpp"
-#include "messages/timers.hpp"
 
 namespace pktverbs::messages {
 
-class Loop;
-class LoopDevice;
+class MessengerState;
+class MessengerDevice;
 
-/// Owned by its loop until it is torn down, and by its socket. No member calls a handler or resumes a coroutine, but
-/// for those that the loop calls: on_event(), on_completion_event(), service() and the timers.
+/// Owned by its messenger until it is torn down, and by its socket. No member calls a handler but those that the
+/// messenger and the executor call: on_event(), on_completion_event(), on_async_event() and what the hooks call.
 class Connection final : public CmIdOwner, public std::enable_shared_from_this<Connection> {
 public:
     enum class State { resolving_address, resolving_route, connecting, accepting, established, leaving, ended };
 
-    Connection(Loop& loop, const Options& options, SocketHandlers handlers);
+    Connection(MessengerState& messenger, const Options& options, SocketHandlers handlers);
     ~Connection();
     /// Throws what the last address threw.
     void connect(std::span<const Address> addresses);
@@ -49,27 +51,19 @@ public:
     /// The peer has given up before: service() tells.
     void fail_to_accept(const Address& peer, std::exception_ptr failure) noexcept;
 
-    // For the loop.
+    // For the messenger.
     void on_event(const CmEvent& event) override;
     void on_completion_event();
     void on_async_event(const verbs::AsyncEvent& event);
     /// Its device failed or was removed: service() tells.
     void lose_device() noexcept;
     void service();
-    void lose_loop() noexcept;
+    void lose_messenger() noexcept;
     void tear_down() noexcept;
     using Connections = std::list<std::shared_ptr<Connection>>;
     void set_place(Connections::iterator place) noexcept { place_ = place; }
     /// Nullopt if it has none, or not any more.
     std::optional<Connections::iterator> leave_place() noexcept { return std::exchange(place_, std::nullopt); }
-    /// It is once in one of those that wait for service() at most, also if it was served out of turn meanwhile.
-    void add_turn_to(Connections& waiting) noexcept {
-        if (turn_.empty()) return;
-        turn_.front() = shared_from_this();
-        waiting.splice(waiting.end(), turn_);
-    }
-    /// It is the first one, and its pointer was taken.
-    void take_turn_from(Connections& waiting) noexcept { turn_.splice(turn_.begin(), waiting, waiting.begin()); }
     /// A buffer of this connection's pool is idle again.
     void released(Buffer& buffer) noexcept;
 
@@ -93,7 +87,7 @@ public:
     void wait(ReceiveWaiter& waiter, std::coroutine_handle<> by) noexcept { receivers_.push(waiter, by); }
     void wait(EstablishedWaiter& waiter, std::coroutine_handle<> by) noexcept { establishers_.push(waiter, by); }
 
-    bool is_on(const LoopDevice& device) const noexcept { return device_ == &device; }
+    bool is_on(const MessengerDevice& device) const noexcept { return device_ == &device; }
     /// Whether it is about its queue pair or completion queue.
     bool is_subject_of(const verbs::AsyncEvent& event) const noexcept;
 
@@ -107,6 +101,8 @@ public:
     ibv_qp* raw() const noexcept { return qp_ ? qp_->raw() : nullptr; }
 
 private:
+    using Clock = std::chrono::steady_clock;
+
     // Setup: connection_setup.cpp.
     void begin_attempt();
     void try_next_address(std::exception_ptr failure);
@@ -161,14 +157,18 @@ private:
     void resume_all() noexcept;
     void discard_attempt() noexcept;
     std::exception_ptr failure_to_establish() const noexcept;
-    void needs_service() noexcept;
+    /// Soon called: service().
+    void needs_service() noexcept { service_.call_soon(); }
+    /// What a hook calls: the member, while nothing is torn down.
+    template <void (Connection::*member)()>
+    bool enter();
+    void cancel_hooks() noexcept;
     void lose(int error, std::string_view why) noexcept;
     bool is_over() const noexcept;
 
-    Loop* loop_;
-    std::optional<Connections::iterator> place_;  ///< among the loop's connections
-    Connections turn_ = Connections(1);  ///< its node among those that wait for service(), while it isn't there
-    LoopDevice* device_ = nullptr;
+    MessengerState* messenger_;
+    std::optional<Connections::iterator> place_;  ///< among the messenger's connections
+    MessengerDevice* device_ = nullptr;
     Options options_;
     SocketHandlers handlers_;
     Socket* socket_ = nullptr;
@@ -179,14 +179,13 @@ private:
     bool peer_has_left_ = false;  ///< what it sent before is still to be taken
     bool is_down_ = false;
     bool is_passive_ = false;
-    bool needs_service_ = false;
     bool is_armed_ = false;  ///< the next completion makes an event
     int post_error_ = 0;     ///< of a receive
     std::exception_ptr failure_;
     std::exception_ptr loss_;  ///< of the device or queue pair; what it received before is still to be taken
 
     std::vector<Address> addresses_;  ///< still to be tried, the last first
-    Timers::Clock::time_point connect_until_{};
+    Clock::time_point connect_until_{};
     int attempt_ms_ = 0;
     Address peer_;
     Address local_;
@@ -204,12 +203,14 @@ private:
     std::uint64_t completions_at_tick_ = 0;
     Inbox inbox_;
 
-    WaiterList acquirers_;
-    WaiterList senders_;
-    WaiterList receivers_;
-    WaiterList establishers_;
-    Timer deadline_;
-    Timer keepalive_;
+    async::WaiterList acquirers_;
+    async::WaiterList senders_;
+    async::WaiterList receivers_;
+    async::WaiterList establishers_;
+    std::optional<async::Work> work_;  ///< until it is torn down
+    async::Hook service_;
+    async::Hook deadline_;
+    async::Hook keepalive_;
 };
 
 }  // namespace pktverbs::messages

@@ -9,7 +9,7 @@
 
 #include "messages/connection.hpp"
 #include "messages/error.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
@@ -56,7 +56,7 @@ Connection::Unfinished::~Unfinished() {
     // A handler threw: what is left is for later.
     const bool has_more =
         connection.batch_next_ != connection.batch_end_ || !connection.is_armed_ || connection.peer_has_left_;
-    if (has_more && connection.state_ != State::ended && connection.loop_) connection.needs_service();
+    if (has_more && connection.state_ != State::ended && connection.messenger_) connection.needs_service();
 }
 
 void Connection::take_batch() {
@@ -64,7 +64,7 @@ void Connection::take_batch() {
         const ibv_wc& wc = batch_[batch_next_];
         if (state_ == State::accepting && wc.status == IBV_WC_SUCCESS && (wc.opcode & IBV_WC_RECV) != 0) {
             // What was received has overtaken the peer's confirmation. It is taken after that: the handler may throw.
-            loop_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
+            messenger_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
             become_established();
             continue;
         }
@@ -114,7 +114,7 @@ void Connection::deliver(Buffer& buffer) {
     if (!receivers_.empty()) {
         auto& waiter = static_cast<ReceiveWaiter&>(receivers_.front());
         waiter.result_.emplace(Message{buffer});
-        loop_->resume_soon(waiter);
+        messenger_->resume_soon(waiter);
     } else if (socket_ && handlers_.message) {
         handlers_.message(*socket_, Message{buffer});
     } else {

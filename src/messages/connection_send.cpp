@@ -9,7 +9,7 @@
 
 #include "messages/connection.hpp"
 #include "messages/error.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
@@ -34,7 +34,7 @@ int Connection::post(const Message* message) noexcept {
 
 void Connection::ask_whether_alive() {
     if (state_ != State::established || peer_has_left_) return;
-    keepalive_.set(loop_->timers(), options_.keepalive);
+    keepalive_.call_after(options_.keepalive);
     // What is under way asks by itself.
     if (std::exchange(completions_at_tick_, completions_) != completions_ || !ring_.empty()) return;
     if (const int error = post(nullptr); error != 0)
@@ -47,7 +47,7 @@ void Connection::check_message(const Message& message) const {
     const std::string what = fmt::format("send a message of {} bytes to {}", message.size_, peer_.to_string());
     if (!message) verbs::throw_error(EINVAL, what, "it has no buffer: it was sent or moved from");
     if (message.buffer_->pool->device() != device_)
-        verbs::throw_error(EINVAL, what, "its memory belongs to another device or loop");
+        verbs::throw_error(EINVAL, what, "its memory belongs to another device or messenger");
     verbs::throw_error(EMSGSIZE, what, fmt::format("the peer takes at most {} bytes", peer_message_bytes_));
 }
 
@@ -86,12 +86,12 @@ void Connection::use_room() {
         if (!buffer) break;
         auto& waiter = static_cast<AcquireWaiter&>(acquirers_.front());
         waiter.result_.emplace(Message{*buffer});
-        loop_->resume_soon(waiter);
+        messenger_->resume_soon(waiter);
     }
     while (!senders_.empty() && ring_.has_room()) {
         auto& waiter = static_cast<SendWaiter&>(senders_.front());
         send_for(waiter);
-        loop_->resume_soon(waiter);
+        messenger_->resume_soon(waiter);
     }
     const bool has_buffer = wants_buffer_ && pool_->has_free();
     const bool has_slot = wants_slot_ && ring_.has_room();

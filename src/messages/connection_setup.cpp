@@ -12,7 +12,7 @@
 #include "messages/connection.hpp"
 #include "messages/error.hpp"
 #include "messages/hello.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
@@ -57,7 +57,7 @@ std::string Connection::about_peer(std::string_view verb) const {
 void Connection::connect(std::span<const Address> addresses) {
     if (addresses.empty()) verbs::throw_error(EDESTADDRREQ, "connect to nowhere", "there is no address");
     addresses_.assign(addresses.rbegin(), addresses.rend());
-    connect_until_ = Timers::Clock::now() + options_.connect_timeout;
+    connect_until_ = Clock::now() + options_.connect_timeout;
     for (;;) {
         try {
             return begin_attempt();
@@ -69,8 +69,7 @@ void Connection::connect(std::span<const Address> addresses) {
 
 void Connection::begin_attempt() {
     // Each address has its share of the time that is left.
-    const auto left =
-        std::max<Timers::Clock::duration>(connect_until_ - Timers::Clock::now(), std::chrono::milliseconds{1});
+    const auto left = std::max<Clock::duration>(connect_until_ - Clock::now(), std::chrono::milliseconds{1});
     const auto share = left / addresses_.size();
     attempt_ms_ = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(share).count());
     peer_ = addresses_.back();
@@ -81,14 +80,14 @@ void Connection::begin_attempt() {
     loss_ = nullptr;
     is_armed_ = false;
     peer_message_bytes_ = options_.assumed_peer_message_bytes;
-    id_ = loop_->make_id(*this);
-    deadline_.set(loop_->timers(), share);
+    id_ = messenger_->make_id(*this);
+    deadline_.call_after(share);
     check_cm({"resolve_addr", connecting()},
-             [&] { return loop_->manager().resolve_addr(id_.get(), nullptr, peer_.raw(), attempt_ms_); });
+             [&] { return messenger_->manager().resolve_addr(id_.get(), nullptr, peer_.raw(), attempt_ms_); });
 }
 
 void Connection::try_next_address(std::exception_ptr failure) {
-    while (!addresses_.empty() && Timers::Clock::now() < connect_until_) {
+    while (!addresses_.empty() && Clock::now() < connect_until_) {
         try {
             discard_attempt();
             return begin_attempt();
@@ -113,7 +112,7 @@ void Connection::take_setup_step(const CmEvent& event) {
             if (state_ != State::resolving_address) return;
             state_ = State::resolving_route;
             return check_cm({"resolve_route", connecting()},
-                            [&] { return loop_->manager().resolve_route(id_.get(), attempt_ms_); });
+                            [&] { return messenger_->manager().resolve_route(id_.get(), attempt_ms_); });
         case RDMA_CM_EVENT_ROUTE_RESOLVED:
             if (state_ == State::resolving_route) request();
             return;
@@ -140,14 +139,14 @@ void Connection::request() {
     make_queue_pair();
     const auto hello = Hello{options_.message_bytes, options_.receives}.to_bytes();
     rdma_conn_param param = parameters(hello);
-    check_cm({"connect", connecting()}, [&] { return loop_->manager().connect(id_.get(), &param); });
+    check_cm({"connect", connecting()}, [&] { return messenger_->manager().connect(id_.get(), &param); });
 }
 
 void Connection::confirm(std::span<const std::uint8_t> private_data) {
     hear(private_data);
     step_queue_pair(IBV_QPS_RTR);
     step_queue_pair(IBV_QPS_RTS);
-    check_cm({"establish", connecting()}, [&] { return loop_->manager().establish(id_.get()); });
+    check_cm({"establish", connecting()}, [&] { return messenger_->manager().establish(id_.get()); });
 }
 
 void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
@@ -164,12 +163,12 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
         step_queue_pair(IBV_QPS_RTS);
         const auto hello = Hello{options_.message_bytes, options_.receives}.to_bytes();
         rdma_conn_param param = parameters(hello);
-        check_cm({"accept", connecting()}, [&] { return loop_->manager().accept(id_.get(), &param); });
-        deadline_.set(loop_->timers(), options_.connect_timeout);
+        check_cm({"accept", connecting()}, [&] { return messenger_->manager().accept(id_.get(), &param); });
+        deadline_.call_after(options_.connect_timeout);
     } catch (...) {
         // Mostly a peer that has left meanwhile: nothing to stop a server for.
         failure_ = std::current_exception();
-        loop_->manager().reject(id_.get(), nullptr, 0);
+        messenger_->manager().reject(id_.get(), nullptr, 0);
         discard_attempt();
         needs_service();
     }
@@ -184,7 +183,7 @@ void Connection::fail_to_accept(const Address& peer, std::exception_ptr failure)
 }
 
 void Connection::make_queue_pair() {
-    device_ = &loop_->device(*id_);
+    device_ = &messenger_->device(*id_);
     device_->add_connection();
     const verbs::OpenDevice& device = device_->device();
     local_ = Address{*rdma_get_local_addr(id_.get())};
@@ -210,7 +209,8 @@ void Connection::step_queue_pair(ibv_qp_state to) {
     ibv_qp_attr attr{};
     attr.qp_state = to;
     int mask = 0;
-    check_cm({"init_qp_attr", connecting()}, [&] { return loop_->manager().init_qp_attr(id_.get(), &attr, &mask); });
+    check_cm({"init_qp_attr", connecting()},
+             [&] { return messenger_->manager().init_qp_attr(id_.get(), &attr, &mask); });
     switch (to) {
         case IBV_QPS_INIT:
             // An empty write asks whether we live; no memory is registered for remote access.
@@ -248,9 +248,9 @@ rdma_conn_param Connection::parameters(const std::array<std::uint8_t, Hello::wir
 
 void Connection::become_established() {
     state_ = State::established;
-    deadline_.stop();
-    if (options_.keepalive.count() > 0) keepalive_.set(loop_->timers(), options_.keepalive);
-    while (!establishers_.empty()) loop_->resume_soon(establishers_.front());
+    deadline_.cancel();
+    if (options_.keepalive.count() > 0) keepalive_.call_after(options_.keepalive);
+    while (!establishers_.empty()) messenger_->resume_soon(establishers_.front());
     needs_service();  // there may be messages to send
     if (socket_ && handlers_.established) handlers_.established(*socket_);
 }

@@ -3,16 +3,16 @@
 
 #include <utility>
 
-#include <pktverbs/messages/event_loop.hpp>
+#include <pktverbs/messages/messenger.hpp>
 
 #include "messages/listener_state.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
-Listener::Listener(EventLoop& loop, const Address& address, const Options& options, ListenerHandlers handlers)
-    : state_{std::make_shared<ListenerState>(*loop.loop_, address, options, std::move(handlers))} {
-    loop.loop_->add(state_);
+Listener::Listener(Messenger& messenger, const Address& address, const Options& options, ListenerHandlers handlers)
+    : state_{std::make_shared<ListenerState>(*messenger.state_, address, options, std::move(handlers))} {
+    messenger.state_->add(state_);
 }
 
 Listener::Listener(Listener&& other) noexcept = default;
@@ -31,9 +31,9 @@ Address Listener::address() const { return state_->address(); }
 
 RequestWaiter Listener::request() const noexcept { return RequestWaiter{*state_}; }
 
-Task<std::optional<Socket>> Listener::accept() { return accept_from(state_); }
+async::Task<std::optional<Socket>> Listener::accept() { return accept_from(state_); }
 
-Task<std::optional<Socket>> Listener::accept_from(std::shared_ptr<ListenerState> state) {
+async::Task<std::optional<Socket>> Listener::accept_from(std::shared_ptr<ListenerState> state) {
     for (;;) {
         std::optional<Request> request = co_await RequestWaiter{*state};
         if (!request) co_return std::nullopt;

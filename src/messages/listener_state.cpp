@@ -9,14 +9,20 @@
 #include <pktverbs/verbs/error.hpp>
 
 #include "messages/error.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 #include "messages/pending_request.hpp"
 
 namespace pktverbs::messages {
 
-ListenerState::ListenerState(Loop& loop, const Address& address, const Options& options, ListenerHandlers handlers)
-    : loop_{&loop}, address_{address}, options_{options}, handlers_{std::move(handlers)}, id_{loop.make_id(*this)} {
-    const ConnectionManager& manager = loop.manager();
+ListenerState::ListenerState(MessengerState& messenger, const Address& address, const Options& options,
+                             ListenerHandlers handlers)
+    : messenger_{&messenger},
+      address_{address},
+      options_{options},
+      handlers_{std::move(handlers)},
+      id_{messenger.make_id(*this)},
+      work_{std::in_place, messenger.executor()} {
+    const ConnectionManager& manager = messenger.manager();
     const std::string what = "listen at " + address_.to_string();
     if (options_.backlog < 1) verbs::throw_error(EINVAL, what, "backlog is at least 1");
     check_cm({"bind_addr", what}, [&] { return manager.bind_addr(id_.get(), address_.raw()); });
@@ -37,15 +43,15 @@ void ListenerState::on_event(const CmEvent& event) {
 }
 
 void ListenerState::take_request(const CmEvent& event) {
-    CmId id{event.id, {&loop_->manager()}};
+    CmId id{event.id, {&messenger_->manager()}};
     // The kernel counts only those that were not read yet, and reports none that is given up before the answer
     // (ucma_get_event() and ucma_event_handler() in Linux, drivers/infiniband/core/ucma.c).
     if (unanswered_ >= static_cast<std::size_t>(options_.backlog))
-        return reject(loop_->manager(), *id, "too many requests wait for an answer");
+        return reject(messenger_->manager(), *id, "too many requests wait for an answer");
     std::unique_ptr<PendingRequest> pending;
     const auto failure = caught([&] {
-        pending =
-            std::make_unique<PendingRequest>(*loop_, shared_from_this(), std::move(id), event.private_data, options_);
+        pending = std::make_unique<PendingRequest>(*messenger_, shared_from_this(), std::move(id), event.private_data,
+                                                   options_);
     });
     // What is missing is memory: the id has ended, which the peer takes for a rejection.
     if (failure) return tell_caught(failure, [this](const std::system_error& error) { tell(error); });
@@ -56,7 +62,7 @@ void ListenerState::take(Request request) {
     if (!waiters_.empty()) {
         auto& waiter = static_cast<RequestWaiter&>(waiters_.front());
         waiter.result_.emplace(std::move(request));
-        loop_->resume_soon(waiter);
+        messenger_->resume_soon(waiter);
     } else if (handlers_.request) {
         handlers_.request(std::move(request));
     } else if (keeps_requests_) {
@@ -71,7 +77,7 @@ bool ListenerState::request(RequestWaiter& waiter) {
         waiter.result_.emplace(std::move(requests_.front()));
         requests_.pop_front();
     }
-    return waiter.result_ || !loop_;
+    return waiter.result_ || !messenger_;
 }
 
 void ListenerState::forget(const PendingRequest& pending) noexcept {
@@ -80,12 +86,13 @@ void ListenerState::forget(const PendingRequest& pending) noexcept {
 }
 
 void ListenerState::end() noexcept {
-    if (!loop_) return;
-    Loop& loop = *std::exchange(loop_, nullptr);
+    if (!messenger_) return;
+    MessengerState& messenger = *std::exchange(messenger_, nullptr);
     requests_.clear();
-    while (!waiters_.empty()) loop.resume_soon(waiters_.front());
+    while (!waiters_.empty()) messenger.resume_soon(waiters_.front());
     id_.reset();
-    loop.remove(*this);
+    work_.reset();
+    messenger.remove(*this);
 }
 
 }  // namespace pktverbs::messages

@@ -5,23 +5,26 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 
+#include <pktverbs/async/waiter.hpp>
+#include <pktverbs/async/work.hpp>
 #include <pktverbs/messages/listener.hpp>
 
 #include "messages/cm_id.hpp"
 
 namespace pktverbs::messages {
 
-class Loop;
+class MessengerState;
 class PendingRequest;
 
 class ListenerState final : public CmIdOwner, public std::enable_shared_from_this<ListenerState> {
 public:
     /// Throws std::system_error.
-    ListenerState(Loop& loop, const Address& address, const Options& options, ListenerHandlers handlers);
+    ListenerState(MessengerState& messenger, const Address& address, const Options& options, ListenerHandlers handlers);
 
     void on_event(const CmEvent& event) override;
-    /// Of the listener, or of the loop.
+    /// Of the listener, or of the messenger.
     void end() noexcept;
 
     /// The error handler.
@@ -43,15 +46,16 @@ private:
     void take_request(const CmEvent& event);
     void take(Request request);
 
-    Loop* loop_;
+    MessengerState* messenger_;
     Address address_;
     Options options_;
     ListenerHandlers handlers_;
     CmId id_;
-    bool keeps_requests_ = false;  ///< request() was called
-    std::size_t unanswered_ = 0;   ///< also those that the program has
+    std::optional<async::Work> work_;  ///< until the end
+    bool keeps_requests_ = false;      ///< request() was called
+    std::size_t unanswered_ = 0;       ///< also those that the program has
     std::deque<Request> requests_;
-    WaiterList waiters_;
+    async::WaiterList waiters_;
 };
 
 }  // namespace pktverbs::messages

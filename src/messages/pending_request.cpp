@@ -8,21 +8,22 @@
 
 #include "messages/error.hpp"
 #include "messages/listener_state.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
-PendingRequest::PendingRequest(Loop& loop, const std::shared_ptr<ListenerState>& listener, CmId id,
+PendingRequest::PendingRequest(MessengerState& messenger, const std::shared_ptr<ListenerState>& listener, CmId id,
                                std::span<const std::uint8_t> private_data, const Options& options)
-    : loop_{&loop},
+    : messenger_{&messenger},
       id_{std::move(id)},
       peer_{*rdma_get_peer_addr(id_.get())},
       local_{*rdma_get_local_addr(id_.get())},
       private_data_{private_data.begin(), private_data.end()},
-      options_{options} {
+      options_{options},
+      work_{std::in_place, messenger.executor()} {
     // A new id comes with the listener's context (rdma_get_cm_event(3)).
     id_->context = static_cast<CmIdOwner*>(this);
-    loop_->add(*this);
+    messenger_->add(*this);
     listener_ = listener;
     listener->count_waiting();
 }
@@ -47,6 +48,7 @@ void PendingRequest::on_event(const CmEvent& event) {
 void PendingRequest::withdraw(int error, std::string_view why) noexcept {
     withdrawal_ = caught([&] { verbs::throw_error(error, "accept a connection from " + peer_.to_string(), why); });
     id_.reset();
+    work_.reset();
     // Who waits for requests is to get one that can be accepted. The Request that holds this ends here, if the listener
     // has it.
     if (const auto listener = listener_.lock()) listener->forget(*this);
@@ -58,15 +60,16 @@ CmId PendingRequest::take_id() noexcept {
 }
 
 void PendingRequest::reject(std::string_view reason) noexcept {
-    if (!loop_) return;
-    if (id_) messages::reject(loop_->manager(), *id_, reason);
+    if (!messenger_) return;
+    if (id_) messages::reject(messenger_->manager(), *id_, reason);
     leave();
     id_.reset();
 }
 
 void PendingRequest::leave() noexcept {
-    if (!loop_) return;
-    std::exchange(loop_, nullptr)->remove(*this);
+    if (!messenger_) return;
+    std::exchange(messenger_, nullptr)->remove(*this);
+    work_.reset();
     if (const auto listener = listener_.lock()) listener->count_answered();
 }
 

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include <pktverbs/async/work.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/options.hpp>
 
@@ -17,12 +19,12 @@
 namespace pktverbs::messages {
 
 class ListenerState;
-class Loop;
+class MessengerState;
 
 /// The owner of its id's events from the start: the listener that brought it may end before the answer.
 class PendingRequest final : public CmIdOwner {
 public:
-    PendingRequest(Loop& loop, const std::shared_ptr<ListenerState>& listener, CmId id,
+    PendingRequest(MessengerState& messenger, const std::shared_ptr<ListenerState>& listener, CmId id,
                    std::span<const std::uint8_t> private_data, const Options& options);
     PendingRequest(const PendingRequest&) = delete;
     PendingRequest& operator=(const PendingRequest&) = delete;
@@ -37,20 +39,20 @@ public:
     const Options& options() const noexcept { return options_; }
 
     /// Null once it is answered.
-    Loop* loop() const noexcept { return loop_; }
+    MessengerState* messenger() const noexcept { return messenger_; }
     /// Why nobody waits for the answer any more; null while somebody does.
     const std::exception_ptr& withdrawal() const noexcept { return withdrawal_; }
     /// Null if nobody waits for the answer.
     CmId take_id() noexcept;
     void reject(std::string_view reason) noexcept;
-    /// The loop ends.
+    /// The messenger ends.
     void expire() noexcept { reject({}); }
 
 private:
     void withdraw(int error, std::string_view why) noexcept;
     void leave() noexcept;
 
-    Loop* loop_;
+    MessengerState* messenger_;
     std::weak_ptr<ListenerState> listener_;
     CmId id_;
     Address peer_;
@@ -58,6 +60,7 @@ private:
     std::vector<std::uint8_t> private_data_;
     Options options_;
     std::exception_ptr withdrawal_;
+    std::optional<async::Work> work_;  ///< while the peer waits
 };
 
 /// With the reason, as far as a rejection carries it. Whoever owns the id still has to end it.

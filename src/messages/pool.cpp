@@ -2,15 +2,15 @@
 #include "messages/pool.hpp"
 
 #include "messages/connection.hpp"
-#include "messages/loop_device.hpp"
+#include "messages/messenger_device.hpp"
 
 namespace pktverbs::messages {
 
-Pool* Pool::create(Connection& owner, LoopDevice& device, const Options& options) {
+Pool* Pool::create(Connection& owner, MessengerDevice& device, const Options& options) {
     return new Pool{owner, device, options};
 }
 
-Pool::Pool(Connection& owner, LoopDevice& device, const Options& options)
+Pool::Pool(Connection& owner, MessengerDevice& device, const Options& options)
     : owner_{&owner},
       device_{&device},
       capacity_{options.message_bytes},

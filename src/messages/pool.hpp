@@ -15,7 +15,7 @@
 namespace pktverbs::messages {
 
 class Connection;
-class LoopDevice;
+class MessengerDevice;
 class Pool;
 
 /// Stays where it is as long as its pool lives.
@@ -31,11 +31,12 @@ struct Buffer {
     bool is_posted = false;  ///< for receiving
 };
 
-/// Lives until its owner and its last message have gone; the registration ends with the device's loop at the latest.
+/// Lives until its owner and its last message have gone; the registration ends with the device's messenger at the
+/// latest.
 class Pool {
 public:
     /// Throws std::system_error.
-    static Pool* create(Connection& owner, LoopDevice& device, const Options& options);
+    static Pool* create(Connection& owner, MessengerDevice& device, const Options& options);
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
 
@@ -43,7 +44,7 @@ public:
     std::size_t size() const noexcept { return buffers_.size(); }
     std::uint32_t capacity() const noexcept { return capacity_; }
     std::uint32_t lkey() const noexcept { return region_->raw()->lkey; }
-    const LoopDevice* device() const noexcept { return device_; }
+    const MessengerDevice* device() const noexcept { return device_; }
 
     /// A buffer for a message to send; null if all are in use.
     Buffer* take() noexcept;
@@ -56,15 +57,15 @@ public:
     void put_away(Buffer& buffer) noexcept;
     /// The owner has ended, and what it had posted comes back. The pool may end.
     void abandon() noexcept;
-    /// The device's loop has ended.
+    /// The device's messenger has ended.
     void deregister() noexcept;
 
 private:
-    Pool(Connection& owner, LoopDevice& device, const Options& options);
+    Pool(Connection& owner, MessengerDevice& device, const Options& options);
     ~Pool();
 
     Connection* owner_;
-    LoopDevice* device_;
+    MessengerDevice* device_;
     std::uint32_t capacity_;
     Memory memory_;
     std::optional<verbs::MemoryRegion> region_;

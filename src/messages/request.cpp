@@ -7,7 +7,7 @@
 #include <pktverbs/verbs/error.hpp>
 
 #include "messages/connection.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 #include "messages/pending_request.hpp"
 
 namespace pktverbs::messages {
@@ -24,12 +24,12 @@ std::span<const std::uint8_t> Request::private_data() const noexcept { return pe
 Socket Request::accept(SocketHandlers handlers) { return accept(std::move(handlers), pending_->options()); }
 
 Socket Request::accept(SocketHandlers handlers, const Options& options) {
-    Loop* const loop = pending_->loop();
-    if (!loop)
+    MessengerState* const messenger = pending_->messenger();
+    if (!messenger)
         verbs::throw_error(EINVAL, "accept a connection from " + peer().to_string(),
-                           "the request was answered, or its loop has ended");
-    auto connection = std::make_shared<Connection>(*loop, options, std::move(handlers));
-    loop->add(connection);
+                           "the request was answered, or its messenger has ended");
+    auto connection = std::make_shared<Connection>(*messenger, options, std::move(handlers));
+    messenger->add(connection);
     if (pending_->withdrawal()) {
         connection->fail_to_accept(pending_->peer(), pending_->withdrawal());
         pending_->reject({});

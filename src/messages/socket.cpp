@@ -3,10 +3,10 @@
 
 #include <utility>
 
-#include <pktverbs/messages/event_loop.hpp>
+#include <pktverbs/messages/messenger.hpp>
 
 #include "messages/connection.hpp"
-#include "messages/loop.hpp"
+#include "messages/messenger_state.hpp"
 
 namespace pktverbs::messages {
 
@@ -14,13 +14,13 @@ Socket::Socket(std::shared_ptr<Connection> connection) noexcept : connection_{st
     connection_->set_socket(this);
 }
 
-Socket::Socket(EventLoop& loop, std::string_view where, const Options& options, SocketHandlers handlers)
-    : Socket{loop, Address::resolve(where), options, std::move(handlers)} {}
+Socket::Socket(Messenger& messenger, std::string_view where, const Options& options, SocketHandlers handlers)
+    : Socket{messenger, Address::resolve(where), options, std::move(handlers)} {}
 
-Socket::Socket(EventLoop& loop, std::span<const Address> where, const Options& options, SocketHandlers handlers)
-    : Socket{std::make_shared<Connection>(*loop.loop_, options, std::move(handlers))} {
+Socket::Socket(Messenger& messenger, std::span<const Address> where, const Options& options, SocketHandlers handlers)
+    : Socket{std::make_shared<Connection>(*messenger.state_, options, std::move(handlers))} {
     connection_->connect(where);
-    loop.loop_->add(connection_);
+    messenger.state_->add(connection_);
 }
 
 Socket::Socket(Socket&& other) noexcept : connection_{std::move(other.connection_)} {

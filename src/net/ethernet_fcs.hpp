@@ -10,7 +10,7 @@
 
 namespace pktverbs {
 
-/// The four bytes that stand behind a frame on the cable, in their order there (IEEE 802.3, 3.2.9).
+/// The four bytes that follow a frame on the cable, in that order (IEEE 802.3, 3.2.9).
 inline std::array<std::uint8_t, 4> ethernet_fcs(std::span<const std::uint8_t> frame) noexcept {
     return crc32<ethernet_polynomial>(frame);
 }

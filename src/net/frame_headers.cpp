@@ -14,7 +14,7 @@ namespace {
 
 std::uint16_t read_be16(const std::uint8_t* at) noexcept { return static_cast<std::uint16_t>(at[0] << 8 | at[1]); }
 
-/// What a length field says, of `there` bytes that the frame has.
+/// The length that a length field gives, out of the `there` bytes that the frame has.
 std::size_t bytes_of(std::uint16_t field, std::size_t there, FrameHeaders::Lengths lengths) noexcept {
     return lengths == FrameHeaders::Lengths::of_frame ? there : net::field_or_all(field, there);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long the headers of an Ethernet frame are, in bytes: those that net's views know, and what stands before a tag.
+// The lengths of an Ethernet frame's headers, in bytes: of the headers that net's views know, and of the part before a
+// tag.
 #pragma once
 
 #include <cstdint>

@@ -41,7 +41,7 @@ std::size_t field_of(const FrameHeaders& headers) noexcept {
     return headers.offset + (headers.is_tcp() ? tcp_field : udp_field);
 }
 
-/// The sum that the transport's checksum field makes come out as 0xffff.
+/// The sum over the transport, which a correct checksum field makes 0xffff.
 std::uint16_t transport_sum(ByteSpan head, std::span<const ByteSpan> rest, const FrameHeaders& headers) noexcept {
     std::size_t left = headers.transport;
     InternetSum sum;

@@ -26,7 +26,7 @@ FrameHeaders find_segment_headers(std::span<const std::uint8_t> header) noexcept
     FrameHeaders found = find_headers(header, header.size(), FrameHeaders::Lengths::of_frame);
     const bool ends_there =
         found.is_tcp() ? (header[found.offset + 12] >> 4) * 4u == found.length : found.is_udp() && found.length == 8;
-    // Behind a routing header, the destination that the checksum covers is not the header's.
+    // With a routing header, the checksum covers another destination than the header's.
     if (!ends_there || found.routed) found.protocol = 0;
     return found;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GrantedOffloads: who does which offload, once a device has been asked.
+// GrantedOffloads: where each offload is done, once the device has been queried.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace pktverbs {
 
 struct GrantedOffloads {
     Offloads by{};              ///< each off, device or software
-    std::uint32_t max_tso = 0;  ///< payload bytes that the device cuts
+    std::uint32_t max_tso = 0;  ///< payload bytes that the device can segment
 };
 
 }  // namespace pktverbs

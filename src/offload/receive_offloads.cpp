@@ -12,7 +12,7 @@
 namespace pktverbs {
 namespace {
 
-/// A place in scatter elements.
+/// A position in scatter elements.
 struct Cursor {
     const ibv_sge* sge;
     std::uint32_t at;

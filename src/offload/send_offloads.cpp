@@ -20,7 +20,7 @@ std::span<const ibv_sge> sges_of(const ibv_send_wr& wr) noexcept {
     return {wr.sg_list, static_cast<std::size_t>(wr.num_sge)};
 }
 
-/// Puts a tag into a header that stands at the beginning of `head`; returns its new length.
+/// Inserts a tag into the header at the beginning of `head`; returns the new length.
 std::size_t put_tag(std::span<std::uint8_t> head, std::size_t bytes, std::uint16_t tci) noexcept {
     std::memmove(&head[mac_pair_bytes + vlan_tag_bytes], &head[mac_pair_bytes], bytes - mac_pair_bytes);
     head[mac_pair_bytes] = 0x81;
@@ -95,7 +95,7 @@ void SendOffloads::fill(SendPkt& pkt) const noexcept {
     fill_checksums(bytes_of(chunks[0]), std::span{pieces}.first(chunks.size()).subspan(1));
 }
 
-/// `wr` sends the head of an entry, and behind it a part of `sges`.
+/// Makes `wr` send an entry's head, followed by a part of `sges`.
 void SendOffloads::use(ibv_send_wr& wr, Entry& from, std::uint32_t head_bytes, std::span<const ibv_sge> sges,
                        std::uint32_t offset, std::uint32_t length) const noexcept {
     ibv_sge* next = from.sges;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SendOffloads: makes of a packet the work requests that what it asks for needs.
+// SendOffloads: expands a packet into the work requests that its offloads need.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -19,12 +19,11 @@
 
 namespace pktverbs {
 
-/// Of one queue, used by its sending thread. What a packet needs besides itself, for headers that are written anew and
-/// for the work requests of all segments but its last, are entries of a ring: used in the order of sending, and free
-/// again when the packet is.
+/// One queue's, used by its sending thread. Rewritten headers, and the work requests of all segments but the last, live
+/// in entries of a ring: used in the order of sending, and free again when the packet is.
 class SendOffloads {
 public:
-    /// The longest header that segments have.
+    /// The longest header of segments.
     static constexpr std::uint32_t max_header = 256;
 
     SendOffloads() noexcept = default;
@@ -32,31 +31,31 @@ public:
     SendOffloads(const verbs::Port& port, const GrantedOffloads& granted, std::size_t chunks, std::uint32_t packets,
                  std::uint32_t max_work_requests);
 
-    /// Work requests that the queue pair must have room for besides the packets' own.
+    /// The work requests, besides the packets' own, for which the queue pair must have room.
     std::uint32_t extra_work_requests() const noexcept { return splits_ ? capacity_ : 0; }
     bool has_entries() const noexcept { return capacity_ != 0; }
 
-    /// Gives the packet's work request what it asks for, adds to its flags, and links further ones before it: `first`
-    /// is where its work requests begin. 0, or an errno, and then it is as before: EOPNOTSUPP for what the queue was
-    /// not opened for, EINVAL for headers that are none, EMSGSIZE for what can never be sent, ENOBUFS when the ring is
-    /// full.
+    /// Applies the packet's offloads to its work request, adds to its flags, and links further ones before it: `first`
+    /// becomes the first of its work requests. Returns 0, or an errno and leaves the packet unchanged: EOPNOTSUPP for
+    /// an offload that the queue was not opened for, EINVAL for invalid headers, EMSGSIZE for a packet that can never
+    /// be sent, ENOBUFS if the ring is full.
     int shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept;
-    /// Undoes it, after posting: packets are linked to packets again. Of a chain that begins with `first`.
+    /// Undoes it after posting, for a chain that begins with `first`: packets are linked to packets again.
     void unshape(ibv_send_wr* first) noexcept;
-    /// The packet whose work request this is, or is part of.
+    /// The packet to which this work request belongs.
     static SendPkt* packet_of(const ibv_send_wr* wr) noexcept { return packet_of(wr->wr_id); }
     static SendPkt* packet_of(std::uint64_t wr_id) noexcept {
         return reinterpret_cast<SendPkt*>(wr_id & ~std::uint64_t{part});
     }
-    /// Whether a completion is of a part of a packet: only failed ones are told of, and the packet's own follows.
+    /// Whether a completion is for a part of a packet: only failed ones are reported, and the packet's own follows.
     static bool is_part(std::uint64_t wr_id) noexcept { return (wr_id & part) != 0; }
 
     std::uint32_t used() const noexcept { return used_; }
-    /// All entries up to this one are free again.
+    /// Frees all entries up to this one.
     void free_until(std::uint32_t entry) noexcept { freed_ = entry; }
-    /// The device refused the work request `bad` (null: all), which is `refused` or a part of it; entries from `first`
-    /// on were for that packet and those behind it. They are nobody's again, except those of parts that the device took
-    /// before: it may still read them, and sends them before anything that is posted later.
+    /// The device refused the work request `bad` (null: all), which belongs to `refused`; entries from `first` on were
+    /// for that packet and those after it. They become free again, except for parts that the device took before: it may
+    /// still read them, and sends them before anything that is posted later.
     void take_back(const ibv_send_wr* bad, const SendPkt& refused, std::uint32_t first) noexcept;
 
 private:
@@ -84,9 +83,9 @@ private:
     std::uint32_t max_tso_ = 0;
     std::uint32_t may_ask_ = 0;  ///< bits of SendPkt::asks()
     bool splits_ = false;
-    std::size_t chunks_ = 1;  ///< of each packet
+    std::size_t chunks_ = 1;  ///< per packet
     std::uint32_t capacity_ = 0;
-    std::uint32_t used_ = 0;  ///< run free, as does freed_
+    std::uint32_t used_ = 0;  ///< free-running, like freed_
     std::uint32_t freed_ = 0;
     Memory memory_;
     verbs::MrHandle mr_;

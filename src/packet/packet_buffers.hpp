@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PacketBuffers: the memory of one side of a queue, laid out and registered.
+// PacketBuffers: the memory for one side of a queue, laid out and registered.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -24,10 +24,10 @@ public:
     struct Wanted {
         const Layout& layout;
         std::uint32_t packets;
-        std::uint64_t packets_before;    ///< of other queues, in the same regions
-        std::uint32_t header_bytes = 0;  ///< that each packet has besides its chunks, behind them all
-        Memory::Placement placement;     ///< of the library's own memory
-        int access = 0;                  ///< to it
+        std::uint64_t packets_before;    ///< other queues' packets in the same regions
+        std::uint32_t header_bytes = 0;  ///< extra bytes per packet, after all chunks
+        Memory::Placement placement;     ///< for the library's own memory
+        int access = 0;                  ///< IBV_ACCESS_*
         std::string_view what;           ///< "receive buffers"
     };
 
@@ -39,7 +39,7 @@ public:
     /// Chunk `chunk` of packet number `packet`.
     ibv_sge slice(std::size_t chunk, std::uint32_t packet) const noexcept;
     ibv_sge header(std::uint32_t packet) const noexcept;
-    /// Of the library's own memory.
+    /// The size of the library's own memory.
     std::size_t own_bytes() const noexcept { return memory_.size(); }
     /// Ends the registration; the memory stays.
     void deregister() noexcept { mr_.reset(); }

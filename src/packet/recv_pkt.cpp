@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RecvPkt: what doesn't run per packet.
+// RecvPkt: the functions that don't run per packet.
 #include <fmt/format.h>
 
 #include <stdexcept>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SendPkt: what doesn't run per packet.
+// SendPkt: the functions that don't run per packet.
 #include <fmt/core.h>
 
 #include <stdexcept>

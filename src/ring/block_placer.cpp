@@ -11,7 +11,7 @@ namespace pktverbs {
 
 namespace {
 
-/// Calls `change(word, bits)` for every word of a bitmap that [begin, begin + count) has bits in.
+/// Calls `change(word, bits)` for every word of a bitmap in which [begin, begin + count) has bits.
 template <class Change>
 void for_bits(std::uint32_t begin, std::uint32_t count, Change&& change) {
     for (const std::uint32_t end = begin + count; begin < end;) {
@@ -30,7 +30,7 @@ BlockPlacer::BlockPlacer(const BlockRing& ring, const RingReceiverOptions& optio
       slots_{view_.geometry().block_slots},
       words_{(slots_ + 63) / 64},
       reorder_window_{options.sequence ? options.reorder_window : 0},
-      // Room for what may be open at once: the reorder window, and as many blocks as there are ahead of it.
+      // Room for all blocks that may be open at once: the reorder window, and as many blocks ahead of it.
       window_(std::bit_ceil((reorder_window_ + slots_ - 1) / slots_ + view_.geometry().blocks + 2),
               RingSlotIndex::nowhere),
       blocks_(view_.geometry().blocks),
@@ -117,7 +117,7 @@ void BlockPlacer::unpark(const RingSlotIndex& at) noexcept {
     settle(at, parked.info);
 }
 
-/// If the slot of the next number is in an open block, packets may follow there.
+/// If the next number's slot is in an open block, packets may follow there.
 void BlockPlacer::begin_run() noexcept {
     std::uint64_t slot = end_ - base_;
     std::uint64_t i = 0;
@@ -152,7 +152,7 @@ void BlockPlacer::note_run() noexcept {
     stats.bytes += std::exchange(run_bytes_, 0);
 }
 
-/// Frees a block for the one at `i` of the window: one that nothing but aims opened, or the consumer's oldest.
+/// Frees a block for position `i` of the window: one that only aims opened, or the consumer's oldest.
 bool BlockPlacer::make_room(std::uint64_t i) noexcept {
     for (std::uint64_t ahead = count_; ahead-- > i + 1;) {
         std::uint32_t& index = window_at(ahead);
@@ -184,7 +184,7 @@ bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
         no_free_block_ = !index;
     } else {
         if (no_block_to_aim_) return false;
-        // Packets are going to come for the blocks before this one: they must find some.
+        // Packets will arrive for the blocks before this one: those must exist.
         std::uint64_t wanted = 1;
         for (std::uint64_t before = 0; before < i; ++before) wanted += window_at(before) == RingSlotIndex::nowhere;
         if (writer_.free_blocks() > wanted) index = writer_.open(base, first);
@@ -217,7 +217,7 @@ BlockPlacer::Placed BlockPlacer::place(std::uint64_t sequence, const Packet& pac
     for (; offset >= slots_; offset -= slots_) ++i;
     if (!is_open(i) && !open(i, true)) [[unlikely]]
         return Placed::no_block;
-    // Not before: a packet that has to wait for a block must not be closed over.
+    // Not earlier: the block of a packet that has to wait must not be closed.
     if (past(end_)) end_ = sequence + 1;
     const RingSlotIndex to{window_at(i), static_cast<std::uint32_t>(offset)};
     Block& block = blocks_[to.block];
@@ -263,7 +263,7 @@ void BlockPlacer::close_complete() noexcept {
     }
 }
 
-/// A number came that closes blocks.
+/// A number arrived that closes blocks.
 bool BlockPlacer::advance(std::uint64_t sequence) noexcept {
     std::uint64_t blocks = (sequence - reorder_window_ - slots_ - base_) / slots_ + 1;
     for (; blocks != 0 && count_ != 0; --blocks)
@@ -276,14 +276,14 @@ bool BlockPlacer::advance(std::uint64_t sequence) noexcept {
     return true;
 }
 
-/// Hands over the first block of the window, with its slots below `end`; if these are not all, the block goes on.
+/// Hands over the first block of the window, with its slots below `end`; if there are more, the block continues.
 bool BlockPlacer::close_front(std::uint32_t end) noexcept {
     std::uint32_t& index = window_at(0);
     if (index == run_.at.block) run_.left = 0;
     if (index == aims_.block) aims_left_ = 0;
     if (index != RingSlotIndex::nowhere && blocks_[index].claimed != blocks_[index].settled) {
         finish_moves();
-        // What is left waits for receives that are posted.
+        // The remaining packets wait for posted receives.
         if (blocks_[index].claimed != blocks_[index].settled && !relocate(index)) {
             if (when_full_ == WhenFull::wait && writer_.consumer_has_blocks()) return false;
             drop_parked(index);
@@ -318,7 +318,7 @@ void BlockPlacer::hand_over(std::uint32_t index, std::uint32_t end) noexcept {
     stats.missing += end - block.first - block.settled;
 }
 
-/// A block with parked packets becomes another one, at whose slots no receive is aimed.
+/// A block with parked packets is replaced by one at whose slots no receive is aimed.
 bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
     const std::uint32_t from = index;
     auto to = writer_.open(base_, blocks_[from].first, busy_count_);
@@ -388,14 +388,14 @@ BlockPlacer::Target BlockPlacer::aim(std::uint64_t posted_before) noexcept {
     const std::uint64_t sequence = end_ + posted_before;
     if (sequence != aimed_end_ || aims_left_ == 0) {
         aims_left_ = 0;
-        // Behind what was aimed at: a packet came twice, and the receive that it took is one too many.
+        // Behind the aim: a packet arrived twice, and the receive that it used is one too many.
         if (!started_ || static_cast<std::int64_t>(sequence - aimed_end_) < 0) return {};
         aimed_end_ = sequence + 1;
         const std::uint64_t offset = sequence - base_;
         const std::uint64_t i = offset / slots_;
         if (i >= window_.size() - 1 || (!is_open(i) && !open(i, false))) return {};
         aims_ = {window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
-        // No number came that was as high: so the slots are free, unless an earlier aim was wrong.
+        // No number this high has arrived: so the slots are free, unless an earlier aim was wrong.
         const std::uint32_t left = slots_ - aims_.slot;
         for_bits(aims_.slot, left, [&](std::uint32_t word, std::uint64_t bits) {
             const std::uint64_t busy = busy_[std::size_t{aims_.block} * words_ + word] & bits;

@@ -25,43 +25,43 @@ struct RingSlotIndex {
     bool operator==(const RingSlotIndex&) const = default;
 };
 
-/// A window of blocks, from the one that is handed over next. A packet's block is `number - base` over the slots of a
-/// block; it is opened when the first packet comes or is aimed there, and handed over when it is complete, or when a
-/// number came that is reorder_window past its end.
+/// A window of blocks, from the one that is handed over next. A packet's block is `number - base` divided by the slots
+/// in a block; it is opened when the first packet arrives or is aimed there, and handed over when it is complete, or
+/// when a number reorder_window past its end has arrived.
 ///
-/// Packets that were aimed land in a slot, not always their own. A slot is busy while a receive that is aimed at it is
-/// posted, or has completed and its packet still lies there. What belongs in a busy slot is put off to the end of the
-/// batch, last first, so that a shift by one, as after a loss, is undone by one copy for each packet; and if the slot
-/// is still busy then, its packet is parked in a spare buffer until it isn't. A receive that is aimed at a slot leaves
-/// its own buffer as a spare one, and at most one packet waits for a slot, so there are always enough.
+/// Aimed packets land in a slot, but not always their own. A slot is busy while a receive aimed at it is posted, or has
+/// completed and its packet is still there. A packet that belongs in a busy slot is deferred to the end of the batch,
+/// last first, so that one copy per packet undoes a shift by one, as after a loss. If the slot is still busy then, the
+/// packet is parked in a spare buffer until it is free. A receive aimed at a slot leaves its own buffer as a spare, and
+/// at most one packet waits for a slot, so there are always enough.
 ///
-/// Most packets continue a run: they have the next number and lie where it belongs. They cost little, and so do
-/// receives that are aimed one slot after the other: what there is to note down is noted once for the whole run.
+/// Most packets continue a run: they have the next number and are in its slot. They cost little, and so do receives
+/// aimed at successive slots: the state is updated once for the whole run.
 class __attribute__((visibility("hidden"))) BlockPlacer {
 public:
     enum class Placed : std::uint8_t { placed, duplicate, late, no_block };
     struct Packet {
-        const std::uint8_t* header;  ///< its first header_bytes, as far as it has them
+        const std::uint8_t* header;  ///< its first header_bytes, or fewer if it is shorter
         const std::uint8_t* payload;
         RingSlot info;
-        RingSlotIndex landed;  ///< where both are, if they were received into a slot
+        RingSlotIndex landed;  ///< the slot that holds both, if it was received into one
     };
     /// A packet's own buffers: for header and payload, or payload alone.
     using Buffers = std::array<ibv_sge, 2>;
 
-    /// `packets` that are received into slots at most, so many at once.
+    /// At most `packets` packets are received into slots at once.
     BlockPlacer(const BlockRing& ring, const RingReceiverOptions& options, std::uint32_t packets);
     BlockPlacer(const BlockPlacer&) = delete;
     BlockPlacer& operator=(const BlockPlacer&) = delete;
 
-    /// Packets between two of these may be put off; what lies in their buffers must stay.
+    /// Packets between begin and end of a batch may be deferred; their buffers' contents must stay.
     void begin_batch() noexcept { no_free_block_ = no_block_to_aim_ = false; }
-    /// Where the packets with the next numbers belong. If it lies there, and `info` was written, continue_run() says
-    /// so.
+    /// The places of the packets with the next numbers. If a packet is in its place, and `info` was written, call
+    /// continue_run().
     struct Run {
         std::uint64_t next = 0;     ///< the number of the next packet
-        std::uint64_t left = 0;     ///< how many slots there are for it and those after it; 0 if none
-        std::uint64_t payload = 0;  ///< address of the next one's payload; the others are a stride apart
+        std::uint64_t left = 0;     ///< the number of slots for it and its successors; 0 if none
+        std::uint64_t payload = 0;  ///< address of the next one's payload; the others follow at a stride
         RingRecord<RingSlot>* infos = nullptr;
         RingSlotIndex at;
     };
@@ -75,33 +75,34 @@ public:
         run_count_ += count;
         run_bytes_ += bytes;
     }
-    /// To a slot that isn't busy.
+    /// Copies to a slot that isn't busy.
     void copy(const RingSlotIndex& to, const std::uint8_t* header, const std::uint8_t* payload,
               std::uint32_t length) noexcept;
-    /// Copies the packet to its slot, now or at the end of the batch. With no_block nothing has happened, and it may be
-    /// tried again.
+    /// Copies the packet to its slot, now or at the end of the batch. no_block: nothing has changed, and the call may
+    /// be repeated.
     Placed place(std::uint64_t sequence, const Packet& packet) noexcept;
     void end_batch() noexcept;
-    /// A packet that isn't placed does not lie there any more.
+    /// The packet was not placed and leaves its slot.
     void vacate(const RingSlotIndex& landed) noexcept;
 
-    /// Hands over what there is. False if a block had to stay, with WhenFull::wait.
+    /// Hands over all blocks. False if one had to stay, with WhenFull::wait.
     bool flush() noexcept;
-    /// Flushes, and begins anew with the next number.
+    /// Flushes, and restarts from the next number.
     bool restart() noexcept;
-    /// Whether there are packets that are not handed over.
+    /// Whether any packets are not yet handed over.
     bool has_packets() const noexcept { return settled_ != 0; }
 
-    /// Where packets are going to belong that are received with so many receives posted before the first of them.
+    /// The expected places of packets, if so many receives are posted before the first of them.
     struct Target {
         std::uint8_t* header = nullptr;
         std::uint8_t* payload = nullptr;
-        std::uint32_t count = 0;  ///< slots one after the other; 0 if it can't be told, or they aren't free
+        std::uint32_t count = 0;  ///< successive slots; 0 if unknown, or not free
     };
     Target aim(std::uint64_t posted_before) noexcept;
-    /// So many of these were aimed at: they are busy now.
+    /// Receives were aimed at so many of these slots: they are busy now.
     void aimed(std::uint32_t count) noexcept;
-    /// The buffers of a packet that has been aimed at a slot, for others; and back for a packet that is not aimed.
+    /// Takes the buffers of a packet that has been aimed at a slot, as spares; gives a spare back to a packet that is
+    /// not aimed.
     void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
     Buffers take_spare() noexcept {
         const Buffers buffers = spares_.back();
@@ -115,10 +116,10 @@ public:
 
 private:
     struct Block {
-        std::uint32_t first = 0;    ///< slot that counts; lower ones are another block's
+        std::uint32_t first = 0;    ///< first own slot; lower ones belong to another block
         std::uint32_t claimed = 0;  ///< packets that belong here
-        std::uint32_t settled = 0;  ///< of these, the ones that are in their slots
-        bool floating = false;      ///< `first` is the lowest that came: nobody knows what was before
+        std::uint32_t settled = 0;  ///< those of them that are in their slots
+        bool floating = false;      ///< `first` is the lowest that has arrived; what preceded it is unknown
     };
     struct Parked {
         Buffers buffers;
@@ -166,35 +167,35 @@ private:
     const RingView view_;
     const WhenFull when_full_;
     const std::uint32_t slots_;
-    const std::uint32_t words_;  ///< of a block's bitmap
+    const std::uint32_t words_;  ///< words in a block's bitmap
     const std::uint64_t reorder_window_;
 
     std::vector<std::uint32_t> window_;  ///< blocks by their order, from head_; nowhere if not open
     std::uint64_t head_ = 0;
     std::uint64_t count_ = 0;
-    std::uint64_t base_ = 0;       ///< sequence number of slot 0 of the first
-    std::uint32_t resume_ = 0;     ///< its slots below this have been handed over
-    std::uint64_t end_ = 0;        ///< behind the highest number that came
-    std::uint64_t aimed_end_ = 0;  ///< behind the highest number that was aimed at
+    std::uint64_t base_ = 0;       ///< sequence number of the first block's slot 0
+    std::uint32_t resume_ = 0;     ///< the first block's slots below this have been handed over
+    std::uint64_t end_ = 0;        ///< one past the highest number that has arrived
+    std::uint64_t aimed_end_ = 0;  ///< one past the highest number aimed at
     bool started_ = false;
     bool starting_ = false;       ///< no block was opened since
-    bool discontinuous_ = false;  ///< the next block that is handed over begins a new sequence
-    bool complete_ = false;       ///< some block may be
+    bool discontinuous_ = false;  ///< the next block handed over begins a new sequence
+    bool complete_ = false;       ///< some block may be complete
     bool no_free_block_ = false;
     bool no_block_to_aim_ = false;
     std::uint64_t settled_ = 0;  ///< in all open blocks
 
     Run run_;
-    std::uint32_t run_count_ = 0;  ///< packets of the run, before its `at`, that are not noted down yet
+    std::uint32_t run_count_ = 0;  ///< packets of the run, before its `at`, not yet accounted for
     std::uint64_t run_bytes_ = 0;
-    RingSlotIndex aims_;  ///< the slot behind the last that was aimed at
+    RingSlotIndex aims_;  ///< the slot after the last one aimed at
     std::uint32_t aims_left_ = 0;
 
     std::vector<Block> blocks_;
     std::vector<std::uint64_t> claimed_;
     std::vector<std::uint64_t> busy_;
     std::vector<std::uint32_t> busy_count_;  ///< by block
-    std::vector<std::uint32_t> parked_at_;   ///< by slot: which of parked_, plus 1
+    std::vector<std::uint32_t> parked_at_;   ///< by slot: index in parked_, plus 1
     std::vector<Parked> parked_;
     std::vector<std::uint32_t> free_parked_;
     std::uint32_t parked_count_ = 0;

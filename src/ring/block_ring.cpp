@@ -16,7 +16,7 @@ namespace pktverbs {
 
 namespace {
 
-/// How often open() begins anew because somebody made the ring, or removed it, in between.
+/// How often open() retries because another process made or removed the ring in between.
 constexpr int open_tries = 100;
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ConsumerSeat: the consumer's side of a ring, and what only the consumer decides about its blocks.
+// ConsumerSeat: the consumer's side of a ring, and the state of its blocks that only the consumer decides.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ public:
     void let_go(std::uint32_t index) noexcept { held_[index].store(false, std::memory_order_release); }
 
     const std::uint64_t* bitmap(std::uint32_t index) const noexcept { return &bitmaps_[std::size_t{index} * words_]; }
-    /// Copies which of the slots [first, end) are valid, and says how many.
+    /// Copies the validity bits of slots [first, end), and returns how many are valid.
     std::uint32_t copy_bitmap(std::uint32_t index, std::uint32_t first, std::uint32_t end) noexcept {
         std::uint64_t* const copy = &bitmaps_[std::size_t{index} * words_];
         std::uint32_t valid = 0;
@@ -43,7 +43,7 @@ public:
     }
 
 private:
-    std::uint32_t words_;  ///< of a block's bitmap
+    std::uint32_t words_;  ///< words in a block's bitmap
     std::unique_ptr<std::atomic<bool>[]> held_;
     std::unique_ptr<std::uint64_t[]> bitmaps_;
 };

@@ -14,7 +14,7 @@
 
 namespace pktverbs {
 
-/// Until the word isn't `seen` any more, or it is woken, or for so long, or for no reason.
+/// Sleeps until the word is no longer `seen`, a wake, or the timeout; may wake spuriously.
 inline void futex_wait(const RingWord<std::uint32_t>& word, std::uint32_t seen, const timespec& at_most) noexcept {
     syscall(SYS_futex, word.address(), FUTEX_WAIT, seen, &at_most, nullptr, 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Landing: finds out where packets were received, and aims them at slots.
+// Landing: finds the slot in which a packet was received, and aims packets at slots.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,10 @@ public:
           begin_{reinterpret_cast<std::uint64_t>(view.block(0))},
           size_{view.layout().block_stride * view.geometry().blocks} {}
 
-    /// Packets have the ring's recv_layout(). Known when the first one was looked at.
+    /// Whether packets have the ring's recv_layout(). Known once the first one has been examined.
     bool is_aimed() const noexcept { return is_aimed_; }
 
-    /// False of a packet that is spread over other chunks than the ring's: not to be looked at.
+    /// False for a packet whose chunks differ from the ring's: don't examine it.
     bool is_in_one_piece(const RecvPkt& pkt, std::uint32_t length) noexcept {
         if (!known_) [[unlikely]] {
             known_ = true;
@@ -34,7 +34,7 @@ public:
         }
         return is_aimed_ || length <= pkt.target(0).size();
     }
-    /// Where the packet's header is, or its payload.
+    /// The slot that holds the packet's header, or its payload.
     const std::uint8_t* bytes_of(const RecvPkt& pkt, bool payload) const noexcept {
         const std::uint64_t address = pkt.target(payload && is_aimed_ ? payload_chunk_ : 0).raw().addr;
         return reinterpret_cast<const std::uint8_t*>(address) +
@@ -51,7 +51,7 @@ public:
                 slot_at(payload)};
     }
 
-    /// Only of packets with the ring's layout, when what is in them isn't needed any more.
+    /// Only for packets with the ring's layout, once their contents are no longer needed.
     void aim(RecvList& list, BlockPlacer& placer, std::uint64_t posted_before) noexcept {
         const std::uint32_t header_stride = view_.geometry().header_stride;
         const std::uint32_t payload_stride = view_.geometry().payload_stride;
@@ -99,7 +99,7 @@ private:
     }
     bool is_slot(std::uint64_t address) const noexcept { return address - begin_ < size_; }
 
-    /// Mostly it's the one after the last: that saves two divisions.
+    /// Usually it is the one after the last: that saves two divisions.
     RingSlotIndex slot_at(std::uint64_t address) noexcept {
         const RingGeometry& geometry = view_.geometry();
         if (address == expected_ && expected_slot_.slot < geometry.block_slots) [[likely]] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReceiverClock: what RingReceiverOptions::hand_over_after is measured by.
+// ReceiverClock: the clock for RingReceiverOptions::hand_over_after.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@ struct __attribute__((visibility("hidden"))) ReceiverClock {
     using time_point = std::chrono::steady_clock::time_point;
     static time_point now() noexcept { return source(); }
 
-    /// steady_clock::now. Tests put one in its place that they move by hand.
+    /// steady_clock::now. Tests replace it by a clock that they move by hand.
     static time_point (*source)() noexcept;
 };
 

@@ -11,7 +11,7 @@
 namespace pktverbs {
 namespace {
 
-constexpr std::uint64_t page = 4096;  ///< also what GPUs and O_DIRECT want
+constexpr std::uint64_t page = 4096;  ///< GPUs and O_DIRECT need it, too
 constexpr std::uint64_t line = 64;
 constexpr std::uint32_t max_blocks = 4096;
 constexpr std::uint32_t max_slots = 1U << 20;
@@ -39,15 +39,15 @@ RingGeometry RingGeometry::checked() const {
     if (payload_stride == 0) made.payload_stride = static_cast<std::uint32_t>(round_up(payload_bytes, line));
     check("header_stride", made.header_stride, header_bytes, 2 * max_header_bytes);
     check("payload_stride", made.payload_stride, payload_bytes, 2 * max_payload_bytes);
-    // The largest sizes together are more than an address space, but not more than 64 bits.
+    // The largest sizes together exceed an address space, but not 64 bits.
     if (RingLayout{made}.total_bytes > max_bytes)
         verbs::throw_message(ENOMEM, fmt::format("cannot lay out a ring: an address space has no room for {}", made));
     return made;
 }
 
 std::string RingGeometry::to_string() const {
-    return fmt::format("{} blocks of {} slots, headers {} bytes every {}, payloads {} bytes every {}", blocks, block_slots,
-                       header_bytes, header_stride, payload_bytes, payload_stride);
+    return fmt::format("{} blocks of {} slots, headers {} bytes every {}, payloads {} bytes every {}", blocks,
+                       block_slots, header_bytes, header_stride, payload_bytes, payload_stride);
 }
 
 RingLayout::RingLayout(const RingGeometry& checked) noexcept

@@ -28,11 +28,11 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
     const std::uint64_t magic = shared.magic.load(std::memory_order_acquire);
     if (magic == 0) refuse_ring(name, "it was never finished, or is no ring (remove it)");
     if (magic != RingHeader::magic_number) refuse_ring(name, "it is no ring");
-    // The other process may change it at any time: what is checked is a copy.
+    // The other process may change it at any time: so a copy is checked.
     const RingDescription said = shared.description.load();
     if (said.version != RingHeader::version_number)
         refuse_ring(name, fmt::format("it has version {} of the layout, and this library knows {}", said.version,
-                                 RingHeader::version_number));
+                                      RingHeader::version_number));
     RingGeometry geometry;
     try {
         geometry = said.geometry.checked();
@@ -49,7 +49,7 @@ RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& n
 void write_ring(std::span<std::uint8_t> memory, const RingLayout& layout) noexcept {
     auto* const header = new (memory.data()) RingHeader{};
     header->description = layout.description();
-    // States and blocks are zero: free, at positions before the first.
+    // States and blocks are zero: free, without a number yet.
     header->magic.store(RingHeader::magic_number, std::memory_order_release);
 }
 

@@ -12,14 +12,14 @@
 
 namespace pktverbs {
 
-/// Throws std::system_error (EPROTO) if `memory` holds no ring that this version knows. Reads every size once.
+/// Throws std::system_error (EPROTO) if `memory` does not hold a ring of a known version. Reads every size once.
 RingLayout check_ring(std::span<const std::uint8_t> memory, const std::string& name);
 /// Makes a ring in memory that is zero and large enough.
 void write_ring(std::span<std::uint8_t> memory, const RingLayout& layout) noexcept;
 
 class __attribute__((visibility("hidden"))) RingMapping {
 public:
-    /// Of memory in which a ring was made.
+    /// For memory that already holds a ring.
     RingMapping(SharedMemory memory, std::string name);
 
     const std::string& name() const noexcept { return name_; }

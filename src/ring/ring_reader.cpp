@@ -13,7 +13,7 @@ namespace pktverbs {
 
 namespace {
 
-constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait, or not long enough
+constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait, or too briefly
 
 }  // namespace
 
@@ -21,8 +21,8 @@ void RingBlock::give_back() noexcept {
     const std::shared_ptr<ConsumerSeat> seat = std::move(seat_);
     if (!seat || process_ != ::getpid()) return;
     seat->let_go(index_);
-    // Released: our last look at it comes before the producer's first write. Only if it is still ours: somebody may
-    // have written over its state, and it may be in use again.
+    // Release: our last read of the block comes before the producer's first write. Only if it is still ours: the other
+    // side may have overwritten its state, and it may be in use again.
     view_.state(index_).change(RingState::word(number_, RingState::reading), RingState::freed(number_),
                                std::memory_order_release);
     seat->own().blocks.fetch_add(1, std::memory_order_relaxed);
@@ -33,7 +33,7 @@ RingReader::RingReader(const BlockRing& ring)
     : seat_{std::make_shared<ConsumerSeat>(ring.mapping_)}, view_{seat_->view()} {
     const RingSide& producer = seat_->other();
     known_deaths_ = producer.deaths.load(std::memory_order_relaxed);
-    // One that is dead already is news, too.
+    // A producer that is already dead is news, too.
     if (producer.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(RingPeer::died)) --known_deaths_;
 }
 
@@ -42,7 +42,7 @@ RingReader& RingReader::operator=(RingReader&&) noexcept = default;
 RingReader::~RingReader() = default;
 
 bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept {
-    // Acquired: the packets come after it. Only the producer competes, to take the block back.
+    // Acquire: packets are read after it. Only the producer competes, to take the block back.
     if (seat_->is_held(index) ||
         !view_.state(index).change(RingState::word(number, RingState::filled),
                                    RingState::word(number, RingState::reading), std::memory_order_acquire))
@@ -70,7 +70,7 @@ bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t numbe
 }
 
 bool RingReader::take(RingBlock& block) noexcept {
-    // Blocks are mostly filled one after the other.
+    // Blocks are usually filled in order.
     const std::uint64_t expected = RingState::word(next_number_, RingState::filled);
     if (view_.state(next_index_).load(std::memory_order_relaxed) == expected && take(block, next_index_, next_number_))
         [[likely]]
@@ -78,10 +78,10 @@ bool RingReader::take(RingBlock& block) noexcept {
     const auto oldest_filled = [&] {
         return oldest_of(view_, RingState::filled, [&](std::uint32_t index) { return !seat_->is_held(index); });
     };
-    // When one can't be taken, the producer has just taken it back. It cannot do that for ever.
+    // If a block can't be taken, the producer has just taken it back. It cannot do that forever.
     for (std::uint32_t tries = 0; tries < view_.geometry().blocks; ++tries) {
         auto oldest = oldest_filled();
-        // Two may have been handed over meanwhile, the first of them where we had looked already. Now it can be seen.
+        // Two may have been handed over meanwhile, the first in a place that we had already checked. Now it is visible.
         if (oldest && oldest->number != next_number_) oldest = oldest_filled();
         if (!oldest) break;
         if (take(block, oldest->index, oldest->number)) return true;
@@ -89,7 +89,7 @@ bool RingReader::take(RingBlock& block) noexcept {
     return false;
 }
 
-/// How the producer ended, if that is news.
+/// How the producer ended, if not yet reported.
 RingReader::News RingReader::news() const noexcept {
     const RingSide& producer = seat_->other();
     News news{.deaths = producer.deaths.load(std::memory_order_relaxed),
@@ -113,7 +113,7 @@ RingBlock RingReader::next(std::chrono::nanoseconds timeout, std::stop_token sto
     const SeatStop stop_wake{stop, *seat_};
     for (SeatWait wait{*seat_};;) {
         const std::uint32_t seen = wait.begin();
-        // News first, told last: what was handed over before it must be found.
+        // Read the news first, report it last: blocks handed over before the end must be found.
         const News now = news();
         if (take(block)) return block;
         if (now.outcome != RingOutcome::timeout) {

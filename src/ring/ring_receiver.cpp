@@ -51,10 +51,10 @@ const RingReceiverOptions& checked(const RingReceiverOptions& options) {
     field.check();
     if (options.reorder_window > field.max_number() / field.divisor / 2)
         refuse_option(fmt::format("reorder_window {} is more than half of what the sequence field can hold",
-                           options.reorder_window));
+                                  options.reorder_window));
     if (options.jump_limit < options.reorder_window || options.jump_limit == 0)
         refuse_option(fmt::format("jump_limit {} is less than reorder_window {}, or 0", options.jump_limit,
-                           options.reorder_window));
+                                  options.reorder_window));
     return options;
 }
 
@@ -123,7 +123,7 @@ private:
         return Outcome::packets;
     }
 
-    /// Until blocks must be handed over as they are.
+    /// The time until blocks must be handed over as they are.
     std::chrono::nanoseconds left_to_hand_over() noexcept {
         if (options_.hand_over_after == no_timeout) return no_timeout;
         if (!placer_.has_packets()) {
@@ -149,7 +149,7 @@ private:
         return Outcome::packets;
     }
 
-    /// Places all packets, or those before the first that has to wait, and gives these back.
+    /// Places all packets, or those before the first that has to wait, and gives them back to the NIC.
     void take_held() noexcept {
         placer_.begin_batch();
         std::size_t taken = 0;
@@ -169,7 +169,7 @@ private:
         if (landing_.is_aimed()) landing_.aim(done, placer_, packets_ - done.size() - held_.size());
     }
 
-    /// Takes packets as long as they have the next number and lie where it belongs, or can be copied there: the same as
+    /// Takes packets as long as they have the next number and are in its slot, or can be copied there: the same as
     /// take() for each, at less cost. Returns how many.
     std::uint32_t take_run(RecvList::iterator& pkt) noexcept {
         const bool numbered = reader_.has_value();
@@ -206,7 +206,7 @@ private:
         return count;
     }
 
-    /// False of a packet that has none.
+    /// False for a packet without a number.
     bool read_number(const RecvPkt& pkt, std::uint32_t length, std::uint64_t& number) noexcept {
         return reader_->read(landing_.bytes_of(pkt, false), landing_.bytes_of(pkt, true), length, number);
     }
@@ -250,7 +250,7 @@ private:
                 break;
         }
         if (options_.when_full == WhenFull::wait) return false;
-        // In order of arrival, the next one takes its number: there is no gap to be seen, only the count.
+        // In order of arrival, the next packet takes its number: no gap is visible, only the count.
         return drop(packet, stats.no_block);
     }
 
@@ -284,7 +284,7 @@ private:
     RingReceiverOptions options_;
     const std::uint32_t packets_;
     const std::uint32_t slot_bytes_;
-    std::optional<SequenceReader> reader_;  ///< if packets go by a number
+    std::optional<SequenceReader> reader_;  ///< if packets are placed by number
     BlockPlacer placer_;
     Landing landing_;
     SequenceTracker tracker_;

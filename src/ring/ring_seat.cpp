@@ -21,7 +21,7 @@ namespace pktverbs {
 
 namespace {
 
-/// Bytes of the ring's file that are locked, whatever is in them.
+/// Offsets in the ring's file that are locked; their contents don't matter.
 enum Byte : off_t { producer_byte, consumer_byte, recovery_byte };
 
 constexpr Byte byte_of(RingSeat::Side side) noexcept {
@@ -47,11 +47,11 @@ bool is_locked(int fd, Byte byte) noexcept {
     return ::fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-/// One at a time changes who is attached. Whether it has the lock must be asked.
+/// Only the holder of this lock attaches or cleans up. The constructor may fail: check whether it holds the lock.
 class RecoveryLock {
 public:
-    /// Tries until it has it or `at_most` has passed. The kernel has no limit of its own for such a lock, so this looks
-    /// again and again (fcntl(2): F_OFD_SETLKW waits until a signal).
+    /// Tries until it has the lock or `at_most` has passed. The kernel offers no timeout for such a lock, so this polls
+    /// (fcntl(2): F_OFD_SETLKW waits until a signal).
     explicit RecoveryLock(int fd, std::chrono::nanoseconds at_most = {}) noexcept : fd_{fd} {
         const Deadline deadline{at_most};
         constexpr timespec pause{0, 1'000'000};
@@ -72,7 +72,7 @@ private:
     bool has_ = false;
 };
 
-/// Fills in the header of a block that its producer couldn't: from the bitmap.
+/// Fills in a block's header from the bitmap, because its producer couldn't.
 std::uint32_t count_packets(const RingView& view, std::uint32_t index) noexcept {
     const std::uint32_t slots = view.geometry().block_slots;
     std::uint32_t valid = 0;
@@ -95,8 +95,8 @@ std::uint32_t count_packets(const RingView& view, std::uint32_t index) noexcept 
     return valid;
 }
 
-/// Calls `change(index, word)` for the blocks of a kind, oldest first, as long as there are some: once for each block
-/// there can be, whatever is written there meanwhile.
+/// Calls `change(index, word)` for the blocks of a kind, oldest first, while there are any: at most once per block of
+/// the ring, whatever the other side writes meanwhile.
 template <class Change>
 bool for_blocks(const RingView& view, RingState::Kind kind, Change&& change) noexcept {
     std::uint32_t changed = 0;
@@ -108,8 +108,8 @@ bool for_blocks(const RingView& view, RingState::Kind kind, Change&& change) noe
     return changed != 0;
 }
 
-/// What a dead producer had begun goes to the consumer, in its order; what has no packet becomes free. False if there
-/// was nothing.
+/// A dead producer's open blocks go to the consumer, in order; blocks without packets become free. False if there were
+/// none.
 bool hand_over_abandoned(const RingView& view) noexcept {
     std::uint64_t number = next_number(view);
     const bool any = for_blocks(view, RingState::filling, [&](std::uint32_t index, std::uint64_t word) {
@@ -121,7 +121,7 @@ bool hand_over_abandoned(const RingView& view) noexcept {
     return any;
 }
 
-/// What a dead consumer had taken is there to be read again. False if there was nothing.
+/// A dead consumer's blocks can be read again. False if there were none.
 bool put_back(const RingView& view) noexcept {
     return for_blocks(view, RingState::reading, [&](std::uint32_t index, std::uint64_t word) {
         view.state(index).change(word, RingState::word(RingState::number(word), RingState::filled),
@@ -129,7 +129,7 @@ bool put_back(const RingView& view) noexcept {
     });
 }
 
-/// What a block's state is while a side has it.
+/// A block's state while a side has it.
 constexpr RingState::Kind kind_of(RingSeat::Side side) noexcept {
     return side == RingSeat::Side::producer ? RingState::filling : RingState::reading;
 }
@@ -139,8 +139,8 @@ constexpr auto number_of(RingPeer peer) noexcept { return static_cast<std::uint3
 }  // namespace
 
 RingSeat::RingSeat(std::shared_ptr<const RingMapping> mapping, Side side) : mapping_{std::move(mapping)}, side_{side} {
-    // Opened anew: a lock belongs to an open file description, and both sides may be in one process. Non-blocking: a
-    // lease of somebody's on the file is waited for otherwise (fcntl(2), F_SETLEASE).
+    // Opened again, because a lock belongs to an open file description, and both sides may be in one process.
+    // Non-blocking: otherwise open() would wait for a lease on the file (fcntl(2), F_SETLEASE).
     const std::string path = fmt::format("/proc/self/fd/{}", mapping_->memory().fd());
     lock_ = FileDescriptor{::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)};
     if (!lock_) verbs::throw_error(errno, fmt::format("open ring {} again", mapping_->name()), "is /proc mounted?");
@@ -176,7 +176,7 @@ void RingSeat::wake() const noexcept {
 
 void RingSeat::notify(RingSide& side) noexcept {
     // Sequentially consistent, as is the sleeper's store: either we see that it wants to sleep, or the kernel sees,
-    // when it is about to sleep, that events are not what they were.
+    // before it sleeps, that the events have changed.
     side.events.fetch_add(1, std::memory_order_seq_cst);
     if (side.sleepers.load(std::memory_order_seq_cst) != 0) futex_wake(side.events);
 }
@@ -192,20 +192,20 @@ void RingSeat::sleep(std::uint32_t seen, std::chrono::nanoseconds at_most) const
 
 RingPeer RingSeat::look() const noexcept {
     RingSide& side = other();
-    // Who has ended by itself has no blocks. Blocks that are still said to be its are looked after all the same: what
-    // its state says, anybody can have written.
+    // A side that ended by itself has no blocks. Clean up blocks that are still marked as its own all the same: either
+    // side may have written that state.
     const bool is_present = side.state.load(std::memory_order_acquire) == number_of(RingPeer::present);
     if ((is_present || oldest_of(view(), kind_of(opposite()))) && !is_locked(lock_.get(), byte_of(opposite()))) {
         const RecoveryLock recovery{lock_.get()};
-        // A new one may have come meanwhile: then it has cleaned up, or waits to do so.
+        // A new one may have attached meanwhile: then it has cleaned up, or waits to do so.
         if (recovery && !is_locked(lock_.get(), byte_of(opposite()))) recover(opposite());
     }
     const std::uint32_t state = side.state.load(std::memory_order_acquire);
     return state <= number_of(RingPeer::died) ? static_cast<RingPeer>(state) : RingPeer::absent;
 }
 
-/// Nobody is there, so a state that says so, or blocks that somebody has, are of one who died. Whoever dies over this
-/// leaves it to the next.
+/// No process holds this side, so an attached state, or blocks in use, are left from one that died. If this process
+/// dies here, the next one cleans up.
 void RingSeat::recover(Side side) const noexcept {
     RingSide& dead = of(side);
     const bool had_blocks = side == Side::producer ? hand_over_abandoned(view()) : put_back(view());

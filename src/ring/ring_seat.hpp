@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RingSeat: one side of a ring, taken by this process; the kernel frees it when the process dies.
+// RingSeat: one side of a ring, held by this process; the kernel frees it when the process dies.
 #pragma once
 
 #include <unistd.h>
@@ -18,15 +18,15 @@
 
 namespace pktverbs {
 
-/// Held is a lock on one byte of the ring's file, through an open file description of its own (fcntl(2), F_OFD_SETLK):
-/// it ends with the process, whatever thread took it, in any PID namespace. A forked child shares it until exec or
+/// It holds a lock on one byte of the ring's file, through its own open file description (fcntl(2), F_OFD_SETLK): the
+/// lock ends with the process, whichever thread took it, in any PID namespace. A forked child shares it until exec or
 /// exit. No wait on a lock is longer than lock_limit: any process that can open the file can hold it.
 class __attribute__((visibility("hidden"))) RingSeat {
 public:
     enum class Side : std::uint8_t { producer, consumer };
 
     /// Takes the side, and cleans up after a holder that died. Throws std::system_error: EBUSY if it is taken,
-    /// ETIMEDOUT if somebody keeps the lock under which that is done.
+    /// ETIMEDOUT if another process keeps the lock for cleaning up.
     RingSeat(std::shared_ptr<const RingMapping> mapping, Side side);
     RingSeat(const RingSeat&) = delete;
     RingSeat& operator=(const RingSeat&) = delete;
@@ -36,18 +36,18 @@ public:
     RingSide& own() const noexcept { return of(side_); }
     RingSide& other() const noexcept { return of(opposite()); }
 
-    /// Tells the other side that something was done.
+    /// Signals an event to the other side.
     void notify() const noexcept { notify(own()); }
-    /// Until the other side's events aren't `seen` any more, `at_most` has passed, or for no reason.
+    /// Sleeps until the other side's events are no longer `seen`, or `at_most` has passed; may wake spuriously.
     void sleep(std::uint32_t seen, std::chrono::nanoseconds at_most) const noexcept;
     /// Ends a sleep() of this side, from any thread.
     void wake() const noexcept;
 
-    /// How it is with the other side. Cleans up after one that died, unless somebody else is at it.
+    /// The other side's state. Cleans up after one that died, unless another process is doing so.
     RingPeer look() const noexcept;
 
-    /// Whether this process took the seat, or used it last; not so in a child that was forked since. What isn't ours
-    /// ends without a trace.
+    /// Whether this process took the seat, or used it last; false in a child forked since. A seat that isn't ours ends
+    /// without any effect.
     bool is_ours() const noexcept { return process_.load(std::memory_order_relaxed) == ::getpid(); }
     void use() const noexcept { process_.store(::getpid(), std::memory_order_relaxed); }
 
@@ -79,19 +79,20 @@ private:
     std::stop_callback<Wake> callback_;
 };
 
-/// How long a side sleeps before it looks whether the other one is still alive: the kernel wakes nobody at a death.
+/// How long a side sleeps before it checks whether the other one is still alive: a death wakes no sleeper.
 inline constexpr std::chrono::nanoseconds look_interval = std::chrono::milliseconds{20};
-/// How long a side that attaches waits for one that cleans up, which is over when some bitmaps are read.
+/// How long an attaching side waits for one that cleans up, which only reads some bitmaps.
 inline constexpr std::chrono::nanoseconds lock_limit = std::chrono::milliseconds{500};
 
-/// Waiting for the other side: begin(), look for what it is about, sleep(), and again.
+/// Waits for the other side: call begin(), check the condition, sleep(), and repeat.
 class __attribute__((visibility("hidden"))) SeatWait {
 public:
     explicit SeatWait(const RingSeat& seat) noexcept : seat_{seat} {}
 
-    /// What comes after this ends the sleep().
+    /// An event after this ends the sleep().
     std::uint32_t begin() const noexcept { return seat_.other().events.load(std::memory_order_seq_cst); }
-    /// Looks at the other side afterwards if nothing came, or if events have come for a while, whoever made them.
+    /// Checks the other side afterwards if there was no event, or if there have been events for a while, whatever their
+    /// source.
     void sleep(std::uint32_t seen, const Deadline& deadline) noexcept {
         seat_.sleep(seen, deadline.left_at_most(look_interval));
         if (seat_.other().events.load(std::memory_order_relaxed) != seen && !look_due_.passed()) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ring_states: looking for blocks by what is going on with them.
+// ring_states: finds blocks by their state.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ struct RingPlace {
     std::uint32_t index;
 };
 
-/// The first block of a kind, of those that `counts(index)`. Looks at all states: a few cache lines.
+/// The first block of a kind for which `counts(index)` holds. Reads all states: a few cache lines.
 template <class Counts>
 std::optional<RingPlace> oldest_of(const RingView& view, RingState::Kind kind, Counts&& counts) noexcept {
     std::optional<RingPlace> oldest;
@@ -30,7 +30,7 @@ inline std::optional<RingPlace> oldest_of(const RingView& view, RingState::Kind 
     return oldest_of(view, kind, [](std::uint32_t) { return true; });
 }
 
-/// Of the next block that is handed over. A producer that died may not have counted its last one, but then the block
+/// The number of the next block handed over. A producer that died may not have counted its last block, but that block
 /// still has its number.
 inline std::uint64_t next_number(const RingView& view) noexcept {
     std::uint64_t number = view.header().producer.blocks.load(std::memory_order_relaxed);

@@ -15,7 +15,7 @@ RingWriter::RingWriter(const BlockRing& ring)
       view_{seat_->view()},
       blocks_(view_.geometry().blocks),
       number_{next_number(view_)} {
-    // Blocks lose the number that they had when they are opened: if nobody counted it before, it would be used again.
+    // An opened block loses its number: if the number was not counted before, it would be used again.
     seat_->own().blocks.store(number_, std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
         const std::uint64_t word = view_.state(i).load(std::memory_order_acquire);
@@ -45,16 +45,16 @@ RingWriter::~RingWriter() {
     for (std::uint32_t i = 0; i < blocks_.size(); ++i) discard(i);
 }
 
-/// Of a block that was given, the consumer says whether it came back. Nobody but us fills blocks: one that is said to
-/// be filled, and isn't open, is as good as back.
+/// For a block that was handed over, the consumer decides whether it is back. Only we fill blocks: one that is marked
+/// as being filled, and isn't open, counts as back.
 bool RingWriter::is_free(std::uint32_t block) const noexcept {
     if (blocks_[block].kind != Block::Kind::given) return blocks_[block].kind == Block::Kind::ours;
-    // Acquired: the consumer's last look at the block comes before our first write to it.
+    // Acquire: the consumer's last read of the block comes before our first write to it.
     const RingState::Kind kind = RingState::kind(view_.state(block).load(std::memory_order_acquire));
     return kind == RingState::free || kind == RingState::filling;
 }
 
-/// Whether the block was given and is not being read; `word` is its state then.
+/// Whether the block was handed over and is not being read; `word` is its state then.
 bool RingWriter::is_filled(std::uint32_t block, std::uint64_t& word) const noexcept {
     if (blocks_[block].kind != Block::Kind::given) return false;
     word = view_.state(block).load(std::memory_order_relaxed);
@@ -90,7 +90,7 @@ std::optional<std::uint32_t> RingWriter::open(std::uint64_t base, std::uint32_t 
     blocks_[*index] = {.base = base, .kind = Block::Kind::open};
     view_.block_header(*index) = {
         .number = 0, .base = base, .first_slot = first_slot, .end_slot = first_slot, .valid_slots = 0, .flags = 0};
-    // Released: whoever finds it being filled, after our death, finds no packets of before in it.
+    // Release: a process that finds it being filled, after our death, finds no earlier packets in it.
     view_.state(*index).store(RingState::word(opened_++, RingState::filling), std::memory_order_release);
     seat_->use();
     cursor_ = *index + 1 == view_.geometry().blocks ? 0 : *index + 1;
@@ -98,8 +98,7 @@ std::optional<std::uint32_t> RingWriter::open(std::uint64_t base, std::uint32_t 
 }
 
 std::optional<std::uint32_t> RingWriter::take_back_oldest() noexcept {
-    // When one can't be taken, the consumer has just done so. Others are left as long as it does that, but not for
-    // ever.
+    // If a block can't be taken, the consumer has just taken it. While it does so others are left, but not forever.
     for (std::uint32_t tries = 0; tries < blocks_.size(); ++tries) {
         std::optional<std::uint32_t> oldest;
         std::uint64_t oldest_word = 0;
@@ -129,7 +128,7 @@ void RingWriter::hand_over(std::uint32_t block, std::uint32_t first_slot, std::u
                                  .end_slot = end_slot,
                                  .valid_slots = valid_slots,
                                  .flags = flags};
-    // Released: the packets, and all that the header says, come before it.
+    // Release: the packets and the header are written before it.
     view_.state(block).store(RingState::word(number_, RingState::filled), std::memory_order_release);
     seat_->own().blocks.store(++number_, std::memory_order_relaxed);
     seat_->notify();

@@ -13,7 +13,7 @@ namespace pktverbs {
 
 namespace {
 
-/// A jump ahead by more than this isn't loss.
+/// A jump ahead by more than this is not a loss.
 constexpr std::uint64_t longest_gap = std::uint64_t{1} << 32;
 
 const SequenceField& checked(const SequenceField& field, std::size_t window) {
@@ -36,7 +36,7 @@ void SequenceCounter::note_far(std::uint64_t number, SequenceTracker::Verdict ve
         last_wild_ = number;
         return;
     }
-    // The number before this one was no mistake, either.
+    // The previous number was not a mistake, either.
     --wild_;
     const std::uint64_t first = tracker_.next(last_wild_).sequence;
     if (!empty_ && first - highest_ > longest_gap) {

@@ -18,7 +18,7 @@ namespace pktverbs {
 
 namespace {
 
-/// More than all headers of any sensible frame. Behind longer ones there is no number.
+/// More than all headers of any sensible frame. Frames with longer headers have no number.
 constexpr std::uint32_t front_bytes = 512;
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -45,7 +45,7 @@ SequenceReader::SequenceReader(const SequenceField& field, std::uint32_t header_
     }
     plain_in_rest_ = at >= header_bytes;
     plain_.offset = static_cast<std::uint32_t>(plain_in_rest_ ? at - header_bytes : at);
-    // Never so long: all of them are searched.
+    // No frame is this long, so all frames are searched.
     plain_end_ = is_split ? std::numeric_limits<std::uint32_t>::max() : static_cast<std::uint32_t>(end);
 }
 
@@ -63,7 +63,7 @@ bool SequenceReader::search(const std::uint8_t* header, const std::uint8_t* rest
     const auto payload = headers.udp().payload();
     if (payload.size() < field_.end()) return false;
     const auto payload_at = static_cast<std::size_t>(payload.data() - frame.data());
-    // Whatever was read behind the front may belong to another frame.
+    // Bytes read past the front may belong to another frame.
     if (payload_at > front_bytes) return false;
 
     std::array<std::uint8_t, 8> bytes{};

@@ -18,7 +18,7 @@
 namespace pktverbs::route {
 namespace {
 
-/// libnl has numbers of its own, made from errno where there was one (nl_syserr2nlerr() in its lib/error.c).
+/// libnl has its own error numbers, made from errno if there was one (nl_syserr2nlerr() in its lib/error.c).
 int errno_of(int error) {
     switch (-error) {
         case NLE_NOMEM:
@@ -83,7 +83,7 @@ void Request::put(int attribute, std::uint32_t number) {
 }
 
 Netlink::Netlink() : socket_{open_socket()} {
-    // The answer itself ends a request, or an error does.
+    // The answer itself, or an error, ends a request.
     nl_socket_disable_auto_ack(socket_.get());
 }
 
@@ -95,7 +95,7 @@ Netlink::Answer Netlink::ask(const Request& request, std::string_view what) {
         static_cast<Answer*>(to)->message.reset(message);
         return NL_STOP;
     };
-    // libnl would turn the errno into one of its own numbers, and ENETUNREACH has none there.
+    // libnl would convert the errno to one of its own numbers, and it has none for ENETUNREACH.
     const auto refuse = [](sockaddr_nl*, nlmsgerr* error, void* to) -> int {
         static_cast<Answer*>(to)->error = -error->error;
         return NL_STOP;
@@ -105,7 +105,7 @@ Netlink::Answer Netlink::ask(const Request& request, std::string_view what) {
     check_libnl(nl_send_auto(socket_.get(), request.get()), what);
     while (!answer.message && answer.error == 0) {
         const int result = nl_recvmsgs(socket_.get(), callbacks.get());
-        // After a refusal, the result is one of those numbers too.
+        // After a refusal, the result is also one of those numbers.
         if (answer.error == 0 && result != -NLE_INTR) check_libnl(result, what);
     }
     return answer;
@@ -133,7 +133,7 @@ bool NeighbourEvents::wait(const Deadline& deadline) {
         if (ready < 0 && errno != EINTR) verbs::throw_error(errno, "wait for the kernel's table of neighbours", "");
         if (ready > 0) break;
     }
-    // What it says is not looked at; if it was too much for the socket (ENOBUFS), something did change.
+    // The contents don't matter; if they were too much for the socket (ENOBUFS), something did change.
     while (nl_recvmsgs_default(socket_.get()) >= 0) {
     }
     return true;

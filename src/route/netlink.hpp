@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Netlink: a socket to the kernel's routing tables, by libnl.
+// Netlink: a socket to the kernel's routing tables, through libnl.
 #pragma once
 
 #include <netlink/msg.h>
@@ -20,7 +20,7 @@
 
 namespace pktverbs::route {
 
-/// Ends a libnl object by its own function.
+/// Destroys a libnl object by its own function.
 template <auto release>
 struct Release {
     template <class Object>
@@ -35,15 +35,15 @@ using RouteHandle = std::unique_ptr<rtnl_route, Release<rtnl_route_put>>;
 using NeighbourHandle = std::unique_ptr<rtnl_neigh, Release<rtnl_neigh_put>>;
 using LinkHandle = std::unique_ptr<rtnl_link, Release<rtnl_link_put>>;
 
-/// The one funnel for libnl's own errors (negative NLE_ numbers): throws std::system_error with the errno behind it,
-/// or EIO if there is none, and the words of nl_geterror().
+/// The one funnel for libnl's own errors (negative NLE_ numbers): throws std::system_error with the original errno, or
+/// EIO if there is none, and the text of nl_geterror().
 [[noreturn]] void throw_libnl(int error, std::string_view what);
 inline int check_libnl(int result, std::string_view what) {
     if (result < 0) throw_libnl(result, what);
     return result;
 }
 
-/// A request to be filled; the parts must fit into a page, as all of ours do.
+/// A request to fill; the parts must fit into a page, as all of ours do.
 class Request {
 public:
     /// Throws std::bad_alloc.
@@ -62,12 +62,12 @@ private:
     MessageHandle message_;
 };
 
-/// Not for several threads at once.
+/// One thread at a time.
 class Netlink {
 public:
     Netlink();
 
-    /// What the kernel answers to a request for one object; the caller owns the reply. Its errno if it refuses.
+    /// The kernel's answer to a request for one object; the caller owns the reply. The kernel's errno if it refuses.
     struct Answer {
         int error = 0;
         MessageHandle message{};
@@ -81,18 +81,18 @@ private:
     SocketHandle socket_;
 };
 
-/// Told of every change in the table of neighbours, from its construction on.
+/// Receives every change in the table of neighbours, from construction on.
 class NeighbourEvents {
 public:
     NeighbourEvents();
-    /// Waits until something changed, and takes all that is there to be told. False at the deadline.
+    /// Waits for a change, and takes all pending ones. False at the deadline.
     bool wait(const Deadline& deadline);
 
 private:
     SocketHandle socket_;
 };
 
-/// Of an interface by its name; 0 for an empty one. Throws ENODEV.
+/// The index of an interface by its name; 0 for an empty name. Throws ENODEV.
 unsigned index_of(std::string_view interface);
 
 }  // namespace pktverbs::route

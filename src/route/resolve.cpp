@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// resolve: looks in the kernel's table, and makes the kernel ask where it has nothing.
+// resolve: reads the kernel's table, and makes the kernel ask for missing entries.
 #include <pktverbs/route/resolve.hpp>
 
 #include <netinet/in.h>
@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint16_t discard_port = 9;  // RFC 863
 
-/// Sends from the socket, with these options of its level: one hop far, and by this interface (in network order).
+/// Sends from the socket, with these options at its level: one hop, through this interface (in network order).
 template <class Address>
 int send_one(int fd, int level, int hops, int by_interface, unsigned interface, const Address& to) {
     const int one = 1;
@@ -47,7 +47,7 @@ int send_one(int fd, unsigned interface, const Ipv6Address& to) {
     return send_one(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, IPV6_UNICAST_IF, interface, address);
 }
 
-/// Makes the kernel look for a neighbour, as it does for any datagram to one.
+/// Makes the kernel look up a neighbour, as it does for any datagram to one.
 template <class Ip>
 void make_kernel_ask(const Route<Ip>& route, const std::string& what) {
     constexpr int family = std::is_same_v<Ip, Ipv4Address> ? AF_INET : AF_INET6;
@@ -59,14 +59,14 @@ void make_kernel_ask(const Route<Ip>& route, const std::string& what) {
 template <class Ip>
 MacAddress find_mac(const Route<Ip>& route, const std::string& what, std::chrono::nanoseconds timeout) {
     const Deadline deadline{timeout};
-    NeighbourEvents events;  // before looking, so that no change is missed
+    NeighbourEvents events;  // before reading, so that no change is missed
     auto found = neighbour(route.interface, route.next_hop());
     if (found && found->is_usable()) return *found->mac;
     make_kernel_ask(route, what);
     for (;;) {
         found = neighbour(route.interface, route.next_hop());
         if (found && found->is_usable()) return *found->mac;
-        // Sending has made an earlier failure a new attempt, so this is of our own.
+        // Sending has restarted an earlier failed attempt, so this failure is ours.
         if (found && found->state == NeighbourState::failed)
             verbs::throw_message(EHOSTUNREACH, fmt::format("cannot {}: {} does not answer on {}", what,
                                                            route.next_hop(), route.interface));

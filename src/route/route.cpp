@@ -30,7 +30,7 @@ Address address_of(const nl_addr* from) {
 RouteKind kind_of(std::uint8_t type) {
     switch (type) {
         case RTN_LOCAL:
-        case RTN_ANYCAST:  // also ours
+        case RTN_ANYCAST:  // an address of ours, too
             return RouteKind::local;
         case RTN_BROADCAST:
             return RouteKind::broadcast;

@@ -43,7 +43,7 @@ void ClockFit::add(const ClockReading& reading) noexcept {
     fit();
 }
 
-/// In place of the oldest, if there are enough.
+/// Replaces the oldest if the window is full.
 void ClockFit::keep(const Point& point) noexcept {
     if (count_ == window) {
         std::shift_left(readings_.begin(), readings_.end(), 1);
@@ -57,13 +57,13 @@ void ClockFit::start_from(const ClockReading& reading) noexcept {
     keep({reading.device_ns, reading.reference_ns, reading.width_ns});
     line_.device_ns = reading.device_ns;
     line_.reference_ns = reading.reference_ns;
-    // The rate of before is still the best guess, if there is one, but no more than that.
+    // The previous rate, if any, is still the best guess, but no more than that.
     line_.error_ns = reading.width_ns;
     line_.rate_error_ppb = unknown_rate_ppb;
 }
 
-/// Theil and Sen's line: the median of the slopes, then the median of the offsets. Doubles serve here: they only have
-/// to hold how far the clocks drifted apart within the window.
+/// The Theil-Sen line: the median of the slopes, then the median of the offsets. Doubles suffice: they hold only how
+/// far the clocks drifted apart within the window.
 void ClockFit::fit() noexcept {
     const Point& newest = kept().back();
     std::array<Gain, window> all{};
@@ -76,7 +76,7 @@ void ClockFit::fit() noexcept {
                       static_cast<double>(point.width_ns)};
         numbers[count++] = static_cast<double>(point.width_ns);
     }
-    // A reading that was interrupted is wide, and tells little.
+    // An interrupted reading is wide, and of little use.
     const double usual_width = median(std::span{numbers}.first(count));
     const auto wide = std::remove_if(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count),
                                      [&](const Gain& gain) { return gain.width > 2 * usual_width; });
@@ -88,7 +88,7 @@ void ClockFit::fit() noexcept {
         for (std::size_t j = i + 1; j < gains.size(); ++j)
             if (const double apart = gains[j].elapsed - gains[i].elapsed; apart > 0 && apart * 2 >= span)
                 numbers[count++] = (gains[j].gained - gains[i].gained) / apart;
-    // Each slope is that of two readings at least half the span apart, and none is further off than this.
+    // Each slope is of two readings at least half the span apart, so this bounds its error.
     const double widest = std::ranges::max(gains, {}, &Gain::width).width;
     const double rate_error = span > 0 ? 4 * widest / span * 1e9 + wander_ppb : unknown_rate_ppb;
     const bool knows_rate = rate_error < unknown_rate_ppb && count != 0;

@@ -18,7 +18,7 @@ namespace pktverbs {
 
 namespace {
 
-/// The best of so many is taken: most are free of interruptions, and the first one fills caches.
+/// The best of this many readings is taken: most are not interrupted, and the first one fills caches.
 constexpr int tries = 8;
 
 std::string name_of(clockid_t clock) {
@@ -60,14 +60,14 @@ struct DeviceClock::State {
         return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
     }
 
-    /// In nanoseconds as RecvPkt::timestamp() has them. mlx4 and mlx5 give ticks, all of them in tv_nsec (rdma-core,
+    /// In nanoseconds, like RecvPkt::timestamp(). mlx4 and mlx5 return ticks, all of them in tv_nsec (rdma-core,
     /// mlx5_query_rt_values); so does the soft device.
     std::int64_t read_device() const {
         ibv_values_ex values{};
         values.comp_mask = IBV_VALUES_MASK_RAW_CLOCK;
         verbs::check_result(verbs::Action{"query_rt_values_ex", "read the clock of", name}, [&] {
             const int result = device.provider().query_rt_values_ex(device.raw(), &values);
-            // What it could not read it takes out of the mask.
+            // It removes values that it could not read from the mask.
             return result == 0 && (values.comp_mask & IBV_VALUES_MASK_RAW_CLOCK) == 0 ? EOPNOTSUPP : result;
         });
         const auto ticks = static_cast<std::uint64_t>(values.raw_clock.tv_sec) * 1'000'000'000U +
@@ -81,15 +81,15 @@ struct DeviceClock::State {
             const std::int64_t before = read_reference();
             const std::int64_t device_ns = read_device();
             const std::int64_t after = read_reference();
-            if (after < before) continue;  // set meanwhile
-            // A device that counts slowly had said the same for as long as a tick.
+            if (after < before) continue;  // the clock was set meanwhile
+            // A slow counter may have shown the same value for up to a tick.
             const auto tick_ns = static_cast<std::int64_t>(1'000'000 / khz);
             const ClockReading reading{device_ns, before + (after - before) / 2, (after - before) / 2 + tick_ns + 1};
             if (!best || reading.width_ns < best->width_ns) best = reading;
         }
         if (!best)
             verbs::throw_error(EAGAIN, "compare the clock of " + name,
-                               name_of(reference) + " keeps going back: somebody sets it");
+                               name_of(reference) + " keeps going back: it is being set");
         return *best;
     }
 

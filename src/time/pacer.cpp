@@ -18,7 +18,7 @@ namespace pktverbs {
 namespace {
 
 constexpr std::uint64_t late_after_ns = 10'000;
-/// How long a stop request may go unnoticed.
+/// The longest time for which a stop request may go unnoticed.
 constexpr std::uint64_t longest_sleep_ns = 10'000'000;
 
 std::uint64_t monotonic_now() noexcept {
@@ -52,11 +52,12 @@ void check(const PacerOptions& options) {
 Pacer::Pacer(const Rate& rate, const PacerOptions& options) : rate_{rate}, options_{options} {
     check(options);
     if (!options_.clock) options_.clock = &system_clock;
-    // Of integers: a double would be off by more than the fractions hold. In millionths, as packets may be slow.
+    // In integers: a double's error would exceed the resolution of the fractions. In millionths, as packet rates may be
+    // low.
     const auto per_megasecond = static_cast<std::uint64_t>(std::llround(rate.per_second() * 1e6));
     const std::uint64_t bits = rate.unit() == Rate::Unit::packets ? 1 : 8;
     cost_ = (Time{bits * 1'000'000'000'000'000U} << 64) / per_megasecond;
-    // 16 bits of the factor are plenty: it is no promise.
+    // 16 bits are enough for the factor, which needs no precision.
     fast_cost_ = (cost_ / static_cast<std::uint64_t>(options_.catch_up * 65536)) << 16;
     counts_.unit = rate.unit();
     counts_.asked = rate.per_second();
@@ -99,7 +100,7 @@ void Pacer::give_back(const SendList& packets) noexcept { give_back(load(packets
 
 void Pacer::give_back(std::size_t count, std::size_t frame_bytes) noexcept { give_back(load(count, frame_bytes)); }
 
-/// What time it is. The schedule begins with the first look, and follows when it is too far behind.
+/// Reads the clock. The schedule starts at the first reading, and is moved forward when it is too far behind.
 Pacer::Time Pacer::look() noexcept {
     const std::uint64_t now_ns = options_.clock->now();
     const Time now = Time{now_ns} << 64;
@@ -167,7 +168,7 @@ PacerReport Pacer::report() const noexcept {
     PacerReport report = counts_;
     report.longest_lag = std::chrono::nanoseconds{static_cast<std::int64_t>(longest_lag_ns_)};
     report.forgiven = std::chrono::nanoseconds{static_cast<std::int64_t>(forgiven_ns_)};
-    // The last batch's time has only begun.
+    // The last batch's time slot has only begun.
     const double bits = rate_.unit() == Rate::Unit::packets ? 1 : 8;
     if (last_ns_ > first_ns_)
         report.achieved =

@@ -28,7 +28,7 @@ ibv_qp* queue_pair(Context& ctx, std::size_t queue) {
     return ctx.queue(queue).raw();
 }
 
-/// What the device says that it can do for such a queue pair.
+/// The device's reported rate limits for such a queue pair.
 ibv_packet_pacing_caps capabilities(Context& ctx, const ibv_qp& qp) {
     ibv_device_attr_ex attr{};
     verbs::check_result({"query_device_ex", "query", ctx.device().name},
@@ -72,8 +72,8 @@ void limit_rate(Context& ctx, const Rate& rate, const RateLimitOptions& options,
             EINVAL, fmt::format("cannot {}: frames of {} bytes are not below 65536", what(ctx), options.frame_bytes));
     ibv_qp_rate_limit_attr attr{};
     attr.rate_limit = kbps(ctx, rate, options, capabilities(ctx, *qp));
-    // mlx5 refuses a packet size as well where it takes no burst size (rdma-core, mlx5_modify_qp_rate_limit), so it is
-    // not told about the one unless it is asked for the other.
+    // mlx5 refuses a packet size as well if it takes no burst size (rdma-core, mlx5_modify_qp_rate_limit), so pass the
+    // packet size only together with a burst size.
     if (options.max_burst_bytes != 0) {
         attr.max_burst_sz = options.max_burst_bytes;
         attr.typical_pkt_sz = static_cast<std::uint16_t>(options.frame_bytes);

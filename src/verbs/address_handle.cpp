@@ -55,7 +55,7 @@ AddressHandle::AddressHandle(const ProtectionDomain& pd, const Endpoint& peer)
     : AddressHandle{pd, options_for(pd.device(), peer)} {}
 
 AddressHandle& AddressHandle::operator=(AddressHandle&& other) noexcept {
-    ah_ = std::move(other.ah_);  // before the domain that the old one was in
+    ah_ = std::move(other.ah_);  // before the old one's domain
     pd_ = std::move(other.pd_);
     return *this;
 }

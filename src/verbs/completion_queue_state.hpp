@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CompletionQueue::State: the queue itself, and the events that it owes an acknowledgement.
+// CompletionQueue::State: the queue itself, and its unacknowledged events.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 namespace pktverbs::verbs {
 
-/// Members stand in creation order. Is the cq_context of its queue.
+/// Members are in creation order. This object is the queue's cq_context.
 struct __attribute__((visibility("hidden"))) CompletionQueue::State {
     explicit State(const OpenDevice& on) : device{on} {}
     ~State() { acknowledge(); }  // destroying a queue waits until its events are acknowledged
@@ -32,7 +32,7 @@ struct __attribute__((visibility("hidden"))) CompletionQueue::State {
     std::optional<CompletionChannel> channel;
     void* user_context = nullptr;
     CqHandle cq;
-    ibv_cq_ex* extended = nullptr;  ///< the same as cq, where it is an extended one
+    ibv_cq_ex* extended = nullptr;  ///< the same as cq, if that is an extended one
     std::uint32_t unacknowledged = 0;
     std::atomic<int> error{0};
 };

@@ -64,7 +64,7 @@ DeviceDrops read_drops(const Device& device, ibv_context*) {
     return Discovery::drops("/sys", {device.handle->name, device.port});
 }
 
-/// Do the octets of any of the port's GIDs equal `wanted`?
+/// Whether any of the port's GIDs equals `wanted`.
 bool has_gid(const Provider& provider, ibv_context* context, std::uint8_t port, const Ipv6Address::Bytes& wanted) {
     ibv_port_attr attr{};
     // An InfiniBand port's GIDs are made from its GUID, which may look like another port's MAC address.
@@ -94,7 +94,7 @@ std::optional<PortName> PortName::parse(std::string_view text) {
 }
 
 Discovery Discovery::system() {
-    // Null on a machine without RDMA: ENOSYS, which is an answer and no error.
+    // Null on a machine without RDMA: ENOSYS, which is an answer and not an error.
     DeviceList devices{ibv_get_device_list(nullptr), [](ibv_device** list) {
                            if (list) ibv_free_device_list(list);
                        }};
@@ -169,9 +169,9 @@ std::optional<PortName> Discovery::find_by_gid(const MacAddress& mac) const {
 }
 
 std::shared_ptr<const Interface> Discovery::interface_of(const PortName& port) const {
-    // The netdev of the port's first GID, named outright (Documentation/ABI/stable/sysfs-class-infiniband). It tells
-    // a port from the representors of its virtual functions, which share its PCI function. It may be one of another
-    // network namespace, where the name says nothing; but then that GID is of another MAC address.
+    // The name of the netdev of the port's first GID (Documentation/ABI/stable/sysfs-class-infiniband). It
+    // distinguishes a port from the representors of its virtual functions, which share its PCI function. The netdev may
+    // be in another network namespace, where the name means nothing; but then that GID has another MAC address.
     if (const auto name = read_line(port_path(sysfs_, port) / "gid_attrs/ndevs/0"); is_interface_name(name)) {
         const auto gid = Ipv6Address::parse(read_line(port_path(sysfs_, port) / "gids/0"));
         const auto mac = gid ? gid->link_local_mac() : std::nullopt;
@@ -224,8 +224,8 @@ Device Discovery::find(const std::shared_ptr<const Interface>& interface) const 
     const auto port = mac.is_zero() ? std::nullopt : find_by_gid(mac);
     if (!port) return {};
     Device device = make(*port, interface);
-    // A VLAN interface or a bridge has the MAC address of the NIC below it, but what it does to frames is not done
-    // here.
+    // A VLAN interface or a bridge has the MAC address of the NIC below it, but its processing of frames would be
+    // bypassed.
     if (device_folder(*interface, sysfs_).empty())
         device.note = fmt::format(
             "{} has no device of its own: using the port of {}, which has its MAC address; frames "

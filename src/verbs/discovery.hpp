@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery: which verbs devices and ports there are, and which netdevs are behind them.
+// Discovery: finds verbs devices and ports, and their netdevs.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -25,25 +25,25 @@ struct PortName {
     std::string device;
     std::uint8_t port = 1;
 
-    /// Gives port 1 if `text` names none, nullopt if it is not NAME or NAME/PORT with PORT 1 to 255.
+    /// Port 1 if `text` names none; nullopt if it is not NAME or NAME/PORT with PORT 1 to 255.
     static std::optional<PortName> parse(std::string_view text);
     std::string to_string() const { return device + '/' + std::to_string(port); }
 };
 
-/// Looks in one sysfs tree and one list of devices. A value; what it finds keeps the list alive.
+/// Looks in one sysfs tree and one list of devices. A value; the devices found keep the list alive.
 class Discovery {
 public:
-    /// As ibv_get_device_list gives it: ends with a null. Null if there is no RDMA here.
+    /// As ibv_get_device_list returns it: ends with a null. Null if the machine has no RDMA.
     using DeviceList = std::shared_ptr<ibv_device*>;
 
-    /// Finds an interface by its name: Interface::find(), or a test's.
+    /// Finds an interface by name: Interface::find(), or a test's function.
     using FindInterface = std::shared_ptr<const Interface> (*)(std::string_view name);
 
     Discovery(std::filesystem::path sysfs, const Provider& provider, DeviceList devices,
               FindInterface finder = Interface::find)
         : sysfs_{std::move(sysfs)}, provider_{&provider}, devices_{std::move(devices)}, find_interface_{finder} {}
 
-    /// This machine's, now.
+    /// This machine's current state.
     static Discovery system();
 
     /// See list_hardware_devices, find_hardware_device and hardware_device, which are these on system().
@@ -57,7 +57,7 @@ public:
     /// Only Ethernet ports have raw packets; the others are InfiniBand.
     bool is_ethernet(const Device& device) const;
 
-    /// The drop counters of a port; 0 where there is none. hw_counters count since the driver was loaded.
+    /// A port's drop counters; 0 for missing ones. hw_counters count since the driver was loaded.
     static DeviceDrops drops(const std::filesystem::path& sysfs, const PortName& port);
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error: what the user reads when a verb fails, and what to do about it.
+// Error: the message for a failed verb, with what to do about it.
 #include <pktverbs/verbs/error.hpp>
 
 #include <array>
@@ -10,8 +10,8 @@
 namespace pktverbs::verbs {
 namespace {
 
-/// std::system_error puts the errno's text last; here it stands before the hint. The text
-/// is kept in a runtime_error because that copies without throwing.
+/// std::system_error puts the errno's text last; here it precedes the hint. A runtime_error holds the text because it
+/// copies without throwing.
 class Error : public std::system_error {
 public:
     Error(int error, const std::string& text) : std::system_error{error, std::generic_category()}, text_{text} {}
@@ -22,7 +22,7 @@ private:
 };
 
 struct Hint {
-    std::string_view verb;  // matches from the start: "query_" is all of them, "" every verb
+    std::string_view verb;  // a prefix: "query_" matches all queries, "" every verb
     int error;
     std::string_view text;
 };
@@ -113,7 +113,7 @@ constexpr std::array hints{
     Hint{"", ENFILE, "too many open files on this machine: raise fs.file-max"},
 };
 
-/// What stands between "open", "query the port of" or "create a queue pair" and the object.
+/// The words between "open", "query the port of" or "create a queue pair" and the object.
 std::string_view joint(std::string_view what) {
     const auto last = what.substr(what.rfind(' ') + 1);
     return last == what || last == "of" || last == "for" ? " " : " on ";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// failure: what a verb gives when it fails, in its own convention.
+// failure: a failing verb's result, in the verb's own convention.
 #pragma once
 
 #include <cerrno>
@@ -8,7 +8,7 @@
 
 namespace pktverbs::verbs {
 
-/// Sets errno as well, as drivers do. `verb` is the libibverbs name without ibv_; conventions by the man pages.
+/// Sets errno as well, as drivers do. `verb` is the libibverbs name without ibv_; the conventions are the man pages'.
 template <class Result>
 Result failure(std::string_view verb, int error) noexcept {
     errno = error;

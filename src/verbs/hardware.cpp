@@ -7,14 +7,13 @@
 namespace pktverbs::verbs {
 namespace {
 
-// verbs.h has these as macros or inline functions. Where a driver lacks the verb, they give
-// EOPNOTSUPP by themselves.
+// verbs.h has these as macros or inline functions. If a driver lacks the verb, they return EOPNOTSUPP by themselves.
 
 int query_device_ex(ibv_context* context, const ibv_query_device_ex_input* input, ibv_device_attr_ex* attr) {
     return ibv_query_device_ex(context, input, attr);
 }
 
-// The function of that name, behind the macro, fills the shorter structure of old programs.
+// The exported function, which the macro hides, fills the shorter structure of old programs.
 int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     return ibv_query_port(context, port, attr);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What infiniband/verbs.h has as inline functions that go through the context: the same slots for every provider.
+// The inline functions of infiniband/verbs.h that go through the context: the same slots for every provider.
 #pragma once
 
 #include <infiniband/verbs.h>

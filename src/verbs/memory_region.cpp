@@ -66,7 +66,7 @@ MemoryRegion MemoryRegion::from_dmabuf(ProtectionDomain pd, int fd, std::uint64_
 }
 
 MemoryRegion& MemoryRegion::operator=(MemoryRegion&& other) noexcept {
-    mr_ = std::move(other.mr_);  // before the domain that the old one was in
+    mr_ = std::move(other.mr_);  // before the old one's domain
     pd_ = std::move(other.pd_);
     return *this;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// set_non_blocking: what is done to every descriptor from which events are read.
+// set_non_blocking: prepares a descriptor from which events are read.
 #pragma once
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 namespace pktverbs::verbs {
 
-/// Reading events from `fd` gives EAGAIN when there are none. Throws std::system_error, about `action`.
+/// Makes reading from `fd` return EAGAIN when there are no events. Throws std::system_error, about `action`.
 inline void set_non_blocking(int fd, const Action& action) {
     const int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) throw_error(errno, action);

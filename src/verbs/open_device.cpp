@@ -23,7 +23,7 @@ struct OpenDevice::State {
 
     Device device;
     bool is_lent = false;
-    // Not const: verbs take it as they like.
+    // Not const, because verbs take it non-const.
     ContextHandle context;
     bool extended_polling_works = true;
 };
@@ -41,7 +41,7 @@ GidType type_of(const ibv_gid_entry& entry) {
     }
 }
 
-/// Reached without a router: fe80::/64 and the multicast groups of the same scope (RFC 4291, 2.5.6 and 2.7).
+/// Reachable without a router: fe80::/64 and the multicast groups of the same scope (RFC 4291, 2.5.6 and 2.7).
 bool is_link_local(const Ipv6Address& address) {
     const auto& bytes = address.bytes();
     if (address.is_multicast()) return (bytes[1] & 0xf) <= 2;
@@ -53,7 +53,7 @@ bool is_link_local(const Ipv6Address& address) {
 OpenDevice::OpenDevice(std::shared_ptr<const State> state) noexcept : state_{std::move(state)} {}
 
 OpenDevice::OpenDevice(Device device) {
-    // What find_hardware_device() gives where nothing was found.
+    // The result of find_hardware_device() if nothing was found.
     if (!device.handle || !device.provider)
         throw_error(ENODEV, device.name.empty() ? "open a device" : "open " + device.name,
                     "there is no verbs device behind it");
@@ -112,7 +112,7 @@ std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
     std::vector<GidEntry> entries;
     for (int index = 0; index < attr.gid_tbl_len; ++index) {
         ibv_gid_entry entry{};
-        // Of a table of hundreds most entries are empty: ENODATA (ibv_query_gid_ex(3)), or EINVAL from old kernels.
+        // Most of a table's hundreds of entries are empty: ENODATA (ibv_query_gid_ex(3)), or EINVAL from old kernels.
         errno = 0;
         const int result = provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0);
         const int error = result == -1 ? errno : std::abs(result);
@@ -140,12 +140,12 @@ GidEntry OpenDevice::gid_towards(const Ipv6Address& peer, std::uint8_t port_numb
         if (is_ipv4 == from_mapped(peer).has_value()) return is_link_local(entry.gid) == is_link_local(peer) ? 4 : 3;
         return is_ipv4 ? 2 : 1;
     };
-    // Of equals the first.
+    // Of equals, the first.
     return *std::ranges::max_element(entries, {}, rank);
 }
 
 std::optional<AsyncEvent> OpenDevice::next_event() {
-    // Its owner may have left it blocking.
+    // The owner may have left it blocking.
     pollfd readable{async_fd(), POLLIN, 0};
     if (state_->is_lent && ::poll(&readable, 1, 0) <= 0) return std::nullopt;
     ibv_async_event event{};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Port: an opened device, as those who make objects of it need it.
+// Port: an opened device, with everything needed to make objects from it.
 #pragma once
 
 #include <infiniband/verbs.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// post_result: what a post verb said about a chain of requests.
+// post_result: a post verb's result for a chain of requests.
 #pragma once
 
 #include <cerrno>
@@ -10,7 +10,8 @@
 
 namespace pktverbs::verbs {
 
-/// `refused` is null where a driver doesn't say which; then none counts as posted. Some give negative errnos.
+/// `refused` is null if a driver doesn't say which request; then none counts as posted. Some drivers return negative
+/// errnos.
 template <class Request, class WorkRequest>
 PostResult post_result(std::span<Request> batch, int error, const WorkRequest* refused) noexcept {
     if (error == 0) return {batch.size(), 0};

@@ -27,8 +27,8 @@ constexpr int rc_peer = uc_peer | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIM
 constexpr int rc_send = IBV_QP_SQ_PSN | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC;
 constexpr int at_peer = IBV_QP_ALT_PATH | IBV_QP_ACCESS_FLAGS | IBV_QP_PKEY_INDEX;
 
-// The table of ibv_modify_qp(3), and for what that leaves out (raw packets), qp_state_table[] in
-// drivers/infiniband/core/verbs.c. IBV_QP_STATE is needed by every one.
+// The table in ibv_modify_qp(3), and for raw packets, which it leaves out, qp_state_table[] in
+// drivers/infiniband/core/verbs.c. Every transition needs IBV_QP_STATE.
 constexpr std::array changes{
     Change{IBV_QPT_RC, IBV_QPS_RESET, IBV_QPS_INIT, IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS, 0},
     Change{IBV_QPT_UC, IBV_QPS_RESET, IBV_QPS_INIT, IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS, 0},
@@ -62,7 +62,7 @@ constexpr std::array changes{
 
 struct AttributeName {
     int flag;
-    std::string_view name;  // of the member of ibv_qp_attr
+    std::string_view name;  // of ibv_qp_attr's member
 };
 
 constexpr std::array attribute_names{
@@ -98,7 +98,7 @@ std::string names_in(int mask) {
 }
 
 std::optional<Change> find(ibv_qp_type type, ibv_qp_state from, ibv_qp_state to) {
-    // From anywhere, and with nothing else.
+    // From any state, and with no other attribute.
     if (to == IBV_QPS_RESET || to == IBV_QPS_ERR) return Change{type, from, to, 0, IBV_QP_CUR_STATE};
     for (const Change& change : changes)
         if (change.type == type && change.from == from && change.to == to) return change;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// QpTransition: which attributes a queue pair's change of state needs and allows.
+// QpTransition: the attributes that a queue pair's change of state needs and allows.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -9,9 +9,8 @@
 
 namespace pktverbs::verbs {
 
-/// The attributes by which a change differs from what it should be, for an error message: "going from
-/// INIT to RTR, a datagram queue pair doesn't take path_mtu". Empty if nothing is wrong with them, or if the type isn't
-/// known.
+/// The wrong or missing attributes of a change, for an error message: "going from INIT to RTR, a datagram queue pair
+/// doesn't take path_mtu". Empty if all are right, or if the type isn't known.
 std::string explain_transition(ibv_qp_type type, ibv_qp_state from, ibv_qp_state to, int mask);
 
 /// "RESET", "INIT", ...

@@ -28,7 +28,7 @@ struct Group {
 
 constexpr std::uint32_t max_psn = 0xffffff;
 
-/// error_hint() speaks of raw packets.
+/// error_hint() is about raw packets.
 std::string create_hint(const Device& device, ibv_qp_type type, int error) {
     const bool unsupported = error == EOPNOTSUPP || error == ENOSYS;
     if (type == IBV_QPT_RAW_PACKET && unsupported && !device.alternative.empty())
@@ -42,7 +42,7 @@ std::string create_hint(const Device& device, ibv_qp_type type, int error) {
 
 }  // namespace
 
-/// Members stand in creation order.
+/// Members are in creation order.
 struct __attribute__((visibility("hidden"))) QueuePair::State {
     State(ProtectionDomain domain, CompletionQueue send, CompletionQueue recv, const QueuePairOptions& wanted,
           std::optional<SharedReceiveQueue> shared)
@@ -52,7 +52,7 @@ struct __attribute__((visibility("hidden"))) QueuePair::State {
           srq{std::move(shared)},
           options{wanted} {}
     ~State() {
-        // The kernel destroys no queue pair that is in a group (ib_uverbs_destroy_qp: EBUSY).
+        // The kernel does not destroy a queue pair that is in a group (ib_uverbs_destroy_qp: EBUSY).
         for (const Group& group : groups) {
             const ibv_gid gid = to_gid(group.gid);
             device().provider().detach_mcast(qp.get(), &gid, group.lid);
@@ -97,7 +97,7 @@ QueuePair::QueuePair(ProtectionDomain pd, CompletionQueue send_cq, CompletionQue
     attr.sq_sig_all = options.signal_all ? 1 : 0;
     const std::string what = fmt::format("create {} queue pair on {}", name_of(options.type), device.device().name);
     if (options.psn > max_psn) throw_error(EINVAL, what, "psn has more than 24 bits");
-    // The kernel knows them by numbers, which mean other objects, or none, with another device.
+    // The kernel identifies them by numbers, which denote other objects, or none, on another device.
     const ibv_context* const own = device.raw();
     if (attr.send_cq->context != own || attr.recv_cq->context != own || (attr.srq && attr.srq->context != own))
         throw_error(EINVAL, what, "its completion queues or shared receive queue were opened with another device");
@@ -236,7 +236,7 @@ void QueuePair::modify(ibv_qp_attr attr, int mask) {
         check_result(action, [&] { return device.provider().modify_qp(raw(), &attr, mask); });
     } catch (const std::system_error& error) {
         if (error.code().value() != EINVAL) throw;
-        // The driver doesn't say what was wrong; the attributes are what a caller gets wrong.
+        // The driver doesn't say what was wrong; callers mostly get the attributes wrong.
         ibv_qp_attr now{};
         ibv_qp_init_attr made{};
         if (device.provider().query_qp(raw(), &now, IBV_QP_STATE, &made) != 0) throw;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RdmaCore: which release of rdma-core this program runs with, and what is wrong with it.
+// RdmaCore: the release of rdma-core that this program runs with, and its known faults.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -9,14 +9,14 @@
 
 namespace pktverbs::verbs {
 
-/// The release, 44 for libibverbs.so.1.14.44.0; nullopt if the file's name doesn't tell.
+/// The release, 44 for libibverbs.so.1.14.44.0; nullopt if the file's name doesn't contain it.
 std::optional<int> rdma_core_release_in(std::string_view library_file) noexcept;
 
-/// Of the library that is loaded; nullopt if that can't be found out.
+/// The loaded library's release; nullopt if it is unknown.
 std::optional<int> rdma_core_release() noexcept;
 
-/// SoftRoCE's provider before rdma-core 55 gives completions that are none when ibv_next_poll finds nothing more. A
-/// release that is not known counts as old.
+/// Before rdma-core 55, SoftRoCE's provider reports false completions when ibv_next_poll finds no more. An unknown
+/// release counts as old.
 bool extended_polling_works(const ibv_device_attr& attributes, std::optional<int> release) noexcept;
 
 }  // namespace pktverbs::verbs

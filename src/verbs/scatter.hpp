@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scatter elements as one run of bytes: a part of them, and a copy of their beginning.
+// Scatter elements as one sequence of bytes: selects a part of them, and copies their beginning.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -15,8 +15,8 @@ inline std::span<std::uint8_t> bytes_of(const ibv_sge& sge) noexcept {
     return {reinterpret_cast<std::uint8_t*>(sge.addr), sge.length};
 }
 
-/// `length` bytes from `offset` on, or as many as there are; `out` has room for as many elements. Returns how many it
-/// wrote.
+/// Selects `length` bytes from `offset` on, or as many as there are; `out` has room for as many elements as the input.
+/// Returns how many it wrote.
 inline std::uint32_t slice_sges(std::span<const ibv_sge> sges, std::uint32_t offset, std::uint32_t length,
                                 ibv_sge* out) noexcept {
     std::uint32_t count = 0;
@@ -34,7 +34,7 @@ inline std::uint32_t slice_sges(std::span<const ibv_sge> sges, std::uint32_t off
     return count;
 }
 
-/// As many bytes as `to` has room for.
+/// Copies as many bytes as `to` has room for.
 inline void copy_first(std::span<const ibv_sge> sges, std::span<std::uint8_t> to) noexcept {
     for (const ibv_sge& sge : sges) {
         const std::size_t part = std::min<std::size_t>(to.size(), sge.length);

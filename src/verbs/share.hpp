@@ -9,8 +9,8 @@
 
 namespace pktverbs::verbs {
 
-/// The parent is let go after the object has been destroyed, also where an owner is assigned to: members are assigned
-/// in the order in which they stand, which is the parent first.
+/// The parent is released after the object has been destroyed, also when an owner is assigned to: members are assigned
+/// in order of declaration, the parent first.
 template <class Object, int (*Provider::*slot)(Object*), class Parent>
 std::shared_ptr<Object> share(std::unique_ptr<Object, Destroyer<Object, slot>> handle, Parent parent) {
     struct End {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ticks: a device's clock counts in them; the library in nanoseconds.
+// ticks: converts a device clock's ticks to the library's nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ inline std::uint64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t khz) noex
     return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000U / khz);
 }
 
-/// After how many nanoseconds a clock begins again that counts up to `mask`; 0 if a timestamp can't hold so many, which
-/// is some 290 years.
+/// The nanoseconds after which a clock that counts up to `mask` wraps; 0 if that does not fit a timestamp, some 290
+/// years.
 inline std::int64_t wrap_nanoseconds(std::uint64_t mask, std::uint64_t khz) noexcept {
     const Wide wrap = (Wide{mask} + 1) * 1'000'000U / khz;
     return wrap > Wide{std::numeric_limits<std::int64_t>::max()} ? 0 : static_cast<std::int64_t>(wrap);

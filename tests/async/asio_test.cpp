@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AsioReceiver: every kind of completion token, many packets per wake-up, cancelling, and what is left at the end.
+// AsioReceiver: every kind of completion token, many packets per wake-up, cancelling, and destruction.
 #include <fcntl.h>
 #include <asio/any_io_executor.hpp>
 #include <asio/bind_cancellation_slot.hpp>
@@ -54,7 +54,7 @@ protected:
                 receive();
         });
     }
-    /// Runs what is ready, without waiting.
+    /// Runs ready handlers, without waiting.
     void settle() {
         io.restart();
         io.poll();
@@ -240,8 +240,7 @@ TEST_P(AsioReceive, ReceivesEveryPacketOfAnotherThread) {
     std::jthread world_thread{[&] {
         for (std::uint32_t i = 0; i < count; ++i) {
             plant(1, i);
-            // Not more than there are packets posted: lists in handlers hold some, and a batch of 8 may be half
-            // counted.
+            // No more than the posted packets: lists in handlers hold some, and a batch of 8 may be half counted.
             for (Stats stats = queue.stats(); i + 9 - stats.recv_packets >= stats.posted_now; stats = queue.stats())
                 std::this_thread::yield();
         }
@@ -251,7 +250,7 @@ TEST_P(AsioReceive, ReceivesEveryPacketOfAnotherThread) {
     EXPECT_EQ(got, counted(count));
 }
 
-/// Cancelled before it waits, while it waits, or as its packets come.
+/// Cancelled before it waits, while it waits, or as its packets arrive.
 TEST_P(AsioReceive, CancellingLosesNoPacket) {
     const std::uint32_t turns = races(2000);
     for (std::uint32_t seed = 0; seed < turns; ++seed) {
@@ -275,7 +274,7 @@ TEST_P(AsioReceive, CancellingLosesNoPacket) {
     EXPECT_EQ(ctx.stats().posted_now, GetParam() * 16);
 }
 
-// A member or parameter of the plain type takes what is made without naming one.
+// A member or parameter of the plain type accepts a receiver made without template arguments.
 template <class... Args>
 using Deduced = decltype(async::AsioReceiver{std::declval<Args>()...});
 static_assert(std::is_same_v<Deduced<asio::io_context&, Context&>, async::AsioReceiver<Context>>);

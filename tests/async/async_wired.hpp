@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AsyncWired: Contexts on a wire whose packets coroutines receive.
+// AsyncWired: Contexts on a wire, received from by coroutines.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace pktverbs::testing {
 
-/// How often a race is run: sanitizers are slow.
+/// How often a race is repeated: sanitizers are slow.
 #ifdef PKTVERBS_SANITIZED
 constexpr std::uint32_t races(std::uint32_t count) { return count / 10; }
 #else
@@ -25,7 +25,7 @@ class AsyncWired : public Wired {
 protected:
     using Task = async::Task<>;
 
-    /// Receives until `count` packets or something else has come; notes numbers and how it ended.
+    /// Receives until `count` packets or another outcome; records numbers and the outcome.
     template <class Source>
     struct Receiver {
         Source& source;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets, stops and ends that cross: every packet is received once, whatever comes first.
+// Packets, stops and ends at the same time: every packet is received once, in any order of events.
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -11,14 +11,15 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Another thread plants packets while the executor's receives; seeds say how long each waits before what it does.
+/// Another thread injects packets while the executor's thread receives; seeds decide how long each waits before it
+/// acts.
 class Crossing : public AsyncWired, public ::testing::WithParamInterface<std::uint32_t> {
 protected:
     static void dither(std::minstd_rand& random) {
         for (auto turns = random() % 64; turns > 0; --turns) std::atomic_signal_fence(std::memory_order_seq_cst);
         if (random() % 4 == 0) std::this_thread::yield();
     }
-    /// No faster than they are taken: 16 packets are posted to each queue.
+    /// No faster than packets are taken: 16 are posted to each queue.
     void plant_slowly(std::uint32_t count, std::uint32_t first, std::minstd_rand& random) {
         for (std::uint32_t i = first; i < first + count; ++i) {
             plant(1, i);
@@ -74,7 +75,7 @@ TEST_P(Crossing, StopsLoseNoPacket) {
         }};
         EXPECT_TRUE(executor.run());
         world_thread.join();
-        // A stop that came before its packets has left them for the next call.
+        // A stop that came before its packets leaves them for the next call.
         for (const RecvPkt& pkt : ctx.recv(0ns)) got.push_back(number_of(pkt.bytes()));
     }
     EXPECT_EQ(got, counted(3 * turns));
@@ -129,7 +130,7 @@ TEST_P(Crossing, TimeoutsLoseNoPacket) {
     EXPECT_EQ(got, counted(count));
 }
 
-/// Threads with an executor each, on queues of one context; stopped together.
+/// Threads with one executor each, on one context's queues; stopped together.
 TEST_F(AsyncWired, ExecutorsOnQueuesOfTheirOwnAreIndependent) {
     constexpr std::size_t queues = 2;
     const std::uint32_t count = races(5000);
@@ -137,7 +138,8 @@ TEST_F(AsyncWired, ExecutorsOnQueuesOfTheirOwnAreIndependent) {
     const Flow flows[] = {hear(ctx, 0, 0x1000), hear(ctx, 1, 0x1001)};
     std::vector<Receiver<Queue>> receivers;
     std::stop_source stop;
-    for (std::size_t i = 0; i < queues; ++i) receivers.push_back({ctx.queue(i), count + 1, no_timeout, stop.get_token()});
+    for (std::size_t i = 0; i < queues; ++i)
+        receivers.push_back({ctx.queue(i), count + 1, no_timeout, stop.get_token()});
     {
         std::vector<std::jthread> threads;
         for (auto& receiver : receivers)

@@ -7,16 +7,18 @@
 #include <cerrno>
 #include <map>
 
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 #include "async_wired.hpp"
 #include "base/file_descriptor.hpp"
 #include "faulty_ops.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
 
-/// A device whose failure is announced when the test says so.
+/// A device that reports a failure on the test's request.
 class FailingSoon : public AsyncWired, public ::testing::WithParamInterface<std::uint32_t> {
 protected:
     static Device device(const std::string& name) {
@@ -37,7 +39,7 @@ protected:
             return 0;
         };
         provider.ack_async_event = [](ibv_async_event*) {};
-        Device made = soft::wire_device(name);
+        Device made = testing::wire_device(name);
         made.provider = &provider;
         return made;
     }
@@ -71,7 +73,7 @@ TEST_P(FailingSoon, MakesTheDescriptorReadableUntilItIsDrained) {
     ctx.drain();
     EXPECT_FALSE(readable(ctx.fd()));
     EXPECT_EQ(ctx.recv(0ns).outcome(), Outcome::device_error);
-    // Whoever takes the event, the others hear of it.
+    // Whichever call takes the event, the others get it too.
     EXPECT_TRUE(readable(ctx.queue(0).send_fd()));
     ctx.queue(0).drain_send();
     EXPECT_FALSE(readable(ctx.queue(0).send_fd()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Executor: tasks, timers, calls from other threads, and how all of it ends.
+// Executor: tasks, timers, calls from other threads, and how all of them end.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -224,6 +224,28 @@ TEST_F(Executors, GoOnAfterACallThatThrows) {
     EXPECT_THROW(executor->run(), std::runtime_error);
     EXPECT_TRUE(executor->run());
     EXPECT_EQ(log.size(), 4u) << "three calls, one task";
+}
+
+TEST_F(Executors, KeepTheCallsBehindOneThatThrows) {
+    executor->post([&] {
+        executor->post([&] { log.emplace_back("3"); });
+        throw std::runtime_error{"mine"};
+    });
+    executor->post([&] { log.emplace_back("1"); });
+    executor->post([&] { log.emplace_back("2"); });
+    EXPECT_THROW(executor->step(0ns), std::runtime_error);
+    EXPECT_TRUE(readable());
+    executor->step(0ns);
+    EXPECT_EQ(log, (Log{"1", "2", "3"}));
+}
+
+TEST_F(Executors, StepOnlyAsLongAsTheyWereTold) {
+    EXPECT_FALSE(executor->step(0ns));
+    EXPECT_FALSE(executor->step(1ns));
+    EXPECT_FALSE(executor->step(-1s));
+    executor->wake();
+    EXPECT_TRUE(executor->step(std::chrono::nanoseconds::max()));
+    EXPECT_FALSE(executor->step(0ns));
 }
 
 TEST_F(Executors, ThrowWhatLeavesATask) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// OwnCoroutine: a coroutine of a user's own kind, which knows no executor: starts at once, ends itself.
-// BoundCoroutine: one that knows, by its first parameter.
+// OwnCoroutine: a user-defined coroutine type without an executor: starts at once, destroys itself. BoundCoroutine: one
+// that gets its executor from its first parameter.
 #pragma once
 
 #include <coroutine>
-#include <utility>
 #include <exception>
+#include <utility>
 
 #include <pktverbs/async/executor.hpp>
 
@@ -21,7 +21,7 @@ struct OwnCoroutine {
     };
 };
 
-/// One that lets what leaves it leave the call that resumes it.
+/// One whose exceptions leave the call that resumes it.
 class ThrowingCoroutine {
 public:
     struct promise_type {
@@ -34,7 +34,7 @@ public:
         void unhandled_exception() const { throw; }
     };
 
-    /// Clang 14 asks for it where it makes the return object.
+    /// Clang 14 needs it to make the return object.
     ThrowingCoroutine(ThrowingCoroutine&& other) noexcept : handle_{std::exchange(other.handle_, nullptr)} {}
     ThrowingCoroutine& operator=(ThrowingCoroutine&&) = delete;
     ~ThrowingCoroutine() {

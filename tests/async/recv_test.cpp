@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// async::recv: arrivals, one or many per wake-up, time-outs, stops and ends.
+// async::recv: arrivals, one or many per wake-up, timeouts, stops and ends.
 #include <memory>
 #include <thread>
 
@@ -212,7 +212,7 @@ TEST_P(AsyncRecv, ServesAContextThatEndsBeforeTheExecutor) {
     executor.spawn(receiver.run());
     EXPECT_FALSE(executor.run_for(0ns));
     stop.request_stop();
-    EXPECT_TRUE(executor.run());  // as the header asks: first nobody waits for it, then it may go
+    EXPECT_TRUE(executor.run());  // as the header requires: nothing may wait for it when it ends
     flow.remove();
     ctx.close();
     Context next = open(options());  // likely with the same descriptors
@@ -254,7 +254,7 @@ TEST_P(AsyncRecv, LetsOthersRunThoughPacketsNeverEnd) {
     };
     executor.spawn(receive(ctx, done, got));
     executor.spawn(tick(done));
-    // Each packet that is taken brings the next.
+    // Each packet taken triggers the next.
     static decltype(&world) end = nullptr;
     static std::uint32_t* number = nullptr;
     static int (*post)(ibv_qp*, ibv_recv_wr*, ibv_recv_wr**) = nullptr;

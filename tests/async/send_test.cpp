@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// async::acquire and async::flush, and the send side's descriptor under them.
+// async::acquire and async::flush, and the send side's descriptor that they use.
 #include <poll.h>
 
 #include <thread>
@@ -16,7 +16,7 @@ protected:
         pollfd waiting{queue.send_fd(), POLLIN, 0};
         return poll(&waiting, 1, 0) == 1;
     }
-    /// Completions are there, but nobody sees them until they are let go.
+    /// Completions exist, but are hidden until the test releases them.
     void withhold() { ops.withheld = queue.raw_send_cq(); }
     void let_go() { ops.withheld = nullptr; }
     /// On a wire sends complete at once, so it takes one more for an event.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check() on interfaces of the kernel.
+// check() on the kernel's interfaces.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -78,7 +78,7 @@ TEST_F(CheckNet, LooksAtTheInterfaceThatWasFound) {
     pair.left.name_space.ip({"link", "add", "left0", "type", "bridge"});
     const Ethtool ethtool{found};
     EXPECT_EQ(ethtool.driver(), "veth");
-    EXPECT_EQ(ethtool.speed(), 10000u);  // as veth has it, with a carrier or without
+    EXPECT_EQ(ethtool.speed(), 10000u);  // as on veth, with or without a carrier
     pair.left.name_space.ip({"link", "delete", "other0"});
     EXPECT_EQ(ethtool.driver(), "");
     EXPECT_FALSE(ethtool.speed());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check(): a whole report, of devices that are fine and of devices that fail.
+// check(): whole reports, on devices that work and devices that fail.
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sys/resource.h>
@@ -32,7 +32,7 @@ std::string advice_for(const Report& report, std::string_view what) {
 }
 bool contains(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
-/// Takes capabilities from the calling thread alone (capset(2)).
+/// Drops capabilities of the calling thread alone (capset(2)).
 void drop_capabilities() {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct none[2]{};
@@ -81,7 +81,7 @@ TEST(Check, OnlyLooksIfThatIsAsked) {
     EXPECT_LE(provider.calls, 4);
 }
 
-/// Whichever verb fails: a report, never an exception, and the words of the error in it.
+/// Whichever verb fails, check() returns a report with the error's text and never throws.
 TEST(Check, SurvivesTheFailureOfEveryVerb) {
     FaultyProvider provider;
     const verbs::Device device = provider.device("Check");
@@ -136,12 +136,12 @@ TEST(Check, TellsThatTheLinkIsDown) {
 
 TEST(Check, ComparesTheOptionsWithTheDevice) {
     const Report report =
-        check("wire:Check,mtu=1500", {.recv_packets = 40000, .max_packet_size = 1517, .queues = 2000});
+        check("wire:Check?mtu=1500", {.recv_packets = 40000, .max_packet_size = 1517, .queues = 2000});
     EXPECT_EQ(severity_of(report, "queue_depth"), Severity::problem);
     EXPECT_EQ(severity_of(report, "queue_pairs"), Severity::problem);
     EXPECT_EQ(severity_of(report, "mtu"), Severity::warning);
     EXPECT_TRUE(contains(advice_for(report, "mtu"), "max_packet_size = 1518"));
-    EXPECT_EQ(severity_of(check("wire:Check,mtu=1500", {.max_packet_size = 1518}), "mtu"), Severity::ok);
+    EXPECT_EQ(severity_of(check("wire:Check?mtu=1500", {.max_packet_size = 1518}), "mtu"), Severity::ok);
     EXPECT_EQ(severity_of(check("wire:Check", {.recv_packets = none}), "queue_depth"), Severity::ok);
 }
 
@@ -149,7 +149,7 @@ TEST(Check, LetsTheDeviceSayHowManyPacketsThereCanBe) {
     const Report too_many = check("wire:Check", {.send_packets = 40000, .max_packet_size = 64});
     EXPECT_EQ(severity_of(too_many, "queue_depth"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(too_many, "queue_depth"), "device_maximum"));
-    // A side that comes down to what there is needs no memory, nor does one that there is not.
+    // A side with device_maximum takes what there is, so it requires no memory; nor does a side left out.
     for (const std::uint32_t sends : {device_maximum, none}) {
         const Report most =
             check("wire:Check", {.send_packets = sends, .recv_packets = 4, .max_packet_size = 1U << 23});

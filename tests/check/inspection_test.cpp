@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of check(), on machines that exist only in a test.
+// The parts of check(), on fake machines.
 #include "doctor/inspection.hpp"
 
 #include <fmt/core.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect_error: what a failing call must say.
+// expect_error: checks a failing call's error and message.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 namespace pktverbs::testing {
 
-/// Calls `call`, expects std::system_error with `error`, and gives its text.
+/// Calls `call`, expects std::system_error with `error`, and returns its text.
 template <class Call>
 std::string expect_error(int error, Call&& call) {
     try {

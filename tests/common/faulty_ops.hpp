@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FaultyOps: a context's data-path verbs, failing when they are told to.
+// FaultyOps: a context's data-path verbs, which fail on request.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -28,7 +28,7 @@ public:
     ~FaultyOps() {
         if (context_) context_->ops = real_;
     }
-    /// The context is gone already.
+    /// The context has already ended.
     void forget() { context_ = nullptr; }
     FaultyOps(const FaultyOps&) = delete;
     FaultyOps& operator=(const FaultyOps&) = delete;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FaultyProvider: the soft device's control verbs, of which the nth call fails, and a list of what lives.
+// FaultyProvider: the soft device's control verbs, whose nth call fails, and a list of live objects.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,14 +13,15 @@
 #include <pktverbs/verbs/provider.hpp>
 
 #include "verbs/failure.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 
-/// One at a time; must outlive the contexts that are opened through it. Expects that objects are destroyed in
-/// the reverse order of their creation, but for flows and their counters, whose order is the user's.
+/// One at a time; must outlive the contexts that are opened through it. Expects objects to be destroyed in reverse
+/// order of creation, except flows and their counters, whose order is the user's.
 class FaultyProvider {
 public:
-    /// How a verb says that it failed.
+    /// How a verb reports failure.
     enum class Way { usual, returns_minus_one, returns_negative, forgets_errno };
 
     FaultyProvider() { self = this; }
@@ -29,12 +30,12 @@ public:
     FaultyProvider& operator=(const FaultyProvider&) = delete;
 
     verbs::Device device(const std::string& wire) const {
-        verbs::Device device = soft::wire_device(wire);
+        verbs::Device device = testing::wire_device(wire);
         device.provider = &provider;
         return device;
     }
 
-    /// Lets the nth call from now on fail, counted from 1; 0: none.
+    /// Makes the nth call from now on fail, counted from 1; 0: none.
     void fail(int nth, int error, Way as = Way::usual) {
         calls = 0;
         fail_at = nth;
@@ -43,9 +44,9 @@ public:
         failed_verb.clear();
     }
 
-    int calls = 0;  ///< of verbs that can fail, since fail()
+    int calls = 0;  ///< calls of verbs that can fail, since fail()
     std::string failed_verb;
-    void (*opened)(ibv_context*) = nullptr;  ///< is told of every context
+    void (*opened)(ibv_context*) = nullptr;  ///< called with every context
 
 private:
     struct Living {
@@ -93,7 +94,7 @@ private:
             return self->way == Way::returns_negative ? -self->fail_with : -1;
     }
 
-    /// Whether the order is the user's: of flows, and of what they count in.
+    /// Whether the user decides the order: for flows and their counters.
     static bool is_users(std::string_view verb) { return verb.ends_with("_flow") || verb.ends_with("_counters"); }
 
     void forget(const char* verb, void* object) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// IpFrame: UDP and TCP frames without checksums, and a plain way to tell whether checksums are right.
+// IpFrame: UDP and TCP frames without checksums, and simple checks of checksums.
 #pragma once
 
 #include <cstddef>
@@ -81,7 +81,7 @@ struct IpFrame {
     }
 };
 
-/// RFC 1071 as it is written there: 16 bits at a time.
+/// RFC 1071 literally: 16 bits at a time.
 inline std::uint32_t one_by_one_sum(const IpFrame::Bytes& bytes, std::size_t from, std::size_t length) {
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < length; ++i) sum += i % 2 ? bytes[from + i] : bytes[from + i] * 256u;
@@ -89,12 +89,12 @@ inline std::uint32_t one_by_one_sum(const IpFrame::Bytes& bytes, std::size_t fro
     return sum;
 }
 
-/// Whether `bytes`, made from `frame`, have a right IPv4 header checksum.
+/// Whether `bytes`, made from `frame`, have a correct IPv4 header checksum.
 inline bool ipv4_right(const IpFrame& frame, const IpFrame::Bytes& bytes) {
     return one_by_one_sum(bytes, frame.ip_offset(), 20 + frame.options.size()) == 0xffff;
 }
 
-/// Whether TCP's or UDP's checksum is right for the addresses and payload that are in `bytes`.
+/// Whether TCP's or UDP's checksum is correct for the addresses and payload in `bytes`.
 inline bool transport_right(const IpFrame& frame, const IpFrame::Bytes& bytes) {
     const std::size_t end = bytes.size() - frame.padding.size();
     const std::size_t length = end - frame.transport_offset();

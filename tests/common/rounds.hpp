@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rounds(), short_or_long(): how often a test does what it repeats.
+// rounds(), short_or_long(): how often a test repeats something.
 #pragma once
 
 #include <cstdlib>
@@ -12,7 +12,7 @@ Number short_or_long(Number in_short_form, Number in_long_form) {
     return std::getenv("PKTVERBS_TEST_LONG") ? in_long_form : in_short_form;
 }
 
-/// `all`; under a sanitizer a tenth of that, but for the long form.
+/// `all`; under a sanitizer a tenth of that, except in the long form.
 template <class Number>
 Number rounds(Number all) {
 #ifdef PKTVERBS_SANITIZED

@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: Apache-2.0
-// No code: it owns the headers that tests share, compiled once.
+// No code: owns the precompiled headers that tests share.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tshark: what Wireshark's dissectors say of frames.
+// tshark: frames as Wireshark's dissectors read them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ inline bool has_tshark() {
 inline constexpr const char* tshark_checks =
     "-o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE";
 
-/// What it prints, with these options.
+/// Its output with these options.
 inline std::string tshark(const std::vector<std::vector<std::uint8_t>>& frames, const std::string& options) {
     char path[] = "/tmp/pktverbs-tshark-XXXXXX";
     const FileDescriptor file{::mkstemp(path)};

@@ -82,7 +82,7 @@ TEST_F(ApiSnippets, Open) {
 
 TEST_F(ApiSnippets, Find) {
     // [find]
-    const Device device = find_device("wire:lab,mtu=1500");
+    const Device device = find_device("wire:lab?mtu=1500");
     if (!device.note.empty()) fmt::print(stderr, "{}\n", device.note);
     Context ctx{device, {.max_packet_size = device.mtu + 18}};
     // [/find]

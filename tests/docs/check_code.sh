@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Checks that the C++ in a document stands word for word in files that are compiled:
+# Checks that the C++ in a document is, word for word, in files that are compiled:
 #   check_code.sh SOURCE_TREE DOCUMENT [FILE]...
-# Before each C++ block stands <!-- FILE --> or <!-- FILE#REGION -->. A region lies between the lines "// [REGION]" and
-# "// [/REGION]", and is shown without their indentation. Of each FILE named here, all of it, or every
-# region, must be shown.
+# Each C++ block is preceded by <!-- FILE --> or <!-- FILE#REGION -->. A region lies between the lines "// [REGION]" and
+# "// [/REGION]", and is shown without their indentation. The document must show all of each FILE given here, or every
+# region of it.
 set -u
 cd "$1" || exit 1
 document=$2

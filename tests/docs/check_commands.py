@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the commands of the documents as they are typed there, in network namespaces of their own.
+"""Runs the documents' commands as written, in separate network namespaces.
 
 Every block of code in README.md and docs/*.md that is not C++ or CMake must be in commands.txt, which says of each
 command how it is run here, or why not. Exit status 77 if all passed but some need what is not here.

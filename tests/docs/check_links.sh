@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Checks that what the documents link to, inside the tree, is there: check_links.sh SOURCE_TREE
+# Checks that the documents' links inside the tree lead to existing files and headings: check_links.sh SOURCE_TREE
 set -u
 cd "$1" || exit 1
 bad=0

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Checks that whatever offers wire:NAME says in the same breath that a wire is one process's: two programs with the same
-# wire hear nothing of each other. check_wire.sh SOURCE_TREE PROGRAM...
+# Checks that every text that offers wire:NAME also says that a wire belongs to one process: two programs with the same
+# wire don't hear each other. check_wire.sh SOURCE_TREE PROGRAM...
 set -u
 cd "$1" || exit 1
 shift

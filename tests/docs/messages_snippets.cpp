@@ -15,6 +15,8 @@
 namespace {
 
 using namespace pktverbs::messages;
+using pktverbs::async::Executor;
+using pktverbs::async::Task;
 using namespace std::chrono_literals;
 
 int seen = 0;
@@ -25,15 +27,15 @@ void consume(std::span<const std::uint8_t> bytes) {
 
 class MessagesSnippets : public ::testing::Test {
 protected:
-    void settle(EventLoop& loop) {
-        while (loop.step(0ns)) continue;
+    void settle(Executor& executor) {
+        while (executor.step(0ns)) continue;
     }
     pktverbs::testing::FakeFabric fabric;
 };
 
 // [server]
-Task<> serve(EventLoop& loop) {
-    Listener listener{loop, Address{}};  // port 12345 of every address
+Task<> serve(Messenger& messenger) {
+    Listener listener{messenger, Address{}};  // port 12345 of every address
     while (auto socket = co_await listener.accept())
         while (auto message = co_await socket->receive()) {
             consume(message->bytes());
@@ -43,8 +45,8 @@ Task<> serve(EventLoop& loop) {
 // [/server]
 
 // [client]
-Task<> ask(EventLoop& loop, std::string peer) {
-    Socket socket = co_await loop.connect(peer, {.connect_timeout = 2s});
+Task<> ask(Messenger& messenger, std::string peer) {
+    Socket socket = co_await messenger.connect(peer, {.connect_timeout = 2s});
     auto message = co_await socket.acquire();  // waits until there is an empty one
     message->resize(5);
     std::ranges::copy(std::string_view{"hello"}, message->bytes().begin());
@@ -56,45 +58,52 @@ Task<> ask(EventLoop& loop, std::string peer) {
 
 TEST_F(MessagesSnippets, Coroutines) {
     seen = 0;
-    EventLoop loop{fabric.manager()};
-    loop.spawn(serve(loop));
-    loop.spawn(ask(loop, "10.0.0.2"));
-    settle(loop);
+    // [executor]
+    Executor executor;
+    Messenger messenger{executor, fabric.manager()};
+    executor.spawn(serve(messenger));
+    executor.spawn(ask(messenger, "10.0.0.2"));
+    // [/executor]
+    settle(executor);
     EXPECT_EQ(seen, 2);
 }
 
 TEST_F(MessagesSnippets, Callbacks) {
     seen = 0;
-    EventLoop loop{fabric.manager()};
+    Executor executor;
+    Messenger messenger{executor, fabric.manager()};
     // [callbacks]
     std::list<Socket> sockets;
-    const Listener listener{loop, Address{5000}, {.message_bytes = 9000}, {.request = [&](Request request) {
-        if (sockets.size() == 100) return request.reject("full");
-        sockets.push_back(request.accept({
-            .message = [](Socket&, Message message) { consume(message.bytes()); },
-            .error = [](Socket&, const std::system_error& error) { fmt::print(stderr, "{}\n", error.what()); },
-        }));
-    }}};
+    const Listener listener{
+        messenger, Address{5000}, {.message_bytes = 9000}, {.request = [&](Request request) {
+            if (sockets.size() == 100) return request.reject("full");
+            sockets.push_back(request.accept({
+                .message = [](Socket&, Message message) { consume(message.bytes()); },
+                .error = [](Socket&, const std::system_error& error) { fmt::print(stderr, "{}\n", error.what()); },
+            }));
+        }}};
     // [/callbacks]
     // [fill]
     const auto fill = [](Socket& socket) {
         while (Message message = socket.try_acquire()) {
             message.resize(5);
             if (socket.try_send(std::move(message))) return;
-        }  // none left: `writable` tells when there is one
+        }  // none left: `writable` follows when there is one
     };
-    const Socket sender{loop, "10.0.0.2:5000", {}, {.established = fill, .writable = fill}};
+    const Socket sender{messenger, "10.0.0.2:5000", {}, {.established = fill, .writable = fill}};
     // [/fill]
-    for (int i = 0; i < 20; ++i) loop.step(0ns);
+    for (int i = 0; i < 20; ++i) executor.step(0ns);
     EXPECT_GE(seen, 16);
 }
 
-TEST_F(MessagesSnippets, Loop) {
-    // [loop]
-    EventLoop loop{fabric.manager()};
-    std::jthread thread{[&](std::stop_token stop) { loop.run(stop); }};
-    loop.post([&] { loop.spawn(serve(loop)); });  // from any thread: runs in the loop's
-    // [/loop]
+TEST_F(MessagesSnippets, Thread) {
+    // [thread]
+    Executor executor;
+    Messenger messenger{executor, fabric.manager()};
+    executor.spawn(serve(messenger));
+    std::jthread thread{[&](std::stop_token stop) { executor.run(stop); }};
+    executor.post([&] { executor.spawn(ask(messenger, "10.0.0.2")); });  // from any thread: runs in the executor's
+    // [/thread]
 }
 
 }  // namespace

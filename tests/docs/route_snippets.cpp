@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 // [resolve]
 net::FrameTemplate stream_to(const Ipv4Address& peer) {
-    const auto found = route::resolve(peer, 5s);  // throws if nobody answers
+    const auto found = route::resolve(peer, 5s);  // throws if there is no answer
     return {net::Ethernet{.dst = found.mac, .src = found.route.interface_mac},
             net::Ipv4{.src = found.route.source, .dst = peer}, net::Udp{.src_port = 7148, .dst_port = 7148}};
 }

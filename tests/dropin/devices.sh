@@ -24,7 +24,7 @@ expect() {
 }
 
 for mode in "" --preload; do
-    under=("$run" --device packet:dropin0 --device wire:a --device 'wire:a,mac=02:00:00:00:77:07,mtu=1500'
+    under=("$run" --device packet:dropin0 --device wire:a --device 'wire:a?mac=02:00:00:00:77:07&mtu=1500'
         --device nic=packet:dropin1 ${mode:+"$mode"} --)
     see "${under[@]}" ibv_devices
     # The node GUID is the modified EUI-64 of the MAC address.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# faults.sh RUN PROGRAM: what --faults asks for happens to a program that knows nothing of it; it ends by its own error
+# faults.sh RUN PROGRAM: a program that knows nothing of --faults gets the requested faults, and ends by its own error
 # path, never by a signal.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
@@ -36,10 +36,10 @@ expect 1 "Input/output error" "poll_cq=EIO@10+"
 expect 1 "or other bytes" "corrupt=1"
 expect 1 "frame_bytes is" "duplicate=1"
 patience=3 # it would wait for a minute
-expect 124 "" "drop=1"
+expect 124 "" "loss=1"
 patience=60
-expect 1 "frame_bytes is" "drop=0.01,seed=7"
+expect 1 "frame_bytes is" "loss=0.01,seed=7"
 
 # Whoever looks for faults must not take their absence for a success.
 expect 1 "PKTVERBS_FAULTS" "create_qp=ENOSUCH"
-expect 1 "Invalid argument" "drop=2"
+expect 1 "Invalid argument" "loss=2"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What these tests share: sourced, not run. Networks are namespaces of the one process and end with it.
+# Functions that these tests share: sourced, not run. Networks are namespaces of the one process and end with it.
 
 skip() {
     printf 'NOT TESTED: %s\n' "$*" >&2

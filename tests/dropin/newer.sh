@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# newer.sh RUN NEWER_VERSION NEWER_FUNCTION: what was linked with a newer libibverbs than there is ends with the
-# loader's message, as it does without this library, and never by a signal.
+# newer.sh RUN NEWER_VERSION NEWER_FUNCTION: a program linked with a newer libibverbs than the installed one ends with
+# the loader's message, as without this library, and never by a signal.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# perftest.sh RUN MODE: the raw Ethernet programs of Debian's perftest, one end in each of two network namespaces. What
-# they say must agree with what the kernel counted at both ends of the veth pair between them: as many frames as
-# iterations, in one direction or both, each four bytes (the FCS) shorter than the size that was asked for.
+# perftest.sh RUN MODE: the raw Ethernet programs of Debian's perftest, one end in each of two network namespaces. Their
+# reports must agree with the kernel's counters at both ends of the veth pair between them: as many frames as
+# iterations, in one direction or both, each four bytes (the FCS) shorter than the requested size.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
 needs raw_ethernet_bw perftest
 needs tcpdump tcpdump
 
-# perftest fits the processor's clock to the time of day, and gives no report when others had the processor meanwhile
-# (sample_get_cpu_mhz() in its src/get_clock.c): then once more, from the beginning.
+# perftest fits the processor's clock to the time of day, and prints no report if other processes had the processor
+# meanwhile (sample_get_cpu_mhz() in its src/get_clock.c): then run it again.
 unmeasured=75
 if [ -z "${DROPIN_IN_NAMESPACE:-}" ]; then
     for ((tries = 0; tries < 5; ++tries)); do

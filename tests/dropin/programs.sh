@@ -10,7 +10,7 @@ run=$1 link=$2 program=$3
 case $link in
     wire)
         mac0=02:00:00:00:77:01 mac1=02:00:00:00:77:02 ip0=10.77.0.1 ip1=10.77.0.2
-        devices=(--device "in=wire:test,mac=$mac0,ip=$ip0" --device "out=wire:test,mac=$mac1,ip=$ip1")
+        devices=(--device "in=wire:test?mac=$mac0&ip=$ip0" --device "out=wire:test?mac=$mac1&ip=$ip1")
         names=(in out) interfaces=("$mac0" "$mac1")
         ;;
     packet)

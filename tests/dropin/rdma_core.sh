@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# rdma_core.sh RUN MODULE: rdma-core's own tests of its verbs, as Debian's python3-pyverbs brings them, on a soft
-# device. They skip what a device has not; what must not be skipped is a list here.
+# rdma_core.sh RUN MODULE: rdma-core's own tests of its verbs, from Debian's python3-pyverbs, on a soft device. They
+# skip what a device lacks; a list here has those that must not be skipped.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh RUN: what pktverbs-run makes of its arguments, under every shell that may be a machine's sh.
+# run.sh RUN: how pktverbs-run handles its arguments, under every shell that may be sh.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"
@@ -9,7 +9,7 @@ run=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Its own arguments and environment, between brackets.
+# Prints its arguments and environment, between brackets.
 cat >"$work/-c" <<'END'
 #!/bin/sh
 printf '[%s]' "$PKTVERBS_DEVICES" "$@"
@@ -42,10 +42,10 @@ for shell in "${shells[@]}"; do
     expect "[wire:a]" "${under[@]}" --device wire:a "$work/-c=x"
 
     # What is printed is one command for each variable, whatever is in it.
-    printed=$("${under[@]}" --device wire:a --device "$difficult" --faults 'drop=0.5;post_send=EIO' --preload --print)
+    printed=$("${under[@]}" --device wire:a --device "$difficult" --faults 'loss=0.5;post_send=EIO' --preload --print)
     # shellcheck disable=SC2016
     said=$(env -u PKTVERBS_DEVICES $shell -c 'eval "$1"; env -0' sh "$printed" | tr '\0' '\1')
     [[ $said == *$'\1'"PKTVERBS_DEVICES=wire:a;$difficult"$'\1'* ]] || fail "$printed"
-    [[ $said == *$'\1'"PKTVERBS_FAULTS=drop=0.5;post_send=EIO"$'\1'* ]] || fail "$printed"
+    [[ $said == *$'\1'"PKTVERBS_FAULTS=loss=0.5;post_send=EIO"$'\1'* ]] || fail "$printed"
     [[ $said == *$'\1'"LD_PRELOAD=/"*libpktverbs-verbs.so* ]] || fail "$printed"
 done

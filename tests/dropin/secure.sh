@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# secure.sh RUN PROGRAM: a program with other privileges than its caller's has no device and no fault of the caller's
-# choice, even if it is linked to our library. PROGRAM prints its devices, one a line.
+# secure.sh RUN PROGRAM: a program with other privileges than its caller's gets no device and no fault from the caller,
+# even if it is linked to our library. PROGRAM prints its devices, one a line.
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh
 source "${BASH_SOURCE[0]%/*}/namespace.sh"

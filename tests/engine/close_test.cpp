@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Closing: with nothing out, with packets in lists, and from other threads.
+// Closing: without lists, with packets in lists, and from other threads.
 #include <atomic>
 #include <future>
 #include <optional>
@@ -28,7 +28,7 @@ TEST_F(Close, EndsTheFlows) {
     if (datagrams) GTEST_SKIP() << "datagrams are not steered by flows";
     ctx.close();
     plant();
-    EXPECT_TRUE(flow.installed());  // the handle does not know, and does not mind
+    EXPECT_TRUE(flow.installed());  // the handle does not know, which is harmless
     flow.remove();
     EXPECT_FALSE(flow.installed());
 }
@@ -65,7 +65,7 @@ TEST_F(Close, LeavesThePlaceForAnother) {
     EXPECT_EQ(ctx.recv(0ns).size(), 1u);
 }
 
-/// A context in an optional, whose end is what is tested.
+/// A context in an optional, whose destruction is tested.
 class End : public Wired {
 protected:
     std::optional<Context> ctx{open(with_queues(2))};
@@ -81,7 +81,7 @@ TEST_F(End, LeavesTheBytesOfHeldPackets) {
     received.front().bytes()[14] = 9;
     EXPECT_EQ(numbers(received), (Numbers{9, 1, 2}));
     EXPECT_EQ(number_of(sends.front().bytes()), 40u);
-    EXPECT_EQ(received.release(), 0u);  // there is nobody to take them
+    EXPECT_EQ(received.release(), 0u);  // nothing takes them
     EXPECT_TRUE(received.empty());
     EXPECT_EQ(number_of(sends.front().bytes()), 40u);
 }
@@ -113,7 +113,7 @@ TEST_F(End, ListsMayEndInAnotherThreadAfterwards) {
     EXPECT_EQ(numbers(rest), Numbers{0});
 }
 
-/// Nothing orders the end of the context and that of the lists.
+/// The context and the lists end in any order.
 TEST_F(End, ListsMayEndInAnotherThreadMeanwhile) {
     for (std::uint32_t turn = 0; turn < repeated(200); ++turn) {
         ctx.emplace(open(with_queues(2)));
@@ -208,7 +208,7 @@ TEST_F(Wired, ClosingWithUnacknowledgedEventsDoesNotHang) {
         ctx.recv(0ns);
     }
     ASSERT_TRUE(ctx.arm());
-    plant();  // and one that nobody takes
+    plant();  // and one that is never taken
     ctx.close();
 }
 

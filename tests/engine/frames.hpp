@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames: what the tests of the engine send, receive and ask for, on whatever device.
+// Frames: helpers with which the engine's tests send, receive and compare, on any device.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 inline constexpr std::size_t min_frame = 18;
 
-/// A broadcast frame with a number behind its Ethernet header.
+/// A broadcast frame with a number after its Ethernet header.
 inline Bytes frame(std::uint32_t number, std::size_t bytes = 64) {
     Bytes made(bytes, 0xee);
     std::fill_n(made.begin(), 6, std::uint8_t{0xff});
@@ -42,7 +42,7 @@ inline std::vector<std::uint32_t> numbers(const RecvList& list) {
     return all;
 }
 
-/// Like numbers(), for what a tap received.
+/// Like numbers(), for frames that a tap received.
 inline std::vector<std::uint32_t> numbers(const std::vector<Bytes>& frames) {
     std::vector<std::uint32_t> all;
     for (const Bytes& bytes : frames) all.push_back(number_of(bytes));

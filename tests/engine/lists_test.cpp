@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists: empty, one, full, one too many, moved-from; for both kinds.
+// Lists of both kinds: empty, with one packet, full, one too many, moved-from.
 #include <algorithm>
 #include <cerrno>
 #include <ranges>
@@ -20,7 +20,7 @@ static_assert(is_owner<RecvList> && is_owner<SendList>);
 static_assert(!std::is_copy_constructible_v<RecvPkt> && !std::is_copy_constructible_v<SendPkt>);
 static_assert(!std::is_default_constructible_v<RecvPkt> && !std::is_default_constructible_v<SendPkt>);
 
-/// The same for both kinds of lists: `take(n)` gives a list of n packets, of 8.
+/// For both kinds of lists: `take(n)` returns a list of n packets, out of 8.
 template <class List>
 struct Lists : Receiving {
     List take(std::uint32_t count) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queues: several in one context, apart from each other.
+// Queues: several in one context, independent of each other.
 #include <set>
 #include <thread>
 

@@ -53,7 +53,7 @@ TEST_P(Recover, RestoresFullFunctionWithFlowsIntact) {
     if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     break_queue();
     ASSERT_EQ(ctx.recv(0ns).front().status(), IBV_WC_LOC_LEN_ERR);
-    plant(2);  // nobody hears these
+    plant(2);  // nothing receives these
     ASSERT_EQ(ctx.recv(0ns).outcome(), Outcome::queue_error);
     queue().recover();
     EXPECT_TRUE(flow.installed());
@@ -178,7 +178,7 @@ TEST_P(Recover, SavedFramesCountAsHeldOnceTheyAreTaken) {
 
 TEST_P(Recover, FromASendError) {
     if (datagrams) GTEST_SKIP() << "made with the soft device";
-    Context sender{"wire:" + name + ",mtu=128", small};
+    Context sender{"wire:" + name + "?mtu=128", small};
     SendList list = filled(sender.acquire(8), 0);
     fill(list.front(), 0, 200);
     sender.send(std::move(list));
@@ -194,7 +194,7 @@ TEST_P(Recover, FromASendError) {
 
 TEST_P(Recover, SendErrorReachesTheReceiver) {
     if (datagrams) GTEST_SKIP() << "made with the soft device";
-    Context both{"wire:" + name + ",mtu=128", small};
+    Context both{"wire:" + name + "?mtu=128", small};
     SendList list = both.acquire(1);
     fill(list.front(), 0, 200);
     both.send(std::move(list));
@@ -207,7 +207,7 @@ TEST_P(Recover, AfterAPostThatWasCutShort) {
     ctx.send(filled(ctx.acquire(2), 0)).cancel();
     ops.send_takes = FaultyOps::always;
     EXPECT_EQ(ctx.stats().in_flight, 1u);
-    EXPECT_FALSE(ctx.flush(no_timeout));  // nothing will tell; another send would
+    EXPECT_FALSE(ctx.flush(no_timeout));  // no completion will report it; another send's would
     EXPECT_EQ(ctx.acquire(8, no_timeout).size(), 7u);
     queue().recover();
     EXPECT_EQ(ctx.stats().in_flight, 0u);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Receiving: what comes out of recv, in which order, and how much of it.
+// Receiving: what recv returns, in which order, and how many packets.
 #include <algorithm>
 
 #include "wired.hpp"
@@ -96,7 +96,7 @@ TEST_F(Recv, BodyMayGiveItsPacketAway) {
     std::size_t seen = 0;
     for ([[maybe_unused]] RecvPkt& pkt : list) {
         ++seen;
-        kept.append(list.pop_front());  // relinks the packet that the loop stands on
+        kept.append(list.pop_front());  // relinks the packet at which the loop is
     }
     EXPECT_EQ(seen, 3u);
     EXPECT_EQ(numbers(kept), (Numbers{0, 1, 2}));

@@ -326,7 +326,7 @@ TEST_F(Wired, SendInlinesShortFramesOnly) {
 
 TEST_F(Wired, SendErrorIsCountedAndThePacketComesBack) {
     if (datagrams) GTEST_SKIP() << "made with the soft device";
-    Context ctx{"wire:" + name + ",mtu=128", small};
+    Context ctx{"wire:" + name + "?mtu=128", small};
     SendList list = filled(ctx.acquire(4), 0);
     fill(*pointers(list)[1], 1, 200);  // longer than the port's MTU
     ctx.send(std::move(list));

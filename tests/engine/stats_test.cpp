@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters: that each counts what it says.
+// Counters: each counts what its name says.
 
 #include <atomic>
 #include <thread>
@@ -57,7 +57,7 @@ TEST_F(Counters, TellErrorsByStatus) {
     plant(2);
     world.send(frame(0, 300));
     std::vector<RecvList> held;
-    while (ctx.stats().posted_now != 0) held.push_back(ctx.recv(0ns));  // what ends here would be flushed again
+    while (ctx.stats().posted_now != 0) held.push_back(ctx.recv(0ns));  // packets that end here would be flushed again
     const Stats stats = ctx.stats();
     EXPECT_EQ(stats.recv_packets, 2u);
     EXPECT_EQ(stats.recv_errors[IBV_WC_SUCCESS], 0u);

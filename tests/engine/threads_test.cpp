@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads: one receives, one sends, any release, any install flows; and what a debug build says to more.
+// Threads: one receives, one sends, any release, any install flows; debug builds stop on more.
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -13,7 +13,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Lists on their way to another thread.
+/// Lists in transfer to another thread.
 class Handover {
 public:
     void put(RecvList list) {
@@ -71,7 +71,7 @@ TEST_P(Threads, ReceiveSendReleaseAndInstallAtOnce) {
     const auto send = [&](Context& ctx, const Context& to, std::atomic<std::uint32_t>& got) {
         for (std::uint32_t next = 0; next < count;) {
             SendList list = ctx.acquire(std::min(4U, count - next));
-            // Never more under way than the other has posted: posted_now still counts what it has not polled.
+            // Never more in flight than the other has posted: posted_now still counts packets that it has not polled.
             while (next > got + 16 || to.stats().posted_now < 32) std::this_thread::yield();
             const auto sent = static_cast<std::uint32_t>(list.size());
             ASSERT_TRUE(ctx.send(filled(std::move(list), next)).empty());
@@ -129,7 +129,7 @@ TEST_P(Threads, ReleaseWhileTheDeviceRefusesNow) {
 
 #ifndef NDEBUG
 
-/// The device's poll does what a second thread would do at that moment.
+/// The device's poll acts as a second thread at that moment.
 class Guard : public Receiving {
 protected:
     void SetUp() override {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting: modes, time-outs, stopping, and driving a context from an event loop.
+// Waiting: modes, timeouts, stopping, and driving a context from an event loop.
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -11,7 +11,10 @@
 #include <stop_token>
 #include <thread>
 
+#include <pktverbs/soft/device.hpp>
 #include "wired.hpp"
+
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -60,7 +63,7 @@ TEST_P(Wait, ForeverNeverGivesNothing) {
     std::thread world_thread{[this] {
         for (std::uint32_t i = 0; i < count; ++i) {
             plant(1, i);
-            // The receiver has 16 packets at most: no faster than it takes them.
+            // The receiver has at most 16 packets: send no faster than it takes them.
             while (ctx.stats().recv_packets + 4 < i) std::this_thread::yield();
         }
     }};
@@ -143,7 +146,7 @@ TEST_P(Wait, FramesAndStopsMayCross) {
             }
         }
         asking.join();
-        // A stop that came before its frame has left the frame for the next call.
+        // A stop that came before its frame leaves the frame for the next call.
         received += static_cast<std::uint32_t>(ctx.recv(0ns).size());
     }
     EXPECT_EQ(received, repeated(300));
@@ -183,7 +186,7 @@ TEST_F(Wired, EventsAreAcknowledgedInBatches) {
         events += count;
         soft::provider().ack_cq_events(cq, count);
     };
-    Device device = soft::wire_device(name);
+    Device device = testing::wire_device(name);
     device.provider = &provider;
     Context ctx{device, small};
     const Flow flow = hear(ctx);
@@ -207,7 +210,7 @@ TEST_F(Blocking, SignalIsNoReasonToReturn) {
     ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
     std::atomic<std::size_t> got{0};
     std::thread receiver{[&] { got = ctx.recv(no_timeout).size(); }};
-    while (handled < 50) {  // by number handled, not sent: several may become one, or wait for the next
+    while (handled < 50) {  // by the number handled, not sent: several may become one, or wait for the next
         pthread_kill(receiver.native_handle(), SIGUSR1);
         std::this_thread::yield();
     }
@@ -218,7 +221,7 @@ TEST_F(Blocking, SignalIsNoReasonToReturn) {
     sigaction(SIGUSR1, &before, nullptr);
 }
 
-/// A loop as in an event-driven program: arm, receive until there is nothing, wait for the descriptor, drain.
+/// A loop as in an event-driven program: arm, receive until empty, wait for the descriptor, drain.
 class EventLoop : public Wired, public ::testing::WithParamInterface<std::uint32_t> {
 protected:
     Context ctx = open(with_queues(GetParam()));
@@ -255,7 +258,7 @@ TEST_P(EventLoop, FdIsReadableWhenAnArmedCompletionArrived) {
 TEST_P(EventLoop, FdIsSilentWhenNotArmed) {
     plant();
     EXPECT_FALSE(readable());
-    ASSERT_TRUE(ctx.arm());  // a frame from before makes no event: hence recv() after arm()
+    ASSERT_TRUE(ctx.arm());  // an earlier frame makes no event: hence recv() after arm()
     EXPECT_FALSE(readable());
     EXPECT_EQ(receive_all(), 1u);
 }

@@ -103,7 +103,7 @@ TEST(CommandLine, RefusesBadUseWithoutRunning) {
     std::uint16_t port = 0;
     bool generate = false;
     const std::function<int()> program = []() -> int { throw std::runtime_error{"ran"}; };
-    // A parsed line keeps its results, so each is parsed by one of its own.
+    // A parser keeps its results, so each line gets a new one.
     const auto refuse = [&](std::vector<std::string> words) {
         CommandLine app{"", "prog"};
         const auto flag = app.add_flag("--generate", generate);

@@ -20,7 +20,7 @@ constexpr Ipv4Address peer{{192, 0, 2, 2}};
 using Frame = std::vector<std::uint8_t>;
 using Frames = std::vector<Frame>;
 
-/// The right answer to a request.
+/// The correct answer to a request.
 Frame reply_to(const Frame& request) {
     Frame frame = request;
     const net::Headers asked{request};
@@ -31,14 +31,14 @@ Frame reply_to(const Frame& request) {
     return frame;
 }
 
-/// The same with a byte changed and the echo checksum right again.
+/// The same with a byte changed and the echo checksum corrected.
 Frame changed(Frame reply, std::size_t at) {
     reply[at] ^= 1;
     net::Headers{reply}.fill_checksums();
     return reply;
 }
 
-/// Pings a peer that answers each request with the frames that `answers` makes of it.
+/// Pings a peer that answers each request with the frames that `answers` makes from it.
 Pinger::Counts ping(Pinger::Job job, const std::function<Frames(const Frame&)>& answers) {
     pktverbs::soft::WireTap tap{"pinger"};
     pktverbs::Context ctx{"wire:pinger", {.send_packets = 4, .recv_packets = 64}};
@@ -101,7 +101,7 @@ TEST(Pinger, SendsWhatItSays) {
 }
 
 TEST(Pinger, CountsDuplicatesApart) {
-    // The second request's only reply comes behind all those of the first.
+    // The second request's only reply follows all those to the first.
     const auto counts = ping(patient(2), [](const Frame& request) {
         const bool first = net::Headers{request}.icmp().sequence() == 1;
         return Frames(first ? 3 : 1, reply_to(request));

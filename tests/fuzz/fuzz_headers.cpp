@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a frame: no view leaves it, steering sees the same, and filled-in checksums are right.
+// Any bytes as a frame: no view reads outside it, steering sees the same, and filled-in checksums are correct.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +22,7 @@ void expect(bool holds, const char* what) {
     std::abort();
 }
 
-/// Of bytes, not of objects: keys have numbers in wire order.
+/// Compares bytes, not objects: keys have numbers in wire order.
 template <class Type>
 bool equal_bytes(const Type& here, const void* there) {
     return std::memcmp(&here, there, sizeof here) == 0;
@@ -101,7 +101,7 @@ private:
         if (!view) return;
         expect(wire(view.src_port()) == key_.src_port && wire(view.dst_port()) == key_.dst_port, "ports");
     }
-    /// What says a length that can't be is there for steering only.
+    /// A header with an impossible length counts for steering only.
     void expect_same(bool is_there, std::uint8_t flag, const char* what) const {
         const bool has_key = (key_.flags & flag) != 0;
         expect(is_there == has_key || (has_key && found_.is_malformed()), what);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any order of what peers, the connection manager and a program do to listeners, requests and sockets: events in and
-// out of their turn, private data, verbs that fail, ends at any time. Nothing that has ended is called, everybody is
-// told once, no more requests wait than may, and nothing is left: the fabric and the sanitizer look.
+// out of order, private data, failing verbs, ends at any time. Ended objects are not called, each handler gets its
+// event once, no more requests wait than allowed, and nothing is left over: the fabric and the sanitizer check.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,14 +33,14 @@ void expect(bool holds, const char* what) {
     std::abort();
 }
 
-/// What the fabric expects is expected here, too.
+/// The fabric's expectations hold here, too.
 class Abort : public ::testing::EmptyTestEventListener {
     void OnTestPartResult(const ::testing::TestPartResult& result) override {
         if (result.failed()) expect(false, result.message());
     }
 };
 
-/// Not a std::exception of the library's.
+/// Not one of the library's exceptions.
 struct Thrown {};
 
 class World {
@@ -58,7 +58,7 @@ public:
     }
 
     void run() {
-        // One of them twice as likely: something has to go on between the others.
+        // One of them is twice as likely: something has to happen between the others.
         constexpr void (World::*deeds[])() = {
             &World::step_server, &World::step_client, &World::step_both,    &World::listen,     &World::end_listener,
             &World::connect,     &World::ask,         &World::give_up,      &World::accept,     &World::reject,
@@ -83,7 +83,7 @@ private:
         std::optional<messages::Socket> socket{};
     };
     struct Kept {
-        int of;  ///< the how manieth listener's it is
+        int of;  ///< index of its listener
         messages::Request request;
     };
 
@@ -105,7 +105,7 @@ private:
         if (all.empty()) return nullptr;
         return &*std::next(all.begin(), static_cast<std::ptrdiff_t>(byte() % all.size()));
     }
-    /// What may throw for a reason: verbs fail, handlers do.
+    /// Calls that may throw: verbs fail, handlers throw.
     template <class Deed>
     static bool may_fail(Deed&& deed) {
         try {
@@ -161,7 +161,7 @@ private:
                 },
         };
     }
-    /// Two bits of the mood say what handlers do besides, the others which of them.
+    /// Two bits of the mood say what else handlers do, the others which handlers.
     void obey(End& end, unsigned which) {
         if ((mood_ >> 2 & 1U << which) == 0) return;
         if ((mood_ & 1) != 0) end.socket.reset();
@@ -176,7 +176,7 @@ private:
             expect(std::ranges::find(order, "error") + 2 >= order.end(), "nothing but the end follows an error");
     }
 
-    std::optional<messages::EventLoop>& loop(std::size_t which) { return loops_[which % loops_.size()]; }
+    std::optional<pktverbs::testing::Loop>& loop(std::size_t which) { return loops_[which % loops_.size()]; }
     bool step(std::size_t which) {
         bool did = false;
         if (auto& one = loop(which)) did = !may_fail([&] { did = one->step(0ns); }) || did;
@@ -257,13 +257,13 @@ private:
     void forge() {
         constexpr int statuses[] = {0, 8, 28, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, 1 << 30, -4096};
         const auto type = event();
-        // There is no request without a listener in it.
+        // Without a listener there are no requests.
         if (type == RDMA_CM_EVENT_CONNECT_REQUEST) return ask();
         const int status = statuses[byte() % std::size(statuses)];
         const std::size_t which = byte();
         fabric_.forge_event_at(which, type, status, bytes());
     }
-    /// What a device says of a queue pair.
+    /// A device's events about a queue pair.
     void tell() {
         constexpr ibv_event_type types[] = {IBV_EVENT_COMM_EST,   IBV_EVENT_QP_FATAL, IBV_EVENT_QP_REQ_ERR,
                                             IBV_EVENT_SQ_DRAINED, IBV_EVENT_CQ_ERR,   IBV_EVENT_QP_LAST_WQE_REACHED};
@@ -330,23 +330,25 @@ private:
         const auto what = byte() % 5;
         if (what == 4) {
             if (!loop(0) || !listener_) return;
-            const auto take = [](World& world, messages::Listener& from) -> messages::Task<> {
+            const auto take = [](World& world, messages::Listener& from) -> async::Task<> {
                 auto socket = co_await from.accept();
                 if (socket && world.accepted_.size() < 8) world.accepted_.push_back(std::move(*socket));
             };
-            may_fail([&] { loop(0)->spawn(take(*this, *listener_)); });
+            loop(0)->spawn(take(*this, *listener_));
+            step(0);  // it starts while the listener is there
             return;
         }
         End* const end = pick(ends_);
         if (!end || !end->socket || !loop(end->on)) return;
         // The socket may have gone when it goes on.
-        const auto wait = [](messages::Socket& socket, int what) -> messages::Task<> {
+        const auto wait = [](messages::Socket& socket, int what) -> async::Task<> {
             if (what == 0) static_cast<void>(co_await socket.receive());
             if (what == 1) static_cast<void>(co_await socket.acquire());
             if (what == 2) co_await socket.established();
             if (what == 3) static_cast<void>(co_await socket.send(socket.try_acquire()));
         };
-        may_fail([&] { loop(end->on)->spawn(wait(*end->socket, what)); });
+        loop(end->on)->spawn(wait(*end->socket, what));
+        step(end->on);
     }
 
     bool make_loops() {
@@ -363,7 +365,7 @@ private:
     std::list<messages::Socket> accepted_;
     std::vector<messages::Message> messages_;
     std::optional<messages::Listener> listener_;
-    std::array<std::optional<messages::EventLoop>, 2> loops_{};
+    std::array<std::optional<pktverbs::testing::Loop>, 2> loops_{};
     bool made_ = make_loops();
 };
 

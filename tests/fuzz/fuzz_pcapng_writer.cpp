@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any frames, names and times through the pcapng writer, onto a disk or stream that fails, tears and mixes up its
-// writes in any way: what is there can be read by the letter of the format, and has the packets that the writer says.
+// Any frames, names and times through the pcapng writer, onto a disk or stream that fails, splits and reorders its
+// writes in any way: the result can be read strictly by the format, and has the packets that the writer counts.
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -67,7 +67,7 @@ std::span<const std::uint8_t> row(std::size_t at, std::size_t bytes) {
     return std::span{made}.subspan(at, bytes);
 }
 
-/// What the file would have, with room for so much.
+/// The file's contents, with room for this much.
 struct Disk {
     bool is_stream;
     std::uint64_t room;
@@ -85,7 +85,7 @@ public:
     }
     Write* take_done(bool wait) override {
         if (underway_.empty()) return nullptr;
-        // Every fifth write goes well, or some would never end.
+        // Every fifth write succeeds, or some inputs would never end.
         const std::uint32_t habit = turn_ % 5 == 4 ? 0 : disk_.habits >> turn_ % 16 * 2 & 3;
         ++turn_;
         if (habit == 2 && !wait && !disk_.is_stream) return nullptr;
@@ -141,7 +141,7 @@ void check_packet(std::span<const std::uint8_t> block, const Frame& frame) {
     expect(std::ranges::equal(block.subspan(28, frame.bytes), row(frame.row_at, frame.bytes)), "and its bytes");
 }
 
-/// Whole blocks only, but for the end of a stream. Returns how many packets there are.
+/// Complete blocks only, except at the end of a stream. Returns the number of packets.
 std::uint64_t check(std::span<const std::uint8_t> file, const std::vector<Frame>& frames, bool is_stream) {
     std::uint64_t packets = 0;
     std::size_t blocks = 0;
@@ -179,7 +179,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         .name = input.text(input.number(1)), .comment = std::string(input.number(3) % 100'000, 'c'),
         .snap_length = input.number(2), .bits_per_second = input.number(4)
     };
-    // Neither is opened: the queue has all that is written.
+    // Neither is opened: the queue holds everything written.
     BlockWriter file{disk.is_stream ? "-" : "/dev/null",
                      {.direct = false, .uring = false, .writes_in_flight = 1 + (first >> 4 & 3)},
                      std::make_unique<DiskQueue>(disk)};

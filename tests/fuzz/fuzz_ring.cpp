@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring whose memory the other process wrote over, before somebody attaches to it and while it is read: it is refused,
-// or what is read of it stays inside.
+// A ring whose memory the other process overwrites, before attaching and while it is read: the ring is refused, or
+// reads stay inside.
 #include <pktverbs/ring/block_ring.hpp>
 #include <pktverbs/ring/ring_reader.hpp>
 #include <pktverbs/ring/ring_writer.hpp>
@@ -49,13 +49,13 @@ private:
 
 std::uint64_t sum(std::span<const std::uint8_t> bytes) { return std::accumulate(bytes.begin(), bytes.end(), 0ULL); }
 
-/// All that a consumer may ask of a block.
+/// Everything that a consumer may read from a block.
 std::uint64_t read(const RingBlock& block) {
     expect(block.first_slot() <= block.end_slot() && block.end_slot() <= block.slot_count(), "slots are inside");
     expect(block.valid_count() <= block.end_slot() - block.first_slot(), "no more are valid than there are");
     std::uint64_t all = sum(block.payloads()) + sum(block.headers()) + block.bitmap().size() + block.base();
     for (std::uint32_t slot = 0; slot < block.slot_count(); ++slot) {
-        const RingGeometry& own = block.layout().geometry;  // what was written over may make sense, too
+        const RingGeometry& own = block.layout().geometry;  // the overwritten values may make sense, too
         expect(block.length(slot) <= own.header_bytes + own.payload_bytes, "a frame is not longer than a slot");
         all += block.valid(slot) + block.status(slot) + sum(block.header(slot)) + sum(block.payload(slot));
         all += static_cast<std::uint64_t>(block.timestamp(slot).count());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as each text that people write: it is refused, or what it says can be written and read again. And any value
-// is read as it is written.
+// Any bytes as each kind of text that people write: it is refused, or its value can be written and read again. And any
+// value reads back as it was written.
 #include <pktverbs/address/ipv4_address.hpp>
 #include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/address/mac_address.hpp>
@@ -30,7 +30,7 @@
 #include "base/cpu_list.hpp"
 #include "dropin/fault_plan.hpp"
 #include "dropin/verb_names.hpp"
-#include "soft/device/device_string.hpp"
+#include "soft/link/link_string.hpp"
 #include "verbs/discovery.hpp"
 
 namespace {
@@ -94,7 +94,7 @@ void check_ipv4(std::string_view text) {
 void check_address(std::string_view text) {
     check_text<Address>(text);
     if (Address::parse(text) || text.find_first_of(std::string_view{"\0:", 2}) != text.npos) return;
-    // What getaddrinfo takes for numbers and parse() doesn't, is not looked up either.
+    // Texts that getaddrinfo takes for numbers and parse() doesn't are not looked up either.
     addrinfo wanted{};
     wanted.ai_flags = AI_NUMERICHOST;
     addrinfo* found = nullptr;
@@ -129,28 +129,26 @@ void check_cpus(std::string_view text) {
     expect(parse_cpu_list(written) == cpus, "they are read as written", text);
 }
 
-std::string write(const soft::DeviceString& device) {
-    if (device.kind == soft::DeviceString::Kind::packet) return "packet:" + device.name;
-    const auto& wire = device.wire;
-    std::string text =
-        fmt::format("wire:{},mtu={},checksums={}", device.name, wire.mtu, wire.verify_checksums ? "verify" : "trust");
-    if (!wire.mac.is_zero()) text += ",mac=" + wire.mac.to_string();
-    for (const auto& address : wire.addresses) text += ",ip=" + address.to_string();
+/// As a wire's options would say it.
+std::string write(const soft::LinkString& string) {
+    const soft::LinkPort port = string.kind().find(string);
+    const soft::LinkFaults& faults = string.faults();
+    std::string text = fmt::format("wire:{}?mtu={}&checksums={}&loss={}&duplicate={}&reorder={}&corrupt={}&seed={}",
+                                   string.name(), port.mtu, string.value("checksums", "trust"), faults.loss,
+                                   faults.duplication, faults.reordering, faults.corruption, faults.seed);
+    if (!port.mac().is_zero()) text += "&mac=" + port.mac().to_string();
+    for (const auto& address : port.addresses()) text += "&ip=" + address.to_string();
     return text;
-}
-
-bool equal(const soft::DeviceString& one, const soft::DeviceString& other) {
-    const auto& a = one.wire;
-    const auto& b = other.wire;
-    return one.kind == other.kind && one.name == other.name && a.mac == b.mac && a.mtu == b.mtu &&
-           a.addresses == b.addresses && a.verify_checksums == b.verify_checksums;
 }
 
 void check_device(std::string_view text) {
     try {
-        const auto device = soft::DeviceString::parse(text, "forms");
-        expect(device.text == text, "the text is kept", text);
-        expect(equal(soft::DeviceString::parse(write(device), "forms"), device), "a device is read as written", text);
+        const auto string = soft::LinkString::parse(text, "forms");
+        expect(string.text() == text, "the text is kept", text);
+        expect(text.starts_with(fmt::format("{}:{}", string.kind().prefix, string.name())), "it names a link", text);
+        if (string.kind().prefix != "wire") return;  // others ask the machine
+        const std::string written = write(string);
+        expect(write(soft::LinkString::parse(written, "forms")) == written, "a device is read as written", text);
     } catch (const std::system_error& error) {
         expect(error.code().value() == EINVAL, "a device is refused as bad text", text);
     }
@@ -159,7 +157,7 @@ void check_device(std::string_view text) {
 std::string write(const dropin::FaultPlan& plan) {
     std::string text;
     if (const auto& link = plan.link())
-        text = fmt::format("drop={},duplicate={},reorder={},corrupt={},seed={}", link->loss, link->duplication,
+        text = fmt::format("loss={},duplicate={},reorder={},corrupt={},seed={}", link->loss, link->duplication,
                            link->reordering, link->corruption, link->seed);
     for (const auto& fault : plan.verbs()) {
         text += fmt::format("{}{}={}@{}", text.empty() ? "" : ";", dropin::verb_names[fault.verb], fault.error,
@@ -199,7 +197,7 @@ void check_faults(std::string_view text) {
     }
 }
 
-/// The bytes as a value of each kind; zeros behind them.
+/// The bytes as a value of each kind, followed by zeros.
 void check_values(std::string_view bytes) {
     std::array<std::uint8_t, 32> raw{};
     std::copy_n(bytes.begin(), std::min(bytes.size(), raw.size()), raw.begin());

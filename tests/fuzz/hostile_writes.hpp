@@ -19,8 +19,8 @@ inline void expect(bool holds, const char* what) {
     std::abort();
 }
 
-/// Four bytes for each write: how many accesses later it is, what is written over, which one, and with what. A write
-/// may be repeated before every access until the next one comes: so what is read never stays as it was written.
+/// Four bytes for each write: how many accesses later it happens, the kind of word, which one, and the value. A write
+/// may be repeated before every access until the next write: so a value never stays as the ring wrote it.
 class HostileWrites {
 public:
     HostileWrites(std::span<const std::uint8_t> script, const RingView& view) : script_{script}, view_{view} {
@@ -32,7 +32,7 @@ public:
     HostileWrites& operator=(const HostileWrites&) = delete;
     ~HostileWrites() { ring_hook = nullptr; }
 
-    /// A call begins. It may look at every block for every block, and at every slot, some times; then it must end.
+    /// A call begins. It may check every block for every block, and every slot, a few times; then it must end.
     void begin_call() noexcept { accesses_ = 0; }
 
 private:
@@ -79,7 +79,7 @@ private:
         script_ = script_.subspan(4);
     }
     static Write word_at(void* at, std::uint64_t value) { return {static_cast<std::uint8_t*>(at), value, 8}; }
-    /// Numbers that are likely to occur, mostly.
+    /// Mostly numbers that are likely to occur.
     static std::uint64_t state(std::uint8_t with) {
         const std::uint64_t number = with >= 252 ? ~std::uint64_t{0} : with >> 2;
         return RingState::word(number, static_cast<RingState::Kind>(with & 3));

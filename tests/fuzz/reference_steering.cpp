@@ -44,10 +44,11 @@ private:
     Bytes bytes_;
 };
 
-/// What a field of 16 bits says of `there` bytes, of which it would count all: more than it can say, it leaves at 0.
+/// The 16-bit length field for all of `there` bytes: 0 if they don't fit.
 std::size_t said(std::uint32_t field, std::size_t there) { return field == 0 && there >= 65536 ? there : field; }
 
-/// Of `there` bytes from the header on, those up to where it says that the packet ends; all, if that can't be.
+/// The bytes, out of `there` from the header on, up to the packet's end by its length; all of them, if that is
+/// impossible.
 std::size_t up_to(std::size_t end, std::size_t header, std::size_t there) {
     return header <= end && end <= there ? end : there;
 }
@@ -91,7 +92,7 @@ void read_ipv6(Reader packet, Headers& headers) {
     const std::uint32_t first = packet.number(4);
     if (first >> 28 != 6) return;
     const std::uint32_t length_field = packet.number(2);
-    const std::size_t payload = said(length_field, packet.left() - 34);  // of the header, that much is still there
+    const std::size_t payload = said(length_field, packet.left() - 34);  // this much of the header is present
     packet.keep(up_to(34 + payload, 34, packet.left()));
     headers.ip_version = 6;
     headers.tos = first >> 20 & 255;
@@ -157,7 +158,7 @@ std::uint32_t attribute_type(const Bytes& attribute) {
     return type;
 }
 
-/// As many specs as are whole.
+/// As many specs as are complete.
 std::vector<Spec> specs_of(const Bytes& attribute) {
     std::vector<Spec> specs;
     std::size_t at = sizeof(ibv_flow_attr);
@@ -226,7 +227,7 @@ std::uint32_t swap32(std::uint32_t wire) {
     return bytes[0] * 16777216U + bytes[1] * 65536U + bytes[2] * 256U + bytes[3];
 }
 
-/// Whether a field is as asked for; one that is not there counts as 0.
+/// Whether a field has the required value; a missing one counts as 0.
 bool fits(std::optional<std::uint32_t> field, std::uint32_t value, std::uint32_t mask) {
     return (field.value_or(0) & mask) == (value & mask);
 }
@@ -241,7 +242,7 @@ bool fits(const Bytes& field, const void* value, const void* mask, std::size_t s
     return true;
 }
 
-/// With `any_ports`, a flow of ports fits whatever the frame's are.
+/// With `any_ports`, a flow with ports matches any ports of the frame.
 bool spec_fits(const Headers& headers, const Spec& spec, bool any_ports = false) {
     switch (spec.type) {
         case IBV_FLOW_SPEC_ETH: {
@@ -322,7 +323,7 @@ Bytes masked(const Filter& value, const Filter& mask) {
     return result;
 }
 
-/// Everything about what a flow matches, so that two flows match the same by their specs exactly if these are equal.
+/// Everything that decides what a flow matches: two flows match the same by their specs exactly if these are equal.
 std::map<int, Bytes> what_it_matches(const Bytes& attribute) {
     std::map<int, Bytes> result;
     std::uint8_t protocol = 0;
@@ -457,7 +458,7 @@ std::vector<int> complaints(const Bytes& attribute) {
     if (!errors.empty()) return errors;
 
     complain_if((attr.flags & 2) != 0 && layers[6] != 0, EINVAL);
-    // What one spec asks for, another must not exclude.
+    // No spec may exclude what another requires.
     Headers implied;
     bool tells_ether_type = false;
     if (find(specs, IBV_FLOW_SPEC_IPV4) != nullptr || find(specs, IBV_FLOW_SPEC_IPV4_EXT) != nullptr) {
@@ -508,12 +509,12 @@ bool is_plain(std::span<const std::uint8_t> frame) {
     const Headers headers = read_headers(frame);
     const bool is_ip = headers.ether_type == 0x0800U || headers.ether_type == 0x86ddU;
     if (is_ip && headers.ip_version == 0) return false;
-    // A length that can't be leaves more open than the filter needs to find out.
+    // An impossible length leaves more open than the filter has to decide.
     const auto number = [&](std::size_t at) { return frame[at] * 256U + frame[at + 1]; };
     const std::size_t there = frame.size() - ip;
     if (headers.ip_version == 4 && up_to(number(ip + 2), frame[ip] % 16U * 4, there) != number(ip + 2)) return false;
     if (headers.ip_version == 6 && 40 + number(ip + 4) > there) return false;
-    // All that IANA calls extension headers (www.iana.org/assignments/ipv6-parameters).
+    // All of IANA's extension headers (www.iana.org/assignments/ipv6-parameters).
     static const std::set<std::uint32_t> extensions{0, 43, 44, 50, 51, 60, 135, 139, 140, 253, 254};
     if (headers.ip_version == 6 && extensions.count(frame[ip + 6]) != 0) return false;
     const bool has_transport = headers.protocol == 6U || headers.protocol == 17U;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference steering: what the soft device's flow steering must do, written a second time for plainness, not speed.
+// Reference steering: the soft device's flow steering written a second time, to be simple rather than fast.
 #pragma once
 
 #include <cstddef>
@@ -34,16 +34,15 @@ struct Headers {
 
 Headers read_headers(std::span<const std::uint8_t> frame);
 
-/// What is wrong with a flow attribute and the specs behind it: the errno values that a device may give for it.
-/// Empty if it is right.
+/// The errno values that a device may return for a flow attribute and its specs. Empty if they are valid.
 std::vector<int> complaints(const Bytes& attribute);
 
-/// Whether a link should bring in this frame for the flow: because the flow matches it, or to count it as a fragment
-/// that the flow misses for its ports alone. `attribute` has no complaints.
+/// Whether a link should accept this frame for the flow: because the flow matches it, or to count it as a fragment that
+/// the flow misses for its ports alone. `attribute` must be valid.
 bool wants(const Bytes& attribute, std::span<const std::uint8_t> frame);
 
-/// Whether a link must be exact about the frame: nothing in it is cut short or lies, and it has neither two VLAN tags
-/// nor IPv6 extension headers.
+/// Whether a link must be exact about the frame: it has no truncated parts, wrong lengths, second VLAN tag or IPv6
+/// extension headers.
 bool is_plain(std::span<const std::uint8_t> frame);
 
 /// Where a frame went: queue pairs, by any number, and the tags that they see.
@@ -57,7 +56,7 @@ struct Outcome {
 
 class Steering {
 public:
-    /// `attribute` has no complaints.
+    /// `attribute` must be valid.
     void add(const Bytes& attribute, int queue_pair, std::uint32_t handle);
     /// False if there is no such flow.
     bool remove(std::uint32_t handle);

@@ -34,7 +34,7 @@ constexpr RingGeometry geometry_of(std::uint8_t what) {
             .payload_bytes = 48};
 }
 
-/// A consumer that keeps to the rules; what it is given may be anything.
+/// A consumer that keeps to the rules, with arbitrary data in the ring.
 class Reader {
 public:
     explicit Reader(const BlockRing& ring, HostileWrites& writes) : ring_{ring}, writes_{writes}, reader_{ring} {}
@@ -65,7 +65,7 @@ public:
         writes_.begin_call();
         if (!held_.empty()) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(which % held_.size()));
     }
-    /// Another one comes after it.
+    /// Another one attaches after it.
     void replace() {
         while (!held_.empty()) give_back(0);
         writes_.begin_call();
@@ -170,7 +170,7 @@ private:
     std::uint64_t opened_ = 0;
 };
 
-/// Uses a BlockPlacer, as RingReceiver does: receives that are aimed at slots, and packets in or out of order.
+/// Uses a BlockPlacer, like RingReceiver: receives aimed at slots, and packets in or out of order.
 class ByNumber {
 public:
     ByNumber(const BlockRing& ring, HostileWrites& writes, std::uint8_t what)
@@ -189,7 +189,7 @@ public:
         const bool flushed = placer_.flush();
         const RingStats& stats = placer_.stats;
         const std::uint64_t counted = stats.placed + stats.duplicate + stats.late + stats.no_block;
-        // A packet that waits for its slot is in none yet; with WhenFull::wait the consumer may make it wait.
+        // A packet that waits for its slot is not yet in any; with WhenFull::wait the consumer may make it wait.
         expect(flushed ? counted == sent_ : counted <= sent_, "every packet is in one count");
         expect(!flushed || stats.placed + stats.missing == stats.block_slots, "every slot is in one count");
         writes_.begin_call();
@@ -232,7 +232,7 @@ private:
             const Receive got = posted_.front();
             posted_.pop_front();
             done.push_back(got);
-            if (how == 1) next_ += 3;                           // lost
+            if (how == 1) next_ += 3;                                 // lost
             if (how == 2) next_ += 2 * ring_.geometry().block_slots;  // many lost
             std::uint64_t number = next_;
             if (how == 3 && number > 4) number -= 4;  // late, or twice

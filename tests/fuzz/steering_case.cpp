@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames and flows are mostly well-formed and from small pools, so that they often meet.
+// Steering cases: frames and flows are mostly well-formed and from small pools, so that they often match.
 #include "steering_case.hpp"
 
 #include <arpa/inet.h>
@@ -102,7 +102,7 @@ Ipv6 pick_ipv6(Source& source) {
 
 // ---- frames ----
 
-/// Both give the protocol of what is to follow, and leave the length field at 0.
+/// Both return the protocol of the next header, and leave the length field at 0.
 unsigned append_ipv4(Bytes& frame, Source& source) {
     const unsigned words = source.rarely(4) ? source.below(16) : 5;
     const unsigned version = source.rarely(16) ? source.below(16) : 4;
@@ -142,7 +142,7 @@ unsigned append_ipv6(Bytes& frame, Source& source) {
     return chain.back();
 }
 
-/// Mostly what is right.
+/// Usually the right value.
 void append_length(Bytes& frame, std::size_t right, Source& source) {
     append_number(frame, static_cast<unsigned>(source.rarely(8) ? right + source.below(9) - 4 : right));
 }
@@ -279,7 +279,7 @@ Bytes ports_spec(Source& source) {
     return ports_spec(type, dst_port, dst_mask, src_port, source.one_of(masks));
 }
 
-/// What the scripts' flows count in. Their numbers go on from script to script.
+/// The counters of the scripts' flows. They keep counting from script to script.
 Counters* all_counters() {
     static Counters counters[] = {Counters{nullptr}, Counters{nullptr}};
     return counters;
@@ -343,7 +343,7 @@ void corrupt(Bytes& attribute, Source& source) {
     } else {
         attribute[source.byte() % attribute.size()] = source.byte();
     }
-    // Its size is what the caller vouches for.
+    // The caller vouches for its size.
     std::uint16_t size;
     std::memcpy(&size, attribute.data() + offsetof(ibv_flow_attr, size), sizeof size);
     attribute.resize(std::max<std::size_t>(size, sizeof(ibv_flow_attr)));
@@ -371,13 +371,13 @@ Bytes make_attribute(Source& source) {
     return attribute;
 }
 
-/// Both sides, in step.
+/// Both sides, in lockstep.
 class Pair {
 public:
     std::string difference() const { return difference_.str(); }
 
     void add(const Bytes& attribute, int queue_pair) {
-        // A block of its own, so that the address sanitizer sees a read behind it.
+        // A separate block, so that the address sanitizer sees a read past it.
         const auto block = std::make_unique<std::uint8_t[]>(attribute.size());
         std::copy(attribute.begin(), attribute.end(), block.get());
         FlowMatch match;
@@ -391,7 +391,7 @@ public:
             for (const int each : expected) difference_ << ' ' << each;
         }
         if (error != 0 || !right) return;
-        // A pointer that was corrupted is the caller's mistake, and good for nothing.
+        // A corrupted pointer would be the caller's mistake, and tests nothing.
         if (match.counters && match.counters != all_counters() && match.counters != all_counters() + 1) return;
 
         std::uint32_t handle = 0;
@@ -405,7 +405,7 @@ public:
     void remove(unsigned which) {
         if (handles_.empty()) return;
         const auto handle = handles_.begin() + which % handles_.size();
-        // Those of remove_all() are still among the handles, and not in force.
+        // Flows removed by remove_all() are still among the handles, but not in force.
         if (table_.remove(*handle) != steering_.remove(*handle)) difference_ << "removing a flow tells the wrong thing";
         handles_.erase(handle);
         compare_size();
@@ -443,7 +443,7 @@ public:
     }
 
 private:
-    /// Never looked behind.
+    /// Never dereferenced.
     static QueuePair* pointer(int number) {
         return reinterpret_cast<QueuePair*>(static_cast<std::uintptr_t>(number) * 64);
     }
@@ -465,7 +465,7 @@ private:
         }
     }
 
-    /// A link that keeps back what no match wants must not take anything from the table.
+    /// A link that withholds frames that no match wants must not change the table's result.
     void compare_filter(const FrameKey& key, Verdict verdict) {
         std::vector<const FlowMatch*> matches;
         table_.matches(matches);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process's descriptors, as /proc has them.
+// The process's descriptors, as listed in /proc.
 #pragma once
 
 #include <fcntl.h>
@@ -18,13 +18,13 @@ inline std::set<int> open_descriptors() {
         const std::string name = entry.path().filename();
         int fd = -1;
         std::from_chars(name.data(), name.data() + name.size(), fd);
-        // The one that lists them is gone by now.
+        // The descriptor that lists them is already closed.
         if (::fcntl(fd, F_GETFD) >= 0) all.insert(fd);
     }
     return all;
 }
 
-/// Of those that weren't there before, the ones that a program would keep that the process execs.
+/// The new descriptors that would survive exec.
 inline std::set<int> kept_by_exec(const std::set<int>& before) {
     std::set<int> kept;
     for (const int fd : open_descriptors())

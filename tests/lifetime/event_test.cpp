@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device's events: where its user meets them, and that nothing is lost by them.
+// A device's events: where users get them, and that they lose nothing.
 #include <array>
 #include <cerrno>
 #include <optional>
@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/async_event.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 #include "context/event_log.hpp"
 #include "descriptors.hpp"
+#include "wire_device.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -72,14 +74,14 @@ TEST_F(DeviceEvents, LoseNothingThatHadBeenReceived) {
     EXPECT_FALSE(ctx.queue(0).in_error());
 }
 
-/// What a driver that was unloaded leaves: reading its events fails (ibv_get_async_event(3)).
+/// The state after a driver was unloaded: reading its events fails (ibv_get_async_event(3)).
 TEST_F(DeviceEvents, AreMadeUpOnceForADeviceThatIsGone) {
     static verbs::Provider provider = soft::provider();
     provider.get_async_event = [](ibv_context*, ibv_async_event*) {
         errno = EIO;
         return -1;
     };
-    Device device = soft::wire_device(name);
+    Device device = testing::wire_device(name);
     device.provider = &provider;
     Context gone{device, small};
     EXPECT_FALSE(gone.next_event());
@@ -98,7 +100,7 @@ TEST_F(DeviceEvents, ReachAProgramThatOnlyPolls) {
             errno = EIO;
             return -1;
         };
-        Device device = soft::wire_device(name);
+        Device device = testing::wire_device(name);
         device.provider = &provider;
         Context gone{device, with_queues(queues)};
         wire.set_link(false);
@@ -133,9 +135,9 @@ TEST_F(DeviceEvents, EndOneWaitEach) {
     EXPECT_FALSE(ctx.next_event());
 }
 
-/// A device whose events a test makes up: those that it has put here.
+/// A device whose events the test makes: it puts them here.
 struct ToldDevice {
-    explicit ToldDevice(const std::string& wire) : device{soft::wire_device(wire)} {
+    explicit ToldDevice(const std::string& wire) : device{testing::wire_device(wire)} {
         static verbs::Provider provider = soft::provider();
         provider.get_async_event = [](ibv_context*, ibv_async_event* event) {
             if (!next) {
@@ -145,7 +147,7 @@ struct ToldDevice {
             *event = *std::exchange(next, std::nullopt);
             return 0;
         };
-        provider.ack_async_event = [](ibv_async_event*) {};  // nobody waits for it
+        provider.ack_async_event = [](ibv_async_event*) {};  // nothing waits for it
         device.provider = &provider;
     }
     static void tell(ibv_event_type type, ibv_cq* cq = nullptr) {
@@ -186,7 +188,7 @@ TEST_F(DeviceEvents, OfACompletionQueueThatFailedEndSendingOnItsQueue) {
     EXPECT_TRUE(failing.queue(0).send(filled(failing.queue(0).acquire(1), 0)).empty());
 }
 
-/// Who only sends, and never asks: with nothing free any more, the next look is some calls away.
+/// A program that only sends and never asks: with no packet free, the next check is some calls away.
 TEST_F(DeviceEvents, ReachWhoeverOnlyAcquires) {
     const ToldDevice told{name};
     Context failing{told.device, small};

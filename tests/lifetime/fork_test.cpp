@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forking: a child that execs or exits leaves its parent's contexts alone, and takes nothing along.
+// Forking: a child that execs or exits does not disturb its parent's contexts, and inherits nothing.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 using Fork = Receiving;
 
-/// Runs `child`, which must not return, in one; gives its exit status.
+/// Runs `child`, which must not return, in a child process; returns its exit status.
 template <class Child>
 int status_of(Child&& child) {
     const pid_t pid = ::fork();
@@ -45,7 +45,7 @@ TEST_F(Fork, LosesNoFrameOfTheParents) {
     std::thread sender{[this] {
         for (std::uint32_t i = 0; i < rounds; ++i) {
             plant(frames, i * frames);
-            // Not more than there are packets for.
+            // No more than there are packets for.
             while (ctx.stats().recv_packets < std::uint64_t{i + 1} * frames) std::this_thread::yield();
         }
     }};
@@ -68,7 +68,7 @@ TEST_F(Fork, LosesNoFrameOfTheParents) {
     EXPECT_EQ(ctx.stats().drops.total(), 0u);
 }
 
-/// The buffers aren't there at all: nothing is copied, and nothing that a NIC writes to moves.
+/// The child has no buffers at all: nothing is copied, and no page that a NIC writes to moves.
 TEST_F(Fork, TakesNoBuffersAlong) {
     plant();
     const RecvList list = ctx.recv(0ns);
@@ -76,7 +76,7 @@ TEST_F(Fork, TakesNoBuffersAlong) {
     EXPECT_EQ(status_of([bytes] {
                   int ends[2];
                   if (::pipe(ends) != 0) ::_exit(97);
-                  // What isn't mapped is EFAULT, and no signal.
+                  // Unmapped memory gives EFAULT and no signal.
                   ::_exit(::write(ends[1], bytes, 1) == -1 && errno == EFAULT ? 0 : 1);
               }),
               0);

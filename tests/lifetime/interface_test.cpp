@@ -30,7 +30,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::is_readable;
 
-constexpr auto long_enough = 20s;  ///< for the kernel to do its part, on a busy machine
+constexpr auto long_enough = 20s;  ///< for the kernel to act, on a busy machine
 constexpr const char* group = "239.2.1.150";
 
 class LifeOnCable : public ::testing::Test {
@@ -57,7 +57,7 @@ protected:
         ASSERT_TRUE(sender->send(std::move(list)).empty());
         ASSERT_TRUE(sender->flush(long_enough));
     }
-    /// Of an EtherType that nobody takes, with a number.
+    /// With an EtherType that no flow takes, and a number.
     void send_to(const MacAddress& mac, std::uint8_t number, std::size_t bytes = 60) {
         SendList list = sender->acquire(1, long_enough);
         ASSERT_EQ(list.size(), 1u);
@@ -82,7 +82,7 @@ protected:
     Flow hear() {
         return cable->right.run([&] { return receiver->install(FlowRule{}.dst_ip(group).udp().dst_port(7148)); });
     }
-    /// As an event loop does it: only the descriptor is waited for.
+    /// Like an event loop: waits for the descriptor only.
     std::optional<verbs::AsyncEvent> wait_for_event() {
         for (int rounds = 0; rounds < 1000; ++rounds) {
             receiver->arm();
@@ -128,7 +128,7 @@ TEST_F(LifeOnCable, GoesOnAfterDownAndUp) {
     EXPECT_TRUE(flow.installed());
 }
 
-/// A thread that waits for events and for nothing else.
+/// A thread that waits for events only.
 TEST_F(LifeOnCable, ReportsToAWaiterForEventsAlone) {
     cable->right.set_up(false);
     EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
@@ -146,7 +146,7 @@ TEST_F(LifeOnCable, ReportsToAWaiterForEventsAlone) {
     EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "device: local catastrophic error");
 }
 
-/// The same by verbs, as a program does it that doesn't know this library.
+/// The same by verbs, like a program that doesn't know this library.
 TEST_F(LifeOnCable, ReportsToABlockedGetAsyncEvent) {
     const Device device = receiver->device();
     receiver.reset();
@@ -165,7 +165,7 @@ TEST_F(LifeOnCable, ReportsToABlockedGetAsyncEvent) {
     waiter.join();
 }
 
-/// Whichever of them takes the events from the device.
+/// Whichever thread takes the events from the device.
 TEST_F(LifeOnCable, ReportsToAWaiterBesideAReceiver) {
     std::stop_source stop;
     std::thread other{[&] { EXPECT_EQ(receiver->recv(no_timeout, stop.get_token()).outcome(), Outcome::stopped); }};
@@ -196,7 +196,7 @@ TEST_F(LifeOnCable, WakesAWaiterInVainOnceAtMost) {
         EXPECT_EQ(text_of(receiver->wait_event(long_enough)), "port 1: port error");
         stop.request_stop();
         waiter.join();
-        // What is left on the socket is taken here, if it was not before.
+        // Takes the rest off the socket.
         static_cast<void>(receiver->recv(1ms));
         EXPECT_LE(receiver->stats().empty_wakeups, before + 1);
         pull_up();
@@ -218,7 +218,7 @@ TEST_F(LifeOnCable, FollowsItsMacAddress) {
     send_to(next, 2);
     expect_frame(2);
     EXPECT_EQ(flow.count()->packets, 2u);
-    // A rule for the address that it had means that one, and it is still received.
+    // A rule for the old address still means that one, and its frames still arrive.
     send_to(cable->right.mac, 3);
     expect_frame(3);
     EXPECT_EQ(fixed.count()->packets, 1u);
@@ -232,7 +232,7 @@ TEST_F(LifeOnCable, FollowsItsMacAddressWhileItWaitsForFrames) {
     RecvList list;
     std::thread waiter{[&] { list = receiver->recv(long_enough); }};
     cable->right.name_space.ip({"link", "set", "right0", "address", next.to_string()});
-    // Until the waiter has taken the event, no rule wants frames to the new address.
+    // Until the waiter has taken the event, no rule matches frames to the new address.
     for (int i = 0; i < 100'000 && receiver->stats().recv_packets == 0; ++i) send_to(next, 1);
     waiter.join();
     EXPECT_EQ(list.outcome(), Outcome::packets);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every allocation fails, once or from there on: nothing ends for it, nothing is left, and with memory back all goes
-// on.
+// Every allocation fails, once or from there on: the process goes on, nothing is left over, and work continues once
+// there is memory.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -39,7 +39,7 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 namespace pktverbs::testing {
 namespace {
 
-/// What the handlers of one socket were told, without a word.
+/// The events of one socket's handlers, without texts.
 struct Counts {
     int established = 0;
     int messages = 0;
@@ -56,13 +56,13 @@ struct Counts {
     }
 };
 
-/// A listener and a client on a loop each. What throws for want of memory is done once more.
+/// A listener and a client, each on a loop. Calls that throw for lack of memory are repeated once.
 struct World {
     FakeFabric fabric;
     Counts at_server;
     Counts at_client;
-    std::optional<messages::EventLoop> server_loop;
-    std::optional<messages::EventLoop> client_loop;
+    std::optional<Loop> server_loop;
+    std::optional<Loop> client_loop;
     std::optional<messages::Listener> listener;
     std::optional<messages::Socket> server;
     std::optional<messages::Socket> client;
@@ -143,7 +143,7 @@ bool run(int nth, bool once) {
         EXPECT_EQ(world.at_client.messages, 3);
         EXPECT_EQ(world.refusals, 0);
     }
-    // With memory back, what there is goes on.
+    // With memory back, the existing objects work on.
     if (world.listener && world.client_loop) {
         world.at_server = {};
         world.connect();

@@ -57,7 +57,7 @@ TEST(Connection, PostsReceivesBeforeItAccepts) {
 TEST(Connection, LetsNoPeerWaitLongForAReceive) {
     Pair pair;
     pair.establish();
-    // 0 would be 655 ms, and is what the connection manager suggests.
+    // 0, which the connection manager suggests, would be 655 ms.
     EXPECT_EQ(pair.fabric.rnr_timers, (std::vector<int>{12, 12}));
 }
 
@@ -207,7 +207,7 @@ TEST(Connection, LeavesWithMessagesUnderWayWhenTheyTakeTooLong) {
     ASSERT_FALSE(send_text(*pair.client, "never"));
     pair.client->disconnect();
     pair.wait_for_end(pair.client_notes);
-    // A flush at the end is no error.
+    // A flush at the end is not an error.
     EXPECT_TRUE(pair.client_notes.errors.empty());
     EXPECT_FALSE(pair.client_notes.why);
     EXPECT_EQ(pair.client_notes.sent, 0);
@@ -335,7 +335,7 @@ TEST(Connection, RefusesNoMessageAndForeignOnes) {
     expect_words(expect_error(EINVAL, [&] { static_cast<void>(pair.client->try_send({})); }), {"no buffer"});
     auto foreign = text_message(*pair.server, "of another loop");
     expect_words(expect_error(EINVAL, [&] { static_cast<void>(pair.client->try_send(std::move(foreign))); }),
-                 {"another device or loop"});
+                 {"another device or messenger"});
 }
 
 TEST(Connection, AssumesWhatAPeerTakesThatDoesNotSay) {
@@ -555,7 +555,7 @@ TEST(Connection, TakesAWriteWithImmediateForNoMessage) {
     pair.establish();
     const auto qp_num = pair.server->raw()->qp_num;
     const std::size_t posted = pair.fabric.receives_posted(qp_num);
-    // Of twice as many, each takes a receive that must be there again.
+    // With twice as many, each takes a receive that must have been posted again.
     for (std::size_t i = 0; i < 2 * posted; ++i) {
         ASSERT_NO_FATAL_FAILURE(pair.fabric.write_with_immediate(qp_num));
         pair.settle();
@@ -583,7 +583,7 @@ TEST(Connection, TakesAWriteWithImmediateThatOvertakesTheConfirmation) {
 TEST(Connection, TakesNoLengthOfAWriteWithImmediate) {
     Pair pair;
     pair.establish();
-    // It is that of the write (ibv_poll_cq(3)), which has nothing to do with the receive.
+    // It is the write's (ibv_poll_cq(3)), unrelated to the receive.
     ibv_wc wc{};
     wc.wr_id = pair.server_options.sends;
     wc.opcode = IBV_WC_RECV_RDMA_WITH_IMM;
@@ -596,7 +596,7 @@ TEST(Connection, TakesNoLengthOfAWriteWithImmediate) {
 
 TEST(Connection, SaysWhatAPeerSentTooMuch) {
     Pair pair;
-    pair.fabric.replaces_private_data = true;  // so the server believes in 4096
+    pair.fabric.replaces_private_data = true;  // so the server assumes 4096
     pair.server_options.message_bytes = 200;
     pair.establish();
     ASSERT_FALSE(send_text(*pair.server, std::string(150, 'x')));

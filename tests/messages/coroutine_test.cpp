@@ -12,13 +12,13 @@
 namespace pktverbs::testing {
 namespace {
 
-using messages::Task;
+using async::Task;
 
 /// One loop for both ends.
 class Coroutines : public ::testing::Test {
 protected:
     FakeFabric fabric;
-    std::optional<messages::EventLoop> loop{std::in_place, fabric.manager()};
+    std::optional<Loop> loop{std::in_place, fabric.manager()};
     std::vector<std::string> log;
 
     void settle() {
@@ -43,7 +43,7 @@ protected:
     }
 
     Task<> talk(int count) {
-        messages::Socket socket = co_await loop->connect("10.0.0.2", small);
+        messages::Socket socket = co_await loop->messenger.connect("10.0.0.2", small);
         for (int i = 0; i < count; ++i) {
             auto message = co_await socket.acquire();
             message->resize(1);
@@ -72,8 +72,8 @@ TEST_F(Coroutines, WaitForRoom) {
         while (co_await socket->receive()) ++count;
         notes.push_back("received " + std::to_string(count));
     };
-    const auto flood = [](messages::EventLoop& on, int& sent) -> Task<> {
-        messages::Socket socket = co_await on.connect("10.0.0.2", small);
+    const auto flood = [](Loop& on, int& sent) -> Task<> {
+        messages::Socket socket = co_await on.messenger.connect("10.0.0.2", small);
         for (; sent < 1000; ++sent) {
             auto message = co_await socket.acquire();
             EXPECT_FALSE(co_await socket.send(std::move(*message)));
@@ -95,7 +95,7 @@ TEST_F(Coroutines, WaitForRoom) {
 
 TEST_F(Coroutines, NeedNotWaitForTheConnection) {
     messages::Listener listener{*loop, messages::Address{}, small};
-    const auto talk_at_once = [](messages::EventLoop& on, std::vector<std::string>& notes) -> Task<> {
+    const auto talk_at_once = [](Loop& on, std::vector<std::string>& notes) -> Task<> {
         messages::Socket socket{on, "10.0.0.2", small};
         auto message = co_await socket.acquire();
         EXPECT_FALSE(co_await socket.send(std::move(*message)));
@@ -108,8 +108,8 @@ TEST_F(Coroutines, NeedNotWaitForTheConnection) {
 }
 
 TEST_F(Coroutines, HearThatNobodyListens) {
-    const auto connect = [](messages::EventLoop& on) -> Task<> {
-        const messages::Socket socket = co_await on.connect("10.0.0.2");
+    const auto connect = [](Loop& on) -> Task<> {
+        const messages::Socket socket = co_await on.messenger.connect("10.0.0.2");
         ADD_FAILURE() << "connected";
     };
     loop->spawn(connect(*loop));
@@ -119,8 +119,8 @@ TEST_F(Coroutines, HearThatNobodyListens) {
 
 TEST_F(Coroutines, HearThatAMessageIsTooLong) {
     messages::Listener listener{*loop, messages::Address{}, small};
-    const auto send = [](messages::EventLoop& on) -> Task<> {
-        messages::Socket socket = co_await on.connect("10.0.0.2");
+    const auto send = [](Loop& on) -> Task<> {
+        messages::Socket socket = co_await on.messenger.connect("10.0.0.2");
         auto message = co_await socket.acquire();
         message->resize(101);
         static_cast<void>(co_await socket.send(std::move(*message)));
@@ -181,6 +181,8 @@ TEST(Coroutine, IsResumedBeforeThePeerAnswers) {
         done = true;
     };
     pair.client_loop.spawn(receive(*pair.client, is_resumed));
+    pair.client_loop.step(0ns);
+    EXPECT_FALSE(is_resumed);
     pair.client.reset();
     pair.client_loop.step(0ns);
     EXPECT_TRUE(is_resumed);
@@ -275,6 +277,7 @@ TEST_F(Coroutines, ReturnAndThrowThroughEachOther) {
         }
     };
     loop->spawn(outer(log));
+    settle();
     EXPECT_EQ(log, (std::vector<std::string>{"value", "inner"}));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only the device says, to programs that wait for messages.
+// Events that only the device reports, to programs that wait for messages.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ std::ptrdiff_t count(const FakeFabric& fabric, std::string_view verb) {
     return std::ranges::count(fabric.living, verb, &FakeFabric::Living::verb);
 }
 
-TEST(LoopDevice, TellsItsConnectionsThatItFailed) {
+TEST(MessengerDevice, TellsItsConnectionsThatItFailed) {
     for (const bool says_so : {true, false}) {
         Pair pair;
         pair.establish();
@@ -36,13 +36,13 @@ TEST(LoopDevice, TellsItsConnectionsThatItFailed) {
     }
 }
 
-TEST(LoopDevice, TellsWhoWaitsForSomethingElse) {
+TEST(MessengerDevice, TellsWhoWaitsForSomethingElse) {
     Pair pair;
     pair.establish();
     pair.fabric.holds_data = true;
     for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.client, "never"));
     std::string heard;
-    const auto acquire = [](messages::Socket& socket, std::string& said) -> messages::Task<> {
+    const auto acquire = [](messages::Socket& socket, std::string& said) -> async::Task<> {
         said += co_await socket.acquire() ? "a message" : "the end";
     };
     pair.client_loop.spawn(acquire(*pair.client, heard));
@@ -53,7 +53,7 @@ TEST(LoopDevice, TellsWhoWaitsForSomethingElse) {
     EXPECT_EQ(heard, "the end");
 }
 
-TEST(LoopDevice, DeliversWhatCameBeforeItFailed) {
+TEST(MessengerDevice, DeliversWhatCameBeforeItFailed) {
     Pair pair;
     pair.establish();
     pair.fabric.holds_completion_events = true;
@@ -63,7 +63,7 @@ TEST(LoopDevice, DeliversWhatCameBeforeItFailed) {
     EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "error", "disconnected"}));
 }
 
-TEST(LoopDevice, LeavesNothingWhenItFailed) {
+TEST(MessengerDevice, LeavesNothingWhenItFailed) {
     Pair pair;
     pair.establish();
     auto kept = text_message(*pair.client, "kept");
@@ -74,7 +74,7 @@ TEST(LoopDevice, LeavesNothingWhenItFailed) {
     EXPECT_EQ(kept.bytes()[3], 't');
 }
 
-TEST(LoopDevice, IsNotKeptWhenItFailsWithoutConnections) {
+TEST(MessengerDevice, IsNotKeptWhenItFailsWithoutConnections) {
     Pair pair;
     pair.establish();
     pair.client.reset();
@@ -90,7 +90,7 @@ TEST(LoopDevice, IsNotKeptWhenItFailsWithoutConnections) {
     EXPECT_TRUE(pair.client->is_established()) << "it may have come back";
 }
 
-TEST(LoopDevice, TellsOfAQueuePairOrCompletionQueueThatFailed) {
+TEST(MessengerDevice, TellsOfAQueuePairOrCompletionQueueThatFailed) {
     for (const auto type : {IBV_EVENT_QP_FATAL, IBV_EVENT_QP_REQ_ERR, IBV_EVENT_QP_ACCESS_ERR, IBV_EVENT_CQ_ERR}) {
         SCOPED_TRACE(ibv_event_type_str(type));
         Pair pair;
@@ -107,7 +107,7 @@ TEST(LoopDevice, TellsOfAQueuePairOrCompletionQueueThatFailed) {
     }
 }
 
-TEST(LoopDevice, TakesNoHarmFromOtherEvents) {
+TEST(MessengerDevice, TakesNoHarmFromOtherEvents) {
     for (const auto type :
          {IBV_EVENT_COMM_EST, IBV_EVENT_SQ_DRAINED, IBV_EVENT_PATH_MIG, IBV_EVENT_QP_LAST_WQE_REACHED}) {
         Pair pair;
@@ -119,14 +119,14 @@ TEST(LoopDevice, TakesNoHarmFromOtherEvents) {
     }
 }
 
-TEST(LoopDevice, TakesAnyWordOfThePeerForItsConfirmation) {
+TEST(MessengerDevice, TakesAnyWordOfThePeerForItsConfirmation) {
     Pair pair;
     pair.fabric.holds_established = true;
     pair.listen();
     pair.connect();
     pair.settle();
     ASSERT_FALSE(pair.server->is_established());
-    // The question whether it lives takes no receive.
+    // A keepalive probe takes no receive.
     pair.fabric.forge_async_event(pair.server->raw()->qp_num, IBV_EVENT_COMM_EST);
     pair.settle();
     EXPECT_EQ(pair.fabric.calls_of["notify"], 1);

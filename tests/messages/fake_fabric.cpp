@@ -19,7 +19,7 @@ thread_local int FakeFabric::inside = 0;
 
 namespace {
 
-/// Held by all that is not the library's.
+/// Held by everything outside the library.
 struct Lock {
     explicit Lock(std::recursive_mutex& mutex) : lock{mutex} { ++FakeFabric::inside; }
     Lock(const Lock&) = delete;
@@ -28,7 +28,7 @@ struct Lock {
     std::lock_guard<std::recursive_mutex> lock;
 };
 
-/// A descriptor that is readable while there is something in its queue.
+/// A descriptor that is readable while its queue is not empty.
 struct Bell {
     Bell() : fd{eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK)} {}
     Bell(const Bell&) = delete;
@@ -68,7 +68,7 @@ struct FakeCq : ibv_cq {
 
 }  // namespace
 
-/// The device opened once more.
+/// The device, opened a second time.
 struct FakeContext : ibv_context {
     Bell bell;
     std::deque<ibv_async_event> events;
@@ -125,7 +125,7 @@ void describe(ibv_context& context) {
     context.ops.req_notify_cq = req_notify_cq;
 }
 
-/// The connection manager's: it is shared, so nobody reads its events.
+/// The connection manager's context: it is shared, so its events are not read.
 ibv_context& context() {
     static ibv_context made = [] {
         ibv_context context{};
@@ -152,7 +152,7 @@ void complete(FakeQp& qp, bool sending, std::uint64_t id, ibv_wc_status status, 
     ibv_wc wc{};
     wc.wr_id = id;
     wc.status = status;
-    // Only of a success do the others mean anything.
+    // The other fields are valid only for a success.
     wc.opcode = status == IBV_WC_SUCCESS ? opcode : static_cast<ibv_wc_opcode>(0x55);
     wc.byte_len = status == IBV_WC_SUCCESS ? static_cast<std::uint32_t>(bytes) : 0x55555555;
     complete(*static_cast<FakeCq*>(sending ? qp.send_cq : qp.recv_cq), wc, qp.qp_num);
@@ -172,7 +172,7 @@ void fail_send(FakeQp& qp, ibv_wc_status status) {
     flush(qp);
 }
 
-/// Delivers what can be delivered.
+/// Delivers all that can be delivered.
 void carry(FakeQp& qp) {
     while (!qp.sends.empty() && qp.state == IBV_QPS_RTS && !fabric().holds_data) {
         const auto at = fabric().qps.find(qp.peer);
@@ -470,7 +470,7 @@ void on_device(FakeId& id) {
     id.port_num = 1;
 }
 
-/// With the listener's context, as librdmacm has it.
+/// With the listener's context, as in librdmacm.
 FakeId& make_request(FakeId& listener) {
     FakeId& request = *make_id(listener.channel, listener.context);
     on_device(request);
@@ -519,7 +519,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         const Lock lock{fabric().mutex};
         auto* id = static_cast<FakeId*>(raw);
         auto& channel = *static_cast<FakeChannel*>(id->channel);
-        // Nobody will ever see the requests at it.
+        // Its requests will never be seen.
         std::vector<FakeId*> gone{id};
         for (FakeEvent* event : channel.events)
             if (event->listen_id == id) gone.push_back(static_cast<FakeId*>(event->id));
@@ -635,7 +635,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         FakeId* const peer = id.peer;
         if (id.state == State::gone || !peer) return 0;
         if (peer->state == State::leaving) {
-            // The answer to the peer's wish.
+            // The answer to the peer's request.
             tell(*peer, RDMA_CM_EVENT_DISCONNECTED);
             id.state = peer->state = State::gone;
             id.peer = peer->peer = nullptr;

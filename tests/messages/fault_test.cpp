@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every verb fails, each time it is called; the fabric expects that nothing is left.
+// Every verb fails, at each of its calls; the fabric checks that nothing is left over.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -12,14 +12,14 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Whatever was thrown or told to a handler, at either end.
+/// All errors thrown or reported to a handler, at either end.
 struct Outcome {
     std::string words;
     bool is_complete = false;  ///< all messages came
     std::string failed_verb;
 };
 
-/// A connection with messages each way and a goodbye.
+/// A connection with messages each way and a disconnect.
 Outcome run_with(const std::function<void(FakeFabric&)>& fail) {
     FakeFabric fabric;
     Notes server_notes;
@@ -27,7 +27,7 @@ Outcome run_with(const std::function<void(FakeFabric&)>& fail) {
     Outcome outcome;
     fail(fabric);
     try {
-        messages::EventLoop loop{fabric.manager()};
+        Loop loop{fabric.manager()};
         std::optional<messages::Socket> server;
         std::optional<messages::Listener> listener;
         std::optional<messages::Socket> client;
@@ -66,7 +66,7 @@ Outcome run_with(const std::function<void(FakeFabric&)>& fail) {
     return outcome;
 }
 
-/// What may fail without being told: the connection ends anyway, or the peer finds out by itself.
+/// Failures that need no report: the connection ends anyway, or the peer detects it.
 bool is_best_effort(std::string_view verb) {
     return verb == "disconnect" || verb == "reject" || verb == "notify" || verb == "modify_qp to ERR";
 }
@@ -82,7 +82,7 @@ TEST(Fault, IsToldWhereverItHappens) {
         }
         if (is_best_effort(outcome.failed_verb)) continue;
         SCOPED_TRACE(outcome.failed_verb + ", call " + std::to_string(nth));
-        // A refused send is told by the call that sends.
+        // The sending call reports a refused send.
         if (outcome.failed_verb == "post_send") {
             EXPECT_FALSE(outcome.is_complete);
             continue;
@@ -105,7 +105,7 @@ TEST_P(FaultyVerb, SaysWhatCouldNotBeDone) {
     const Outcome outcome = run_with([&](FakeFabric& fabric) { fabric.fail(1, one.error, one.verb); });
     EXPECT_EQ(outcome.failed_verb, one.verb);
     expect_words(outcome.words, {one.words});
-    // Events that could not be read leave step() and are there the next time.
+    // If reading events fails, step() throws, and the next step() gets them.
     EXPECT_EQ(outcome.is_complete, std::string_view{one.verb}.ends_with("_event"));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything is ended at every stage, in every order; the fabric expects that nothing is left.
+// Every object is ended at every stage, in every order; the fabric checks that nothing is left over.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -77,7 +77,7 @@ TEST(Lifetime, BothLeave) {
 /// A pair whose loops can end before the rest.
 struct LooseEnds {
     FakeFabric fabric;
-    std::unique_ptr<messages::EventLoop> loop = std::make_unique<messages::EventLoop>(fabric.manager());
+    std::unique_ptr<Loop> loop = std::make_unique<Loop>(fabric.manager());
     std::optional<messages::Request> request;
     std::optional<messages::Socket> server;
     std::optional<messages::Listener> listener{
@@ -206,7 +206,7 @@ TEST(Lifetime, AListenerEndsInEachOfItsHandlers) {
         int calls = 0;
         auto end = [&pair, &calls, seen, held = std::move(held)](const auto&) {
             pair.listener.reset();
-            // What is being called must still exist.
+            // The called object must still exist.
             calls += seen.expired() ? 100 : 1;
         };
         messages::ListenerHandlers handlers;
@@ -233,7 +233,7 @@ TEST(Lifetime, SocketsAreMoved) {
     pair.settle();
     EXPECT_EQ(pair.client_notes.sent, 1);
     messages::Socket other{pair.client_loop, "10.0.0.2", small};
-    other = std::move(moved);  // ends what was there
+    other = std::move(moved);  // ends the previous one
     pair.settle();
     ASSERT_FALSE(send_text(other, "again"));
     pair.settle();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pair: a server and a client on a fake fabric, each with a loop, and notes of what their handlers were told.
+// Pair: a server and a client on a fake fabric, each with an executor, and notes of what their handlers were told.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace pktverbs::testing {
 
 using namespace std::chrono_literals;
 
-/// What the handlers of one socket were told.
+/// The events of one socket's handlers.
 struct Notes {
     int established = 0;
     int writable = 0;
@@ -72,16 +72,28 @@ inline std::error_code send_text(messages::Socket& socket, const std::string& te
 /// A small default, so that every limit is near.
 inline constexpr messages::Options small{.message_bytes = 100, .receives = 4, .sends = 4, .keepalive = 0ms};
 
+/// An executor and a messenger on it: all that one end needs.
+struct Loop {
+    explicit Loop(const messages::ConnectionManager& manager) : messenger{executor, manager} {}
+    operator messages::Messenger&() noexcept { return messenger; }
+    bool step(std::chrono::nanoseconds timeout) { return executor.step(timeout); }
+    void spawn(async::Task<> task) { executor.spawn(std::move(task)); }
+    int fd() const noexcept { return executor.fd(); }
+
+    async::Executor executor;
+    messages::Messenger messenger;
+};
+
 class Pair {
 public:
-    /// Before a test can say what the handlers do, it may change what it likes here.
+    /// Options that a test may change before it sets the handlers.
     messages::Options server_options = small;
     messages::Options client_options = small;
     FakeFabric fabric;
     Notes server_notes;
     Notes client_notes;
-    messages::EventLoop server_loop{fabric.manager()};
-    messages::EventLoop client_loop{fabric.manager()};
+    Loop server_loop{fabric.manager()};
+    Loop client_loop{fabric.manager()};
     std::optional<messages::Listener> listener;
     std::optional<messages::Socket> server;
     std::optional<messages::Socket> client;
@@ -93,7 +105,7 @@ public:
                          }});
     }
     void connect() { client.emplace(client_loop, "10.0.0.2", client_options, client_notes.handlers()); }
-    /// Both ends, until nothing happens any more.
+    /// Runs both ends until nothing happens any more.
     void settle() {
         for (int i = 0; i < 100'000; ++i) {
             const bool at_server = server_loop.step(0ns);
@@ -102,7 +114,7 @@ public:
         }
         ADD_FAILURE() << "it never settles";
     }
-    /// Until the client has heard the end: for timers.
+    /// Runs until the client has seen the end: for timers.
     void wait_for_end(const Notes& notes) {
         while (notes.disconnected == 0) {
             client_loop.step(1ms);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests that wait for an answer: who hears of it when nobody waits any more, and how many there may be.
+// Requests that wait for an answer: what happens when one side gives up, and how many may wait.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ using Texts = std::vector<std::string>;
 /// A listener whose program keeps its requests.
 struct Keeper {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    Loop loop{fabric.manager()};
     std::vector<messages::Request> requests;
     std::vector<std::string> errors;
     std::optional<messages::Listener> listener;
@@ -39,7 +39,7 @@ struct Keeper {
     }
 };
 
-/// What ends a request that waits; the kernel of today reports none of them for one that was not accepted.
+/// Events that end a waiting request; today's kernel reports none of them for a request that was not accepted.
 constexpr rdma_cm_event_type ends[] = {RDMA_CM_EVENT_REJECTED, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_CONNECT_ERROR,
                                        RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_TIMEWAIT_EXIT};
 
@@ -110,13 +110,13 @@ TEST(Request, IsNotOfferedOnceThePeerHasGivenUp) {
     Keeper keeper;
     keeper.listener.emplace(keeper.loop, messages::Address{}, small);
     std::vector<std::string> peers;
-    const auto take = [](messages::Listener& from, std::vector<std::string>& to) -> messages::Task<> {
+    const auto take = [](messages::Listener& from, std::vector<std::string>& to) -> async::Task<> {
         while (auto request = co_await from.request()) to.push_back(request->peer().to_string());
     };
     {
         // From the first request() on, requests are kept.
-        messages::EventLoop& loop = keeper.loop;
-        const auto first = [](messages::Listener& from) -> messages::Task<> { co_await from.request(); };
+        Loop& loop = keeper.loop;
+        const auto first = [](messages::Listener& from) -> async::Task<> { co_await from.request(); };
         loop.spawn(first(*keeper.listener));
         keeper.ask();
     }
@@ -138,7 +138,7 @@ TEST(Listener, KeepsNoMoreRequestsThanItsBacklog) {
             keeper.listen(options);
         } else {
             keeper.listener.emplace(keeper.loop, messages::Address{}, options);
-            const auto first = [](messages::Listener& from) -> messages::Task<> { co_await from.request(); };
+            const auto first = [](messages::Listener& from) -> async::Task<> { co_await from.request(); };
             keeper.loop.spawn(first(*keeper.listener));
             keeper.ask();
             keeper.fabric.rejections.clear();  // the first one was dropped
@@ -186,7 +186,7 @@ TEST(Listener, SaysToThePeerThatTooManyWait) {
 
 TEST(Listener, KeepsAtLeastOne) {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    Loop loop{fabric.manager()};
     for (const int backlog : {0, -1})
         expect_words(expect_error(EINVAL,
                                   [&] {
@@ -195,7 +195,7 @@ TEST(Listener, KeepsAtLeastOne) {
                      {"cannot listen at [::]:12345", "backlog is at least 1"});
 }
 
-/// What the client reads when it is rejected with that.
+/// The client's error text for a rejection with that reason.
 std::string told(const std::string& reason) {
     Pair pair;
     pair.listener.emplace(

@@ -43,7 +43,7 @@ TEST(Address, IsNotParsedFromOtherText) {
         EXPECT_FALSE(Address::parse(text)) << text;
 }
 
-/// What inet_aton(3) takes, and what is only near to an address.
+/// Texts that inet_aton(3) accepts, and texts that resemble an address.
 constexpr std::string_view no_ipv4[] = {
     "010.0.0.1", "10.0.0.01", "00.0.0.0",   "0x0a.0.0.1",  "0x0a000001", "0X7f.1",    "10.1",
     "10.0.1",    "167772161", "0",          "012",         "0x",         "256.0.0.1", "1.2.3",
@@ -159,8 +159,8 @@ static_assert(std::is_nothrow_move_constructible_v<messages::Request>);
 static_assert(std::is_nothrow_move_constructible_v<messages::Listener>);
 static_assert(!std::is_copy_constructible_v<messages::Message>);
 static_assert(!std::is_copy_constructible_v<messages::Socket>);
-static_assert(!std::is_copy_constructible_v<messages::Task<>>);
-static_assert(!std::is_move_constructible_v<messages::EventLoop>);
+static_assert(!std::is_copy_constructible_v<async::Task<>>);
+static_assert(!std::is_move_constructible_v<messages::Messenger>);
 
 }  // namespace
 }  // namespace pktverbs::testing

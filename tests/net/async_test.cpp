@@ -27,7 +27,7 @@ using test::patience;
 using test::port;
 using test::VethPair;
 
-/// Sends numbers in datagrams of the kernel's.
+/// Sends numbers in the kernel's datagrams.
 class UdpSender {
 public:
     explicit UdpSender(const VethPair& veth) {
@@ -88,7 +88,7 @@ TEST_F(AsyncOnCable, WakesForBurstsOfTheKernels) {
     std::vector<std::uint32_t> numbers;
     executor.spawn(receive(ctx, 300, numbers));
     for (std::uint32_t burst = 0; burst < 10; ++burst) {
-        // Suspended first: whatever is readable has been looked at.
+        // Suspended first: everything readable has been read.
         while (executor.step(0ns)) continue;
         EXPECT_EQ(numbers.size(), 30 * burst);
         for (std::uint32_t i = 0; i < 30; ++i) sender->send(30 * burst + i, port);

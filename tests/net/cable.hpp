@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests over a VethPair agree on.
+// Constants of the tests over a VethPair.
 #pragma once
 
 #include <chrono>

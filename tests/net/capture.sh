@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# pktgen to capture, between two network namespaces; tshark reads what was written.
+# pktgen to capture, between two network namespaces; tshark reads the file.
 #   capture.sh CAPTURE PKTGEN CASE
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh

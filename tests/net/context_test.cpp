@@ -37,7 +37,7 @@ sockaddr_in address(const std::string& ip) {
     return to;
 }
 
-/// A UDP socket of the kernel's in the namespace of one end.
+/// A kernel UDP socket in the namespace of one end.
 FileDescriptor udp_socket(const VethPair::End& end, bool bound) {
     return end.run([&] {
         FileDescriptor socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
@@ -53,7 +53,7 @@ void send_text(const FileDescriptor& socket, const std::string& ip, const std::s
               static_cast<ssize_t>(text.size()));
 }
 
-/// What follows the UDP header of an untagged frame without IP options.
+/// The bytes after the UDP header of an untagged frame without IP options.
 std::string payload(const RecvPkt& pkt) {
     const auto bytes = pkt.bytes();
     return bytes.size() < 42 ? "" : std::string{bytes.begin() + 42, bytes.end()};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel reads what templates write, and drops it when a checksum is wrong; views read what the kernel answers.
+// The kernel reads frames made by templates, and drops those with a wrong checksum; views read the kernel's answers.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -28,7 +28,7 @@ using Frame = std::vector<std::uint8_t>;
 
 using pktverbs::test::port;
 
-/// A socket of the kernel's on every address of its namespace.
+/// A kernel socket on every address of its namespace.
 FileDescriptor kernel_socket(int family, int type) {
     FileDescriptor fd{socket(family, type | SOCK_CLOEXEC, 0)};
     sockaddr_in6 any6{};
@@ -45,7 +45,7 @@ FileDescriptor kernel_socket(int family, int type) {
     return fd;
 }
 
-/// The next datagram that the kernel let through; nullopt after ten seconds.
+/// The next datagram that the kernel accepted; nullopt after ten seconds.
 std::optional<Frame> next_datagram(const FileDescriptor& fd) {
     pollfd watched{fd.get(), POLLIN, 0};
     if (poll(&watched, 1, 10000) != 1) return {};
@@ -56,7 +56,7 @@ std::optional<Frame> next_datagram(const FileDescriptor& fd) {
     return payload;
 }
 
-/// We are at the left end, by the packet link; at the right one is the kernel.
+/// The test is at the left end, on the packet link; the kernel is at the right one.
 class HeadersAndKernel : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -100,7 +100,7 @@ protected:
         return bytes;
     }
 
-    /// Datagrams of many sizes arrive whole, and a damaged one before each doesn't.
+    /// Datagrams of many sizes arrive complete, and a damaged one before each doesn't.
     template <class Ip>
     void expect_datagrams(const Ip& ip, int family) {
         const auto socket = veth->right.run([&] { return kernel_socket(family, SOCK_DGRAM); });
@@ -127,7 +127,7 @@ protected:
             wrong[headers.header_bytes() - 6] ^= 0x10;  // in the checksum
             send(wrong);
             const auto right = frame_of(headers, payload, {.sequence = ++sequence});
-            // Again, if need be: an interface that has just come up may lose the kernel's search for its neighbour.
+            // Repeats if needed: an interface that has just come up may lose the kernel's neighbour request.
             Frame answer;
             for (int tries = 0; tries < 5 && answer.empty(); ++tries) {
                 send(right);
@@ -215,7 +215,7 @@ TEST_F(HeadersAndKernel, AgreeOnVlanTags) {
     tagged.vlan = Vlan{.id = 100, .priority = 3};
     const Ipv4 ip{.src = Ipv4Address{"10.78.0.1"}, .dst = Ipv4Address{"10.78.0.2"}};
     const auto payload = random_bytes(33);
-    // What has another tag is not taken.
+    // Frames with another tag are not taken.
     auto other = tagged;
     other.vlan->id = 101;
     send(frame_of(FrameTemplate{other, ip, Udp{.dst_port = port}}, random_bytes(9)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A context stays on its interface and in its network namespace, whatever the names are and from where it is called.
+// A context stays on its interface and in its network namespace, whatever the names are and whichever thread calls it.
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -54,7 +54,7 @@ bool has_gid(Context& ctx, const std::string& ipv4) {
     return std::ranges::find(all, verbs::to_mapped(Ipv4Address{ipv4})) != all.end();
 }
 
-/// The kernel finds out that a link is up a moment later (net/core/link_watch.c).
+/// The kernel notices that a link is up a moment later (net/core/link_watch.c).
 bool becomes_active(Context& ctx) {
     const auto end = std::chrono::steady_clock::now() + patience;
     while (ctx.port().state != IBV_PORT_ACTIVE && std::chrono::steady_clock::now() < end)
@@ -62,7 +62,7 @@ bool becomes_active(Context& ctx) {
     return ctx.port().state == IBV_PORT_ACTIVE;
 }
 
-/// From left0, whatever that is called now, to right0.
+/// From left0, whatever its name is now, to right0.
 class Identity : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -94,14 +94,14 @@ protected:
         EXPECT_EQ(list.front().bytes()[59], number);
     }
     void ip_left(std::vector<std::string> arguments) const { veth->left.name_space.ip(std::move(arguments)); }
-    /// An interface that is up can't be given another name before Linux 6.2.
+    /// Before Linux 6.2, an interface that is up can't be renamed.
     void rename_left(const std::string& to) const {
         ip_left({"link", "set", "left0", "down"});
         ip_left({"link", "set", "left0", "name", to});
         ip_left({"link", "set", to, "up"});
         veth->right.wait_for_carrier(true);
     }
-    /// Another interface, which answers by the name that left0 had.
+    /// Another interface, which has left0's old name.
     void add_impostor() const {
         ip_left({"link", "add", "left0", "mtu", "1300", "address", "02:00:00:00:00:99", "type", "bridge"});
         ip_left({"address", "add", "192.0.2.9/24", "dev", "left0"});
@@ -245,7 +245,7 @@ TEST_F(FromElsewhere, AsksWhereItIs) {
 TEST_F(FromElsewhere, CountsWhereItIs) {
     const Context right = open_right();
     veth->right.name_space.ip({"link", "set", "right0", "mtu", "1000"});
-    // The receiving end of a veth pair drops what is too long for it, and counts that, before the call returns.
+    // The receiving end of a veth pair drops and counts frames that are too long for it before the call returns.
     veth->left.run([] {
         const FileDescriptor socket{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
         sockaddr_ll to{};

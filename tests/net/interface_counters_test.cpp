@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// InterfaceCounters: what the kernel counts as lost, on an interface of its own.
+// InterfaceCounters: the losses that the kernel counts on the test's own interface.
 #include "counters/interface_counters.hpp"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@
 namespace pktverbs::test {
 namespace {
 
-/// Frames of an EtherType that nobody takes: the kernel drops them (__netif_receive_skb_core() in net/core/dev.c).
+/// Frames with an unused EtherType: the kernel drops them (__netif_receive_skb_core() in net/core/dev.c).
 void send_unwanted(const VethPair::End& from, int count, std::size_t bytes = 60) {
     from.run([&] {
         const FileDescriptor socket{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
@@ -32,7 +32,7 @@ void send_unwanted(const VethPair::End& from, int count, std::size_t bytes = 60)
         sockaddr_ll to{};
         to.sll_family = AF_PACKET;
         to.sll_ifindex = static_cast<int>(::if_nametoindex(from.interface.c_str()));
-        // Of a frame that the other end drops, it may say that there was no room (NET_XMIT_DROP).
+        // For a frame that the other end drops, it may report that there was no room (NET_XMIT_DROP).
         for (int i = 0; i < count; ++i)
             static_cast<void>(
                 ::sendto(socket.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to));
@@ -61,13 +61,13 @@ TEST_F(InterfaceCountersNet, CountFromTheirStartOn) {
     const std::uint64_t late = dropped();
     EXPECT_LE(late, 3u);
     send_unwanted(pair.right, 5);
-    while (dropped() < 5) std::this_thread::yield();  // from another namespace, and still of that interface
+    while (dropped() < 5) std::this_thread::yield();  // from another namespace, but still that interface's
     EXPECT_LE(dropped(), 5u + 3u);
     EXPECT_EQ(counters->read().front().source, "kernel");
 }
 
-/// A veth pair drops what is longer than the receiving end takes, before the sending call returns (__dev_forward_skb()
-/// in net/core/dev.c).
+/// A veth pair drops frames longer than the receiving end takes before the sending call returns (__dev_forward_skb() in
+/// net/core/dev.c).
 TEST_F(InterfaceCountersNet, AreInAContextsSnapshot) {
     const VethPair pair{{.mtu = 9000}};
     pair.left.name_space.ip({"link", "set", "left0", "mtu", "1500"});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interface and InterfaceWatch: another name, another network namespace, another interface of the same name.
+// Interface and InterfaceWatch: renaming, another network namespace, another interface of the same name.
 #include "interface/interface.hpp"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ protected:
         return end.run([&] { return Interface::find(name); });
     }
     void ip(std::vector<std::string> arguments) const { veth->left.name_space.ip(std::move(arguments)); }
-    /// left0 is other0 from now on, and another interface is left0.
+    /// Renames left0 to other0, and names another interface left0.
     void replace() const {
         ip({"link", "set", "left0", "down"});
         ip({"link", "set", "left0", "name", "other0"});
@@ -151,7 +151,7 @@ protected:
         pollfd one{watch->fd(), POLLIN, 0};
         return ::poll(&one, 1, 0) == 1;
     }
-    /// All news by now.
+    /// All changes until now.
     std::string news_of() {
         bool changed = false, addresses = false, gone = false;
         for (InterfaceWatch::News news = watch->next(state); news.any; news = watch->next(state)) {

@@ -34,8 +34,8 @@ Ipv6Address group6(unsigned number) {
                                           static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)}};
 }
 
-/// Our groups (239.1/16) that the kernel has joined on any interface of this network, as they stand in its table: hex,
-/// in the order of this machine's memory (ip_mc_seq_show() in net/ipv4/igmp.c).
+/// Our groups (239.1/16) that the kernel has joined on any interface of this network, as in its table: hex, in host
+/// byte order (ip_mc_seq_show() in net/ipv4/igmp.c).
 std::set<std::string> joined4() {
     std::set<std::string> found;
     std::ifstream table{"/proc/thread-self/net/igmp"};
@@ -61,7 +61,7 @@ std::size_t open_descriptors() {
         std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, std::filesystem::directory_iterator{}));
 }
 
-/// A network with left0 in it, its cable plugged in.
+/// A network with left0 in it, and its link up.
 class MulticastGroupsInKernel : public ::testing::Test {
 protected:
     template <class Body>
@@ -139,7 +139,7 @@ TEST_F(MulticastGroupsInKernel, JoinMoreThanOneSocketCanHold) {
 TEST_F(MulticastGroupsInKernel, JoinIpv6Groups) {
     if (!std::filesystem::exists("/proc/net/igmp6")) GTEST_SKIP() << "NOT TESTED: this kernel has no IPv6";
     with_link([] {
-        // More than one socket can hold: each takes some 40 bytes of what net.core.optmem_max allows a socket.
+        // More than one socket can hold: each takes some 40 bytes of a socket's net.core.optmem_max.
         unsigned optmem_bytes = 128 * 1024;
         std::ifstream{"/proc/sys/net/core/optmem_max"} >> optmem_bytes;
         const unsigned count = std::min(optmem_bytes / 32, 0xffffU);
@@ -201,7 +201,7 @@ TEST_F(MulticastGroupsInKernel, LeaveNothingBehindWhenAJoinFails) {
         MulticastGroups groups{Interface::find("left0")};
         const auto before = open_descriptors();
         groups.join(group4(1));
-        // No socket of this network may hold a group from here on.
+        // From here on no socket in this network may hold a group.
         std::ofstream{"/proc/sys/net/ipv4/igmp_max_memberships"} << 0 << std::flush;
         std::string now;
         std::ifstream{"/proc/sys/net/ipv4/igmp_max_memberships"} >> now;

@@ -38,8 +38,8 @@ bool write_file(const char* path, const std::string& text) {
     return file.good();
 }
 
-/// Becomes root of a user namespace, in a network namespace that belongs to it: from there, unlike from the first
-/// one, a thread can leave and come back (user_namespaces(7)).
+/// Becomes root of a user namespace, in a network namespace that belongs to it: a thread can leave that one and come
+/// back, unlike the first one (user_namespaces(7)).
 bool enter_user_namespace() {
     const auto user = std::to_string(::geteuid());
     const auto group = std::to_string(::getegid());
@@ -95,7 +95,7 @@ NetworkNamespace::Visit::Visit(int fd) : home_{open_current()} {
 }
 
 NetworkNamespace::Visit::~Visit() {
-    // In the wrong namespace no test would mean anything.
+    // In the wrong namespace every test would be meaningless.
     if (::setns(home_, CLONE_NEWNET) != 0) std::terminate();
     ::close(home_);
 }
@@ -110,7 +110,7 @@ std::string NetworkNamespace::ip(std::vector<std::string> arguments, const std::
     std::array<int, 2> input_ends;
     if (::pipe2(pipe_ends.data(), O_CLOEXEC) != 0 || ::pipe2(input_ends.data(), O_CLOEXEC) != 0)
         fail("cannot make a pipe");
-    // Short enough for the pipe to hold, so nobody need read yet.
+    // Short enough for the pipe, so it need not be read yet.
     if (::write(input_ends[1], input.data(), input.size()) != static_cast<ssize_t>(input.size()))
         fail("cannot write to a pipe");
     ::close(input_ends[1]);

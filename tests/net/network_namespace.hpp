@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NetworkNamespace: a network of its own to test in; VethPair: two of them, joined by a cable.
+// NetworkNamespace: a separate network to test in; VethPair: two of them, joined by a cable.
 #pragma once
 
 #include <string>
@@ -10,12 +10,12 @@
 
 namespace pktverbs::test {
 
-/// Has no name, and so leaves nothing behind: it, and the interfaces in it, go away with the last descriptor,
-/// socket or thread that is in it, however the test ends.
+/// Has no name, and so leaves nothing behind: it ends, with its interfaces, when the last descriptor, socket or thread
+/// in it ends, however the test ends.
 class NetworkNamespace {
 public:
-    /// Why there can be none here, in words for GTEST_SKIP(); empty if there can. The first call may move the process
-    /// into a user namespace of its own, so it must come before other threads are started.
+    /// Why there can be none here, as a text for GTEST_SKIP(); empty if there can. The first call may move the process
+    /// into a new user namespace, so it must precede the start of other threads.
     static const std::string& unavailable();
 
     /// Empty but for a loopback interface that is down. Throws std::system_error.
@@ -24,14 +24,15 @@ public:
     NetworkNamespace(const NetworkNamespace&) = delete;
     NetworkNamespace& operator=(const NetworkNamespace&) = delete;
 
-    /// Calls with the calling thread in the namespace; so is what it opens and the threads that it starts.
+    /// Calls a function with the calling thread in the namespace; objects that it opens and threads that it starts are
+    /// in the namespace, too.
     template <class Call>
     decltype(auto) run(Call&& call) const {
         const Visit visit{fd_};
         return std::forward<Call>(call)();
     }
 
-    /// Runs ip(8) in the namespace and returns its output. Throws std::runtime_error with what it said.
+    /// Runs ip(8) in the namespace and returns its output. Throws std::runtime_error with its error text.
     std::string ip(std::vector<std::string> arguments) const { return ip(std::move(arguments), {}); }
     /// Several commands, each a line without the word ip, by one process.
     void ip_batch(const std::string& lines) const { ip({"-batch", "-"}, lines); }
@@ -74,7 +75,7 @@ public:
             return name_space.run(std::forward<Call>(call));
         }
         void set_up(bool up) const;
-        /// Until the kernel has noticed the carrier, which it does on its own time: both ends up, or one down.
+        /// Waits until the kernel has noticed the carrier, which takes a while: both ends up, or one down.
         void wait_for_carrier(bool carrier) const;
     };
 

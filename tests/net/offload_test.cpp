@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the soft device's offloads make of frames, as the kernel's stack and tshark find it.
+// The soft device's offloads, checked by the kernel's stack and tshark.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <linux/ethtool.h>
@@ -63,7 +63,7 @@ long long snmp(const VethPair::End& end, const std::string& protocol, const std:
     });
 }
 
-/// A veth end vouches for what nobody checked, unless its receive offload is off.
+/// A veth end vouches for unchecked frames, unless its receive offload is off.
 void let_kernel_check(const VethPair::End& end) {
     end.run([&] {
         const FileDescriptor socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
@@ -75,7 +75,7 @@ void let_kernel_check(const VethPair::End& end) {
     });
 }
 
-/// Posts a payload to be cut into TCP segments of 1460 bytes behind this header.
+/// Posts a payload to be split into TCP segments of 1460 bytes with this header.
 int post_tso(ibv_qp& qp, Frame& header, ibv_sge& payload) {
     ibv_send_wr wr{};
     wr.sg_list = &payload;
@@ -95,7 +95,7 @@ protected:
         if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << NetworkNamespace::unavailable();
         veth.emplace(VethPair::Options{.ipv6 = true});
         let_kernel_check(veth->right);
-        end.emplace(veth->left.run([&] { return soft::packet_device(veth->left.interface); }),
+        end.emplace(veth->left.run([&] { return find_device("packet:" + std::string{veth->left.interface}); }),
                     EndOptions{.all_default = false}, veth->left);
     }
 
@@ -116,13 +116,13 @@ protected:
         std::ranges::copy(veth->left.mac.bytes(), made.src_mac.begin());
         return made;
     }
-    /// Of the kernel at the right end, bound to port 7001.
+    /// The kernel's at the right end, bound to port 7001.
     FileDescriptor kernel_socket(int family, int type) const {
         return veth->right.run([&] {
             FileDescriptor socket{::socket(family, type | SOCK_CLOEXEC, 0)};
             sockaddr_in6 address{};
             address.sin6_family = static_cast<sa_family_t>(family);
-            address.sin6_port = htons(7001);  // in the same place as sockaddr_in's
+            address.sin6_port = htons(7001);  // at the same offset as sockaddr_in's
             EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address),
                              family == AF_INET ? sizeof(sockaddr_in) : sizeof address),
                       0);
@@ -179,7 +179,7 @@ TEST_F(KernelStack, WouldHaveNoticedAWrongOne) {
     EXPECT_EQ(snmp(veth->right, "Udp", "InCsumErrors"), before + 1);
 }
 
-/// A TCP connection that only the soft device knows of: an address that no kernel answers for.
+/// A TCP connection that only the soft device knows: at an address for which no kernel answers.
 TEST_F(KernelStack, TakesSegmentsByteForByte) {
     VerbsEnd& nic = *end->verbs;
     const verbs::QpHandle qp = veth->left.run([&] { return make_offloading_qp(nic, 0, 128); });
@@ -201,7 +201,7 @@ TEST_F(KernelStack, TakesSegmentsByteForByte) {
     std::uint32_t kernel_seq = 0;
     for (int frames = 0; frames < 20 && kernel_seq == 0; ++frames) {  // IPv6 may chatter
         ASSERT_EQ(ibv_req_notify_cq(nic.recv_cq.get(), 0), 0);
-        // The descriptor may become readable without a completion behind it.
+        // The descriptor may become readable without a completion.
         std::vector<ibv_wc> got;
         const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds{patience_ms};
         while ((got = poll_all(nic.recv_cq)).empty() && std::chrono::steady_clock::now() < give_up)
@@ -237,7 +237,7 @@ TEST_F(KernelStack, TakesSegmentsByteForByte) {
     EXPECT_EQ(snmp(veth->right, "Tcp", "InCsumErrors"), 0);
 }
 
-/// What tshark says of frames: one line for each that the filter takes.
+/// tshark's output for frames: one line for each that the filter accepts.
 class Tshark : public ::testing::Test {
 protected:
     void SetUp() override {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet link's ring, where the kernel takes a place in it and then doesn't fill it.
+// The packet link's ring, when the kernel takes a place in it and doesn't fill it.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -29,7 +29,7 @@ using test::patience;
 using test::port;
 using test::VethPair;
 
-/// Numbers of four bytes in datagrams of the kernel's, which tells nobody that no one there wants them.
+/// Numbers of four bytes in the kernel's datagrams, without errors that no socket takes them.
 class NumberSender {
 public:
     explicit NumberSender(const VethPair& veth)
@@ -38,7 +38,7 @@ public:
         to_.sin_port = htons(port);
         EXPECT_EQ(::inet_pton(AF_INET, veth.right.ipv4.c_str(), &to_.sin_addr), 1);
     }
-    /// Several are cut into segments of one, by the NIC if it can; veth hands them over as one frame.
+    /// Several are split into segments of one number each, by the NIC if it can; veth hands them over as one frame.
     void send(const std::vector<std::uint32_t>& numbers) const {
         const int segment = numbers.size() > 1 ? 4 : 0;
         ASSERT_EQ(::setsockopt(socket_.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
@@ -54,8 +54,8 @@ private:
     sockaddr_in to_{};
 };
 
-// Before Linux 6.2 the kernel can't describe segments of UDP, and leaves their place as it was (tpacket_rcv() in
-// net/packet/af_packet.c): what was there before must not come again.
+// Before Linux 6.2 the kernel can't describe segments of UDP, and leaves their place unchanged (tpacket_rcv() in
+// net/packet/af_packet.c): the old contents must not be delivered again.
 TEST(PacketRing, GivesNothingTwiceWhereAPlaceIsLeftUnfilled) {
     if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << "NOT TESTED: " << NetworkNamespace::unavailable();
     const VethPair veth;
@@ -79,7 +79,8 @@ TEST(PacketRing, GivesNothingTwiceWhereAPlaceIsLeftUnfilled) {
             }
         }
     };
-    // One by one, so that each begins a block of the ring: more than it has, so all have something in them.
+    // One by one, so that each begins a block of the ring: more than the ring has, so that all blocks have old
+    // contents.
     constexpr std::uint32_t numbers = 200;
     for (std::uint32_t number = 0; number < numbers; ++number) {
         sender.send({number});

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# pktgen to ring_recv, between two network namespaces; ring_read, another process, reads the blocks, is killed over some,
-# and the next one gets these again.
+# pktgen to ring_recv, between two network namespaces; ring_read, another process, reads the blocks and is killed while
+# it holds some; the next one gets these again.
 #   ring.sh RING_RECV RING_READ PKTGEN
 set -euo pipefail
 # shellcheck source=tests/dropin/namespace.sh

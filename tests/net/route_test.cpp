@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes and neighbours between two networks whose kernels answer, and to places where nobody does.
+// Routes and neighbours between two networks whose kernels answer, and to addresses without an answer.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -25,7 +25,7 @@ using pktverbs::testing::expect_words;
 
 using test::patience;
 
-/// Between left0 and right0, where nobody knows anybody's MAC address yet, and a failure is known after 0.1 s.
+/// Between left0 and right0, with empty neighbour tables, where lookups fail after 0.1 s.
 class RouteTest : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -210,7 +210,7 @@ TEST_F(RouteTest, SaysThatNobodyAnswers) {
     const auto call = [] { return resolve(Ipv4Address{"10.77.0.99"}, patience); };
     EXPECT_EQ(expect_error(EHOSTUNREACH, [&] { on_left(call); }),
               "cannot resolve 10.77.0.99: 10.77.0.99 does not answer on left0");
-    // What failed once is asked for again.
+    // A failed lookup is tried again.
     veth->right.name_space.ip({"addr", "add", "10.77.0.99/24", "dev", "right0"});
     EXPECT_EQ(on_left(call).mac, veth->right.mac);
     const auto over_ipv6 = [] { return resolve(Ipv6Address{"fd77::99"}, patience); };

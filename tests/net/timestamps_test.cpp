@@ -47,7 +47,7 @@ protected:
         flow = ctx->install(FlowRule{}.udp().dst_port(port));
     }
 
-    /// From the kernel's own stack at the other end, and from one processor: those of two may overtake each other.
+    /// From the kernel's own stack at the other end, and from one processor: frames of two may overtake each other.
     void send_datagrams() {
         cpu_set_t one;
         CPU_ZERO(&one);

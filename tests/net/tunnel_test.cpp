@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tunnels of the kernel's over veth: it leaves the inner checksum to the NIC, and AF_PACKET's frames have it finished.
+// The kernel's tunnels over veth: it leaves the inner checksum to the NIC, and the packet link finishes it.
 #include <gtest/gtest.h>
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -37,8 +37,8 @@ constexpr std::uint16_t geneve_port = 6081, transparent_ethernet = 0x6558;
 
 struct Tunnel {
     std::string name;
-    Words type;                      ///< for ip link add, behind "type"
-    std::optional<bool> checksum{};  ///< whether a checksum of the tunnel's own is asked for, and can be
+    Words type;                      ///< for ip link add, after "type"
+    std::optional<bool> checksum{};  ///< whether the tunnel's own is on; nullopt if there is none
     bool over_ipv6 = false;
     bool carries_ipv6 = false;
     bool ethernet = false;
@@ -61,7 +61,7 @@ const Tunnel tunnels[] = {
     {"Ip6tnl", {"ip6tnl", "mode", "any"}, std::nullopt, true},
 };
 
-/// What a tunnel carries, as a frame; of one without Ethernet, behind addresses of zeros.
+/// A tunnel's payload as a frame; without Ethernet, after addresses of zeros.
 struct Inner {
     Frame frame;
     bool own_checksum_right = true;  ///< GRE's
@@ -143,7 +143,7 @@ protected:
 
     static std::string peer() { return GetParam().carries_ipv6 ? "fd88::2" : "10.88.0.2"; }
 
-    /// A socket that has begun to talk to the other end of the tunnel: for TCP, its SYN is on the way.
+    /// A socket that has sent to the other end of the tunnel: for TCP, its SYN.
     FileDescriptor connect(int type) const {
         return veth->left.run([&] {
             const int family = GetParam().carries_ipv6 ? AF_INET6 : AF_INET;
@@ -200,7 +200,7 @@ protected:
         Checked checked;
         bool vouched;
     };
-    /// What comes through the tunnel to a context, until `enough` says so.
+    /// Frames that arrive through the tunnel at a context, until `enough` returns true.
     template <class Enough>
     std::vector<Received> receive(Context& ctx, Enough enough) {
         std::vector<Received> all;
@@ -239,7 +239,7 @@ TEST_P(TunnelTest, HasItsInnerChecksumsFinished) {
         const bool in_udp = GetParam().type[0] == "vxlan" || GetParam().type[0] == "geneve";
         EXPECT_EQ(vouched, in_udp && *GetParam().checksum) << "of the outermost TCP or UDP, if it has a checksum";
     }
-    // As the kernel gives them to others, so there was something to finish.
+    // As other programs get them from the kernel: they were unfinished.
     std::size_t unfinished = 0;
     Frame frame(4096);
     for (ssize_t bytes; (bytes = ::recv(plain.get(), frame.data(), frame.size(), MSG_DONTWAIT)) > 0;)
@@ -248,7 +248,7 @@ TEST_P(TunnelTest, HasItsInnerChecksumsFinished) {
     EXPECT_GE(unfinished, 2U);
 }
 
-/// Small segments that are one frame are all of a tunnel's headers' work left undone.
+/// In small segments that travel as one frame, all of a tunnel's checksums are unfinished.
 TEST_P(TunnelTest, HasAllChecksumsFinishedAroundSegments) {
     Context ctx = veth->right.run([&] {
         return Context{"packet:right0", {.send_packets = none, .recv_packets = 64, .max_packet_size = 2048}};
@@ -259,7 +259,7 @@ TEST_P(TunnelTest, HasAllChecksumsFinishedAroundSegments) {
     if (::setsockopt(udp.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0)
         GTEST_SKIP() << "NOT TESTED: no UDP_SEGMENT here: " << std::strerror(errno);
     send(udp, 3 * 101);
-    send(udp, 50);  // goes out as it is, behind it
+    send(udp, 50);  // goes out unchanged, after it
     const auto all = receive(
         ctx, [](const std::vector<Received>& got) { return !got.empty() && got.back().checked.payload_bytes == 50; });
     std::size_t bytes = 0;
@@ -268,7 +268,7 @@ TEST_P(TunnelTest, HasAllChecksumsFinishedAroundSegments) {
         EXPECT_TRUE(checked.right) << checked.payload_bytes;
         bytes += checked.payload_bytes;
     }
-    // Before Linux 6.2, the kernel can't say that these are segments of UDP, and counts the frame as lost
+    // Before Linux 6.2, the kernel can't describe these as segments of UDP, and counts the frame as lost
     // (virtio_net_hdr_from_skb() in include/linux/virtio_net.h).
     EXPECT_TRUE(bytes == 3 * 101 + 50 || (bytes == 50 && ctx.stats().drops.link == 1)) << bytes;
 }

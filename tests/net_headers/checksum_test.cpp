@@ -103,7 +103,7 @@ TEST(UpdateChecksum, IsTheSameAsComputingItAnew) {
         const auto number = static_cast<std::uint32_t>(random());
         if (i % 2 == 0) {
             std::uint8_t* const at = &bytes[2 + 2 * (random() % 19)];
-            // Also the words at the ends, which random ones hardly ever are.
+            // Also the extreme words, which random ones hardly ever are.
             const auto after = static_cast<std::uint16_t>(i % 8 == 0 ? 0 : i % 8 == 2 ? 0xffff : number);
             value = update_checksum(value, load<std::uint16_t>(at), after);
             store(at, after);

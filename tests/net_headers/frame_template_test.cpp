@@ -134,7 +134,7 @@ TEST(FrameTemplate, LeavesOutAChecksumThatIsNotWanted) {
 TEST(FrameTemplate, WritesAUdpChecksumOfZeroAsAllOnes) {
     const FrameTemplate headers{ethernet, ipv4, udp};
     auto frame = frame_of(headers, 2);
-    // A payload that brings the sum to ffff: the checksum of the one with zeros in its place.
+    // A payload that brings the sum to ffff: the checksum of the frame with zeros in its place.
     store(&frame[42], std::uint16_t{0});
     headers.write(frame, 2);
     store(&frame[42], Headers{frame}.udp().checksum());

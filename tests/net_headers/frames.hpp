@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames: whole ones of every kind, for tests.
+// Frames: complete frames of every kind, for tests.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,7 @@ struct Kind {
     FrameTemplate headers;
 };
 
-/// Over different Ethernet headers, each IP and each transport.
+/// Combines different Ethernet headers, each IP version and each transport.
 inline std::vector<Kind> transport_kinds() {
     std::vector<Kind> kinds;
     const auto add = [&](const std::string& name, const Ethernet& below, const auto& ip) {

@@ -14,7 +14,7 @@ namespace {
 
 using Frame = std::vector<std::uint8_t>;
 
-/// An IPv6 frame: these extension headers, the first of which is `next`, and then `rest`.
+/// An IPv6 frame: these extension headers, the first of type `next`, and then `rest`.
 Frame extended(std::uint8_t next, const Frame& extensions, const Frame& rest) {
     auto ip = ipv6;
     ip.next_header = next;
@@ -26,7 +26,7 @@ Frame extended(std::uint8_t next, const Frame& extensions, const Frame& rest) {
     return frame;
 }
 
-/// 12 bytes with a right checksum, as they stand behind an IPv6 header.
+/// 12 bytes with a correct checksum for their place after an IPv6 header.
 Frame datagram() {
     const auto frame = frame_of(FrameTemplate{ethernet, ipv6, udp}, 4);
     return {frame.end() - 12, frame.end()};
@@ -143,7 +143,7 @@ TEST(Headers, EndWhereAnEthernetLengthSays) {
         EXPECT_EQ(Headers{frame}.payload().size(), 37U);
     }
     auto typed = ethernet;
-    typed.type = 1501;  // neither, but nothing counts so
+    typed.type = 1501;  // by the standard neither; taken for a type
     const auto frame = frame_of(FrameTemplate{typed}, 46);
     EXPECT_EQ(Headers{frame}.ether_type(), 1501);
 }
@@ -179,11 +179,11 @@ TEST(Headers, OfMoreThanALengthFieldCanSayReachToTheFramesEnd) {
         store(&frame[udp_at + 4], std::uint16_t{0});
         EXPECT_EQ(Headers{frame}.udp().payload().size(), payload);
         EXPECT_FALSE(Headers{frame}.is_malformed());
-        frame.resize(0x10000);  // not too long to be said
+        frame.resize(0x10000);  // not too long for the field
         EXPECT_FALSE(Headers{frame}.udp());
         EXPECT_TRUE(Headers{frame}.is_malformed());
     }
-    // A payload of 0 is one of 0.
+    // A payload length of 0 means 0 bytes.
     auto none = ipv6;
     none.next_header = 59;
     auto frame = frame_of(FrameTemplate{ethernet, none}, 0);
@@ -219,8 +219,8 @@ TEST(Headers, OfAFragmentHaveNoTransport) {
 }
 
 TEST(Headers, SkipExtensionHeaders) {
-    // Hop-by-hop options of 8 bytes, destination options of 16, authentication of 12, and a fragment header that is
-    // alone.
+    // Hop-by-hop options of 8 bytes, destination options of 16, authentication of 12, and the header of an atomic
+    // fragment.
     const Frame extensions{IPPROTO_DSTOPTS,  0, 1, 4,  0, 0, 0, 0,                          //
                            IPPROTO_AH,       1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  //
                            IPPROTO_FRAGMENT, 1, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0,              //
@@ -274,7 +274,7 @@ TEST(Headers, OfAnIpv6FragmentHaveNoTransport) {
         EXPECT_EQ(found.protocol(), ip_protocol::udp);
         EXPECT_EQ(found.payload().size(), 12U);
     }
-    // A later fragment whose first header is an extension header: what it holds isn't one.
+    // A later fragment whose first header is an extension header: its contents are not that header.
     const auto later = extended(IPPROTO_FRAGMENT, {IPPROTO_DSTOPTS, 0, 0, 8, 0, 0, 0, 9}, datagram());
     EXPECT_TRUE(Headers{later}.is_fragment());
     EXPECT_FALSE(Headers{later}.is_malformed());

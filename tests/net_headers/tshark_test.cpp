@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Another reader of the same frames: what templates write, tshark reads as the views do.
+// A second reader: tshark reads the templates' frames as the views do.
 #include "tshark.hpp"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ namespace {
 
 using Frame = std::vector<std::uint8_t>;
 
-/// Fields by tshark's names, in its form.
+/// Fields by tshark's names, in its format.
 class Line {
 public:
     template <class... Values>
@@ -92,7 +92,7 @@ Line as_views_see(const Headers<const std::uint8_t>& found) {
     return line;
 }
 
-/// Prints every field that any frame has, of each frame; those that it doesn't have are empty.
+/// Prints for each frame every field that any frame has; missing ones are empty.
 void expect_agreement(const std::vector<Frame>& frames) {
     std::set<std::string> names;
     std::vector<Line> lines;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One header at a time: how much of it must be there, which lengths it may claim, and where its fields are, after the
-// system's own structures.
+// One header at a time: how much of it must be present, which lengths it may claim, and where its fields are, compared
+// with the system's own structures.
 #include <gtest/gtest.h>
 #include <net/ethernet.h>
 #include <net/if_arp.h>
@@ -30,7 +30,7 @@ Frame bytes_of(const View& view) {
     return {view.packet().begin(), view.packet().end()};
 }
 
-// What a view of each layer is over.
+// The bytes that a view of each layer covers.
 template <class Ip, class Transport>
 Frame transport_bytes(const Ip& ip, const Transport& transport, std::size_t payload_bytes) {
     const FrameTemplate headers{ethernet, ip, transport};
@@ -44,8 +44,8 @@ Frame network_bytes(const Ip& ip, std::size_t payload_bytes) {
     return {frame.begin() + 14, frame.end()};
 }
 
-/// The header is there if all of `whole` is, and not with less, at every alignment. (Under ASan also: that nothing
-/// behind is read.)
+/// The view is true with all of `whole`, and false with less, at every alignment. (ASan also checks that nothing beyond
+/// is read.)
 template <class View>
 void expect_whole_only(const Frame& whole) {
     EXPECT_FALSE(View{});

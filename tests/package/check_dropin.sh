@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that a drop-in library exports functions of the library that it stands in front of, each with the version that
-# it has there, and leaves out only those that work without any object of a device's.
-# check_dropin.sh LIBRARY SYSTEM_LIBRARY [LEFT_OUT_REGEX]
+# Checks that a drop-in library exports the functions of the library behind it, each with its version there, and leaves
+# out only those that work without a device's objects. check_dropin.sh LIBRARY SYSTEM_LIBRARY [LEFT_OUT_REGEX]
 set -euo pipefail
 library=$1 system=$2 left_out=${3:-}
 bad=0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that a shared library exports what the public headers declare, and nothing else.
-# check_exports.sh LIBRARY INCLUDE_DIR SONAME
+# Checks that a shared library exports exactly what the public headers declare. check_exports.sh LIBRARY INCLUDE_DIR
+# SONAME
 set -euo pipefail
 library=$1 include=$2 soname=$3
 bad=0

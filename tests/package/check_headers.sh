@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every public header compiles alone, behind macros that others' headers make, and without a warning, also of those that
-# careful programs ask for.
-# check_headers.sh COMPILER SOURCE_TREE [LEFT_OUT_FOLDER...]
+# Checks that every public header compiles alone, after macros that other projects' headers define, and without any
+# warning that careful programs enable. check_headers.sh COMPILER SOURCE_TREE [LEFT_OUT_FOLDER...]
 set -euo pipefail
 compiler=$1 source=$2
 shift 2

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_layers.py SOURCE_TREE: every include stays in its room or goes to one that stands before it in this table, and
+"""check_layers.py SOURCE_TREE: every include stays in its room or goes to one before it in this table, and
 that the table allows. Rooms are the folders of src and include/pktverbs; a folder that is not in the table fails, too.
 See docs/architecture.md."""
 import os

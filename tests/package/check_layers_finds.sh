@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# check_layers_finds.sh SOURCE_TREE WORK_FOLDER: what check_layers.py must refuse, planted into a copy one by one.
+# check_layers_finds.sh SOURCE_TREE WORK_FOLDER: plants the faults that check_layers.py must find into a copy, one by
+# one.
 set -euo pipefail
 source=$1 work=$2
 check="$source/tests/package/check_layers.py"

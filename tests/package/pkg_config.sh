@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Compiles and runs a program against an installed prefix, by the lines of the README as they are typed there: only the
-# prefix, and the package, are others.
-# pkg_config.sh README COMPILER PREFIX SOURCE WORK_DIR [PACKAGE]
+# Compiles and runs a program against an installed prefix, by the README's lines as written: only the prefix and the
+# package differ. pkg_config.sh README COMPILER PREFIX SOURCE WORK_DIR [PACKAGE]
 set -euo pipefail
 readme=$1 compiler=$2 prefix=$3 source=$4 work=$5 package=${6:-pktverbs}
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks what scripts/skipped makes of skipped tests of every kind, as ctest itself tells them.
-# skipped.sh SOURCE_TREE WORK_DIR
+# Checks the output of scripts/skipped for skipped tests of every kind, as ctest itself reports them. skipped.sh
+# SOURCE_TREE WORK_DIR
 set -euo pipefail
 skipped=$1/scripts/skipped work=$2
 rm -rf "$work"

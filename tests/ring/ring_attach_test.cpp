@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockRing: making, naming and attaching; and what is no ring is refused.
+// BlockRing: making, naming and attaching; anything that is not a ring is refused.
 #include <pktverbs/ring/block_ring.hpp>
 
 #include <fcntl.h>
@@ -59,7 +59,7 @@ TEST(BlockRing, IsOpenedOrMade) {
 }
 
 TEST(BlockRing, IsOpenedByManyAtOnce) {
-    // Whoever comes first makes it, and all get the same one.
+    // The first one makes it, and all get the same ring.
     for (int turn = 0; turn < 20; ++turn) {
         const RingName name{"many"};
         std::latch go{4};
@@ -126,7 +126,7 @@ TEST(BlockRing, HasALayoutForPackets) {
 
 class AttachTo : public ::testing::Test {
 protected:
-    /// What is said about a ring whose header is changed so.
+    /// The error for a ring with this change to its header.
     template <class Change>
     std::string refusal(Change&& change, std::optional<std::uint64_t> magic = {}) {
         std::vector<std::uint64_t> copy(layout.total_bytes / 8);
@@ -155,7 +155,7 @@ TEST_F(AttachTo, WrongSizesAreRefused) {
     expect_words(refusal([](RingDescription& said) { said.geometry.blocks = ~0U; }), {"impossible"});
     expect_words(refusal([](RingDescription& said) { said.geometry.block_slots = 0; }), {"slots 0"});
     expect_words(refusal([](RingDescription& said) { said.geometry.payload_stride = 1; }), {"payload_stride 1"});
-    // 0 means a default to its maker only.
+    // 0 means a default only when making a ring.
     expect_words(refusal([](RingDescription& said) { said.geometry.payload_stride = 0; }), {"offsets"});
     expect_words(refusal([](RingDescription& said) { said.geometry.block_slots = 1U << 20; }), {"offsets"});
 }
@@ -209,7 +209,8 @@ TEST_F(AttachTo, AMemfdThatCanBeCutShortIsRefused) {
     for (const unsigned flags : {0U, static_cast<unsigned>(MFD_ALLOW_SEALING)}) {
         const FileDescriptor memory{memfd_create("ring", MFD_CLOEXEC | flags)};
         ASSERT_EQ(ftruncate(memory.get(), static_cast<off_t>(layout.total_bytes)), 0);
-        expect_words(expect_error(EPERM, [&] { BlockRing::attach(memory.get()); }), {"cut it short", "F_SEAL_SHRINK"});
+        expect_words(expect_error(EPERM, [&] { BlockRing::attach(memory.get()); }),
+                     {"can truncate it", "F_SEAL_SHRINK"});
         ASSERT_EQ(fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK), flags == 0 ? -1 : 0);
         if (flags != 0) expect_error(EPROTO, [&] { BlockRing::attach(memory.get()); });
     }

@@ -15,7 +15,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// A process that does something and then stays until it is killed.
+/// A process that does something and then waits to be killed.
 class Other {
 public:
     explicit Other(const std::function<void()>& does) {
@@ -48,7 +48,7 @@ private:
     pid_t pid_ = -1;
 };
 
-/// The child has no part of the parent's ring but its memory: it opens all anew.
+/// The child shares only the memory of the parent's ring: it opens everything again.
 class RingCrash : public ::testing::Test {
 protected:
     const RingName name{"crash"};
@@ -144,7 +144,8 @@ TEST_F(RingCrash, OfAProducerLeavesTheRingToTheNext) {
     EXPECT_EQ(reader.next().outcome(), RingOutcome::finished);
 }
 
-/// One died before it had counted its last block, and the next one when it had opened all: no block tells any more.
+/// One died before it had counted its last block, and the next one after it had opened all: no block has that number
+/// any more.
 TEST_F(RingCrash, OfTwoProducersUsesNoNumberTwice) {
     RingReader reader{ring};
     {
@@ -163,7 +164,8 @@ TEST_F(RingCrash, OfTwoProducersUsesNoNumberTwice) {
     put(writer, *block, 0, 8);
     writer.hand_over(*block, 0, 1, 1);
     RingBlock next = reader.next(0ns);
-    while (next.outcome() == RingOutcome::producer_died || next.outcome() == RingOutcome::finished) next = reader.next(0ns);
+    while (next.outcome() == RingOutcome::producer_died || next.outcome() == RingOutcome::finished)
+        next = reader.next(0ns);
     ASSERT_TRUE(next) << to_string(next.outcome());
     EXPECT_EQ(next.number(), 1u);
 }
@@ -199,7 +201,8 @@ TEST_F(RingCrash, OfAConsumerIsNoticedByAWaitingProducer) {
 }
 
 TEST_F(RingCrash, InTheMiddleOfABlockNeverShowsAPacketThatIsNotThere) {
-    // Wherever the producer is killed, what is valid is whole. The pipe's byte comes first, then it works until killed.
+    // Wherever the producer is killed, valid packets are complete. It writes the pipe's byte first, then works until
+    // killed.
     for (std::uint64_t turn = 0; turn < 20; ++turn) {
         int go[2];
         ASSERT_EQ(pipe(go), 0);

@@ -42,7 +42,7 @@ inline bool hand_over(RingWriter& writer, std::uint64_t base, std::uint32_t coun
     return true;
 }
 
-/// Whether it has the packets that hand_over() put there.
+/// Whether the block has the packets that hand_over() put there.
 inline bool is_whole(const RingBlock& block, std::uint64_t base, std::uint32_t count = 8) {
     bool whole = block && block.base() == base && block.end_slot() == count && block.valid_count() == count;
     for (std::uint32_t slot = 0; whole && slot < count; ++slot)
@@ -50,7 +50,7 @@ inline bool is_whole(const RingBlock& block, std::uint64_t base, std::uint32_t c
     return whole;
 }
 
-/// The name of a ring in /dev/shm that goes with the test.
+/// The name of a ring in /dev/shm that is removed after the test.
 class RingName {
 public:
     explicit RingName(const std::string& what) : name_{"/pktverbs-test-" + what + "-" + std::to_string(getpid())} {

@@ -41,14 +41,16 @@ TEST(RingGeometry, RefusesWhatNoAddressSpaceHolds) {
 }
 
 TEST(RingGeometry, SaysWhatItIs) {
-    EXPECT_EQ((RingGeometry{.blocks = 4, .block_slots = 8, .header_bytes = 42, .payload_bytes = 100}).checked().to_string(),
-              "4 blocks of 8 slots, headers 42 bytes every 64, payloads 100 bytes every 128");
+    EXPECT_EQ(
+        (RingGeometry{.blocks = 4, .block_slots = 8, .header_bytes = 42, .payload_bytes = 100}).checked().to_string(),
+        "4 blocks of 8 slots, headers 42 bytes every 64, payloads 100 bytes every 128");
 }
 
 TEST(RingLayout, AlignsBlocksAndPayloadsToPages) {
     for (const std::uint32_t slots : {1U, 63U, 64U, 65U, 1000U}) {
         const RingGeometry geometry =
-            RingGeometry{.blocks = 3, .block_slots = slots, .header_bytes = 42, .payload_bytes = 99, .payload_stride = 99}
+            RingGeometry{
+                .blocks = 3, .block_slots = slots, .header_bytes = 42, .payload_bytes = 99, .payload_stride = 99}
                 .checked();
         const RingLayout layout{geometry};
         EXPECT_EQ(layout.blocks_offset % 4096, 0U);
@@ -64,7 +66,7 @@ TEST(RingLayout, AlignsBlocksAndPayloadsToPages) {
     }
 }
 
-/// What is written down in docs/ring.md.
+/// The layout in docs/ring.md.
 TEST(RingLayout, IsVersion1) {
     EXPECT_EQ(RingHeader::version_number, 1U);
     constexpr std::size_t description = offsetof(RingHeader, description);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ring: the other side writes over the ring, between calls and during them. Blocks may be lost by that; no call hangs,
-// no block is in use twice, nothing that was counted changes. The ring is compiled here with its hook (RingWord).
+// Ring: the other side writes over the ring, between calls and during them. Blocks may be lost; but no call hangs, no
+// block is in use twice, and no count changes. The ring is compiled here with its hook (RingWord).
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ namespace {
 
 using State = RingState;
 
-/// Of the side that is there in the header. Past the hook.
+/// Adds an event to the side at this offset of the header. Bypasses the hook.
 void add_event(const BlockRing& ring, std::size_t side) {
     std::uint32_t events;
     std::memcpy(&events, ring.memory().data() + side, sizeof events);
@@ -49,7 +49,7 @@ protected:
         };
     }
     static void quiet() { ring_hook = nullptr; }
-    /// Past the hook.
+    /// Bypasses the hook.
     void set_state(std::uint32_t block, std::uint64_t word) { std::memcpy(state(block), &word, sizeof word); }
     std::uint64_t state_of(std::uint32_t block) {
         std::uint64_t word;
@@ -124,7 +124,7 @@ TEST_F(RingWriterHostile, CountsWhatItTakesBackByItsOwnBooks) {
         header.valid_slots = 1'000'000;
         writer.view().block_header(i) = header;
     }
-    // Its numbers, too: the first is made to look like the last.
+    // Block numbers, too: the first is made to look like the last.
     for (std::uint32_t i = 0; i < 4; ++i)
         if (state_of(i) == State::word(0, State::filled)) set_state(i, State::word(1000, State::filled));
     EXPECT_EQ(writer.take_back_oldest(), 5U);
@@ -225,7 +225,7 @@ TEST_F(RingReaderHostile, KeepsToTheSizesThatItChecked) {
     const auto index = writer.open(0);
     for (std::uint32_t slot = 0; slot < 8; ++slot) put(writer, *index, slot, slot);
     writer.hand_over(*index, 2, 6, 4);
-    // Right at every other access, and impossible in between.
+    // Valid at every other access, and impossible in between.
     const RingBlockHeader right = writer.view().block_header(*index).load();
     RingBlockHeader wrong = right;
     wrong.first_slot = wrong.end_slot = wrong.valid_slots = 1U << 30;
@@ -271,7 +271,7 @@ TEST_F(RingReaderHostile, ReadsALengthOnce) {
     writer.hand_over(*index, 0, 1, 1);
     const RingBlock block = reader.next(0ns);
     ASSERT_TRUE(block);
-    // Different at every access: whatever was checked is what is used.
+    // Different at every access: the checked value must be the one used.
     RingSlot info{0, 0, 0};
     always([&] {
         info.length = info.length == 0 ? ~0U : info.length >> 8;
@@ -286,7 +286,7 @@ TEST_F(RingReaderHostile, ReadsALengthOnce) {
 }
 
 TEST_F(RingHostile, AttachesByOneReadOfEverySize) {
-    // Every word of the description is right when it is read first, and wrong from then on.
+    // Every word of the description is right at the first read, and wrong from then on.
     auto* const words = reinterpret_cast<std::uint64_t*>(ring.memory().data());
     std::vector<std::uint64_t> right(words, words + 13);
     int access = 0;
@@ -305,7 +305,7 @@ TEST_F(RingReaderHostile, GivesTheOldestOfTwoThatCameWhileItLooked) {
     put(writer, *second, 0, 8);
     int access = 0;
     always([&] {
-        if (++access != 3) return;  // it has looked at the first, where it should be, and again from the beginning
+        if (++access != 3) return;  // it has checked the expected place first, and then again from the beginning
         quiet();
         writer.hand_over(*first, 0, 1, 1);
         writer.hand_over(*second, 0, 1, 1);
@@ -314,7 +314,7 @@ TEST_F(RingReaderHostile, GivesTheOldestOfTwoThatCameWhileItLooked) {
     EXPECT_TRUE(is_whole(reader.next(0ns), 8, 1));
 }
 
-/// A child has copies of all there is. When they end, nothing happens, unless it used them.
+/// A child has copies of all objects. Their end has no effect, unless it used them.
 class RingForked : public RingReaderHostile {
 protected:
     static void in_child(const std::function<void()>& does) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills producers and consumers of a ring, again and again, at any access to it: while it is made, while they attach,
-// clean up, fill, read and give back. Then every packet must have been read, and no block after it was given back.
+// Kills producers and consumers of a ring, again and again, at any access to it: while they make it, attach, clean up,
+// fill, read and give back. Then every packet must have been read, and no block after it was given back.
 //
 // ring_kill_loop [--kills N | --seconds N] [--seed N]. Where each process dies follows from the seed; how far the other
 // one is then does not.
@@ -33,13 +33,13 @@ using namespace pktverbs::testing;
 constexpr std::uint64_t max_packets = 1U << 18;  ///< in a ring's life
 constexpr std::uint64_t kills_per_ring = 40;
 
-/// What both sides write down, outside of the ring.
+/// Records of both sides, outside the ring.
 struct Ledger {
     std::atomic<std::uint64_t> begun;                  ///< packets that a producer was about to put into the ring
-    std::atomic<std::uint64_t> placed;                 ///< that it has put there
+    std::atomic<std::uint64_t> placed;                 ///< packets that it has put there
     std::atomic<bool> stop;                            ///< producers end
     std::atomic<bool> drain;                           ///< consumers end when nothing is left
-    std::atomic<bool> attached[2];                     ///< by side, of its present process
+    std::atomic<bool> attached[2];                     ///< by side, for its current process
     std::atomic<std::uint64_t> blocks;                 ///< given back
     std::atomic<std::uint64_t> block_of[max_packets];  ///< by packet: where it was read, plus 1
     std::atomic<bool> is_doubtful[max_packets];        ///< by packet: its producer died over it
@@ -179,7 +179,7 @@ private:
         _exit(0);
     }
 
-    /// Both sides begin at once, with a ring that is not there. False if something is wrong.
+    /// Both sides begin at the same time, without a ring. False if something is wrong.
     bool run_ring() {
         BlockRing::remove(name_);
         std::memset(static_cast<void*>(ledger_), 0, sizeof *ledger_);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Placement: over a wire that loses, doubles and reorders, every packet is in its slot, and every other accounted for.
+// Placement: over a wire that loses, duplicates and reorders, every placed packet is in its slot, and every other is
+// counted.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,11 +42,11 @@ struct Case {
     std::uint32_t block_slots = 256;
     std::uint32_t blocks = 32;
     std::uint32_t recv_packets = 512;
-    std::uint32_t turns_asleep = 0;  ///< of the consumer, between two looks at the ring
+    std::uint32_t turns_asleep = 0;  ///< the consumer's, between two checks of the ring
 };
 constexpr std::uint32_t too_long = 100;  ///< turns to sleep: more than the ring holds
 
-/// Ethernet header, two bytes of nothing, the number; in the payload what follows from it.
+/// Ethernet header, two unused bytes, the number; a payload derived from it.
 void fill(SendPkt& pkt, std::uint64_t number) {
     std::uint8_t* const at = pkt.buffer().data();
     std::memset(at, 0xff, 6);
@@ -77,7 +78,7 @@ bool is_payload_of(std::span<const std::uint8_t> payload, std::uint64_t number) 
     return same;
 }
 
-/// Reads blocks as they come and keeps the books of the consumer.
+/// Reads blocks as they arrive and keeps the consumer's counts.
 class Consumer {
 public:
     Consumer(const BlockRing& ring, const Case& of, std::uint64_t numbers) : reader_{ring}, case_{of}, seen_(numbers) {}
@@ -163,7 +164,7 @@ TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
     const bool full = of.turns_asleep == too_long;
     const std::uint64_t nic_drops = ctx.stats().drops.out_of_buffer;
     SCOPED_TRACE(stats.to_string());
-    // All that the wire delivered was received or dropped by the NIC, and all that was received was counted once.
+    // The NIC received or dropped all that the wire delivered, and everything received was counted once.
     EXPECT_EQ(carried.delivered, count + carried.duplicated - carried.lost);
     EXPECT_EQ(carried.delivered, stats.packets() + nic_drops);
     EXPECT_EQ(stats.packets(), ctx.stats().recv_packets);
@@ -184,7 +185,7 @@ TEST_P(Placement, PutsEveryPacketInItsSlotAndAccountsForEveryOther) {
         EXPECT_EQ(stats.placed, count - carried.lost);
         EXPECT_EQ(stats.duplicate + stats.late, carried.duplicated);
     }
-    // What a case is for has happened.
+    // The case's own condition has occurred.
     EXPECT_EQ(stats.no_block != 0, full && of.when_full == WhenFull::drop);
     EXPECT_EQ(stats.waits != 0 && nic_drops != 0, full && of.when_full == WhenFull::wait);
     EXPECT_EQ(stats.overwritten_blocks != 0, full && of.when_full == WhenFull::overwrite);

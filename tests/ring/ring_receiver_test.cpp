@@ -23,7 +23,7 @@ namespace {
 
 constexpr RingGeometry geometry{.blocks = 4, .block_slots = 8, .header_bytes = 18, .payload_bytes = 46};
 
-/// The number of frames() is little-endian, 4 bytes behind the Ethernet header.
+/// The number in frames() is little-endian, 4 bytes after the Ethernet header.
 constexpr SequenceField numbered{.offset = 14, .width = 4, .order = std::endian::little};
 
 class RingReceiving : public Wired {
@@ -206,7 +206,7 @@ TEST_F(RingReceiving, SkipsTheRestOfABlockThatWasFlushed) {
 
 TEST_F(RingReceiving, PlacesALateJoinersPacketsAfterAWrapThatTheStepDoesNotDivide) {
     start({.sequence = SequenceField{.offset = 14, .width = 1, .divisor = 7}, .reorder_window = 4});
-    // 1000 * 7 has wrapped 27 times, and has another remainder by 7 than 0.
+    // 1000 * 7 has wrapped 27 times, and its remainder by 7 is not 0.
     for (std::uint32_t sequence = 1000; sequence < 1016; ++sequence) world.send(frame(7 * sequence));
     const RingStats stats = receive();
     EXPECT_EQ(stats.placed, 16U);
@@ -287,7 +287,7 @@ TEST_P(RingReceivingUdp, DropsWhatHasNoPayloadToBeCountedFrom) {
             world.send(numbered_frame({}, number++));
             world.send(numbered_frame(shape, number));
         }
-        world.send(udp_frame({.padding = 18}, {0xee, 0xee, 0}));  // padding is no number
+        world.send(udp_frame({.padding = 18}, {0xee, 0xee, 0}));  // padding is not a number
         const RingStats stats = receive();
         EXPECT_EQ(stats.placed, without.size());
         EXPECT_EQ(stats.not_matching, without.size() + 1);
@@ -363,7 +363,7 @@ TEST_F(RingReceiving, DropsWhatDoesNotFit) {
 TEST_F(RingReceiving, GoesOnAfterAPacketThatFails) {
     start({.sequence = numbered});
     plant(3);
-    world.send(frame(3, 65));  // longer than a slot: the queue is in error, and drops what follows
+    world.send(frame(3, 65));  // longer than a slot: the queue is in error, and drops the next frames
     plant(2, 4);
     receive();
     plant(8, 6);
@@ -398,7 +398,7 @@ TEST_F(RingReceiving, HoldsTheLinkBackWhenFullAndToldToWait) {
         plant(8, i);
         receive();
     }
-    // 4 blocks and 16 packets; what came after that, the NIC dropped.
+    // 4 blocks and 16 packets; the NIC dropped all later frames.
     EXPECT_EQ(ctx->stats().drops.out_of_buffer, 16U);
     EXPECT_EQ(receiver->step(0ns), Outcome::timeout);
     std::uint32_t next = 0;
@@ -464,7 +464,7 @@ TEST_F(RingReceiving, HandsOverWhatIsOld) {
     EXPECT_EQ(block.first_slot(), 3U);
 }
 
-/// What hand_over_after is measured by, from here to the end of a test.
+/// The clock for hand_over_after, from here to the end of a test.
 class HandClock {
 public:
     HandClock() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RingReceiver: over random schedules of everything, no packet is in a wrong slot or missing from the books.
+// RingReceiver: over random schedules of all operations, no packet is in a wrong slot or uncounted.
 #include <fmt/core.h>
 
 #include <gtest/gtest.h>
@@ -104,7 +104,7 @@ private:
         made.seed = draw(1000);
         wire_.set_faults(made);
     }
-    /// Holds some blocks for a while, and looks whether they stay as they are.
+    /// Holds some blocks for a while, and checks that they don't change.
     void read(std::uint32_t count) {
         while (count-- > 0) {
             if (RingBlock block = reader_.next(0ns)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ring: what producer and consumer of a BlockRing may expect of each other.
+// Ring: what a BlockRing's producer and consumer guarantee each other.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -156,7 +156,7 @@ TEST_F(Ring, HasOneProducerAndOneConsumer) {
     EXPECT_EQ(reader.producer(), RingPeer::present);
 }
 
-/// Somebody who holds the lock under which sides change, and does not let go.
+/// Holds the lock for attaching and cleaning up, and does not release it.
 class LockHolder {
 public:
     explicit LockHolder(const BlockRing& ring)
@@ -182,7 +182,7 @@ TEST(RingSides, DoNotWaitForEverForALock) {
 TEST_F(Ring, DoesNotWaitForTheLockToCleanUp) {
     const RingView view = writer.view();
     { const RingWriter gone{std::move(writer)}; }
-    // As of a producer that was killed.
+    // As left by a producer that was killed.
     view.header().producer.state.store(static_cast<std::uint32_t>(RingPeer::present), std::memory_order_relaxed);
     {
         const LockHolder holder{ring};

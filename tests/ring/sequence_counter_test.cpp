@@ -78,7 +78,7 @@ TEST(SequenceCounter, CountsBothNumbersThatMadeItBelieve) {
 }
 
 TEST(SequenceCounter, ForgetsWhatFellOutOfTheWindow) {
-    // The places of 0 and 1 are used again by 64 and 65, and must be found free.
+    // 64 and 65 reuse the places of 0 and 1, which must be free.
     EXPECT_EQ(counts(count({0, 1, window - 1, window + 2, window, window + 1})), (Counts{6, window - 3, 2, 0, 0, 0}));
 }
 
@@ -131,7 +131,7 @@ TEST(SequenceCounter, AgreesWithASetOverRandomFaults) {
             if (fault != 0) numbers.push_back(number);
             if (fault == 1) numbers.push_back(number);
         }
-        // Each number moves by less than the window, so that nothing looks like a new sender.
+        // Each number moves by less than the window, so that none looks like a new sender.
         for (std::size_t i = 0; i + 16 < numbers.size(); i += 16)
             if (random() % 4 == 0)
                 std::shuffle(numbers.begin() + static_cast<std::ptrdiff_t>(i),

@@ -22,7 +22,7 @@ constexpr SequenceField in_udp{.from = SequenceOrigin::udp_payload, .offset = 3,
 const std::vector<std::uint8_t> payload{9, 9, 9, 0x12, 0x34, 0x56, 0x78, 9, 9, 9, 9};
 constexpr std::uint64_t number_in_payload = 0x12345678;
 
-/// Both parts are blocks of their own, so that a sanitizer sees every byte that is read behind them.
+/// Both parts are separate blocks, so that a sanitizer sees every read past them.
 std::optional<std::uint64_t> read(SequenceReader& reader, std::span<const std::uint8_t> frame,
                                   std::uint32_t header_bytes) {
     const std::size_t in_header = std::min<std::size_t>(header_bytes, frame.size());

@@ -20,7 +20,7 @@ std::uint64_t sequence_of(SequenceTracker& tracker, std::uint64_t number) {
     return sequence;
 }
 
-/// Fields of every width, with steps of every kind that they allow: odd, even, powers of two, up to the largest.
+/// Fields of every width, with all kinds of steps that they allow: odd, even, powers of two, up to the largest.
 template <class Check>
 void for_every_field(Check&& check) {
     for (std::uint32_t width = 1; width <= 8; ++width) {
@@ -40,7 +40,7 @@ void for_every_field(Check&& check) {
     }
 }
 
-/// The field's bits that a sequence number is told by: all but those that the even part of its divisor takes.
+/// The field's bits that distinguish sequence numbers: all but those that the even part of the divisor takes.
 std::uint64_t max_sequences(const SequenceField& field) {
     return field.max_number() >> std::countr_zero(field.divisor);
 }
@@ -108,7 +108,7 @@ TEST(SequenceTracker, GivesALateJoinerTheNumbersOfTheOthers) {
 
 TEST(SequenceTracker, FollowsASenderThatBeginsAnewInAnotherPhase) {
     for_every_field([](const SequenceField& field) {
-        // Of a field that holds a few steps only, a number of any phase may just be the next one but one.
+        // In a field that holds only a few steps, a number of any phase may be the next one but one.
         if (field.max_number() / field.divisor < 8) return;
         for (const std::uint64_t phase : {1ULL, 2ULL, 3ULL, 5ULL, 77ULL}) {
             if (phase >= field.divisor) continue;
@@ -227,7 +227,7 @@ TEST(SequenceTracker, BearsLateOnesBetweenOthers) {
     }
 }
 
-/// Whatever the field's width, first and divisor: what goes in as a number of 64 bits comes out again.
+/// For any field width, first and divisor, a 64-bit number comes out as it went in.
 TEST(SequenceTracker, FollowsAnyStreamThatStaysNearItself) {
     std::mt19937_64 random{20261121};
     for (int turn = 0; turn < 200; ++turn) {

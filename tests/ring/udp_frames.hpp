@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// udp_frames: datagrams behind headers of every kind that may stand before a UDP payload, and some that may not.
+// udp_frames: datagrams after headers of every kind that may precede a UDP payload, and some that may not.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@ using UdpFrame = std::vector<std::uint8_t>;
 struct UdpShape {
     std::string name{};
     std::vector<std::uint16_t> tags{};  ///< EtherTypes of VLAN tags, the outermost first
-    std::uint32_t ip_option_bytes = 0;  ///< of IPv4: 0 to 40, a multiple of 4
+    std::uint32_t ip_option_bytes = 0;  ///< IPv4: 0 to 40, a multiple of 4
     bool ipv6 = false;
-    std::uint32_t extension_headers = 0;  ///< of IPv6: destination options, 8 bytes each
-    std::uint16_t fragment = 0;           ///< IPv4's flags and offset; of IPv6, not 0: a fragment header
+    std::uint32_t extension_headers = 0;  ///< IPv6: destination options, 8 bytes each
+    std::uint16_t fragment = 0;           ///< IPv4's flags and offset; for IPv6, not 0: a fragment header
     std::uint8_t protocol = 17;
-    std::uint32_t padding = 0;  ///< behind the datagram
+    std::uint32_t padding = 0;  ///< after the datagram
 };
 
-/// All that have a payload to be found.
+/// Frames with a payload to find.
 inline std::vector<UdpShape> udp_shapes() {
     return {{.name = "plain"},
             {.name = "padded", .padding = 18},
@@ -36,7 +36,7 @@ inline std::vector<UdpShape> udp_shapes() {
             {.name = "ipv6_extensions", .tags = {0x8100}, .ipv6 = true, .extension_headers = 3},
             {.name = "ipv6_long_extensions", .ipv6 = true, .extension_headers = 15}};
 }
-/// And those that have none: pieces of datagrams, also the first and the last, and another protocol.
+/// Frames without one: fragments of datagrams, also the first and the last, and another protocol.
 inline std::vector<UdpShape> shapes_without_udp() {
     return {{.name = "first_fragment", .fragment = 0x2000},
             {.name = "later_fragment", .fragment = 0x2010},

@@ -14,13 +14,13 @@ std::atomic<bool> failing{false};
 std::atomic<std::uint64_t> count{0};  // since failing began
 std::atomic<std::uint64_t> refusals{0};
 std::atomic<std::int64_t> living{0};
-// Written while nothing fails.
+// Written only while no allocation fails.
 std::uint64_t fail_at = 0;
 bool all_after = false;
 std::uint32_t one_in = 0;
 std::uint64_t seed_drawn_from = 0;
 
-/// splitmix64: a number's own draw, whichever thread has that number.
+/// splitmix64: each number has its own draw, whichever thread gets it.
 std::uint64_t drawn(std::uint64_t number) noexcept {
     std::uint64_t z = seed_drawn_from + number * 0x9e3779b97f4a7c15;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;

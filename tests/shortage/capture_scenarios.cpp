@@ -30,7 +30,7 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t slots = 8;
 constexpr RingGeometry geometry{.blocks = 4, .block_slots = slots, .header_bytes = 42, .payload_bytes = 100};
 
-/// Blocks that another hand fills, recorded in this thread.
+/// Blocks filled by another hand, recorded in this thread.
 class Recording final : public Play {
 public:
     explicit Recording(bool raw) : raw_{raw} {}
@@ -57,7 +57,7 @@ private:
         writer_.hand_over(*block, 0, slots, slots);
     }
 
-    /// One for all: taking it away needs memory and descriptors.
+    /// One for all scenarios: removing it needs memory and descriptors.
     static const capture::test::TemporaryFolder& folder() {
         static const capture::test::TemporaryFolder one;
         return one;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The long form: scenarios at random, with whatever is short at random, for as long as one likes.
+// The long form: random scenarios with random shortages, for as long as wanted.
 #include <gtest/gtest.h>
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What programs do with a Context on an interface, between two network namespaces.
+// Scenarios with a Context on an interface, between two network namespaces.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -21,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// One for all.
+/// One for all scenarios.
 test::VethPair& cable() {
     static test::VethPair pair;
     return pair;

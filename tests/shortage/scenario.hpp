@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scenario: a part of a program, to be run while something is short.
+// Scenario: a part of a program, run under a shortage.
 #pragma once
 
 #include <functional>
@@ -11,20 +11,20 @@
 
 namespace pktverbs::testing {
 
-/// One run of a scenario. It is made with nothing short, and runs and ends while something is: so what run() needs and
-/// is not about is made by the constructor.
+/// One run of a scenario. It is constructed without a shortage, and runs and ends under one: so the constructor makes
+/// what run() needs but does not test.
 class Play {
 public:
     Play() = default;
     Play(const Play&) = delete;
     Play& operator=(const Play&) = delete;
     virtual ~Play() = default;
-    /// May throw std::bad_alloc, or std::system_error with the errno of what is short. Wrong for what must hold
-    /// whatever is short.
+    /// May throw std::bad_alloc, or std::system_error with the shortage's errno. Throws Wrong if a condition fails that
+    /// must hold under any shortage.
     virtual void run() = 0;
 };
 
-/// Thrown by require(); takes no memory of operator new's.
+/// Thrown by require(); does not use operator new.
 struct Wrong {
     const char* what;
     int line;
@@ -46,12 +46,12 @@ Scenario scenario(std::string name, Args... args) {
     return {std::move(name), [args...] { return std::unique_ptr<Play>{std::make_unique<Which>(args...)}; }};
 }
 
-// Each program has its own.
+// Each program has its own scenarios.
 
 std::vector<Scenario> all_scenarios();
-/// And those that are too long for each build.
+/// Scenarios that are too long for each build.
 std::vector<Scenario> long_scenarios();
-/// Why they can't be played here; empty if they can.
+/// Why they can't run here; empty if they can.
 std::string unavailable();
 
 }  // namespace pktverbs::testing

@@ -28,7 +28,7 @@ namespace pktverbs::testing {
 
 namespace {
 
-// What is running, for tell_of_the_end().
+// The running scenario, for tell_of_the_end().
 char now_running[256] = "nothing";
 
 std::size_t count_descriptors() {
@@ -68,7 +68,7 @@ void print_end() noexcept {
     ::backtrace_symbols_fd(frames.data(), ::backtrace(frames.data(), static_cast<int>(frames.size())), STDERR_FILENO);
 }
 
-/// What was thrown, copied to where no memory is needed.
+/// The exception's data, copied without allocating.
 struct Thrown {
     enum class Kind : std::uint8_t { nothing, bad_alloc, system_error, wrong, other } kind = Kind::nothing;
     int error = 0;
@@ -120,7 +120,7 @@ std::string judge(const Thrown& thrown, Shortage::Kind kind) {
     return {};
 }
 
-/// Wires that nobody has any more are forgotten when the next one is made: now.
+/// Making a wire discards unused ones: do it now.
 void forget_wires() { const soft::Wire wire{"shortage.none"}; }
 
 }  // namespace

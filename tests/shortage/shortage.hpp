@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shortage: what is short while a scenario runs, and what has to hold then.
+// Shortage: what is short while a scenario runs, and what must hold then.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct Shortage {
         one_allocation,      ///< the nth fails
         allocations,         ///< the nth, and all after it
         chance_allocations,  ///< one in n, drawn from `seed`
-        descriptors,         ///< n can still be opened, no more
+        descriptors,         ///< only n more can be opened
     };
     Kind kind = Kind::one_allocation;
     std::uint64_t n = 1;
@@ -24,22 +24,22 @@ struct Shortage {
     std::string to_string() const;
 };
 
-/// What came of one run.
+/// The result of one run.
 struct RunResult {
-    std::string fault;        ///< what did not hold: empty if all did
-    bool was_short = false;   ///< something was asked for that was not to be had
-    bool has_thrown = false;  ///< the run ended with an error that says so
+    std::string fault;        ///< the condition that failed; empty if all held
+    bool was_short = false;   ///< a request could not be met
+    bool has_thrown = false;  ///< the run ended with an error that reports it
 };
 
-/// Runs a scenario once: it ends well, or with std::bad_alloc, or with std::system_error that has the errno of the
-/// shortage, and words. Afterwards as much is allocated and open as before. What ends the process, ends it: the name of
-/// the scenario and the shortage are printed then.
+/// Runs a scenario once: it succeeds, or throws std::bad_alloc, or a std::system_error with the shortage's errno and a
+/// message. Afterwards as much is allocated and open as before. If the process ends, the names of the scenario and the
+/// shortage are printed.
 RunResult run_short(const Scenario& scenario, const Shortage& shortage);
 
-/// Run once with nothing short: what is made once and kept is made then.
+/// Runs it once without a shortage, so that objects made once and kept exist.
 void warm_up(const Scenario& scenario);
 
-/// To be called first: prints what was running when the process is about to end.
+/// Call it first: prints the running scenario when the process is about to end.
 void tell_of_the_end();
 
 }  // namespace pktverbs::testing

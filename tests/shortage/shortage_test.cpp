@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shortages: whatever is missing, nothing ends, nothing leaks, and the error says what is short.
+// Shortages: whatever is missing, the process goes on, nothing leaks, and the error says what is short.
 #include "shortage.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ namespace pktverbs::testing {
 
 namespace {
 
-/// More than any scenario asks for: the end of a loop that finds none.
+/// More than any scenario requests: bounds a loop that would not end.
 constexpr std::uint64_t max_allocations = 20000;
 [[maybe_unused]] constexpr std::uint64_t max_descriptors = 48;
 
@@ -26,7 +26,7 @@ protected:
         ASSERT_NO_THROW(warm_up(GetParam()));
     }
 
-    /// With the first allocation failing, the second, and so on, until the scenario has no more of them.
+    /// Fails the first allocation, the second, and so on, until the scenario makes no more.
     void expect_nothing_breaks(Shortage::Kind kind) {
         std::uint64_t n = 1;
         for (; n < max_allocations; ++n) {
@@ -52,8 +52,8 @@ TEST_P(Shortages, BearOneAllocationThatFails) { expect_nothing_breaks(Shortage::
 
 TEST_P(Shortages, BearThatAllAllocationsFailFromOneOn) { expect_nothing_breaks(Shortage::Kind::allocations); }
 
-// UBSan opens a pipe to see whether an object's memory is there (compiler-rt, IsAccessibleMemoryRange()), and without
-// descriptors takes it for none.
+// UBSan opens a pipe to check whether an object's memory is accessible (compiler-rt, IsAccessibleMemoryRange()), and
+// without descriptors assumes that it isn't.
 #ifndef PKTVERBS_SANITIZED
 TEST_P(Shortages, BearThatDescriptorsRunOut) {
     for (std::uint64_t n = 0; n < max_descriptors; ++n)
@@ -61,7 +61,7 @@ TEST_P(Shortages, BearThatDescriptorsRunOut) {
 }
 #endif
 
-// That a fault is seen.
+// A fault is detected.
 
 class Leaking final : public Play {
 public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What programs do with a Context on a wire.
+// Scenarios with a Context on a wire.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -38,6 +38,7 @@
 
 #include "allocations.hpp"
 #include "scenario.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 
@@ -51,7 +52,7 @@ constexpr std::uint16_t first_type = 0x1000;
 
 const Options small{.send_packets = 8, .recv_packets = 16, .max_packet_size = 256};
 
-/// 60 bytes with an EtherType from first_type on, and a number behind the header.
+/// 60 bytes with an EtherType from first_type on, and a number after the header.
 using Frame = std::array<std::uint8_t, 60>;
 Frame frame(std::uint32_t number, std::uint8_t type = 0) {
     Frame made;
@@ -77,12 +78,12 @@ void fill(SendPkt& pkt, std::uint32_t number) {
 
 FlowRule of_type(std::uint8_t type) { return FlowRule{}.ether_type(static_cast<std::uint16_t>(first_type + type)); }
 
-/// Opens by a string and closes, with more and more that is asked for.
+/// Opens by a string and closes, with more and more options.
 class Opening final : public Play {
 public:
     explicit Opening(const Options& options) : options_{options} {}
     void run() override {
-        Context ctx{"wire:shortage,mtu=2000,ip=10.198.51.1", options_};
+        Context ctx{"wire:shortage?mtu=2000&ip=10.198.51.1", options_};
         PKTVERBS_REQUIRE(ctx.queue_count() == options_.queues);
         PKTVERBS_REQUIRE(ctx.limits().recv_packets == options_.recv_packets && !ctx.limits().mac.is_zero());
         ctx.close();
@@ -92,11 +93,11 @@ private:
     const Options& options_;
 };
 
-/// What a device string can be refused for.
+/// Device strings that are refused.
 class Refusing final : public Play {
 public:
     void run() override {
-        for (const char* text : {"nonsense:x", "wire:", "wire:x,mtu=1", "wire:x,colour=red", "packet:no_such_if0"})
+        for (const char* text : {"nonsense:x", "wire:", "wire:x?mtu=1", "wire:x?colour=red", "packet:no_such_if0"})
             expect_refusal([&] { Context{text}; });
         expect_refusal([] { Context{device, {.max_packet_size = 1}}; });
         expect_refusal([] { FlowRule{}.src_ip("10.0.0.1").dst_ip("::1").check(); });
@@ -141,7 +142,7 @@ protected:
     Context ctx;
 };
 
-/// Rules that come, go and are replaced: after a failure, those of before are in force.
+/// Rules that are installed, removed and replaced: after a failure, the earlier ones are in force.
 class Rules final : public Wired {
 public:
     explicit Rules(std::uint8_t count) : count_{count} {}
@@ -179,7 +180,7 @@ private:
     std::uint8_t count_;
 };
 
-/// A rule that is replaced where the device takes no two that are alike, as mlx5: the old one goes first.
+/// A rule replaced on a device that refuses two identical rules, like mlx5: the old one is removed first.
 class Replacing final : public Wired {
 public:
     Replacing() {
@@ -197,7 +198,7 @@ public:
             --installed;
             return soft::provider().destroy_flow(flow);
         };
-        Device strict = soft::wire_device(wire_name);
+        Device strict = testing::wire_device(wire_name);
         strict.provider = &provider;
         installed = 0;
         strict_.emplace(strict, small);
@@ -207,7 +208,7 @@ public:
         try {
             strict_->set_flow(0, of_type(0).tag(5));
         } catch (...) {
-            // In force, or, if it could not be put back, gone: the slot never says what isn't so.
+            // In force, or, if it could not be restored, removed: the slot always reports the truth.
             const Allocations::Pause pause;
             strict_->set_flow(0, of_type(0));
             world.send(frame(1));
@@ -221,8 +222,7 @@ private:
     std::optional<Context> strict_;
 };
 
-/// Frames from the world and from another context, over a wire that makes all faults there are; in the end, all are in
-/// the books.
+/// Frames from the world and from another context, over a wire with all faults; in the end, all are counted.
 class Traffic final : public Play {
 public:
     explicit Traffic(const Options& options)
@@ -272,11 +272,11 @@ private:
     std::uint64_t received_ = 0, tapped_ = 0;
 };
 
-/// Far more events than anybody reads; a queue that overflows, which no coming and going of the link hides.
+/// Far more events than are read; a queue that overflows, whose event changes of the link don't displace.
 class Events final : public Wired {
 public:
     void run() override {
-        verbs::OpenDevice opened{soft::wire_device(wire_name)};
+        verbs::OpenDevice opened{testing::wire_device(wire_name)};
         verbs::CompletionQueue queue{opened, {.entries = 1}};
         verbs::ProtectionDomain domain{opened};
         verbs::QueuePair pair = verbs::QueuePairBuilder{domain, IBV_QPT_RAW_PACKET}.completes_on(queue).create();
@@ -300,7 +300,7 @@ private:
     std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(4096);
 };
 
-/// A queue that fails and works again.
+/// A queue that fails and recovers.
 class Recovering final : public Wired {
 public:
     Recovering() : flow_{ctx.install(FlowRule{}.priority(1))} {}
@@ -321,7 +321,7 @@ private:
     Flow flow_;
 };
 
-/// Memory of the program's own that comes and goes.
+/// The program's own memory, added and removed.
 class Regions final : public Wired {
 public:
     void run() override {
@@ -343,7 +343,7 @@ private:
     std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(5 << 20);
 };
 
-/// Coroutines that receive, send and sleep on one executor, and calls that are posted to it.
+/// Coroutines that receive, send and sleep on one executor, and calls posted to it.
 class Coroutines final : public Wired {
 public:
     Coroutines() : flow_{ctx.install(FlowRule{})}, other_{device, small} {}
@@ -389,7 +389,7 @@ private:
     std::size_t received_ = 0;
 };
 
-/// Tasks that are left suspended when their executor ends, and one that has thrown.
+/// Tasks that are suspended when their executor ends, and one that has thrown.
 class LeavingCoroutines final : public Wired {
 public:
     void run() override {
@@ -419,7 +419,7 @@ private:
 class Objects final : public Play {
 public:
     void run() override {
-        verbs::OpenDevice opened{soft::wire_device(wire_name)};
+        verbs::OpenDevice opened{testing::wire_device(wire_name)};
         verbs::ProtectionDomain domain{opened};
         verbs::CompletionChannel channel{opened};
         verbs::CompletionQueue queue{opened, {.entries = 8, .channel = channel, .extended = true}};
@@ -441,7 +441,7 @@ private:
     std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(4096);
 };
 
-/// Clocks and paces.
+/// Clocks and pacing.
 class Times final : public Wired {
 public:
     void run() override {
@@ -454,7 +454,7 @@ public:
     }
 };
 
-/// All that a context says of itself, as text.
+/// Everything that a context reports, as text.
 class Texts final : public Wired {
 public:
     Texts() : Wired{with_queues(2)}, flow_{ctx.install(FlowRule{}.dst_ip("10.0.0.0/8").udp().count())} {}
@@ -525,7 +525,7 @@ public:
     }
 };
 
-/// What can be found on this machine.
+/// Finding devices on this machine.
 class Listing final : public Play {
 public:
     void run() override { PKTVERBS_REQUIRE(list_devices().size() < 10000); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Soak: frames over a wire that loses, doubles, reorders and damages them, to several queues and threads, under rules
-// that change all the time and queues that fail. In the end every frame must be in exactly one count.
+// Soak: frames over a wire that loses, duplicates, reorders and damages them, to several queues and threads, under
+// rules that change all the time and queues that fail. In the end every frame must be in exactly one count.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -37,10 +37,10 @@ constexpr std::string_view usage = "soak [--frames N | --seconds N] [--seed N]";
 constexpr std::size_t header_bytes = 42;
 constexpr std::size_t min_bytes = header_bytes + 16;
 constexpr std::uint32_t buffer_bytes = 1024;
-constexpr std::uint32_t longest_bytes = 1400;  ///< too long for a buffer, and not for the wire
+constexpr std::uint32_t longest_bytes = 1400;  ///< too long for a buffer, but not for the wire
 constexpr std::uint32_t batch = 32;
 constexpr std::uint16_t first_port = 7000;
-constexpr std::uint16_t ports = 8;  ///< the last has no rule, ever
+constexpr std::uint16_t ports = 8;  ///< the last never has a rule
 
 struct Settings {
     std::uint64_t frames = 200'000;
@@ -48,7 +48,7 @@ struct Settings {
     std::uint64_t seed = 20261128;
 };
 
-/// What the bytes of a frame must be, from its number on.
+/// The bytes that a frame must have, from its number on.
 std::uint64_t seal(std::uint64_t number, std::size_t bytes) {
     return (number * 0x9e3779b97f4a7c15) ^ (static_cast<std::uint64_t>(bytes) << 40);
 }
@@ -96,7 +96,7 @@ private:
     std::vector<RecvList> lists_;
 };
 
-/// A context, the thread that receives from it, and that thread's own books.
+/// A context, the thread that receives from it, and that thread's own counts.
 class Receiver {
 public:
     Receiver(const char* device, const Options& options, Returns& returns, std::uint64_t seed)
@@ -110,7 +110,7 @@ public:
             if (!list.empty() && random_() % 8 == 0) returns_.put(std::move(list));
         }
     }
-    /// What is still there, and every packet back where it belongs; no thread receives any more.
+    /// Takes the remaining packets, and checks that every packet is back; no thread receives any more.
     void settle() {
         recover(true);
         for (std::size_t i = 0; i < ctx.queue_count(); ++i)
@@ -155,7 +155,7 @@ public:
         }
     }
 
-    /// Whether all the books agree.
+    /// Whether all counts agree.
     bool run() {
         const auto start = std::chrono::steady_clock::now();
         {
@@ -193,7 +193,7 @@ private:
         const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>{settings_.seconds};
         for (std::uint64_t turn = 0; timed || sent_ < settings_.frames; ++turn) {
             if (timed && std::chrono::steady_clock::now() >= end) return;
-            // Mostly no faster than they receive, and now and then as fast as it goes.
+            // Usually no faster than they receive, and now and then at full speed.
             while (turn % 16 != 0 && (is_behind(rss_.ctx) || is_behind(plain_.ctx))) std::this_thread::yield();
             Queue& queue = sender_.queue(turn % sender_.queue_count());
             SendList list = queue.acquire(1 + random() % batch);
@@ -216,7 +216,7 @@ private:
         return false;
     }
 
-    /// One rule after every thousand frames or so; and lists end here, too.
+    /// Changes a rule after every thousand frames or so; lists end here, too.
     void change_rules(const std::stop_token& stop) {
         std::mt19937_64 random{settings_.seed + 1};
         for (std::uint64_t next = 0;;) {
@@ -224,7 +224,7 @@ private:
             const bool is_time = progress_.wait_for(lock, stop, 10ms, [&] { return sent_ >= next; });
             lock.unlock();
             if (stop.stop_requested()) return;
-            // The sender waits for buffers, and those may all be in lists that wait to be ended here.
+            // The sender waits for buffers, which may all be in lists that wait to end here.
             if (!is_time) {
                 returns_.end_all();
                 continue;
@@ -239,8 +239,8 @@ private:
         const auto port = static_cast<std::uint16_t>(random() % (ports - 1));
         const std::size_t queue = random() % ctx.queue_count();
         ++changes_;
-        // First without: for a moment set_flow() has both rules in force, and what matches two goes to both their
-        // queues.
+        // Removes the old rule first: for a moment set_flow() has both rules in force, and a frame that matches both
+        // goes to both their queues.
         ctx.clear_flow(port);
         switch (random() % 4) {
             case 0:
@@ -298,7 +298,7 @@ private:
             expect("free again", sender_.queue(i).acquire(1000).size(), 128);
         return agrees;
     }
-    /// But those that were flushed: nothing had arrived in them.
+    /// Except flushed ones: nothing had arrived in them.
     static std::uint64_t failures(const Stats& stats) {
         const auto& errors = stats.recv_errors;
         return std::accumulate(errors.begin(), errors.end(), std::uint64_t{0}) - errors[IBV_WC_WR_FLUSH_ERR];

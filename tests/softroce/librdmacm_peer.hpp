@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LibrdmacmPeer: a server that knows librdmacm only, with one receive of 4096 bytes at a time, posted when it is
+// LibrdmacmPeer: a server that uses librdmacm only, with one receive of 4096 bytes at a time, posted when it is
 // connected, and no private data.
 #pragma once
 
@@ -12,7 +12,7 @@ struct rdma_cm_id;
 
 namespace pktverbs::testing {
 
-/// Receives so many messages in a thread of its own, answers the last one with itself, and waits for the goodbye.
+/// Receives this many messages in another thread, echoes the last one, and waits for the disconnect.
 class LibrdmacmPeer {
 public:
     LibrdmacmPeer(const std::string& address, std::size_t messages);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the other tests here count on: the devices as scripts/softroce makes them, seen by verbs alone.
+// The machine, on which the other tests rely: the devices as scripts/softroce makes them, seen by verbs alone.
 #include <gtest/gtest.h>
 #include <infiniband/verbs.h>
 

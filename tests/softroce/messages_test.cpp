@@ -16,6 +16,7 @@
 #include <list>
 #include <new>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -51,7 +52,7 @@ using messages::Socket;
 
 constexpr const char* server_address = "10.198.52.2";
 
-/// What RDMA objects this machine has, by `rdma resource show`.
+/// This machine's RDMA objects, by `rdma resource show`.
 std::string rdma_objects() {
     std::string text;
     std::array<char, 256> line{};
@@ -63,7 +64,7 @@ std::string rdma_objects() {
     return text;
 }
 
-/// A message of which every byte follows from its number.
+/// A message whose bytes all follow from its number.
 void fill(Message& message, std::uint64_t number) {
     message.resize(sizeof number + number % 200);
     std::memcpy(message.bytes().data(), &number, sizeof number);
@@ -96,7 +97,7 @@ private:
     std::string before_;
 };
 
-/// One direction of a connection: sends as fast as there is room, checks what comes.
+/// One direction of a connection: sends as fast as there is room, and checks what arrives.
 class Stream {
 public:
     explicit Stream(std::uint64_t count) : count_{count} {}
@@ -147,19 +148,22 @@ TEST_F(Messages, ExchangesManyEachWayAtOnce) {
     std::string devices;
     const auto start = Clock::now();
     {
-        messages::EventLoop server_loop;
-        messages::EventLoop client_loop;
+        async::Executor server_executor;
+        async::Executor client_executor;
+        messages::Messenger server_messenger{server_executor};
+        messages::Messenger client_messenger{client_executor};
         std::optional<Socket> server;
         const messages::Listener listener{
-            server_loop, *messages::Address::parse(server_address), {}, {.request = [&](messages::Request request) {
-                server.emplace(request.accept(at_server.handlers()));
-            }}};
+            server_messenger,
+            *messages::Address::parse(server_address),
+            {},
+            {.request = [&](messages::Request request) { server.emplace(request.accept(at_server.handlers())); }}};
         std::jthread thread{[&] {
-            while (!at_server.is_done() && Clock::now() < start + 400s) server_loop.step(100ms);
+            while (!at_server.is_done() && Clock::now() < start + 400s) server_executor.step(100ms);
             devices += server->raw()->context->device->name;
         }};
-        const Socket client{client_loop, server_address, {}, at_client.handlers()};
-        while (!at_client.is_done() && Clock::now() < start + 400s) client_loop.step(100ms);
+        const Socket client{client_messenger, server_address, {}, at_client.handlers()};
+        while (!at_client.is_done() && Clock::now() < start + 400s) client_executor.step(100ms);
         thread.join();
         devices += client.raw()->context->device->name;
     }
@@ -171,7 +175,8 @@ TEST_F(Messages, ExchangesManyEachWayAtOnce) {
 }
 
 TEST_F(Messages, AllocateNothingWhileTheyFlow) {
-    messages::EventLoop loop;
+    async::Executor executor;
+    messages::Messenger messenger{executor};
     const messages::Options options{.keepalive = 0ms};
     std::optional<Socket> server;
     std::uint64_t echoed = 0;
@@ -187,14 +192,15 @@ TEST_F(Messages, AllocateNothingWhileTheyFlow) {
                                                  ++echoed;
                                                  EXPECT_FALSE(socket.try_send(std::move(message)));
                                              }};
-    const messages::Listener listener{loop, messages::Address{}, options, {.request = [&](messages::Request request) {
-                                          server.emplace(request.accept(echo));
-                                      }}};
-    const Socket client{loop, server_address, options, count};
+    const messages::Listener listener{
+        messenger, messages::Address{}, options, {.request = [&](messages::Request request) {
+            server.emplace(request.accept(echo));
+        }}};
+    const Socket client{messenger, server_address, options, count};
     const auto start = Clock::now();
-    while (echoed < 1000 && Clock::now() < start + 30s) loop.step(100ms);
+    while (echoed < 1000 && Clock::now() < start + 30s) executor.step(100ms);
     const std::uint64_t before = allocations;
-    while (echoed < 10'000 && Clock::now() < start + 60s) loop.step(100ms);
+    while (echoed < 10'000 && Clock::now() < start + 60s) executor.step(100ms);
     EXPECT_EQ(allocations, before);
     EXPECT_GE(echoed, 10'000U);
 }
@@ -202,26 +208,29 @@ TEST_F(Messages, AllocateNothingWhileTheyFlow) {
 TEST_F(Messages, HasManyConnectionsAtOnce) {
     constexpr std::size_t connections = 60;
     constexpr std::uint64_t count = 200;
-    messages::EventLoop loop;
+    async::Executor executor;
+    messages::Messenger messenger{executor};
     const messages::Options options{.message_bytes = 1024, .receives = 8, .sends = 8};
     std::list<Stream> streams;
     std::list<Socket> sockets;
-    const messages::Listener listener{loop, messages::Address{}, options, {.request = [&](messages::Request request) {
-                                          sockets.push_back(request.accept(streams.emplace_back(count).handlers()));
-                                      }}};
+    const messages::Listener listener{
+        messenger, messages::Address{}, options, {.request = [&](messages::Request request) {
+            sockets.push_back(request.accept(streams.emplace_back(count).handlers()));
+        }}};
     for (std::size_t i = 0; i < connections; ++i)
-        sockets.emplace_back(loop, server_address, options, streams.emplace_back(count).handlers());
+        sockets.emplace_back(messenger, server_address, options, streams.emplace_back(count).handlers());
     const auto start = Clock::now();
     const auto are_done = [&] {
         return streams.size() == 2 * connections && std::ranges::all_of(streams, &Stream::is_done);
     };
-    while (!are_done() && Clock::now() < start + 100s) loop.step(100ms);
+    while (!are_done() && Clock::now() < start + 100s) executor.step(100ms);
     EXPECT_TRUE(are_done());
 }
 
 TEST_F(Messages, ConnectsAndLeavesAgainAndAgain) {
     constexpr int times = 250;
-    messages::EventLoop loop;
+    async::Executor executor;
+    messages::Messenger messenger{executor};
     std::list<Socket> servers;
     int answered = 0;
     int left = 0;
@@ -230,7 +239,7 @@ TEST_F(Messages, ConnectsAndLeavesAgainAndAgain) {
     at_server.disconnected = [&](Socket& socket, std::error_code) {
         servers.remove_if([&](const Socket& one) { return &one == &socket; });
     };
-    const messages::Listener listener{loop, messages::Address{}, {}, {.request = [&](messages::Request request) {
+    const messages::Listener listener{messenger, messages::Address{}, {}, {.request = [&](messages::Request request) {
                                           servers.push_back(request.accept(at_server));
                                       }}};
     Clock::duration worst{};
@@ -254,38 +263,40 @@ TEST_F(Messages, ConnectsAndLeavesAgainAndAgain) {
             ++left;
         };
         at_client.error = [](Socket&, const std::system_error& error) { ADD_FAILURE() << error.what(); };
-        const Socket client{loop, server_address, {}, at_client};
+        const Socket client{messenger, server_address, {}, at_client};
         const auto start = Clock::now();
-        while (left <= i && Clock::now() < start + 10s) loop.step(100ms);
+        while (left <= i && Clock::now() < start + 10s) executor.step(100ms);
         ASSERT_EQ(left, i + 1);
     }
     EXPECT_EQ(answered, times);
-    // There and back; with a receive that is posted too late, it would be 655 ms.
+    // A round trip; a receive posted too late would make it 655 ms.
     EXPECT_LT(worst, 100ms);
     std::printf("the first message was there and back in %.3f ms at most\n",
                 std::chrono::duration<double, std::milli>(worst).count());
 }
 
-/// Connects, sends one message and takes it back.
+/// Connects, sends one message and receives it back.
 void expect_echo(const std::string& listen_at, const std::string& where) {
-    messages::EventLoop loop;
-    const auto serve = [](messages::Listener& from) -> messages::Task<> {
+    async::Executor executor;
+    messages::Messenger messenger{executor};
+    const auto serve = [](messages::Listener& from) -> async::Task<> {
         while (auto socket = co_await from.accept())
             while (auto message = co_await socket->receive()) EXPECT_FALSE(co_await socket->send(std::move(*message)));
     };
-    const auto ask = [](messages::EventLoop& on, std::string peer) -> messages::Task<> {
+    const auto ask = [](messages::Messenger& on, std::string peer, std::stop_source& done) -> async::Task<> {
         Socket socket = co_await on.connect(peer);
         auto message = co_await socket.acquire();
         fill(*message, 42);
         EXPECT_FALSE(co_await socket.send(std::move(*message)));
         const auto answer = co_await socket.receive();
         EXPECT_TRUE(answer && is_right(*answer, 42));
-        on.stop();
+        done.request_stop();
     };
-    messages::Listener listener{loop, messages::Address::resolve(listen_at).front()};
-    loop.spawn(serve(listener));
-    loop.spawn(ask(loop, where));
-    loop.run();
+    messages::Listener listener{messenger, messages::Address::resolve(listen_at).front()};
+    executor.spawn(serve(listener));
+    std::stop_source done;
+    executor.spawn(ask(messenger, where, done));
+    executor.run(done.get_token());
 }
 
 TEST_F(Messages, GoByIpv6) { expect_echo("fd52::2", "fd52::2"); }
@@ -294,17 +305,18 @@ TEST_F(Messages, GoByLinkLocalAddress) { expect_echo("[::]", "fe80::ff:fe00:5202
 TEST_F(Messages, GoByName) { expect_echo("[::]:4000", "rxe1:4000"); }
 
 TEST_F(Messages, GiveUpWhereNobodyAnswers) {
-    messages::EventLoop loop;
+    async::Executor executor;
+    messages::Messenger messenger{executor};
     for (const char* nobody : {"10.198.52.99", "[fd52::99]:1"}) {
         const auto start = Clock::now();
         bool is_over = false;
         std::string words;
-        const Socket socket{loop,
+        const Socket socket{messenger,
                             nobody,
                             {.connect_timeout = 500ms},
                             {.disconnected = [&](auto&, std::error_code) { is_over = true; },
                              .error = [&](auto&, const std::system_error& error) { words = error.what(); }}};
-        while (!is_over && Clock::now() < start + 10s) loop.step(100ms);
+        while (!is_over && Clock::now() < start + 10s) executor.step(100ms);
         EXPECT_TRUE(is_over);
         EXPECT_LT(Clock::now() - start, 2s);
         expect_words(words, {"cannot connect to ", "("});
@@ -313,41 +325,44 @@ TEST_F(Messages, GiveUpWhereNobodyAnswers) {
 }
 
 TEST_F(Messages, TellWhyTheyWereRejected) {
-    messages::EventLoop loop;
-    const messages::Listener listener{loop, messages::Address{}, {}, {.request = [](messages::Request request) {
+    async::Executor executor;
+    messages::Messenger messenger{executor};
+    const messages::Listener listener{messenger, messages::Address{}, {}, {.request = [](messages::Request request) {
                                           request.reject("come back tomorrow");
                                       }}};
     for (const auto& [where, words] : {std::pair{"10.198.52.2", "the peer says: come back tomorrow"},
                                        std::pair{"10.198.52.2:999", "nobody listens there"}}) {
         std::string told;
         const Socket socket{
-            loop, where, {}, {.error = [&](auto&, const std::system_error& error) { told = error.what(); }}};
+            messenger, where, {}, {.error = [&](auto&, const std::system_error& error) { told = error.what(); }}};
         const auto start = Clock::now();
-        while (told.empty() && Clock::now() < start + 10s) loop.step(100ms);
+        while (told.empty() && Clock::now() < start + 10s) executor.step(100ms);
         expect_words(told, {"Connection refused", words});
     }
 }
 
 TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
-    messages::EventLoop server_loop;
-    messages::EventLoop client_loop;
+    async::Executor server_executor;
+    async::Executor client_executor;
+    messages::Messenger server_messenger{server_executor};
+    messages::Messenger client_messenger{client_executor};
     std::optional<Socket> server;
     const messages::Listener listener{
-        server_loop, messages::Address{}, {.keepalive = 0ms}, {.request = [&](messages::Request request) {
+        server_messenger, messages::Address{}, {.keepalive = 0ms}, {.request = [&](messages::Request request) {
             server.emplace(request.accept());
         }}};
     const messages::Options options{.keepalive = 100ms, .ack_timeout = 12, .retry_count = 3};
     std::optional<std::error_code> why;
     std::string words;
-    const Socket client{client_loop,
+    const Socket client{client_messenger,
                         server_address,
                         options,
                         {.disconnected = [&](auto&, std::error_code code) { why = code; },
                          .error = [&](auto&, const std::system_error& error) { words = error.what(); }}};
     const auto run = [&](Clock::duration time) {
         for (const auto start = Clock::now(); !why && Clock::now() < start + time;) {
-            server_loop.step(1ms);
-            client_loop.step(1ms);
+            server_executor.step(1ms);
+            client_executor.step(1ms);
         }
     };
     run(1s);
@@ -355,7 +370,7 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
     EXPECT_TRUE(server->is_established());
     EXPECT_FALSE(why) << words;
     EXPECT_FALSE(server->try_receive()) << "a question is no message";
-    // The way to the peer leads nowhere.
+    // The route to the peer is broken.
     ASSERT_EQ(std::system("ip neighbour replace 10.198.52.2 lladdr 02:00:00:00:99:99 dev veth0"), 0);
     const auto start = Clock::now();
     run(20s);
@@ -368,11 +383,12 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
 }
 
 TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
-    // Few: its one receive is posted late, and what comes before is tried again after 655 ms.
+    // Few: its only receive is posted late, and earlier messages are retried after 655 ms.
     constexpr std::size_t count = 5;
     LibrdmacmPeer peer{server_address, count};
     {
-        messages::EventLoop loop;
+        async::Executor executor;
+        messages::Messenger messenger{executor};
         std::size_t answers = 0;
         std::size_t sent = 0;
         const auto send = [&](Socket& socket) {
@@ -385,7 +401,7 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
             }
         };
         const messages::Options options{.keepalive = 100ms};
-        Socket client{loop,
+        Socket client{messenger,
                       server_address,
                       options,
                       {.established = send,
@@ -397,7 +413,7 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
                        .writable = send,
                        .error = [](auto&, const std::system_error& error) { ADD_FAILURE() << error.what(); }}};
         const auto start = Clock::now();
-        while (answers == 0 && Clock::now() < start + 60s) loop.step(100ms);
+        while (answers == 0 && Clock::now() < start + 60s) executor.step(100ms);
         EXPECT_EQ(answers, 1U);
         EXPECT_EQ(client.peer_message_bytes(), 4096U);
         Message message = client.try_acquire();
@@ -405,10 +421,10 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
         expect_words(expect_error(EMSGSIZE, [&] { static_cast<void>(client.try_send(std::move(message))); }),
                      {"4097", "4096"});
         // Idle: it answers questions without knowing.
-        for (const auto idle = Clock::now(); Clock::now() < idle + 1s;) loop.step(100ms);
+        for (const auto idle = Clock::now(); Clock::now() < idle + 1s;) executor.step(100ms);
         EXPECT_TRUE(client.is_established());
         client.disconnect();
-        while (client.raw() && Clock::now() < start + 60s) loop.step(100ms);
+        while (client.raw() && Clock::now() < start + 60s) executor.step(100ms);
     }
     peer.join();
     EXPECT_EQ(peer.received().size(), count);
@@ -418,17 +434,18 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
 TEST(MessagesPeer, Echoes) {
     const char* const role = std::getenv("PKTVERBS_TEST_PEER");
     if (!role) GTEST_SKIP() << "it is the peer of another test";
-    messages::EventLoop loop;
+    async::Executor executor;
+    messages::Messenger messenger{executor};
     std::list<Socket> sockets;
     const messages::Listener listener{
-        loop, messages::Address{}, {}, {.request = [&](messages::Request request) {
+        messenger, messages::Address{}, {}, {.request = [&](messages::Request request) {
             sockets.push_back(request.accept({.message = [](Socket& socket, Message message) {
                 static_cast<void>(socket.try_send(std::move(message)));
             }}));
         }}};
     std::puts("ready");
     std::fflush(stdout);
-    loop.run();
+    executor.run();
 }
 
 TEST_F(Messages, NoticeThatThePeerWasKilled) {
@@ -449,19 +466,20 @@ TEST_F(Messages, NoticeThatThePeerWasKilled) {
         ASSERT_GT(got, 0) << said;
         said.append(buffer.data(), static_cast<std::size_t>(got));
     }
-    messages::EventLoop loop;
+    async::Executor executor;
+    messages::Messenger messenger{executor};
     Stream stream{UINT64_MAX};
     auto handlers = stream.handlers();
     std::optional<std::error_code> why;
     handlers.error = [](auto&, const std::system_error& error) { std::printf("%s\n", error.what()); };
     handlers.disconnected = [&](auto&, std::error_code code) { why = code; };
-    const Socket client{loop, server_address, {}, std::move(handlers)};
+    const Socket client{messenger, server_address, {}, std::move(handlers)};
     auto start = Clock::now();
-    while (stream.received() < 1000 && Clock::now() < start + 30s) loop.step(100ms);
+    while (stream.received() < 1000 && Clock::now() < start + 30s) executor.step(100ms);
     EXPECT_GE(stream.received(), 1000U);
     ASSERT_EQ(kill(child, SIGKILL), 0);
     start = Clock::now();
-    while (!why && Clock::now() < start + 20s) loop.step(100ms);
+    while (!why && Clock::now() < start + 20s) executor.step(100ms);
     EXPECT_TRUE(why);
     std::printf("noticed after %.3f s: %s\n", std::chrono::duration<double>(Clock::now() - start).count(),
                 why ? why->message().c_str() : "not");

@@ -21,7 +21,7 @@
 
 namespace pktverbs::testing {
 
-/// Longer than anything here takes; nothing waits for it to pass.
+/// Longer than any test here takes; none waits for it to pass.
 inline constexpr std::chrono::seconds patience{5};
 
 inline constexpr int all_access =
@@ -87,7 +87,7 @@ struct Node {
             return verbs::Completion{none};
         }
     }
-    /// The next completion, which must have gone well.
+    /// The next completion, which must be a success.
     verbs::Completion wait_ok() {
         const auto one = wait();
         EXPECT_TRUE(one.ok()) << device.device().name << ": " << one.to_string();
@@ -103,7 +103,7 @@ struct Node {
     verbs::MemoryRegion region;
 };
 
-/// Both ends tell each other where they are, as a program would: in bytes.
+/// The two ends exchange endpoints as bytes, as programs would.
 inline void introduce(verbs::QueuePair& a, verbs::QueuePair& b) {
     const auto to_a = verbs::Endpoint::from_bytes(a.endpoint().to_bytes());
     const auto to_b = verbs::Endpoint::from_bytes(b.endpoint().to_bytes());
@@ -145,7 +145,7 @@ std::optional<verbs::AsyncEvent> wait_event(verbs::OpenDevice& device);
 /// The events until one of that type comes, with it.
 std::vector<verbs::AsyncEvent> events_until(verbs::OpenDevice& device, ibv_event_type type);
 
-/// Runs a command with the shell; gives what it says. Fails the test if the command does.
+/// Runs a command with the shell; returns its output. Fails the test if the command fails.
 std::string run(const std::string& command);
 
 }  // namespace pktverbs::testing

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# script_test.sh CASE SOFTROCE WORK_FOLDER: one case of what scripts/softroce promises.
+# script_test.sh CASE SOFTROCE WORK_FOLDER: one case of the guarantees of scripts/softroce.
 set -uo pipefail
 case=$1 softroce=$2 work=$3
 
@@ -10,7 +10,7 @@ fail() {
     exit 1
 }
 
-# Runs the script with its temporary files where we can see whether they are gone.
+# Runs the script with its temporary files in a folder that the test can check.
 run() { # EXPECTED_STATUS ARGUMENT...
     local expected=$1 status=0
     shift

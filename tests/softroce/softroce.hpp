@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a test is: in the machine of scripts/softroce, with rxe0 and rxe1, or not.
+// Whether a test runs in the machine of scripts/softroce, with rxe0 and rxe1.
 #pragma once
 
 #include <cstdlib>

@@ -102,7 +102,7 @@ TEST_P(ConnectedTest, CopiesWhatIsInlined) {
     EXPECT_GE(a_qp_.limits().max_inline_data, 64U);
     const Bytes message = pattern(64);
     expect_posted(b_qp_.post_recv(RecvRequest{}.into(b_.slice(0, 100))));
-    // With a receive of its own for the second, the first is what it was when it was posted.
+    // The last message has its own receive, so the first one's contents stay.
     expect_posted(b_qp_.post_recv(RecvRequest{}.into(b_.slice(100, 100))));
     std::array batch{SendRequest::send().with(a_.put(0, message)).inlined(),
                      SendRequest::write(b_.remote(200, 64)).with(a_.slice(0, 64)).inlined()};
@@ -112,7 +112,7 @@ TEST_P(ConnectedTest, CopiesWhatIsInlined) {
     a_.wait_ok();
     b_.wait_ok();
     EXPECT_EQ(b_.copy(0, 64), message);
-    // An unreliable write has no other sign of its arrival than a message behind it.
+    // Only a message after it shows that an unreliable write has arrived.
     expect_posted(a_qp_.post_send(SendRequest::send().unsignaled()));
     b_.wait_ok();
     EXPECT_EQ(b_.copy(200, 64), message);
@@ -136,7 +136,7 @@ TEST_P(ConnectedTest, WritesToThePeersMemory) {
     EXPECT_EQ(written.id(), 1U);
     EXPECT_EQ(written.opcode(), IBV_WC_RDMA_WRITE);
     EXPECT_EQ(a_.wait_ok().id(), 2U);
-    EXPECT_EQ(b_.wait_ok().length(), 0U);  // only of the message behind it does the peer hear
+    EXPECT_EQ(b_.wait_ok().length(), 0U);  // the peer gets only the message after it
     EXPECT_EQ(b_.copy(1000, data.size()), data);
     EXPECT_TRUE(b_.idle());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a SoftRoCE device says of itself, and what it refuses.
+// What a SoftRoCE device reports and refuses.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 

@@ -13,7 +13,7 @@ using verbs::AsyncEvent;
 using verbs::RecvRequest;
 using verbs::SendRequest;
 
-/// A device of its own, so that what happens to its link happens to nobody else.
+/// A separate device, so that changes of its link affect no other test.
 class LinkEventTest : public ::testing::Test {
 protected:
     LinkEventTest() {
@@ -61,7 +61,7 @@ TEST(AsyncEvents, AreNoneOnAQuietDevice) {
     qp.connect(qp.endpoint());
     qp.to_error();
     qp.reset();
-    EXPECT_FALSE(node.device.next_event());  // nothing of what the program itself asks for
+    EXPECT_FALSE(node.device.next_event());  // none for changes that the program itself makes
 }
 
 TEST(AsyncEvents, TellThatACompletionQueueOverflowed) {

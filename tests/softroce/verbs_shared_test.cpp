@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What several objects share: receives, a completion queue, a channel; and that nothing is left of any.
+// Objects shared by others: receives, a completion queue, a channel; no object is left over.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -198,7 +198,7 @@ TEST_F(SharedChannelTest, LetsAQueueEndWithEventsNotAcknowledged) {
     send(0);
     EXPECT_TRUE(b_.channel.wait_event(patience));
     receivers_.clear();
-    cqs_.clear();  // would wait for ever
+    cqs_.clear();  // would wait forever
 }
 
 TEST_F(SharedChannelTest, LetsAQueueEndWithEventsNotTaken) {
@@ -208,7 +208,7 @@ TEST_F(SharedChannelTest, LetsAQueueEndWithEventsNotTaken) {
     EXPECT_FALSE(b_.channel.next_event());
 }
 
-/// What the kernel still holds, by device.
+/// The objects that the kernel still holds, by device.
 std::string resources() { return run("rdma resource show"); }
 
 TEST(Resources, AreBackWhenAHundredPairsHaveComeAndGone) {

@@ -127,7 +127,7 @@ TEST_F(StatusTest, UnregisteredLocalMemoryToSend) {
     const auto slice = gone->slice();
     gone.reset();
     expect_posted(b_qp_.post_recv(RecvRequest{}.into(b_.slice(0, 8192))));
-    // SoftRoCE has the second where the others have the first.
+    // SoftRoCE reports the second, the others the first.
     expect_failure(SendRequest::send().with(slice), {IBV_WC_LOC_PROT_ERR, IBV_WC_LOC_QP_OP_ERR});
 }
 
@@ -159,7 +159,7 @@ TEST_F(StatusTest, Flushed) {
         EXPECT_EQ(flushed.status(), IBV_WC_WR_FLUSH_ERR);
         EXPECT_EQ(flushed.id(), id);
     }
-    // What is posted now comes back the same way.
+    // Requests posted now come back the same way.
     expect_posted(a_qp_.post_send(SendRequest::send().id(4).unsignaled()));
     const auto flushed = a_.wait();
     EXPECT_EQ(flushed.status(), IBV_WC_WR_FLUSH_ERR);

@@ -23,12 +23,12 @@ std::uint32_t add(const Bytes& bytes) {
     return sum;
 }
 
-/// A frame as the kernel hands it to a NIC that does checksums: the field holds the sum of the pseudo-header.
+/// A frame as the kernel hands it to a NIC with checksum offload: the field holds the pseudo-header's sum.
 struct Carried {
     Bytes link = Bytes(12);
     bool ipv6 = false;
     Bytes extensions{};             // IPv4: options
-    std::uint8_t first_header = 0;  // of the extensions
+    std::uint8_t first_header = 0;  // length of the extensions
     std::uint8_t protocol = 17;
     Bytes payload = Bytes(5, 0xa5);
     std::uint8_t fragment_high = 0;
@@ -90,7 +90,7 @@ struct Carried {
         return frame;
     }
 
-    /// Whether a receiver would find the checksum right.
+    /// Whether a receiver would accept the checksum.
     bool is_right(const Bytes& frame) const {
         Bytes all = pseudo_header();
         const auto start = frame.begin() + static_cast<std::ptrdiff_t>(transport_offset());
@@ -139,7 +139,7 @@ TEST(Checksum, IsAllOnesInsteadOfZeroForUdp) {
     Carried frame{.payload = Bytes(2)};
     Bytes bytes = frame.bytes();
     ASSERT_TRUE(finish(frame, bytes));
-    // A payload word of the very checksum makes the next one zero.
+    // A payload word equal to the checksum makes the next one zero.
     frame.payload = {bytes[frame.field_offset()], bytes[frame.field_offset() + 1]};
     bytes = frame.bytes();
     ASSERT_TRUE(finish(frame, bytes));
@@ -158,7 +158,7 @@ TEST(Checksum, IsFinishedWhereTheKernelSays) {
     EXPECT_EQ(add({bytes.begin() + static_cast<std::ptrdiff_t>(gre), bytes.end()}), 0xffffu);
 }
 
-/// A frame of UDP that carries another one behind eight bytes, as VXLAN does.
+/// A UDP frame that carries another one after eight bytes, as VXLAN does.
 struct TunnelFrame {
     Carried inner{.link = Bytes(12, 7), .payload = Bytes(33, 0x5a)};
     Carried outer{};
@@ -228,7 +228,7 @@ TEST(Checksum, OfSctpIsACrc) {
     std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at + 8), 4, std::uint8_t{0});
     const auto wanted = crc32<crc32c_polynomial>(std::span{bytes}.subspan(at));
     EXPECT_EQ(field, Bytes(wanted.begin(), wanted.end()));
-    // RFC 3720, B.4, says the same of 32 zeros: 0xaa36918a in the order of the wire.
+    // RFC 3720, B.4, gives the same for 32 zeros: 0xaa36918a in wire order.
     EXPECT_EQ(crc32<crc32c_polynomial>(Bytes(32)), (std::array<std::uint8_t, 4>{0xaa, 0x36, 0x91, 0x8a}));
 }
 
@@ -247,7 +247,7 @@ TEST(Checksum, IsLeftAloneWhereItDoesNotFit) {
     EXPECT_FALSE(finish_checksum(none, {}));
 }
 
-/// Offsets come from another program, if a virtual machine or a tap sends the frame.
+/// If a virtual machine or a tap sends the frame, the offsets come from another program.
 TEST(Checksum, NeverWritesOutsideOfAnyFrame) {
     const TunnelFrame tunnel;
     const Bytes whole = tunnel.outer.bytes();

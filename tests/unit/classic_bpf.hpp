@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClassicBpf: runs a socket filter as the kernel would, and refuses what it would refuse to load.
+// ClassicBpf: runs a socket filter like the kernel, and refuses programs that the kernel would refuse to load.
 #pragma once
 
 #include <linux/filter.h>
@@ -15,7 +15,7 @@ namespace pktverbs::test {
 /// A frame as a packet socket's filter sees it.
 struct FilteredFrame {
     std::span<const std::uint8_t> data;
-    std::optional<std::uint16_t> vlan_tci;  ///< of the tag that the kernel took out
+    std::optional<std::uint16_t> vlan_tci;  ///< the tag that the kernel removed
 };
 
 /// Whether SO_ATTACH_FILTER would take it: known instructions, jumps that stay inside, a return at the end, no load
@@ -57,7 +57,7 @@ inline bool is_loadable(std::span<const sock_filter> program) {
     return BPF_CLASS(program.back().code) == BPF_RET;
 }
 
-/// How many bytes the program takes of the frame; 0 is refused. `steps`, if given, counts instructions.
+/// How many bytes of the frame the program accepts; 0: rejected. `steps`, if given, counts instructions.
 inline std::uint32_t run_filter(std::span<const sock_filter> program, const FilteredFrame& frame,
                                 std::size_t* steps = nullptr) {
     std::uint32_t a = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClockFit and ClockLine, fed with readings of two simulated clocks. Every seed is written down.
+// ClockFit and ClockLine, with readings of two simulated clocks. Every seed is fixed.
 #include "time/clock_fit.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ using std::chrono::nanoseconds;
 constexpr std::int64_t second = 1'000'000'000;
 constexpr double two_to_63 = 9223372036854775808.0;
 
-/// Two clocks over the true time, and somebody who reads them.
+/// Two clocks over the true time, and their reader.
 class Clocks {
 public:
     explicit Clocks(std::int64_t drift_ppb, std::int64_t wrap = 0, unsigned seed = 1)
@@ -44,7 +44,8 @@ public:
     std::int64_t draw(std::int64_t below) { return std::uniform_int_distribution<std::int64_t>{0, below - 1}(random_); }
 
     std::int64_t stepped_by = 0;
-    /// A hundredth of it in nanoseconds per second is what the rate wanders, either way, every 10 minutes.
+    /// A hundredth of it, in nanoseconds per second, is how far the rate wanders, in either direction, every 10
+    /// minutes.
     double wander_ns = 0;
     const std::int64_t wrap_ns;
 
@@ -53,7 +54,7 @@ private:
     std::mt19937 random_;
 };
 
-/// How far the line is off for a packet received at that time.
+/// The line's error for a packet received at that time.
 std::int64_t off(const ClockFit& fit, const Clocks& clocks, std::int64_t time) {
     return fit.line().at(nanoseconds{clocks.device(time)}).count() - clocks.reference(time);
 }
@@ -194,7 +195,7 @@ TEST(ClockFit, SaysThatItsErrorGrowsWithTime) {
 TEST(ClockLine, ConvertsInIntegers) {
     ClockLine line{
         .device_ns = 1'000'000'007, .reference_ns = 1'790'000'000'000'000'001, .rate = std::int64_t{1} << 62};
-    // Half as fast again, over what no double holds.
+    // Half as fast again, over more than a double can hold.
     constexpr std::int64_t far = (std::int64_t{1} << 61) + 2;
     EXPECT_EQ(line.at(nanoseconds{1'000'000'007 + far}).count() - line.reference_ns, far + far / 2);
     EXPECT_EQ(line.at(nanoseconds{1'000'000'007 - far}).count() - line.reference_ns, -far - far / 2);

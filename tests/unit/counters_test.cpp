@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters: all that is counted, in all forms; and the table that they are made from.
+// Counters: all counters in all forms, and the table that they come from.
 
 #include <pktverbs/counters/counters.hpp>
 #include <pktverbs/format.hpp>

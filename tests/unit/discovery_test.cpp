@@ -16,7 +16,7 @@ using testing::expect_words;
 using testing::FakeHardware;
 
 constexpr const char* mac = "0c:42:a1:5e:10:02";
-// The same with the group bit's neighbour turned over and ff:fe in the middle, as a kernel lists it.
+// The same with the bit beside the group bit inverted and ff:fe in the middle, as the kernel lists it.
 const Ipv6Address gid_of_mac{
     Ipv6Address::Bytes{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x0e, 0x42, 0xa1, 0xff, 0xfe, 0x5e, 0x10, 0x02}};
 const Ipv6Address other_gid{
@@ -77,7 +77,7 @@ TEST(Discovery, FindsAnInterfaceByAnotherOfItsNames) {
     EXPECT_TRUE(device.netdev);
 }
 
-/// In a network namespace without a sysfs of its own, /sys shows the interfaces of another one.
+/// In a network namespace without its own sysfs, /sys shows another namespace's interfaces.
 TEST(Discovery, TakesNoInterfaceThatSysfsShowsByTheSameName) {
     FakeHardware hardware;
     hardware.add_interface("eth4", mac);
@@ -307,8 +307,8 @@ TEST(ThisMachine, HasNoVerbsDeviceBehindAnInterfaceThatIsNotThere) {
     expect_error(ENODEV, [] { hardware_device("no_such_device"); });
 }
 
-// A promise to programs for laptops and CI: they start where there is no RDMA, and are told so by an empty list. The
-// death test runs this program anew.
+// A promise to programs for laptops and CI: without RDMA they start and get an empty list. The death test runs this
+// program again.
 TEST(ThisMachine, LetsAProgramStartWithoutRdma) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(

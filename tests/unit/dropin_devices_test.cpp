@@ -41,7 +41,7 @@ TEST(DropinDevices, AreNoneWithoutText) {
 }
 
 TEST(DropinDevices, AreNamedAfterTheirStrings) {
-    EXPECT_EQ(names(read("wire:a,mtu=1500;wire:b")), (Names{"wire_a", "wire_b"}));
+    EXPECT_EQ(names(read("wire:a?mtu=1500;wire:b")), (Names{"wire_a", "wire_b"}));
 }
 
 TEST(DropinDevices, AreNumberedFromTheSecondOfOneName) {
@@ -49,7 +49,7 @@ TEST(DropinDevices, AreNumberedFromTheSecondOfOneName) {
     EXPECT_EQ(names(read("wire:a_2;wire:a;wire:a")), (Names{"wire_a_2", "wire_a", "wire_a_3"}));
 }
 
-/// Looking through all devices for each name, or through all names for each device, this takes hours.
+/// If each name searched all devices, or each device all names, this would take hours.
 TEST(DropinDevices, AreNumberedInOneGoHoweverManyThereAre) {
     constexpr std::size_t count = 20000;
     std::string text = "wire_a_5000=wire:a";
@@ -65,7 +65,7 @@ TEST(DropinDevices, AreNumberedInOneGoHoweverManyThereAre) {
 }
 
 TEST(DropinDevices, TakeTheNameThatTheyAreGiven) {
-    EXPECT_EQ(names(read("mlx5_0=wire:a,mac=02:00:00:00:00:01;wire:b")), (Names{"mlx5_0", "wire_b"}));
+    EXPECT_EQ(names(read("mlx5_0=wire:a?mac=02:00:00:00:00:01;wire:b")), (Names{"mlx5_0", "wire_b"}));
 }
 
 TEST(DropinDevices, LookAsTheOnesInSysfs) {
@@ -88,7 +88,7 @@ void expect_complaint(std::string_view text, std::initializer_list<const char*> 
 TEST(DropinDevices, LeaveOutWhatCanNotBeReadAndSayWhy) {
     expect_complaint("wire:z;tap:a", {"\"tap:a\"", "prefix \"tap:\" isn't known", "[NAME=]packet:INTERFACE"});
     expect_complaint("a;wire:z", {"\"a\"", "no \":\" is in it"});
-    expect_complaint("wire:z;wire:b,mtu=1", {"\"wire:b,mtu=1\"", "the MTU \"1\""});
+    expect_complaint("wire:z;wire:b?mtu=1", {"\"wire:b?mtu=1\"", "the MTU \"1\""});
     expect_complaint("packet:no_such_netdev;wire:z", {"no such interface: no_such_netdev"});
     expect_complaint("=wire:a;wire:z", {"cannot call a device \"\""});
     expect_complaint("a/b=wire:a;wire:z", {"cannot call a device \"a/b\"", "slash"});
@@ -99,7 +99,7 @@ TEST(DropinDevices, LeaveOutWhatCanNotBeReadAndSayWhy) {
 }
 
 TEST(DropinDevices, HaveTheGuidOfTheirMacAddress) {
-    const Devices devices = read("wire:a,mac=02:00:5e:10:00:01");
+    const Devices devices = read("wire:a?mac=02:00:5e:10:00:01");
     EXPECT_EQ(devices.guid(devices.list().front()), htobe64(0x00005efffe100001));
 }
 
@@ -138,7 +138,7 @@ ibv_device* find(const Devices& devices, const char* text) {
 }
 
 TEST(DropinDevices, AreFoundByTheAddressOfAWire) {
-    const Devices devices = read("wire:a,ip=10.1.2.3,ip=fd00::1;wire:a,ip=10.1.2.4");
+    const Devices devices = read("wire:a?ip=10.1.2.3&ip=fd00::1;wire:a?ip=10.1.2.4");
     EXPECT_EQ(find(devices, "10.1.2.3"), devices.list()[0]);
     EXPECT_EQ(find(devices, "fd00::1"), devices.list()[0]);
     EXPECT_EQ(find(devices, "10.1.2.4"), devices.list()[1]);
@@ -151,7 +151,7 @@ TEST(DropinDevices, AreFoundByTheAddressOfAWire) {
 TEST(DropinDevices, AreFoundByTheAddressOfAnInterface) {
     if (if_nametoindex("lo") == 0) GTEST_SKIP() << "there is no interface lo";
     const Devices devices = read("wire:a;packet:lo");
-    // A new network namespace has its loopback interface down, and without an address.
+    // In a new network namespace the loopback interface is down, and has no address.
     if (!find(devices, "127.0.0.1")) GTEST_SKIP() << "lo has no address";
     EXPECT_EQ(find(devices, "127.0.0.1"), devices.list()[1]);
     EXPECT_EQ(find(devices, "127.0.0.2"), nullptr);

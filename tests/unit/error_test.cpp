@@ -180,7 +180,7 @@ TEST(CheckPointer, ThrowsErrnoForNull) {
 }
 
 TEST(CheckPointer, SaysEioWhenTheVerbForgotErrno) {
-    errno = EPERM;  // left by something before
+    errno = EPERM;  // left by an earlier call
     expect_error(EIO, [] { check_pointer(create_qp, []() -> int* { return nullptr; }); });
 }
 

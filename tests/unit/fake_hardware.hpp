@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FakeHardware: a sysfs tree and verbs devices that exist only in a test.
+// FakeHardware: a fake sysfs tree and fake verbs devices.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -20,7 +20,7 @@
 
 namespace pktverbs::testing {
 
-/// One at a time: the provider's functions have nowhere else to look.
+/// One at a time: the provider's functions use a global pointer to it.
 class FakeHardware {
 public:
     struct Port {
@@ -67,9 +67,9 @@ public:
         write("class/net/" + name + "/address", mac);
         write("class/net/" + name + "/mtu", "9000");
     }
-    /// Another name, which sysfs doesn't show.
+    /// Adds another name, which sysfs doesn't show.
     void add_name(const std::string& interface, const std::string& other) { first_names_[other] = interface; }
-    /// What the kernel says of an interface here; of the machine's own, if there is none.
+    /// What the kernel reports about a fake interface; if there is none, about the machine's own.
     static std::shared_ptr<const Interface> find_interface(std::string_view text) {
         const auto other = current->first_names_.find(text);
         const std::string name{other == current->first_names_.end() ? text : other->second};

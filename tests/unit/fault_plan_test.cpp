@@ -19,7 +19,7 @@ using testing::expect_words;
 std::string refusal(std::string_view text) {
     const std::string message = expect_error(EINVAL, [&] { FaultPlan::parse(text); });
     expect_words(message,
-                 {"cannot read the faults '", "drop=P", "VERB=ERRNO@N+", "drop=0.01,seed=7;create_qp=ENOMEM@2"});
+                 {"cannot read the faults '", "loss=P", "VERB=ERRNO@N+", "loss=0.01,seed=7;create_qp=ENOMEM@2"});
     EXPECT_NE(message.find("'" + std::string{text} + "': "), std::string::npos) << message;
     return message;
 }
@@ -38,7 +38,7 @@ TEST(FaultPlan, IsEmptyForEmptyText) {
 
 TEST(FaultPlan, ReadsFaultsOfTheLink) {
     const auto link =
-        FaultPlan::parse("drop=0.25,duplicate=0.5,reorder=1,corrupt=1e-3,seed=18446744073709551615").link();
+        FaultPlan::parse("loss=0.25,duplicate=0.5,reorder=1,corrupt=1e-3,seed=18446744073709551615").link();
     ASSERT_TRUE(link);
     EXPECT_EQ(link->loss, 0.25);
     EXPECT_EQ(link->duplication, 0.5);
@@ -48,7 +48,7 @@ TEST(FaultPlan, ReadsFaultsOfTheLink) {
 }
 
 TEST(FaultPlan, ReadsThemFromSeveralPartsToo) {
-    const auto link = FaultPlan::parse("seed=7;drop=0.25;poll_cq=EIO;reorder=0.5").link();
+    const auto link = FaultPlan::parse("seed=7;loss=0.25;poll_cq=EIO;reorder=0.5").link();
     ASSERT_TRUE(link);
     EXPECT_EQ(link->loss, 0.25);
     EXPECT_EQ(link->reordering, 0.5);
@@ -58,7 +58,7 @@ TEST(FaultPlan, ReadsThemFromSeveralPartsToo) {
 
 TEST(FaultPlan, LeavesTheLinkAloneWhenNothingCanHappenThere) {
     EXPECT_FALSE(FaultPlan::parse("seed=7").link());
-    EXPECT_FALSE(FaultPlan::parse("drop=0,duplicate=0.0,reorder=0,corrupt=0").link());
+    EXPECT_FALSE(FaultPlan::parse("loss=0,duplicate=0.0,reorder=0,corrupt=0").link());
 }
 
 TEST(FaultPlan, FailsEveryCall) {
@@ -134,16 +134,17 @@ TEST(FaultPlan, RefusesWhatIsNoNumberOfACall) {
 TEST(FaultPlan, RefusesWhatIsNoChance) {
     for (const char* const chance : {"", "1.1", "-0.1", "-0", "+0.1", "nan", "inf", "10%", "1e999", "1e-999", " 0.1",
                                      "0.1 ", "00.1", "01", "0x1p-2"})
-        expect_words(refusal(std::string{"drop="} + chance), {"is no chance from 0 to 1"});
+        expect_words(refusal(std::string{"loss="} + chance), {"is no chance from 0 to 1"});
 }
 
 TEST(FaultPlan, RefusesWhatIsNoSeed) {
     for (const char* const seed : {"", "-1", "+1", "0x7", "007", " 7", "7 ", "1.5", "18446744073709551616"})
-        expect_words(refusal(std::string{"seed="} + seed), {("seed '" + std::string{seed} + "' is no number").c_str()});
+        expect_words(refusal(std::string{"seed="} + seed),
+                     {("seed \"" + std::string{seed} + "\" is no number").c_str()});
 }
 
 TEST(FaultPlan, RefusesOneThingTwice) {
-    expect_words(refusal("drop=0.1,drop=0.2"), {"'drop' is there twice"});
+    expect_words(refusal("loss=0.1,loss=0.2"), {"'loss' is there twice"});
     expect_words(refusal("seed=1;seed=1"), {"'seed' is there twice"});
     expect_words(refusal("poll_cq=EIO@3;poll_cq=ENOMEM@3"), {"call 3 of poll_cq has two faults"});
     expect_words(refusal("poll_cq=EIO@5;poll_cq=ENOMEM@3+"), {"call 5 of poll_cq has two faults"});
@@ -152,9 +153,9 @@ TEST(FaultPlan, RefusesOneThingTwice) {
 
 TEST(FaultPlan, RefusesWhatHasNoForm) {
     expect_words(refusal("drop"), {"'drop' has no '='"});
-    for (const char* const text : {";", ",", "drop=0.1;", ";drop=0.1", "drop=0.1,", "drop=0.1;;seed=1"})
+    for (const char* const text : {";", ",", "loss=0.1;", ";loss=0.1", "loss=0.1,", "loss=0.1;;seed=1"})
         expect_words(refusal(text), {"there is nothing before or after a separator"});
-    expect_words(refusal("drop=0.1,create_qp=EIO"), {"'create_qp' stands beside a comma"});
+    expect_words(refusal("loss=0.1,create_qp=EIO"), {"'create_qp' stands beside a comma"});
     expect_words(refusal("create_qp=EIO,poll_cq=EIO"), {"'create_qp' stands beside a comma"});
 }
 

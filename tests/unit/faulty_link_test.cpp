@@ -21,7 +21,7 @@ namespace {
 using Frame = std::vector<std::uint8_t>;
 using Frames = std::vector<Frame>;
 
-/// The device above: keeps what it gets.
+/// The device above: keeps the frames that it gets.
 class Nic final : public Sink {
 public:
     void deliver(std::span<const RxFrame> frames) noexcept override {
@@ -41,7 +41,7 @@ public:
     std::vector<bool> changes;
 };
 
-/// The link below. With `fetched`, its frames wait for receive(); otherwise it delivers them as they come.
+/// The link below. With `fetched`, its frames wait for receive(); otherwise it delivers them on arrival.
 class FakeLink final : public Link {
 public:
     explicit FakeLink(bool fetched) : fetched_{fetched} {
@@ -86,7 +86,7 @@ public:
     std::uint64_t unsent() noexcept override { return 6; }
 
 private:
-    /// In one delivery, as a ring's block comes.
+    /// In one delivery, like a ring's block.
     void flush() {
         std::vector<RxFrame> frames;
         for (const Frame& frame : waiting_)
@@ -133,7 +133,7 @@ struct Faulty {
     std::unique_ptr<Link> link;
 };
 
-/// What arrives of 500 frames; with `looks`, somebody looks for frames after every third.
+/// What arrives of 500 frames; with `looks`, a call looks for frames after every third.
 Frames heard(const LinkFaults& faults, bool looks = false) {
     Faulty faulty{faults};
     for (unsigned i = 0; i < 500; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every verb fails when it is told to, in its own way, and works at the next call.
+// Every verb fails on request, in its own convention, and works at the next call.
 #include "dropin/faulty_verbs.hpp"
 
 #include <gtest/gtest.h>
@@ -18,6 +18,7 @@
 
 #include "dropin/verb_slots.hpp"
 #include "flow_attr.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::dropin {
 namespace {
@@ -39,7 +40,7 @@ auto differences(const Table& one, const Table& other) {
     return count;
 }
 
-/// How the man pages say that a verb failed.
+/// How a verb reports failure, by the man pages.
 template <class Result>
 void expect_failed(std::string_view verb, Result result, int error) {
     static const std::set<std::string_view> minus_one{"query_gid", "get_async_event", "get_cq_event"};
@@ -50,7 +51,7 @@ void expect_failed(std::string_view verb, Result result, int error) {
     EXPECT_EQ(errno, error) << verb;
 }
 
-/// A verb that works, and does nothing.
+/// A verb that succeeds and does nothing.
 template <class Function>
 struct Fake;
 template <class Result, class... Args>
@@ -65,7 +66,7 @@ struct Fake<Result (*)(Args...)> {
     }
 };
 
-/// Calls with arguments that are all 0, but for a post's requests.
+/// Calls with all arguments 0, except a post's requests.
 template <class Result, class... Args>
 Result call(Result (*function)(Args...)) {
     return function(Args{}...);
@@ -97,7 +98,7 @@ class FaultyVerbs : public ::testing::Test {
 protected:
     ~FaultyVerbs() override { set_faults({}); }
 
-    /// Fails the second call, and no other, of the verb that `function` is.
+    /// Fails only the second call of the verb `function`.
     template <class Function>
     static void expect_second_to_fail(std::size_t verb, Function& function) {
         int& calls = Fake<Function>::calls;
@@ -157,14 +158,14 @@ TEST_F(FaultyVerbs, AreAllThatCanFail) {
     const FakeDevice device;
     const auto empty = [](const auto& slots) { return std::ranges::count(slots, 0U); };
     EXPECT_EQ(empty(slots_of(device.provider)), 2) << "only the two ack verbs can't fail";
-    // What the ABI leaves empty: _compat_* in the one; three placeholders and priv in the other.
+    // Slots that the ABI leaves empty: _compat_* in one table; three placeholders and priv in the other.
     EXPECT_EQ(empty(slots_of(device.extended.context.ops)), 24);
     const auto slots = slots_of(device.extended);
     EXPECT_EQ(std::count(slots.begin(), slots.begin() + offsetof(verbs_context, sz) / sizeof(void*), 0U), 4);
 }
 
 TEST_F(FaultyVerbs, ChangeNoPointerThatThePlanDoesNotName) {
-    for (const char* const text : {"", "drop=0.5,seed=3"}) {
+    for (const char* const text : {"", "loss=0.5,seed=3"}) {
         const FakeDevice device;
         set_faults(FaultPlan::parse(text), device.provider);
         EXPECT_EQ(differences(faulty_provider(), device.provider), 0U);
@@ -216,14 +217,14 @@ TEST_F(FaultyVerbs, CountForAllContextsTogether) {
     EXPECT_EQ(call(one.extended.create_cq_ex), nullptr) << "a new plan counts anew";
 }
 
-/// All that a soft device lives through. Each verb is called once more if it is the one that fails at first.
+/// A soft device's whole life. The verb that fails first is called once more.
 class Life {
 public:
     explicit Life(std::string failing) : failing_{std::move(failing)} {}
 
     void live() {
         const auto& verbs = faulty_provider();
-        const verbs::Device device = soft::wire_device("life");
+        const verbs::Device device = testing::wire_device("life");
         soft::Wire wire{"life"};
         ibv_context* const context = step("open_device", [&] { return verbs.open_device(device.handle.get()); });
         ASSERT_TRUE(context);

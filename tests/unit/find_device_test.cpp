@@ -25,7 +25,8 @@ void expect_refused(std::string_view text, const char* reason) {
     SCOPED_TRACE(text);
     const auto said = expect_error(EINVAL, [&] { find_device(text); });
     expect_words(said, {("\"" + std::string{text} + "\"").c_str(), reason, "ibv:NAME[/PORT]", "packet:INTERFACE",
-                        "wire:NAME[,mac=MAC][,mtu=BYTES][,ip=ADDRESS...][,checksums=verify]"});
+                        "wire:NAME[?mac=MAC&mtu=BYTES&ip=ADDRESS...&checksums=verify]",
+                        "loss=P&duplicate=P&reorder=P&corrupt=P&seed=N"});
 }
 
 TEST(FindDevice, RefusesAnEmptyString) { expect_refused("", "it is empty"); }
@@ -41,7 +42,7 @@ TEST(FindDevice, RefusesEmptyNames) {
     expect_refused("ibv:", "NAME or NAME/PORT");
     expect_refused("packet:", "no name");
     expect_refused("wire:", "no name");
-    expect_refused("wire:,mtu=1500", "no name");
+    expect_refused("wire:?mtu=1500", "no name");
 }
 
 TEST(FindDevice, RefusesABadPort) {
@@ -97,44 +98,64 @@ TEST(FindDevice, PointsToThePrefixForAVerbsDevicesName) {
 TEST(FindDevice, MakesAWire) {
     EXPECT_EQ(find_device("wire:x").name, "wire:x");
     EXPECT_TRUE(find_device("wire:x").handle);
-    EXPECT_EQ(find_device("wire:x,mtu=1500").mtu, 1500U);
+    EXPECT_EQ(find_device("wire:x?mtu=1500").mtu, 1500U);
     EXPECT_EQ(find_device("wire:x").mtu, 9000U);
-    const auto both = find_device("wire:x,mtu=68,mac=02:00:5e:10:00:01");
-    EXPECT_EQ(both.name, "wire:x,mtu=68,mac=02:00:5e:10:00:01");
+    const auto both = find_device("wire:x?mtu=68&mac=02:00:5e:10:00:01");
+    EXPECT_EQ(both.name, "wire:x?mtu=68&mac=02:00:5e:10:00:01");
     EXPECT_EQ(both.mtu, 68U);
-    EXPECT_EQ(find_device("wire:x,mtu=65535").mtu, 65535U);
-    EXPECT_TRUE(find_device("wire:x,ip=10.1.2.3,ip=fd00::1").handle);
-    EXPECT_TRUE(find_device("wire:x,checksums=verify").handle);
-    EXPECT_TRUE(find_device("wire:x,checksums=trust").handle);
+    EXPECT_EQ(find_device("wire:x?mtu=65535").mtu, 65535U);
+    EXPECT_TRUE(find_device("wire:x?ip=10.1.2.3&ip=fd00::1").handle);
+    EXPECT_TRUE(find_device("wire:x?checksums=verify").handle);
+    EXPECT_TRUE(find_device("wire:x?checksums=trust").handle);
 }
 
 TEST(FindDevice, ReadsWireOptionsStrictly) {
-    expect_refused("wire:x,", "comma");
-    expect_refused("wire:x,mtu=1500,", "comma");
-    expect_refused("wire:x,,mtu=1500", "no option of a wire");
-    expect_refused("wire:x,speed=100", "\"speed=100\" is no option of a wire");
-    expect_refused("wire:x,mtu", "\"mtu\" is no option of a wire");
+    expect_refused("wire:x?", "no option follows at its end");
+    expect_refused("wire:x?mtu=1500&", "no option follows at its end");
+    expect_refused("wire:x?&mtu=1500", "\"\" is no option of wire:");
+    expect_refused("wire:x?=1500", "\"\" is no option of wire:");
+    expect_refused("wire:x?speed=100", "\"speed\" is no option of wire:");
+    expect_refused("wire:x?Mtu=1500", "\"Mtu\" is no option of wire:");
+    expect_refused("wire:x?mtu", "\"mtu\" has no value");
+    expect_refused("wire:x?mtu=1500?mac=02:00:5e:10:00:01", "is not a number");
     for (const char* text :
-         {"wire:x,mtu=", "wire:x,mtu=67", "wire:x,mtu=65536", "wire:x,mtu=-1", "wire:x,mtu=1500b", "wire:x,mtu= 1500",
-          "wire:x,mtu=1500 ", "wire:x,mtu=+1500", "wire:x,mtu=01500", "wire:x,mtu=0x5dc", "wire:x,mtu=1.5e3",
-          "wire:x,mtu=4294967297", "wire:x,mtu=18446744073709553116"})
+         {"wire:x?mtu=", "wire:x?mtu=67", "wire:x?mtu=65536", "wire:x?mtu=-1", "wire:x?mtu=1500b", "wire:x?mtu= 1500",
+          "wire:x?mtu=1500 ", "wire:x?mtu=+1500", "wire:x?mtu=01500", "wire:x?mtu=0x5dc", "wire:x?mtu=1.5e3",
+          "wire:x?mtu=4294967297", "wire:x?mtu=18446744073709553116"})
         expect_refused(text, "is not a number from 68 to 65535");
-    expect_refused("wire:x,mac=", "is no MAC address");
-    expect_refused("wire:x,mac=02:00", "\"02:00\" is no MAC address");
+    expect_refused("wire:x?mac=", "is no MAC address");
+    expect_refused("wire:x?mac=02:00", "\"02:00\" is no MAC address");
     for (const char* text :
-         {"wire:x,mac=002:00:5e:10:00:01", "wire:x,mac=0x2:00:5e:10:00:01", "wire:x,mac= 2:0:5e:10:0:1",
-          "wire:x,mac=02:00:5e:10:00:01 ", "wire:x,mac=+2:00:5e:10:00:01"})
+         {"wire:x?mac=002:00:5e:10:00:01", "wire:x?mac=0x2:00:5e:10:00:01", "wire:x?mac= 2:0:5e:10:0:1",
+          "wire:x?mac=02:00:5e:10:00:01 ", "wire:x?mac=+2:00:5e:10:00:01"})
         expect_refused(text, "is no MAC address");
-    expect_refused("wire:x,mac=01:00:5e:00:00:01", "can't have 01:00:5e:00:00:01");
-    expect_refused("wire:x,mac=00:00:00:00:00:00", "can't have");
-    for (const char* text : {"wire:x,ip=", "wire:x,ip=10.1.2", "wire:x,ip=10.1.2.3/24", "wire:x,ip=fd00::1%lo",
-                             "wire:x,ip=010.1.2.3", "wire:x,ip=10.66051", "wire:x,ip=0x0a010203", "wire:x,ip= 10.1.2.3",
-                             "wire:x,ip=10.1.2.3 ", "wire:x,ip=[fd00::1]"})
+    expect_refused("wire:x?mac=01:00:5e:00:00:01", "can't have 01:00:5e:00:00:01");
+    expect_refused("wire:x?mac=00:00:00:00:00:00", "can't have");
+    for (const char* text : {"wire:x?ip=", "wire:x?ip=10.1.2", "wire:x?ip=10.1.2.3/24", "wire:x?ip=fd00::1%lo",
+                             "wire:x?ip=010.1.2.3", "wire:x?ip=10.66051", "wire:x?ip=0x0a010203", "wire:x?ip= 10.1.2.3",
+                             "wire:x?ip=10.1.2.3 ", "wire:x?ip=[fd00::1]"})
         expect_refused(text, "is no IP address");
-    expect_refused("wire:x,checksums=yes", "checksums are \"trust\" or \"verify\", not \"yes\"");
-    expect_refused("wire:x,checksums=trust,checksums=verify", "checksums is given twice");
-    expect_refused("wire:x,mtu=1500,mtu=1500", "mtu is given twice");
-    expect_refused("wire:x,mac=02:00:5e:10:00:01,mac=02:00:5e:10:00:01", "mac is given twice");
+    expect_refused("wire:x?checksums=yes", "checksums are \"trust\" or \"verify\", not \"yes\"");
+    expect_refused("wire:x?checksums=trust&checksums=verify", "checksums is given twice");
+    expect_refused("wire:x?mtu=1500&mtu=1500", "mtu is given twice");
+    expect_refused("wire:x?mac=02:00:5e:10:00:01&mac=02:00:5e:10:00:01", "mac is given twice");
+}
+
+TEST(FindDevice, ReadsTheFaultsOfEveryKindStrictly) {
+    EXPECT_TRUE(find_device("wire:x?loss=0.1&duplicate=1&reorder=0&corrupt=1e-3&seed=18446744073709551615").handle);
+    for (const char* text : {"wire:x?loss=", "wire:x?loss=1.1", "wire:x?duplicate=-0", "wire:x?reorder=01",
+                             "wire:x?corrupt=5%", "wire:x?loss=nan", "wire:x?loss=0,1"})
+        expect_refused(text, "is no chance from 0 to 1");
+    for (const char* text : {"wire:x?seed=", "wire:x?seed=-1", "wire:x?seed=18446744073709551616"})
+        expect_refused(text, "is no number of 64 bits");
+    expect_refused("wire:x?loss=0&loss=0", "loss is given twice");
+    expect_refused("packet:lo?loss=2", "is no chance from 0 to 1");
+    expect_refused("packet:lo?mtu=1500", "\"mtu\" is no option of packet:");
+}
+
+TEST(FindDevice, SaysHowOptionsStandBehindAName) {
+    for (const char* text : {"wire:x,mtu=1500", "wire:x&mtu=1500", "wire:mtu=1500"})
+        expect_refused(text, "options stand behind \"?\"");
 }
 
 TEST(FindDevice, MakesAPacketDevice) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowAttr: an ibv_flow_attr with specs behind it, put together for a test, right or wrong.
+// FlowAttr: an ibv_flow_attr followed by specs, built for a test, valid or not.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -67,7 +67,7 @@ public:
     FlowAttr& port(std::uint8_t port) { return attr_.port = port, *this; }
     FlowAttr& flags(std::uint32_t flags) { return attr_.flags = flags, *this; }
 
-    /// As ibv_create_flow gets it: in a block that ends where attr.size says. Gives what `use` returns.
+    /// As ibv_create_flow gets it: in a block that ends where attr.size says. Returns the result of `use`.
     template <class Use>
     auto with_block(Use&& use) const {
         const std::size_t bytes = std::max<std::size_t>(attr_.size, sizeof attr_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowMatch: which flow attributes are taken, which refused and how, and what they match.
+// FlowMatch: which flow attributes are accepted, which refused and how, and what they match.
 #include "soft/steering/flow_match.hpp"
 
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@ using pktverbs::soft::FlowMatch;
 using pktverbs::soft::FrameKey;
 using pktverbs::soft::read_flow_attr;
 
-/// Expects it to be taken.
+/// Expects it to be accepted.
 FlowMatch match_of(const FlowAttr& attr) {
     FlowMatch match;
     EXPECT_EQ(attr.read(match), 0);

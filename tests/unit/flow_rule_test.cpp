@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowRule: what it stores, what it refuses, how it reads.
+// FlowRule: what it stores, what it refuses, and its text.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -30,7 +30,7 @@ static_assert(std::is_copy_constructible_v<FlowRule> && std::is_copy_assignable_
 
 FlowRule rule() { return {}; }
 
-// The words of the refusal, without what every refusal starts and ends with; empty if the rule passes.
+// The refusal's own text, without the words common to all refusals; empty if the rule passes.
 std::string refusal(const FlowRule& rule) {
     try {
         rule.check();
@@ -252,7 +252,7 @@ TEST(FlowRule, RefusesDropWithDontTrap) {
 }
 
 TEST(FlowRule, RefusesDropWithATag) {
-    EXPECT_EQ(refusal(rule().drop().tag(5)), "drop and tag 5, which nobody would see");
+    EXPECT_EQ(refusal(rule().drop().tag(5)), "drop and tag 5, which no completion would report");
 }
 
 TEST(FlowRule, RefusesOwnMacWithDstMac) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowTable: who gets a frame.
+// FlowTable: which queue pairs get a frame.
 #include "soft/steering/flow_table.hpp"
 
 #include <arpa/inet.h>
@@ -25,7 +25,7 @@ namespace {
 using namespace pktverbs::soft;
 using Targets = std::vector<Target>;
 
-/// Never looked behind.
+/// Never dereferenced.
 QueuePair* queue_pair(std::uintptr_t number) { return reinterpret_cast<QueuePair*>(number * 64); }
 QueuePair* const qp1 = queue_pair(1);
 QueuePair* const qp2 = queue_pair(2);

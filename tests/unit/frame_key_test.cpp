@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FrameKey: what is taken from frames, whole, cut short and malformed.
+// FrameKey: the fields taken from complete, truncated and malformed frames.
 #include "soft/steering/frame_key.hpp"
 
 #include <arpa/inet.h>
@@ -59,7 +59,7 @@ Bytes ipv6(std::uint8_t next) {
     return header;
 }
 
-/// With the length of all that is behind the Ethernet header, which has no tags, in IP's.
+/// Sets IP's length to everything after the Ethernet header, which has no tags.
 Bytes sized(Bytes frame) {
     const bool is_ipv4 = frame[12] == 8;
     const std::size_t length = frame.size() - (is_ipv4 ? 14 : 54);
@@ -156,7 +156,7 @@ TEST(FrameKey, HasNoPortsInAFragment) {
     expect_no_ports(parse(ipv4_frame({ipv4(17, 0x0001), ports})));
     expect_no_ports(parse(ipv4_frame({ipv4(17, 0x1000), ports})));
     expect_no_ports(parse(ipv4_frame({ipv4(17, 0x2001), ports})));
-    expect_no_ports(parse(ipv4_frame({ipv4(17, 0x2000), ports})));  // the first of several: as NICs have it
+    expect_no_ports(parse(ipv4_frame({ipv4(17, 0x2000), ports})));  // the first of several: as on NICs
     EXPECT_EQ(parse(ipv4_frame({ipv4(17, 0x0001), ports})).protocol, 17);
 }
 
@@ -185,7 +185,7 @@ TEST(FrameKey, HoldsTheWholeHeadersOfAnIpv4PacketThatIsCutShort) {
 
 TEST(FrameKey, TakesNoPaddingForPorts) {
     Bytes frame = ipv4_frame({ipv4(17), ports});
-    frame[17] = 20;  // says that there is nothing behind it
+    frame[17] = 20;  // says that nothing follows it
     EXPECT_EQ(parse(frame).flags, FrameKey::is_ipv4);
     expect_no_ports(parse(frame));
     frame[17] = 27;  // a byte too few for UDP
@@ -227,7 +227,7 @@ TEST(FrameKey, LooksAtNoLengthOfTcpAndUdp) {
         expect_ports(parse(ipv4_frame({ipv4(6), segment})));
         expect_ports(parse(ipv6_frame({ipv6(6), segment})));
     }
-    Bytes datagram = join({ports, {1, 2, 3}});  // three bytes that are IP's and not UDP's
+    Bytes datagram = join({ports, {1, 2, 3}});  // three bytes that belong to IP and not to UDP
     expect_ports(parse(ipv4_frame({ipv4(17), datagram})));
 }
 
@@ -395,7 +395,7 @@ TEST(FrameKey, HasTheProtocolButNoPortsInALaterIpv6Fragment) {
     const FrameKey key = parse(ipv6_frame({ipv6(fragment), {17, 0, 0, 8, 0, 0, 0, 1}, ports}));
     EXPECT_EQ(key.protocol, 17);
     expect_no_ports(key);
-    // What would be the next extension header is in another frame.
+    // The next extension header would be in another fragment.
     EXPECT_EQ(
         parse(ipv6_frame({ipv6(fragment), {destination, 0, 0, 8, 0, 0, 0, 1}, {17, 0}, Bytes(6), ports})).protocol, 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who does an offload: what a device can, and what was asked for.
+// Where an offload is done, by the device's abilities and the request.
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -13,7 +13,7 @@
 namespace pktverbs::verbs {
 namespace {
 
-/// Destroys nothing, but notes what it was asked to destroy, in order.
+/// Destroys nothing, but records the destroy calls, in order.
 std::vector<std::string> destroyed;
 
 int note(const char* what) {
@@ -80,7 +80,7 @@ TEST_F(HandleTest, DestroysWhatItHeldWhenAssignedTo) {
 }
 
 TEST_F(HandleTest, TakesTheProviderAlongWhenAssigned) {
-    CqHandle to;  // has no provider of its own
+    CqHandle to;  // has no provider
     to = cq_handle(first_);
     to.reset();
     EXPECT_EQ(destroyed, Names{"cq"});
@@ -113,7 +113,7 @@ TEST_F(HandleTest, IgnoresADestroyThatFails) {
     EXPECT_EQ(calls, 1);
 }
 
-/// The members of a queue, in the order in which they are made.
+/// A queue's members, in order of creation.
 struct Everything {
     ContextHandle context;
     PdHandle pd;

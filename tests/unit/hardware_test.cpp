@@ -12,7 +12,7 @@
 namespace pktverbs::verbs {
 namespace {
 
-// The table is nothing but function pointers, so that it can be looked at as an array of them.
+// The table consists of function pointers only, so it can be read as an array of them.
 using Slots = std::array<std::uintptr_t, sizeof(Provider) / sizeof(std::uintptr_t)>;
 static_assert(sizeof(Slots) == sizeof(Provider));
 
@@ -41,7 +41,7 @@ TEST(HardwareProvider, UsesLibibverbsOwnFunctions) {
     EXPECT_EQ(hardware_provider().detach_mcast, &ibv_detach_mcast);
 }
 
-/// A driver with no more than the verbs of 2005: its context is not a verbs_context.
+/// A driver with only the verbs of 2005: its context is not a verbs_context.
 class OldDriver : public ::testing::Test {
 protected:
     OldDriver() { context_.abi_compat = nullptr; }

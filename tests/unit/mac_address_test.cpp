@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MacAddress: text in, text out, and nothing in between.
+// MacAddress: parsing and formatting.
 #include <gtest/gtest.h>
 
 #include <stdexcept>

@@ -70,7 +70,7 @@ TEST(FrameHeaders, AreSoughtBehindEightTagsAtMost) {
     }
 }
 
-/// The byte at `at` behind IP's header, and what it is to say.
+/// The byte at `at` after IP's header, and its new value.
 FrameHeaders found_with(const IpFrame& frame, std::size_t at, std::uint8_t value) {
     Bytes bytes = frame.bytes();
     bytes[frame.transport_offset() + at] = value;
@@ -139,7 +139,7 @@ TEST(FillChecksums, LeavesOutPaddingAndWhatUdpDoesNotCover) {
     EXPECT_TRUE(fill_checksums(bytes, {}));
     EXPECT_TRUE(ipv4_right(frame, bytes));
     EXPECT_TRUE(transport_right(frame, bytes));
-    // What UDP's own length leaves out, the kernel cuts off (__udp4_lib_rcv()).
+    // The kernel cuts off bytes past UDP's own length (__udp4_lib_rcv()).
     bytes[frame.transport_offset() + 5] = 8 + 2;
     EXPECT_TRUE(fill_checksums(bytes, {}));
     IpFrame shorter = frame;
@@ -232,10 +232,10 @@ TEST(Segment, TakesHeadersThatEndWithTcpOrUdp) {
 TEST(Segment, RefusesHeadersWhoseChecksumIsOfAnotherDestination) {
     IpFrame frame = with(IpFrame::v6(), 0, true);
     Bytes header = frame.bytes();
-    header[20] = 43;  // a routing header, of which one segment is left
+    header[20] = 43;  // a routing header with one segment left
     header.insert(header.begin() + 54, {6, 0, 0, 1, 0, 0, 0, 0});
     EXPECT_EQ(find_segment_headers(header).protocol, 0);
-    header[57] = 0;  // of which none is left
+    header[57] = 0;  // with none left
     EXPECT_EQ(find_segment_headers(header).protocol, 6);
 }
 

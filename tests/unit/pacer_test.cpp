@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pacer and Rate, by a clock that the test moves.
+// Pacer and Rate, with a clock that the test moves.
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/time/pacer.hpp>
@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A clock on which looking takes time. Sleepers wake late.
+/// A clock whose reading takes time. Sleepers wake late.
 class PacerTest : public ::testing::Test {
 protected:
     PacerTest() {
@@ -30,7 +30,7 @@ protected:
         stop_in_sleep = false;
     }
 
-    /// Spins briefly: every look at this clock is a nanosecond, and a call.
+    /// Spins briefly: every reading of this clock takes a nanosecond, and a call.
     static PacerOptions brief() {
         PacerOptions options;
         options.spin = 10ns;
@@ -40,7 +40,7 @@ protected:
         options.clock = &clock;
         return Pacer{rate, options};
     }
-    /// When a batch goes, since the first one of it.
+    /// When a batch goes, counted from the first one.
     static std::uint64_t go(Pacer& pacer, std::size_t count, std::size_t frame_bytes) {
         EXPECT_TRUE(pacer.wait(count, frame_bytes));
         return now;
@@ -75,7 +75,7 @@ TEST_F(PacerTest, CarriesFractionsOfNanoseconds) {
 }
 
 TEST_F(PacerTest, DoesNotDriftInHours) {
-    // A rate whose packets take no round number of anything.
+    // A rate at which a packet takes no round number of any unit.
     constexpr double rate = 9'876'543'211;
     Pacer pacer = make(Rate::frame_bits(rate));
     const std::uint64_t start = go(pacer, 1'000'000, 1499);
@@ -141,7 +141,7 @@ TEST_F(PacerTest, ForgivesALongPause) {
     now += 5'000'000'000;
     const std::uint64_t again = go(pacer, 32, 1500);
     EXPECT_NEAR(static_cast<double>(pacer.report().forgiven.count()), 5e9 - 10e6 - batch_ns, 10);
-    // In the second after it there come no more than a second's packets and the debt of 10 ms.
+    // The second after it has no more than a second's packets and the debt of 10 ms.
     std::uint64_t batches = 1;
     while (go(pacer, 32, 1500) < again + 1'000'000'000) ++batches;
     EXPECT_NEAR(static_cast<double>(batches), 1.010e9 / batch_ns, 1);
@@ -284,7 +284,7 @@ TEST(Rate, CountsWhatAPacketKeepsTheWireBusyWith) {
     EXPECT_EQ(Rate::wire_bytes(60), 84u);
     EXPECT_EQ(Rate::wire_bytes(61), 85u);
     EXPECT_EQ(Rate::wire_bytes(1514), 1538u);
-    // What every table of Ethernet says of 10 Gb/s and the shortest frames.
+    // The well-known figure for 10 Gb/s and the shortest frames.
     EXPECT_NEAR(Rate::wire_bits(10e9).packets_per_second(60), 14'880'952.38, 0.01);
     EXPECT_EQ(Rate::frame_bits(8e6).packets_per_second(1000), 1000);
     EXPECT_EQ(Rate::packets(7).packets_per_second(1000), 7);
@@ -311,7 +311,7 @@ TEST(Rate, ReadsWell) {
 TEST_F(PacerTest, TakesTheExtremesOfRates) {
     Pacer slow = make(Rate::wire_bits(1000));
     go(slow, 1024, (1 << 24) - 1);
-    // More than four years, which nobody waits for.
+    // More than four years, for which no program waits.
     EXPECT_EQ(std::chrono::floor<std::chrono::seconds>(slow.time_left()).count(),
               1024LL * ((1 << 24) - 1 + 24) * 8 / 1000);
     Pacer fast = make(Rate::wire_bits(9e12));

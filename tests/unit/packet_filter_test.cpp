@@ -49,7 +49,7 @@ struct Headers {
     unsigned fragment = 0;  // IPv4: flags and offset
     std::size_t options = 0;
     Bytes extensions{};      // IPv6: the chain; `protocol` must name its first
-    unsigned transport = 0;  // behind it; 0: `protocol`, if there is none
+    unsigned transport = 0;  // after it; 0: `protocol`, if there is none
     std::size_t payload = 20;
 };
 
@@ -129,7 +129,7 @@ bool accepts(const Flows& flows, const Bytes& wire) {
     return accepts(program, wire);
 }
 
-/// A flow that asks for what `like` has in the fields that `choose` sets to ones.
+/// A flow that requires `like`'s values in the fields that `choose` sets to ones.
 template <class Choose>
 FlowMatch flow_like(const Bytes& like, Choose choose) {
     FlowMatch flow;
@@ -206,7 +206,7 @@ TEST(PacketFilter, TakesALengthForNoType) {
     EXPECT_FALSE(accepts(untyped, make_frame({.type = 1501})));
 }
 
-/// Against the steering that is written for plainness, as fuzz_packet_filter does with any bytes.
+/// Against the simple reference steering, as fuzz_packet_filter does with any bytes.
 TEST(PacketFilter, AgreesWithTheReference) {
     std::mt19937 engine{20260102};
     for (int round = 0; round < 3000; ++round) {
@@ -217,7 +217,7 @@ TEST(PacketFilter, AgreesWithTheReference) {
 }
 
 TEST(PacketFilter, AcceptsFragmentsForTheirAddressesAlone) {
-    // Those that a flow misses for its ports are taken to be counted.
+    // The filter accepts fragments that a flow misses for its ports, so that they are counted.
     const Flows flows{flow_like(make_frame({}), [](FrameKey& mask) {
         want_udp_port(mask);
         std::memset(mask.dst_ip, 0xff, 4);
@@ -286,7 +286,7 @@ TEST(PacketFilter, TakesFramesToCountWhatIsDropped) {
 }
 
 TEST(PacketFilter, LetsNoFlowHideAnotherBehindAShortFrame) {
-    // A load behind the frame's end would refuse it before the second flow is asked.
+    // A load past the frame's end would reject the frame before the second flow is tested.
     const Flows flows{flow_like(make_frame({}), want_udp_port),
                       flow_like(make_frame({}), [](FrameKey& mask) { std::memset(mask.dst_mac, 0xff, 6); })};
     const Bytes whole = make_frame({.tags = {{0x8100, 5}}});
@@ -326,13 +326,13 @@ TEST(PacketFilter, IsTakenByTheKernel) {
     ::close(sockets[1]);
 }
 
-/// Random frames and flows, few values to a field so that they often meet.
+/// Random frames and flows, with few values per field so that they often match.
 class Random {
 public:
     unsigned below(unsigned limit) { return static_cast<unsigned>(engine_() % limit); }
     bool one_in(unsigned n) { return below(n) == 0; }
 
-    /// `plain` if the filter has to be exact about it.
+    /// `plain` if the filter must be exact about it.
     Bytes frame(bool& plain) {
         static const std::uint8_t* const macs[] = {own, other, group};
         Headers headers;
@@ -408,8 +408,8 @@ private:
     std::mt19937 engine_{20260101};
 };
 
-/// No flow that read_flow_attr() makes asks for frames without ports. The filter does not look at UDP's length or TCP's
-/// data offset, for which a frame may have none.
+/// No flow from read_flow_attr() requires frames without ports. The filter does not check UDP's length or TCP's data
+/// offset, for which a frame may have none.
 bool can_be(const FlowMatch& flow) {
     const bool looks_at_ports =
         flow.mask.src_port != 0 || flow.mask.dst_port != 0 || (flow.mask.flags & FrameKey::has_ports) != 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Over Unix datagram sockets: they push back when the reader is slow, as an interface does, and need no privilege.
+// PacketSender, over Unix datagram sockets: they push back when the reader is slow, as an interface does, and need no
+// privilege.
 #include "soft/link/packet_sender.hpp"
 
 #include <gtest/gtest.h>

@@ -140,7 +140,7 @@ TEST(Rtnetlink, ReadsNothingThatIsCutShort) {
     for (std::size_t length = 0; length < whole.size(); ++length) {
         Bytes cut{Bytes{whole}.first(length)};
         EXPECT_FALSE(take_message(cut)) << length;
-        // The same with a header that claims no more than is there.
+        // The same with a header that claims no more than there is.
         auto shorter = std::vector<std::byte>(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
         if (length < sizeof(nlmsghdr)) continue;
         const auto claimed = static_cast<std::uint32_t>(length);

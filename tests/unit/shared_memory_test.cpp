@@ -66,7 +66,7 @@ TEST(SharedMemory, IsOpenedByNameUntilUnlinked) {
     SharedMemory::unlink(name);
     SharedMemory::unlink(name);
     expect_words(expect_error(ENOENT, [&] { SharedMemory::open(name); }),
-                 {"cannot open the shared memory /pktverbs-test-", "nobody has created it"});
+                 {"cannot open the shared memory /pktverbs-test-", "it has not been created"});
     EXPECT_EQ(opened.data()[9], 3);
 }
 
@@ -100,7 +100,7 @@ TEST(SharedMemory, RefusesADescriptorThatIsNone) {
 
 TEST(SharedMemory, TakesNoOtherSeals) {
     const SharedMemory memory = SharedMemory::anonymous(1);
-    // One that forbids to map it writable would lock out all who come later.
+    // A seal against writable mappings would lock out all later users.
     EXPECT_EQ(::fcntl(memory.fd(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
     EXPECT_EQ(errno, EPERM);
 }
@@ -115,7 +115,7 @@ TEST(SharedMemory, IsWholeWhenItGetsItsName) {
     SharedMemory::unlink(name);
     EXPECT_THROW(SharedMemory::create(name, 1, [](auto) { throw std::runtime_error{"not now"}; }), std::runtime_error);
     expect_error(ENOENT, [&] { SharedMemory::open(name); });
-    // Another one was faster.
+    // Another process was faster.
     std::optional<SharedMemory> other;
     expect_words(
         expect_error(EEXIST,
@@ -163,10 +163,10 @@ TEST_F(MemoryFile, IsRefusedIfOthersMayOpenIt) {
 }
 
 TEST_F(MemoryFile, IsRefusedIfItIsNotSealedThoughItCouldBe) {
-    refused(EPERM, 0, {"cut it short", "F_SEAL_SHRINK"});
+    refused(EPERM, 0, {"can truncate it", "F_SEAL_SHRINK"});
     file.st_nlink = 0;
     file.st_mode = S_IFREG | 0777;
-    refused(EPERM, F_SEAL_SEAL, {"cut it short"});
+    refused(EPERM, F_SEAL_SEAL, {"can truncate it"});
 }
 
 TEST_F(MemoryFile, IsRefusedIfItIsNone) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hash of receive-side scaling, by the published vectors: Microsoft, "Verifying the RSS Hash Calculation"
-// (learn.microsoft.com/windows-hardware/drivers/network/verifying-the-rss-hash-calculation).
+// Toeplitz: the hash of receive-side scaling, checked by the published vectors: Microsoft, "Verifying the RSS Hash
+// Calculation" (learn.microsoft.com/windows-hardware/drivers/network/verifying-the-rss-hash-calculation).
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>

@@ -197,7 +197,7 @@ TEST_F(ChannelTest, GivesTheEventsOfAllItsQueues) {
     ASSERT_TRUE(first);
     EXPECT_EQ(first->cq, other.raw());
     EXPECT_EQ(first->context, &tag);
-    const auto second = channel_.wait_event(nanoseconds{0});  // what is there is given, however short the wait
+    const auto second = channel_.wait_event(nanoseconds{0});  // a pending event is returned, however short the wait
     ASSERT_TRUE(second);
     EXPECT_EQ(second->cq, world_.cq->raw());
     EXPECT_EQ(second->context, &world_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every verb fails once, in every way that verbs fail.
+// Every verb fails once, in every convention of verbs.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -133,7 +133,7 @@ TEST_P(FailureTest, IsEioWhereTheVerbForgotErrno) {
     if (std::string{verb} == "get_cq_event") return;  // a read, which the kernel answers
     const std::size_t living = fake_.living();
     fake_.fail(verb, error, FakeVerbs::Way::forgets_errno);
-    errno = EPERM;  // left by something before
+    errno = EPERM;  // left by an earlier call
     expect_error(EIO, [&, do_it = act] { do_it(world_); });
     EXPECT_EQ(fake_.living(), living);
 }

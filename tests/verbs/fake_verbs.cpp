@@ -21,7 +21,7 @@ void add_one(int fd) {
     ASSERT_EQ(write(fd, &one, sizeof one), static_cast<ssize_t>(sizeof one));
 }
 
-/// Like a read of the kernel's: waits, or says EAGAIN.
+/// Like a kernel read: waits, or fails with EAGAIN.
 bool take_one(int fd) {
     std::uint64_t one = 0;
     return read(fd, &one, sizeof one) == static_cast<ssize_t>(sizeof one);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FakeVerbs: a provider whose device exists only in a test: it keeps books, fails when told to, and does nothing else.
+// FakeVerbs: a provider with a fake device, which only records objects and calls, and fails on request.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -15,11 +15,11 @@
 
 namespace pktverbs::testing {
 
-/// One at a time; must outlive what is made from its device. Fails the test if an object ends before one that needs it,
-/// if a completion queue ends with events that were not acknowledged, and if anything is left.
+/// One at a time; must outlive the objects made from its device. Fails the test if an object ends before one that needs
+/// it, if a completion queue ends with unacknowledged events, and if any object is left.
 class FakeVerbs {
 public:
-    /// How a verb says that it failed. Those that give pointers know the first and the last only.
+    /// How a verb reports failure. Verbs that return pointers use the first and the last only.
     enum class Way { usual, returns_minus_one, returns_negative, forgets_errno };
     static constexpr Way ways[] = {Way::usual, Way::returns_minus_one, Way::returns_negative, Way::forgets_errno};
 
@@ -31,12 +31,12 @@ public:
     verbs::Device device(const std::string& name = "fake0");
     static const verbs::Provider& provider();
 
-    /// From now on the verb fails, until works().
+    /// Makes the verb fail until works().
     void fail(std::string verb, int error, Way way = Way::usual);
     void works() { failing_verb_.clear(); }
     bool did_fail() const { return failed_; }
 
-    /// The device's events, and those of a channel.
+    /// The device's events, and a channel's.
     void tell(ibv_context* context, const ibv_async_event& event);
     void tell(ibv_cq* cq);
 
@@ -49,12 +49,12 @@ public:
     std::vector<ibv_gid_entry> gids;           ///< of the port, by index; a zero one is empty
     std::vector<ibv_send_wr> sent;             ///< as they came
     std::vector<std::vector<ibv_sge>> slices;  ///< and their slices, also of receives
-    int room = 1000;                           ///< requests until a post verb says ENOMEM
-    int refusal = 0;                           ///< what it says instead, if not 0
+    int room = 1000;                           ///< requests until a post verb fails with ENOMEM
+    int refusal = 0;                           ///< the errno instead, if not 0
     bool names_refused = true;                 ///< sets bad_wr
-    int poll_result = 0;                       ///< of poll_cq and start_poll, if not 0
-    int next_result = 0;                       ///< of next_poll, if not 0
-    int empty_gid = ENODATA;                   ///< what query_gid_ex says of an empty entry
+    int poll_result = 0;                       ///< result of poll_cq and start_poll, if not 0
+    int next_result = 0;                       ///< result of next_poll, if not 0
+    int empty_gid = ENODATA;                   ///< result of query_gid_ex for an empty entry
     ibv_device_attr attributes{};
     ibv_port_attr port{};
     ibv_qp_state state = IBV_QPS_RESET;                ///< of every queue pair

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who keeps whom alive, whatever order handles end in.
+// Ownership: what keeps what alive, in whatever order handles end.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -67,7 +67,7 @@ TEST_P(OwnershipTest, EndsInTheReverseOrderOfCreation) {
                                         "destroy_comp_channel", "dealloc_pd", "close_device"}));
 }
 
-/// What a handle held ends before what that one held on to.
+/// An object ends before the parent that it kept alive.
 TEST_P(OwnershipTest, EndsChildrenFirstWhereAHandleIsAssignedTo) {
     World old{fake_, GetParam()};
     World world{fake_, GetParam()};
@@ -78,7 +78,7 @@ TEST_P(OwnershipTest, EndsChildrenFirstWhereAHandleIsAssignedTo) {
     *old.channel = *world.channel;
     *old.srq = *world.srq;
     *old.region = std::move(*world.region);
-    *old.address = std::move(*world.address);  // the last that held the old device
+    *old.address = std::move(*world.address);  // the last owner of the old device
     EXPECT_EQ(fake_.count("close_device"), 1);
     EXPECT_EQ(old.region->size(), 4096U);
 }

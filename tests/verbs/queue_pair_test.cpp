@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The states that a queue pair is brought through, with which attributes, and what is posted to it.
+// QueuePair: its state transitions and their attributes, and the requests posted to it.
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
@@ -178,7 +178,7 @@ TEST_F(QueuePairTest, PostsABatchAsOneChain) {
 TEST_F(QueuePairTest, PostsTheSameBatchTwice) {
     std::array batch{SendRequest::send().id(1), SendRequest::send().id(2)};
     EXPECT_TRUE(qp_.post_send(batch));
-    // A shorter one afterwards is not chained to what stood behind it before.
+    // A shorter batch afterwards is not chained to the previous one's requests.
     EXPECT_EQ(qp_.post_send(std::span{batch}.first(1)).posted, 1U);
     EXPECT_EQ(fake_.sent.size(), 3U);
     std::array<RecvRequest, 3> receives;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which attributes a change of a queue pair's state needs and takes.
+// QpTransition: the attributes that a queue pair's change of state needs and takes.
 #include <gtest/gtest.h>
 
 #include <array>

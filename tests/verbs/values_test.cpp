@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is sent to a peer, GIDs, slices, and which release of rdma-core this is.
+// Values: endpoints and regions as bytes, GIDs, slices, and the release of rdma-core.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -61,7 +61,7 @@ TEST(Endpoint, RefusesNumbersOutOfRange) {
     };
     EXPECT_FALSE(with(16, 1));  // a queue pair of 25 bits
     EXPECT_FALSE(with(20, 1));  // a sequence number
-    EXPECT_FALSE(with(31, 0));  // an MTU that is none
+    EXPECT_FALSE(with(31, 0));  // an invalid MTU
     EXPECT_FALSE(with(31, 6));
     EXPECT_FALSE(with(30, 1));
     EXPECT_TRUE(with(31, 1));
@@ -156,7 +156,7 @@ TEST_F(SliceTest, DoesNotLeaveItsRegion) {
 
 TEST_F(SliceTest, IsNoLongerThanAnElementCanSay) {
     constexpr std::size_t five_gib = 5ULL << 30;
-    const std::span<std::uint8_t> large{world_.memory.data(), five_gib};  // the fake doesn't look
+    const std::span<std::uint8_t> large{world_.memory.data(), five_gib};  // the fake doesn't check
     const MemoryRegion region{*world_.pd, large};
     EXPECT_EQ(region.slice(five_gib - 10, 10).size(), 10U);
     EXPECT_EQ(region.slice(0, 0xffffffff).size(), 0xffffffffU);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AsioReceiver: receives from a Queue or Context in a program that runs on standalone Asio.
+// AsioReceiver: receives packets in a program that runs on standalone Asio.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -21,16 +21,21 @@
 
 namespace pktverbs::async {
 
-/// An I/O object of Asio's, neither copied nor moved. Needs Asio 1.22, and nothing of async::Executor. The source must
-/// neither move nor end before it. One operation at a time; with several threads in the execution context, its
-/// handlers need no strand for that, if each operation starts when the one before has completed.
+/// Receives from a Queue or Context as an I/O object of Asio.
+///
+/// Neither copied nor moved. Needs Asio 1.22, and not async::Executor. The source must neither move nor end before it.
+/// One operation at a time; if each operation starts when the one before has completed, several threads in the
+/// execution context need no strand for that.
 template <class Source, class Executor = ::asio::any_io_executor>
 class AsioReceiver {
 public:
+    /// The type of executor that completes operations.
     using executor_type = Executor;
+    /// What operations complete with.
     using Signature = void(std::error_code, RecvList);
 
-    /// Throws std::system_error: EEXIST if another one receives from the same source, or what epoll_ctl(2) said.
+    /// Throws std::system_error: EEXIST if another AsioReceiver receives from the same source, or the errno of
+    /// epoll_ctl(2).
     AsioReceiver(const Executor& executor, Source& source) : source_{source}, ready_{executor} {
         std::error_code error;
         if (source.fd() >= 0) ready_.assign(source.fd(), error);
@@ -38,26 +43,28 @@ public:
             verbs::throw_error(error.value(), "watch a descriptor by Asio",
                                error.value() == EEXIST ? "another AsioReceiver does" : "epoll_ctl");
     }
+    /// Uses the executor of an execution context, such as an io_context.
     template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, ::asio::execution_context&> AsioReceiver(
         ExecutionContext& context, Source& source)
         : AsioReceiver{context.get_executor(), source} {}
     AsioReceiver(const AsioReceiver&) = delete;
     AsioReceiver& operator=(const AsioReceiver&) = delete;
-    /// Cancels. The descriptor stays the source's.
+    /// Cancels the operation. The descriptor stays the source's.
     ~AsioReceiver() { ready_.release(); }
 
+    /// Returns the executor that completes operations.
     executor_type get_executor() noexcept { return ready_.get_executor(); }
 
-    /// Completes with packets, at least one. Or with none and an error: operation_aborted if it was cancelled, EIO if
-    /// the queue or the device failed, EOPNOTSUPP without a receive side; RecvList::outcome() tells these apart.
-    /// Any completion token: a callback, use_awaitable, use_future, ... Cancelling an operation, by its slot with any
-    /// cancellation type or by cancel(), loses no packet: what was taken already is still given.
+    /// Completes with at least one packet. Or with none and an error: operation_aborted if it was cancelled, EIO if the
+    /// queue or the device failed, EOPNOTSUPP without a receive side; RecvList::outcome() tells these apart. Takes any
+    /// completion token: a callback, use_awaitable, use_future, ... Cancelling an operation, by its slot with any
+    /// cancellation type or by cancel(), loses no packet: packets already taken are still delivered.
     template <class Token>
     auto async_recv(Token&& token) {
         return ::asio::async_compose<Token, Signature>(Operation{*this}, token, ready_);
     }
-    /// Ends the operation, if one waits.
+    /// Cancels the operation, if one waits.
     void cancel() {
         std::error_code ignored;  // without a descriptor nothing waits
         ready_.cancel(ignored);
@@ -70,20 +77,22 @@ private:
     ::asio::posix::basic_stream_descriptor<Executor> ready_;
 };
 
-// AsioReceiver{io_context, ctx} is an AsioReceiver<Context>, as one whose type is written out; with an executor instead
-// of its context, it is of that executor.
+// AsioReceiver{io_context, ctx} is an AsioReceiver<Context>, like one whose type is written out. With an executor
+// instead of a context, its type has that executor.
 template <class ExecutionContext, class Source>
 requires std::is_convertible_v<ExecutionContext&, ::asio::execution_context&> AsioReceiver(ExecutionContext&, Source&)
 ->AsioReceiver<Source>;
 template <class Executor, class Source>
 AsioReceiver(const Executor&, Source&) -> AsioReceiver<Source, Executor>;
 
+/// Tries to receive, and waits in between; for async_compose.
 template <class Source, class Executor>
 class AsioReceiver<Source, Executor>::Operation {
 public:
+    /// Made by async_recv().
     explicit Operation(AsioReceiver& receiver) noexcept : receiver_{&receiver} {}
 
-    /// At the start, and again by way of the executor when there was something at once: a handler never runs inside
+    /// Runs at the start, and once more through the executor if packets were there at once: a handler never runs inside
     /// the call that starts it.
     template <class Self>
     void operator()(Self& self) {
@@ -95,7 +104,7 @@ public:
         ::asio::post(executor, std::move(self));
     }
 
-    /// After a wait. The receiver is gone if there is an error.
+    /// Runs after a wait. If there is an error, the receiver is gone.
     template <class Self>
     void operator()(Self& self, std::error_code failure) {
         if (self.get_cancellation_state().cancelled() != ::asio::cancellation_type::none)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Executor: runs coroutines in one thread, and waits for what they wait for.
+// Executor: an event loop for coroutines.
 #pragma once
 
 #include <chrono>
@@ -9,45 +9,55 @@
 
 #include <pktverbs/async/operation.hpp>
 #include <pktverbs/async/task.hpp>
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 
 namespace pktverbs::async {
 
-/// Neither copied nor moved. An executor and all that waits on it is used by one thread at a time; only post() and
-/// wake() may be called from any. Tasks run inside run(), run_for() and step() only, never inside another call.
-/// What tasks use (contexts, queues) must outlive them: declare it before the executor, or let them end before it.
+/// Runs coroutines in one thread, and waits for the packets, times and completions that they wait for.
+///
+/// Neither copied nor moved. One thread at a time uses an executor and everything that waits on it; any thread may call
+/// post() and wake(). Tasks run inside run(), run_for() and step() only, never inside another call. What tasks use
+/// (contexts, queues) must outlive them: declare it before the executor, or let them end before it.
 class PKTVERBS_EXPORT Executor {
 public:
-    /// Throws std::system_error.
+    /// Throws std::system_error, for instance if no descriptor is left.
     Executor();
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
-    /// Ends the tasks where they are suspended, last spawned first. Other coroutines that wait here are resumed, as if
-    /// they had been stopped. Not from inside run() or step().
+    /// Ends the tasks where they are suspended, the last spawned first. Other coroutines that wait here are resumed as
+    /// if stopped. Not to be called inside run() or step().
     ~Executor();
 
-    /// Starts it at the next step, and ends it with the executor if it doesn't by itself. What leaves it leaves run()
-    /// or step().
+    /// Starts a task at the next step, and ends it with the executor if it has not ended by then. Exceptions that leave
+    /// the task leave run() or step().
     void spawn(Task<> task);
 
-    /// Until nothing is left to wait for, or until `stop` is requested, which ends this call and no task. True if
-    /// nothing is left: every task has ended. Throws what tasks and posted calls throw; may be called again.
+    /// Runs until nothing is left to wait for, or until `stop` is requested, which ends this call but no task. Returns
+    /// true if nothing is left: every task has ended, and all Work. Throws what tasks, hooks and posted calls throw;
+    /// may be called again.
     bool run(std::stop_token stop = {});
-    /// The same, for `timeout` at most.
+    /// Runs likewise, but for no longer than `timeout`.
     bool run_for(std::chrono::nanoseconds timeout, std::stop_token stop = {});
-    /// Waits until something happens, `timeout` at most, and handles it; whether anything did. nanoseconds::max()
-    /// waits for ever. Throws like run().
+    /// Waits until something happens, but no longer than `timeout`, and handles it. Returns whether anything happened.
+    /// nanoseconds::max() waits for ever. Throws like run().
     bool step(std::chrono::nanoseconds timeout);
-    /// Readable when there is something to do: for another epoll instance or poll(2), followed by step(0ns).
+    /// Returns a descriptor that is readable when there is something to do: for another epoll instance or poll(2),
+    /// followed by step(0ns).
     int fd() const noexcept;
 
-    /// Calls it in the executor's thread, soon. Any thread.
+    /// Calls a function in the executor's thread, soon. Any thread may call it.
     void post(std::function<void()> call);
-    /// Lets step() return. Any thread.
+    /// Makes step() return. Any thread may call it.
     void wake() noexcept;
+    /// For awaitables of your own that need no descriptor: resumes the waiter's coroutine in this step or the next
+    /// one, never inside this call. It leaves the list it is in.
+    void resume_soon(Waiter& waiter) noexcept;
 
 private:
+    friend class Hook;
     friend class Operation;
+    friend class Work;
     struct State;
     std::unique_ptr<State> state_;
 };

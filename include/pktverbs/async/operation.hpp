@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operation: what a coroutine waits for on an Executor.
+// Operation: the base of what a coroutine can wait for on an Executor.
 #pragma once
 
 #include <chrono>
@@ -16,10 +16,13 @@
 
 namespace pktverbs::async {
 
-/// The base of all awaitables here, and of your own: say what to try, and when to try again. Made, awaited once, and
-/// ended by one co_await expression. It is tried, and its coroutine resumed, in the executor's thread.
+/// Lets a coroutine wait on an Executor; the base of all awaitables here, and of your own.
+///
+/// A derived class says what to try and when to try again. An operation is made, awaited once and ended by one co_await
+/// expression. It is tried, and its coroutine resumed, in the executor's thread.
 class PKTVERBS_EXPORT Operation : public Waiter {
 public:
+    /// Operations by the time when they end, for the executor.
     using Timers = std::multimap<std::chrono::steady_clock::time_point, Operation*>;
 
     bool await_ready() const noexcept { return false; }
@@ -34,20 +37,21 @@ protected:
     /// Why it is tried. The later ones are stronger: at `timeout` and `stopped` it must complete.
     enum class Cause : std::uint8_t { start, readable, timeout, stopped };
 
-    /// `executor` may be null: then it is the coroutine's. Zero or less never waits.
+    /// `executor` may be null, which means the coroutine's. A timeout of zero or less never waits.
     Operation(Executor* executor, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
         : executor_{executor}, timeout_{timeout}, stop_{std::move(stop)} {}
     virtual ~Operation();
 
-    /// The descriptor that is readable when it is to be tried again, or -1. Nobody else may wait for the same one on
-    /// the same executor.
+    /// Returns the descriptor that is readable when it should be tried again, or -1. Only one operation may wait for it
+    /// on the same executor.
     virtual int fd() const noexcept = 0;
-    /// Whether it is complete now; if not, fd() will be readable.
+    /// Tries. Returns whether it is complete; if not, fd() becomes readable later.
     virtual bool attempt(Cause cause) noexcept = 0;
 
+    /// Returns the stop token that ends the wait.
     const std::stop_token& stop() const noexcept { return stop_; }
     /// For await_resume(): throws std::system_error if the executor could not watch fd(): EBUSY if another coroutine
-    /// waits for it already, or what epoll_ctl(2) said.
+    /// already waits for it, or the errno of epoll_ctl(2).
     void check() const;
 
 private:
@@ -68,7 +72,7 @@ private:
     int error_ = 0;
     Cause cause_ = Cause::start;
     bool is_suspended_ = false;
-    bool is_due_ = false;  ///< to be tried soon
+    bool is_due_ = false;  ///< will be tried soon
 };
 
 }  // namespace pktverbs::async

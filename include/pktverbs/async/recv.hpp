@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// recv: lets a coroutine wait for packets.
+// recv: waits for packets in a coroutine.
 #pragma once
 
 #include <chrono>
@@ -12,14 +12,17 @@
 
 namespace pktverbs::async {
 
-/// `co_await` gives what recv(timeout, stop) of a Queue or Context would give, and other coroutines run meanwhile.
+/// Waits for packets: `co_await` returns what recv(timeout, stop) of a Queue or Context would, while other coroutines
+/// run.
+///
 /// The source must neither move nor end while a coroutine waits for it; one coroutine receives from it at a time.
 template <class Source>
 class [[nodiscard]] Recv final : public Operation {
 public:
+    /// Made by recv().
     Recv(Executor* executor, Source& source, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
         : Operation{executor, timeout, std::move(stop)}, source_{source} {}
-    /// Throws std::system_error if the executor could not watch the source's descriptor.
+    /// Returns the packets. Throws std::system_error if the executor could not watch the source's descriptor.
     RecvList await_resume() {
         check();
         return std::move(list_);
@@ -30,7 +33,7 @@ private:
     bool attempt(Cause cause) noexcept override {
         using std::chrono::nanoseconds;
         if (cause == Cause::stopped) {
-            list_ = RecvList{Outcome::stopped};  // also when the executor ends, which no token tells
+            list_ = RecvList{Outcome::stopped};  // also when the executor ends, which no token reports
             return true;
         }
         if (cause == Cause::readable) source_.drain();
@@ -47,12 +50,12 @@ private:
     RecvList list_;
 };
 
-/// From a Queue or Context, in a coroutine that knows its executor, as a Task spawned on one does.
+/// Receives from a Queue or Context, in a coroutine that knows its executor, such as a Task spawned on one.
 template <class Source>
 Recv<Source> recv(Source& source, std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept {
     return {nullptr, source, timeout, std::move(stop)};
 }
-/// In a coroutine of another kind.
+/// Receives in a coroutine of another kind.
 template <class Source>
 Recv<Source> recv(Executor& executor, Source& source, std::chrono::nanoseconds timeout = no_timeout,
                   std::stop_token stop = {}) noexcept {

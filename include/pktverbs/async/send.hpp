@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// acquire, flush: let a coroutine wait for sends to complete.
+// acquire, flush: wait for sends to complete in a coroutine.
 #pragma once
 
 #include <algorithm>
@@ -13,15 +13,17 @@
 
 namespace pktverbs::async {
 
-/// What operations on a queue's send side have in common. The queue must outlive it; one coroutine waits for a
-/// queue's send side at a time.
+/// The base of operations on a queue's send side. The queue must outlive it; one coroutine waits for a queue's send
+/// side at a time.
 class SendOperation : public Operation {
 protected:
+    /// Made by acquire() or flush().
     SendOperation(Executor* executor, Queue& queue, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
         : Operation{executor, timeout, std::move(stop)}, queue_{queue} {}
 
-    /// Whether it has what it wants, as far as completions have been seen.
+    /// Whether the operation is complete, as far as completions have been collected.
     virtual bool is_done() noexcept = 0;
+    /// Returns the queue.
     Queue& queue() const noexcept { return queue_; }
 
 private:
@@ -36,14 +38,15 @@ private:
     Queue& queue_;
 };
 
-/// `co_await` gives what Queue::acquire(count, timeout, stop) would give.
+/// Waits for free packets: `co_await` returns what Queue::acquire(count, timeout, stop) would.
 class [[nodiscard]] Acquire final : public SendOperation {
 public:
+    /// Made by acquire().
     Acquire(Executor* executor, Queue& queue, std::size_t count, std::chrono::nanoseconds timeout,
             std::stop_token stop) noexcept
         : SendOperation{executor, queue, timeout, std::move(stop)},
           count_{std::min<std::size_t>(count, queue.limits().send_packets)} {}
-    /// Throws std::system_error if the executor could not watch the queue's descriptor.
+    /// Returns the packets. Throws std::system_error if the executor could not watch the queue's descriptor.
     SendList await_resume() {
         check();
         return std::move(list_);
@@ -59,12 +62,14 @@ private:
     SendList list_;
 };
 
-/// `co_await` gives what Queue::flush(timeout, stop) would give.
+/// Waits until all packets are sent: `co_await` returns what Queue::flush(timeout, stop) would.
 class [[nodiscard]] Flush final : public SendOperation {
 public:
+    /// Made by flush().
     Flush(Executor* executor, Queue& queue, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
         : SendOperation{executor, queue, timeout, std::move(stop)} {}
-    /// Throws std::system_error if the executor could not watch the queue's descriptor.
+    /// Returns whether all packets were sent. Throws std::system_error if the executor could not watch the queue's
+    /// descriptor.
     bool await_resume() const {
         check();
         return done_;
@@ -76,19 +81,21 @@ private:
     bool done_ = false;
 };
 
-/// In a coroutine that knows its executor, as a Task spawned on one does.
+/// Takes free packets, in a coroutine that knows its executor, such as a Task spawned on one.
 inline Acquire acquire(Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = no_timeout,
                        std::stop_token stop = {}) noexcept {
     return {nullptr, queue, count, timeout, std::move(stop)};
 }
+/// Waits until all packets are sent, in a coroutine that knows its executor.
 inline Flush flush(Queue& queue, std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept {
     return {nullptr, queue, timeout, std::move(stop)};
 }
-/// In a coroutine of another kind.
-inline Acquire acquire(Executor& executor, Queue& queue, std::size_t count, std::chrono::nanoseconds timeout = no_timeout,
-                       std::stop_token stop = {}) noexcept {
+/// Takes free packets in a coroutine of another kind.
+inline Acquire acquire(Executor& executor, Queue& queue, std::size_t count,
+                       std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept {
     return {&executor, queue, count, timeout, std::move(stop)};
 }
+/// Waits until all packets are sent, in a coroutine of another kind.
 inline Flush flush(Executor& executor, Queue& queue, std::chrono::nanoseconds timeout = no_timeout,
                    std::stop_token stop = {}) noexcept {
     return {&executor, queue, timeout, std::move(stop)};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sleep: lets a coroutine wait for a time.
+// sleep: waits for a time in a coroutine.
 #pragma once
 
 #include <chrono>
@@ -10,11 +10,13 @@
 
 namespace pktverbs::async {
 
-/// `co_await` gives true when the time has passed, false if `stop` was requested first.
+/// Waits for a time: `co_await` returns true when it has passed, false if `stop` was requested first.
 class Sleep final : public Operation {
 public:
+    /// Made by sleep().
     Sleep(Executor* executor, std::chrono::nanoseconds time, std::stop_token stop) noexcept
         : Operation{executor, time, std::move(stop)} {}
+    /// Returns whether the time has passed.
     bool await_resume() const {
         check();
         return passed_;
@@ -30,10 +32,11 @@ private:
     bool passed_ = false;
 };
 
+/// Waits in a coroutine that knows its executor, such as a Task spawned on one.
 inline Sleep sleep(std::chrono::nanoseconds time, std::stop_token stop = {}) noexcept {
     return {nullptr, time, std::move(stop)};
 }
-/// For coroutines of other kinds.
+/// Waits in a coroutine of another kind.
 inline Sleep sleep(Executor& executor, std::chrono::nanoseconds time, std::stop_token stop = {}) noexcept {
     return {&executor, time, std::move(stop)};
 }

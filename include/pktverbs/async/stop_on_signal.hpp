@@ -11,7 +11,9 @@
 
 namespace pktverbs {
 
-/// Requests a stop when a signal comes. A second signal, half a second later or more, does what it would do without
+/// Requests a stop when a signal comes.
+///
+/// A second signal, half a second later or more, does what it would do without
 /// this object: by default it ends the process, for a program that does not stop. Those that come sooner count as the
 /// same request: timeout(1) sends its signal twice, and a shell's users press Ctrl-C twice.
 ///
@@ -28,6 +30,7 @@ public:
     /// Unblocks what it blocked.
     PKTVERBS_EXPORT ~StopOnSignal();
 
+    /// Returns the token of the stop that a signal requests.
     PKTVERBS_EXPORT std::stop_token token() const noexcept;
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Task: a coroutine that starts when it is awaited, or spawned on an executor or loop.
+// Task: the return type of coroutines that run on an executor.
 #pragma once
 
 #include <coroutine>
@@ -14,7 +14,7 @@ class Executor;
 template <class T>
 class Task;
 
-/// Where a coroutine runs, if its promise says so; else null.
+/// Returns where a coroutine runs, if its promise knows; else null.
 template <class Promise>
 Executor* executor_of(std::coroutine_handle<Promise> coroutine) noexcept {
     if constexpr (requires(Executor * found) { found = coroutine.promise().executor(); })
@@ -23,7 +23,7 @@ Executor* executor_of(std::coroutine_handle<Promise> coroutine) noexcept {
         return nullptr;
 }
 
-/// What the promises of all tasks share.
+/// The common part of the promises of all tasks.
 class TaskPromise {
 public:
     struct End {
@@ -43,7 +43,8 @@ public:
     void rethrow() const {
         if (error_) std::rethrow_exception(error_);
     }
-    /// The executor that it was spawned on, itself or by way of what awaits it; null on a loop of another kind.
+    /// Returns the executor that it was spawned on, itself or through the task that awaits it; null where
+    /// something else resumes it.
     Executor* executor() const noexcept { return executor_; }
 
 private:
@@ -51,7 +52,7 @@ private:
     friend class Task;
     std::coroutine_handle<> awaited_by_ = std::noop_coroutine();
     Executor* executor_ = nullptr;
-    std::size_t* ended_ = nullptr;  ///< counts tasks that were spawned and have ended
+    std::size_t* ended_ = nullptr;  ///< counts spawned tasks that have ended
     std::exception_ptr error_;
 };
 
@@ -78,8 +79,10 @@ public:
     void take() const { rethrow(); }
 };
 
-/// Move-only; ends the coroutine with it, wherever that is suspended. `co_await task` gives what it returns or throws
-/// what left it. A coroutine's parameters are copied into it, what they refer to is not.
+/// Runs a coroutine, once it is awaited or spawned on an executor or loop.
+///
+/// Move-only. Its end ends the coroutine, wherever that is suspended. `co_await task` returns what the coroutine
+/// returns, or throws what left it. A coroutine's parameters are copied into it; what they refer to is not.
 template <class T = void>
 class [[nodiscard]] Task {
 public:
@@ -105,12 +108,13 @@ public:
     }
     T await_resume() { return handle_.promise().take(); }
 
-    /// For executors and loops: starts it; `ended` is counted up at its end.
+    /// Starts the coroutine, for executors. `ended` is incremented when it ends.
     void start(std::size_t& ended, Executor* executor = nullptr) {
         handle_.promise().ended_ = &ended;
         handle_.promise().executor_ = executor;
         handle_.resume();
     }
+    /// Whether the coroutine has ended.
     bool has_ended() const noexcept { return handle_.done(); }
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiter: a suspended coroutine in the list of what it waits for.
+// Waiter, WaiterList: a list of suspended coroutines.
 #pragma once
 
 #include <coroutine>
@@ -7,7 +7,8 @@
 
 namespace pktverbs::async {
 
-/// A link of a WaiterList; leaves it when it ends, which is when its coroutine is resumed or destroyed.
+/// Keeps a suspended coroutine in the list of those that wait for the same thing. It leaves the list when it ends,
+/// which is when its coroutine is resumed or destroyed.
 class Waiter {
 public:
     Waiter() noexcept = default;
@@ -17,23 +18,26 @@ public:
 
 protected:
     friend class WaiterList;
+    /// Leaves its list, if it is in one.
     void unlink() noexcept {
         previous_->next_ = next_;
         next_->previous_ = previous_;
         previous_ = next_ = this;
     }
 
-    Waiter* previous_ = this;
-    Waiter* next_ = this;
-    std::coroutine_handle<> coroutine_;
+    Waiter* previous_ = this;            ///< itself in no list
+    Waiter* next_ = this;                ///< itself in no list
+    std::coroutine_handle<> coroutine_;  ///< to resume
 };
 
-/// First come, first served. Owns nothing.
+/// Lists suspended coroutines, first come, first served. It owns nothing.
 class WaiterList {
 public:
+    /// Whether no coroutine waits.
     bool empty() const noexcept { return ends_.next_ == &ends_; }
+    /// Returns the one that has waited longest. The list must not be empty.
     Waiter& front() const noexcept { return *ends_.next_; }
-    /// A waiter of another list leaves that one.
+    /// Appends a waiter, which leaves any other list.
     void push(Waiter& waiter) noexcept {
         waiter.unlink();
         waiter.previous_ = ends_.previous_;
@@ -45,7 +49,7 @@ public:
         waiter.coroutine_ = coroutine;
         push(waiter);
     }
-    /// Resumes the first one. It is in no list then.
+    /// Resumes the first one, which has left the list by then.
     void resume_front() const {
         Waiter& waiter = front();
         waiter.unlink();

@@ -16,45 +16,50 @@
 
 namespace pktverbs {
 
-/// Context::counters(). Plain numbers since the context was made; what was taken one after the other may be a batch
-/// apart.
+/// A snapshot of everything a Context counts: queues, drops, flows and interface, to show or to export.
+///
+/// Made by Context::counters(). Plain numbers, counted since the context was made. They are read one after the other,
+/// so they may differ by a batch of packets.
 struct Counters {
+    /// The counters of an installed rule.
     struct OfFlow {
-        std::uint64_t id = 0;  ///< rises with each rule that is installed
-        std::string rule;      ///< FlowRule::to_string()
-        std::vector<std::size_t> queues;
-        Flow::Count count;
+        std::uint64_t id = 0;             ///< rises with each rule that is installed
+        std::string rule;                 ///< FlowRule::to_string()
+        std::vector<std::size_t> queues;  ///< the queues that it steers to
+        Flow::Count count;                ///< frames that it matched
     };
-    /// One of the kernel's or the driver's own counters of drops and errors, by the name that they give it.
+    /// A drop or error counter of the kernel or the driver, under the name that they give it.
     struct OfInterface {
-        std::string source;  ///< "kernel": rtnl_link_stats64 in linux/if_link.h; "driver": ethtool -S
-        std::string name;
-        std::uint64_t value = 0;
+        std::string source;       ///< "kernel": rtnl_link_stats64 in linux/if_link.h; "driver": ethtool -S
+        std::string name;         ///< as its source names it
+        std::uint64_t value = 0;  ///< counted since the context was made
     };
 
-    std::string device;
-    std::vector<Stats> queues;           ///< by number; without drops, which are the device's
-    verbs::DeviceDrops drops;            ///< frames that came, and no queue got
+    std::string device;                  ///< the device's name
+    std::vector<Stats> queues;           ///< by queue number; without drops, which belong to the device
+    verbs::DeviceDrops drops;            ///< frames that arrived, but reached no queue
     std::vector<OfFlow> flows;           ///< rules with FlowRule::count()
-    std::vector<OfInterface> interface;  ///< those that have risen; other programs' traffic counts in them
+    std::vector<OfInterface> interface;  ///< those that have risen; other programs' traffic counts, too
 
-    /// All queues and the drops, as Context::stats().
+    /// Returns the sum of all queues, and the drops, as Context::stats() does.
     PKTVERBS_EXPORT Stats sum() const;
-    /// A line for the sum, one for each queue, if there are several, for each flow, and one for the interface.
+    /// Returns lines of text: the sum, then each queue if there are several, each flow, and the interface.
     PKTVERBS_EXPORT std::string to_string() const;
-    /// {"device": ..., "queues": [{"recv_packets": ...}], "drops": {...}, "flows": [...], "interface": [...]}
+    /// Returns {"device": ..., "queues": [{"recv_packets": ...}], "drops": {...}, "flows": [...], "interface": [...]}
     PKTVERBS_EXPORT std::string to_json() const;
 };
 
-/// {"recv_packets": 10, "recv_errors": {"LOC_LEN_ERR": 1}, "drops": {"out_of_buffer": 0, ...}, ...}: of errors only
-/// those that there were, of all else everything.
+/// Returns {"recv_packets": 10, "recv_errors": {"LOC_LEN_ERR": 1}, "drops": {"out_of_buffer": 0, ...}, ...}, with all
+/// counters, but only the errors that occurred.
 PKTVERBS_EXPORT std::string to_json(const Stats& stats);
 
-/// Text for a scraper, of any number of contexts: OpenMetrics 1.0, content type openmetrics_content_type. The second of
-/// several contexts on one device has the label context="2" and so on: give them in the same order each time.
+/// Returns the counters of any number of contexts in OpenMetrics 1.0, for a scraper; the content type is
+/// openmetrics_content_type. Further contexts on one device are labelled context="2" and so on, so pass them in the
+/// same order each time.
 PKTVERBS_EXPORT std::string to_openmetrics(std::span<const Counters> contexts);
 PKTVERBS_EXPORT std::string to_openmetrics(const Counters& context);
 
+/// The content type of to_openmetrics(), for an HTTP response.
 inline constexpr std::string_view openmetrics_content_type =
     "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

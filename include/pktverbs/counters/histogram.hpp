@@ -15,9 +15,11 @@
 
 namespace pktverbs {
 
+/// Counts 64-bit numbers, such as latencies in nanoseconds, to within 1/128 of each.
+///
 /// Log-linear, as HdrHistogram: from each power of two to the next, 128 buckets of the same width; numbers below 256
-/// have a bucket each. Of 64-bit numbers, latencies in nanoseconds for example. A value of 58 KiB, whatever is
-/// recorded; record() allocates nothing. For one thread at a time: give each thread its own, and merge them.
+/// have a bucket each. A value; it takes 58 KiB, whatever is recorded, and record() allocates nothing. For one thread
+/// at a time: give each thread its own, and merge them.
 class Histogram {
 public:
     /// No number is further from its bucket's ends than this part of it.
@@ -25,6 +27,7 @@ public:
 
     PKTVERBS_EXPORT Histogram();
 
+    /// Counts a number.
     void record(std::uint64_t value) noexcept {
         ++counts_[index_of(value)];
         ++count_;
@@ -35,26 +38,32 @@ public:
     }
     /// Adds what another one has recorded.
     PKTVERBS_EXPORT void merge(const Histogram& other) noexcept;
+    /// Forgets everything.
     PKTVERBS_EXPORT void clear() noexcept;
 
+    /// Returns how many numbers were recorded.
     std::uint64_t count() const noexcept { return count_; }
+    /// Whether none was.
     bool empty() const noexcept { return count_ == 0; }
-    /// Exact, as is the mean but for rounding. 0 if nothing was recorded.
+    /// Returns the lowest number, exactly; 0 if nothing was recorded.
     std::uint64_t min() const noexcept { return empty() ? 0 : min_; }
+    /// Returns the highest number, exactly; 0 if nothing was recorded.
     std::uint64_t max() const noexcept { return max_; }
+    /// Returns the mean, exact but for rounding; 0 if nothing was recorded.
     PKTVERBS_EXPORT double mean() const noexcept;
-    /// A number that `percent` % of those recorded do not exceed: the last one of the bucket in which that many are
-    /// reached, so it is never too low, and too high by max_relative_error at most. At 0 and below the minimum, at 100
-    /// and above the maximum; 0 if nothing was recorded.
+    /// Returns a number that `percent` % of those recorded do not exceed: the last one of the bucket in which that many
+    /// are reached, so it is never too low, and too high by max_relative_error at most. At 0 and below the minimum, at
+    /// 100 and above the maximum; 0 if nothing was recorded.
     PKTVERBS_EXPORT std::uint64_t percentile(double percent) const noexcept;
 
+    /// One bucket, and how many numbers it counted.
     struct Bucket {
         std::uint64_t first = 0;  ///< the numbers from here
         std::uint64_t last = 0;   ///< to here
-        std::uint64_t count = 0;
+        std::uint64_t count = 0;  ///< numbers recorded in it
     };
     class Iterator;
-    /// The buckets that are not empty, from the lowest on. Recording makes iterators invalid.
+    /// Iterates over the buckets that are not empty, from the lowest on. Recording makes iterators invalid.
     Iterator begin() const noexcept;
     Iterator end() const noexcept;
 

@@ -14,30 +14,32 @@
 
 namespace pktverbs {
 
-/// Plain numbers since the context was made, except posted_now and in_flight. Taken without
-/// stopping anything, so numbers of one snapshot may be a batch apart.
+/// A snapshot of the packets, bytes, errors and drops that a queue or a context counted.
+///
+/// Counted since the context was made, except posted_now and in_flight. Nothing stops for a snapshot, so its numbers
+/// may differ by a batch of packets.
 struct Stats {
-    /// One count per ibv_wc_status.
+    /// One count for each ibv_wc_status.
     using ByStatus = std::array<std::uint64_t, IBV_WC_TM_RNDV_INCOMPLETE + 1>;
 
-    std::uint64_t recv_packets = 0;  ///< whole frames handed out
-    std::uint64_t recv_bytes = 0;
-    ByStatus recv_errors{};          ///< failed receive completions; [IBV_WC_SUCCESS] stays 0
-    std::uint64_t sent_packets = 0;  ///< completed without error
-    std::uint64_t sent_bytes = 0;
+    std::uint64_t recv_packets = 0;   ///< whole frames that recv returned
+    std::uint64_t recv_bytes = 0;     ///< bytes of those
+    ByStatus recv_errors{};           ///< failed receive completions; [IBV_WC_SUCCESS] stays 0
+    std::uint64_t sent_packets = 0;   ///< packets sent without error
+    std::uint64_t sent_bytes = 0;     ///< bytes of those
     ByStatus send_errors{};           ///< failed send completions; [IBV_WC_SUCCESS] stays 0
-    std::uint64_t empty_wakeups = 0;  ///< woken to find nothing
-    std::uint64_t starvations = 0;    ///< times that the last posted receive packet was taken
-    std::uint64_t refused_posts = 0;  ///< packets that the device refused to take, to send or to receive into
-    std::uint32_t largest_batch = 0;  ///< most packets that one recv gave
-    std::uint32_t posted_now = 0;     ///< receive packets with the NIC
-    std::uint32_t in_flight = 0;      ///< posted to send, completion not yet seen
-    verbs::DeviceDrops drops;         ///< of the whole device; in Context::stats() only
+    std::uint64_t empty_wakeups = 0;  ///< wake-ups that found no completion
+    std::uint64_t starvations = 0;    ///< times that the last posted receive packet was used
+    std::uint64_t refused_posts = 0;  ///< packets that the device refused to send or to receive into
+    std::uint32_t largest_batch = 0;  ///< the largest number of packets that one recv returned
+    std::uint32_t posted_now = 0;     ///< receive packets posted to the NIC now
+    std::uint32_t in_flight = 0;      ///< packets posted to send whose completion has not been seen yet
+    verbs::DeviceDrops drops;         ///< of the whole device; only in Context::stats()
 
-    /// Adds the counters of another queue; largest_batch becomes the larger of the two.
+    /// Adds the counters of another queue. largest_batch becomes the larger of the two.
     PKTVERBS_EXPORT Stats& operator+=(const Stats& other) noexcept;
-    /// "recv_packets 10 recv_bytes 640 ...": name and value pairs. What is 0 when all is well is
-    /// left out while it is 0; errors go by status: "recv_errors.LOC_LEN_ERR 3".
+    /// Returns "recv_packets 10 recv_bytes 640 ...": pairs of name and value. Counters that are 0 when all is well
+    /// appear only when they are not 0; errors are listed by status: "recv_errors.LOC_LEN_ERR 3".
     PKTVERBS_EXPORT std::string to_string() const;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Peer: where datagrams go.
+// Peer: a destination of datagrams, ready to send to.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -10,12 +10,16 @@
 
 namespace pktverbs {
 
-/// A value, made by Context::peer(); good until its Context closes.
+/// A destination of datagrams: the way to a queue pair or a multicast group.
+///
+/// A value, made by Context::peer() and passed to SendPkt::set_peer(). Valid until its Context closes.
 class Peer {
 public:
+    /// Returns the number of the queue pair to send to.
     std::uint32_t queue_pair() const noexcept { return queue_pair_; }
+    /// Returns the key that datagrams to it carry.
     std::uint32_t qkey() const noexcept { return qkey_; }
-    /// Owned by the Context.
+    /// Returns the address handle, which the Context owns.
     ibv_ah* raw() const noexcept { return address_; }
 
 private:
@@ -28,8 +32,6 @@ private:
     std::uint32_t qkey_;
 };
 
-inline void SendPkt::set_peer(const Peer& peer) noexcept {
-    wr_.wr.ud = {peer.raw(), peer.queue_pair(), peer.qkey()};
-}
+inline void SendPkt::set_peer(const Peer& peer) noexcept { wr_.wr.ud = {peer.raw(), peer.queue_pair(), peer.qkey()}; }
 
 }  // namespace pktverbs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check: what a device and this machine can do for a program, and what to do about what they can't.
+// The doctor: examines what a device and this machine can do for a program, and gives advice on what they can't.
 #pragma once
 
 #include <cstddef>
@@ -14,49 +14,54 @@
 
 namespace pktverbs {
 
+/// How bad a finding is.
 enum class Severity : std::uint8_t {
-    ok,       ///< as it should be, or nothing that the options need
-    warning,  ///< works, but slower, or frames may get lost
-    problem,  ///< a Context with these options won't open, or won't receive
+    ok,       ///< as it should be, or not needed by the options
+    warning,  ///< works, but is slower or may lose frames
+    problem,  ///< a Context with these options won't open or won't receive
 };
 
-/// "ok", "warning", "problem".
+/// Returns "ok", "warning" or "problem".
 PKTVERBS_EXPORT std::string_view to_string(Severity severity) noexcept;
 
-/// One thing that was looked at.
+/// The result of one check, with advice.
 struct Finding {
-    std::string what;  ///< a stable name: "link", "memlock", "flow_udp"; docs/doctor.md has them all
-    std::string value;
-    Severity severity = Severity::ok;
-    std::string advice;  ///< what to do about it; may be there for something that is ok, and then is worth knowing
+    std::string what;                  ///< a stable name: "link", "memlock", "flow_udp"; docs/doctor.md lists them
+    std::string value;                 ///< what was found, in words
+    Severity severity = Severity::ok;  ///< how bad it is
+    std::string advice;                ///< what to do about it; an ok finding may have advice worth knowing
 };
 
+/// All findings on one device.
 struct Report {
-    std::string device;
-    std::vector<Finding> findings;
+    std::string device;             ///< the device's name
+    std::vector<Finding> findings;  ///< in the order of the checks
 
-    /// The worst there is; ok if there is nothing.
+    /// Returns the worst severity; ok if there is no finding.
     PKTVERBS_EXPORT Severity severity() const noexcept;
+    /// Returns the number of findings of this severity.
     PKTVERBS_EXPORT std::size_t count(Severity severity) const noexcept;
-    /// Null if it was not looked at.
+    /// Returns the finding of that name; null if it was not checked.
     PKTVERBS_EXPORT const Finding* find(std::string_view what) const noexcept;
-    /// A line for each finding, its advice below it, and a line with the sum.
+    /// Returns a line for each finding, with its advice below it, and a summary line.
     PKTVERBS_EXPORT std::string to_string() const;
-    /// {"device": ..., "severity": ..., "findings": [{"what": ..., "value": ..., "severity": ..., "advice": ...}]}
+    /// Returns {"device": ..., "severity": ..., "findings": [{"what": ..., "value": ..., "severity": ..., "advice":
+    /// ...}]}
     PKTVERBS_EXPORT std::string to_json() const;
 };
 
 /// Whether check() also tries things out.
 enum class Probe : std::uint8_t {
-    nothing,     ///< only looks; the device is opened, and closed again
-    everything,  ///< makes a queue pair, registers as much memory as the options need and installs a flow of each kind
+    nothing,     ///< only looks; the device is opened and closed again
+    everything,  ///< creates a queue pair, registers as much memory as the options need and installs a flow of each
+                 ///< kind
 };
 
-/// Looks at all that `wanted` needs of a device and of this machine. What is wrong is a finding and never thrown, a
-/// device that is not there included. The thread that calls is the one whose NUMA node and capabilities are looked at.
+/// Checks everything that `wanted` needs from a device and from this machine. Problems become findings and are never
+/// thrown, even if there is no such device. Examines the NUMA node and capabilities of the calling thread.
 ///
-/// Probing takes no frames from anybody: flows are for addresses that documents use (RFC 7042, 5737, 3849) and nobody
-/// has, or get copies, or what nobody else wants. It switches an interface to promiscuous mode for a moment.
+/// Probing takes no frames away from other programs: its flows match addresses reserved for documentation (RFC 7042,
+/// 5737, 3849), copy frames, or take what no other rule matches. It makes an interface promiscuous for a moment.
 PKTVERBS_EXPORT Report check(std::string_view device, const Options& wanted = {}, Probe probe = Probe::everything);
 PKTVERBS_EXPORT Report check(const Device& device, const Options& wanted = {}, Probe probe = Probe::everything);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Placement: which processors are near a device, and keeping a thread on one.
+// Placement: finds the processors near a device, and keeps a thread on one.
 #pragma once
 
 #include <optional>
@@ -10,11 +10,11 @@
 
 namespace pktverbs {
 
-/// The NUMA node that the device's interface is on; nullopt if it is on none, as virtual ones are.
+/// Returns the NUMA node of the device's interface; nullopt if it has none, like a virtual interface.
 PKTVERBS_EXPORT std::optional<unsigned> numa_node(const Device& device);
 
-/// Processors that the calling thread may run on, those of the device's NUMA node if it has one and they are allowed;
-/// in ascending order, never empty. Throws std::system_error.
+/// Returns the processors that the calling thread may run on, in ascending order and never empty: those of the device's
+/// NUMA node if it has one and they are allowed, else all. Throws std::system_error.
 PKTVERBS_EXPORT std::vector<unsigned> local_cpus(const Device& device);
 
 /// Keeps the calling thread on one processor from now on. Throws std::system_error: EINVAL if there is no such

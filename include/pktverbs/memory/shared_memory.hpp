@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SharedMemory: memory that other processes map as well.
+// SharedMemory: a mapping shared by processes, without or with a name.
 #pragma once
 
 #include <concepts>
@@ -14,22 +14,27 @@
 
 namespace pktverbs {
 
-/// Mapped to read and write, zeroed when it is made. Move-only. Throws std::system_error. A Region of it is received
-/// into as any other.
+/// Owns memory that other processes can map as well.
 ///
-/// Whoever can make the file smaller can kill those who have it mapped (SIGBUS, mmap(2)). So what comes from elsewhere
-/// is mapped only if it is sealed against that (fcntl(2), F_SEAL_SHRINK), or if this user owns it and nobody else may
-/// open it; otherwise EPERM, with the reason. EINVAL for what is no file: a pipe, a device, a folder.
+/// Move-only. Mapped to read and write; zeroed when it is created. Functions throw std::system_error. A Region of it
+/// can be received into like any other.
+///
+/// A process that can shrink the file can kill those that have it mapped (SIGBUS, mmap(2)). So memory from elsewhere is
+/// mapped only if it is sealed against that (fcntl(2), F_SEAL_SHRINK), or if this user owns it and no one else may open
+/// it; otherwise it fails with EPERM and the reason. It fails with EINVAL for anything but a file: a pipe, a device, a
+/// folder.
 class PKTVERBS_EXPORT SharedMemory {
 public:
+    /// No memory.
     SharedMemory() noexcept = default;
-    /// Without a name in the file system: others get at it through fd(), by fork() or over a Unix socket
-    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It is sealed: it cannot be made smaller, and no other
-    /// seal can be added; for huge pages that needs Linux 4.16.
+    /// Creates memory without a name, which others map through fd(), after fork() or over a Unix socket
+    /// (memfd_create(2)). `bytes` are rounded up to whole pages. It is sealed: it cannot shrink, and no other seal can
+    /// be added; for huge pages that needs Linux 4.16.
     static SharedMemory anonymous(std::size_t bytes, PageSize pages = PageSize::normal);
-    /// A new one that others open by its name, "/name" (shm_overview(7)), once `prepare` has put into it what they
-    /// expect; if this process dies before, nothing is left. EEXIST if there is one. The name stays until unlink():
-    /// also when this process dies. Processes of the same user can make it smaller: prefer anonymous().
+    /// Creates memory that others open by its name, "/name" (shm_overview(7)). The name appears once `prepare` has
+    /// written what they expect; if this process dies before, nothing is left. Fails with EEXIST if the name is taken.
+    /// The name stays until unlink(), also after this process has died. Processes of the same user can shrink it, so
+    /// prefer anonymous().
     template <std::invocable<std::span<std::uint8_t>> Prepare>
     static SharedMemory create(const std::string& name, std::size_t bytes, const Prepare& prepare) {
         return create(
@@ -40,11 +45,12 @@ public:
     static SharedMemory create(const std::string& name, std::size_t bytes) {
         return create(name, bytes, nullptr, nullptr);
     }
-    /// One that somebody made: all of it. ENOENT if there is none.
+    /// Opens memory by its name, and maps all of it. Fails with ENOENT if there is none.
     static SharedMemory open(const std::string& name);
-    /// One whose descriptor came from elsewhere; takes the descriptor, which must be open for reading and writing.
+    /// Maps memory whose descriptor came from elsewhere. Takes over the descriptor, which must be open for reading and
+    /// writing.
     static SharedMemory adopt(int fd);
-    /// Takes the name away; those who have it mapped keep it. A name that isn't there is no error.
+    /// Removes the name; processes that have the memory mapped keep it. A name that doesn't exist is no error.
     static void unlink(const std::string& name) noexcept;
 
     SharedMemory(SharedMemory&& other) noexcept { swap(other); }
@@ -54,10 +60,13 @@ public:
     }
     ~SharedMemory();
 
+    /// Returns its start; null if there is none.
     std::uint8_t* data() const noexcept { return data_; }
+    /// Returns its length in bytes.
     std::size_t size() const noexcept { return size_; }
+    /// Returns all of it.
     std::span<std::uint8_t> bytes() const noexcept { return {data_, size_}; }
-    /// Owned by this object.
+    /// Returns the descriptor, which this object owns.
     int fd() const noexcept { return fd_; }
 
 private:

@@ -13,8 +13,9 @@
 
 namespace pktverbs::messages {
 
-/// Every slot has the name, signature and error convention of the librdmacm function rdma_NAME and its man page.
-/// `provider` has the control verbs for the devices that come with its ids.
+/// Holds the functions of the RDMA connection manager, so that a test can replace them.
+///
+/// Every slot has the name, signature, error convention and man page of the librdmacm function rdma_NAME.
 struct ConnectionManager {
     rdma_event_channel* (*create_event_channel)();
     void (*destroy_event_channel)(rdma_event_channel*);
@@ -33,10 +34,10 @@ struct ConnectionManager {
     int (*init_qp_attr)(rdma_cm_id*, ibv_qp_attr*, int* mask);
     int (*get_cm_event)(rdma_event_channel*, rdma_cm_event**);
     int (*ack_cm_event)(rdma_cm_event*);
-    const verbs::Provider* provider;
+    const verbs::Provider* provider;  ///< control verbs of the devices that come with its ids
 };
 
-/// librdmacm's own functions, with libibverbs'.
+/// Returns librdmacm's own functions, with libibverbs'.
 PKTVERBS_EXPORT const ConnectionManager& system_connection_manager() noexcept;
 
 }  // namespace pktverbs::messages

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listener: takes requests for connections at an address.
+// Listener: accepts connections at an address.
 #pragma once
 
 #include <functional>
@@ -8,30 +8,32 @@
 #include <string_view>
 #include <system_error>
 
+#include <pktverbs/async/task.hpp>
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/options.hpp>
 #include <pktverbs/messages/request.hpp>
 #include <pktverbs/messages/socket.hpp>
-#include <pktverbs/messages/task.hpp>
-#include <pktverbs/messages/waiter.hpp>
 
 namespace pktverbs::messages {
 
-class EventLoop;
+class Messenger;
 class ListenerState;
 
+/// The functions that a listener calls, in the executor's thread.
 struct ListenerHandlers {
-    /// To be answered now or later. Without this one, requests wait for request() and accept() once either was called,
-    /// and are rejected before. Of both kinds, Options::backlog may wait.
+    /// Called with each request, which may be answered now or later. Without this handler, requests wait for request()
+    /// and accept() once one of them was called, and are rejected before. At most Options::backlog requests wait, of
+    /// both kinds together.
     std::function<void(Request)> request = {};
-    /// A connection that accept() took on didn't come about; or, with ENOMEM, there was no memory for a request, which
-    /// is rejected; or, with ENODEV, the listener has ended with its device.
+    /// Called if a connection that accept() took was not established; or with ENOMEM if there was no memory for a
+    /// request, which is rejected; or with ENODEV if the listener has ended with its device.
     std::function<void(const std::system_error&)> error = {};
 };
 
-/// What `co_await listener.request()` waits with: gives the next request, or nullopt when the listener ended.
-class PKTVERBS_EXPORT RequestWaiter : public Waiter {
+/// Waits for a request: `co_await listener.request()` returns the next one, or nullopt when the listener has ended.
+class PKTVERBS_EXPORT RequestWaiter : public async::Waiter {
 public:
     RequestWaiter(const RequestWaiter&) = delete;
     RequestWaiter& operator=(const RequestWaiter&) = delete;
@@ -49,26 +51,30 @@ private:
     std::optional<Request> result_;
 };
 
-/// Move-only. Its end rejects requests that wait, and leaves accepted ones alone. May outlive its loop.
+/// Listens for connections at an address.
+///
+/// Move-only. When it ends, it rejects requests that wait, and leaves accepted ones alone. It may outlive its
+/// messenger.
 class PKTVERBS_EXPORT Listener {
 public:
     /// Throws std::system_error: EADDRINUSE, or EADDRNOTAVAIL and ENODEV for an address that no RDMA device has, or
     /// EINVAL for a backlog below 1. Port 0 takes a free one.
-    Listener(EventLoop& loop, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
+    Listener(Messenger& messenger, const Address& address, const Options& options = {}, ListenerHandlers handlers = {});
     Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&& other) noexcept;
     ~Listener();
 
-    /// With the port that was taken.
+    /// Returns the address, with the port that was taken.
     Address address() const;
+    /// Waits for the next request.
     [[nodiscard]] RequestWaiter request() const noexcept;
-    /// Accepts the next request and waits until it is established; nullopt when the listener ended. If one fails, the
-    /// error handler hears of it, and the next one is accepted.
-    Task<std::optional<Socket>> accept();
+    /// Accepts the next request and waits until it is established. Returns nullopt when the listener has ended. If one
+    /// fails, the error handler is called, and the next one is accepted.
+    async::Task<std::optional<Socket>> accept();
 
 private:
-    /// A task begins late: the listener may have moved or gone by then.
-    static Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
+    /// A task starts late: the listener may have moved or ended by then.
+    static async::Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
 
     std::shared_ptr<ListenerState> state_;
 };

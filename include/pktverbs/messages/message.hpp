@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Message: a buffer in registered memory that was received, or will be sent.
+// Message: a buffer in registered memory.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,11 @@ namespace pktverbs::messages {
 
 struct Buffer;
 
-/// Move-only. When it ends, its buffer goes back to where it came from: a received message's makes room for the next
-/// one. It may outlive its socket and its loop. To be used and ended in its loop's thread.
+/// Holds a message that was received, or one to fill and send.
+///
+/// Move-only. When it ends, its buffer returns to where it came from; that of a received message makes room for the
+/// next one. It may outlive its socket and its messenger. It must be used, and end, in the executor's
+/// thread.
 class PKTVERBS_EXPORT Message {
 public:
     /// No message.
@@ -36,11 +39,15 @@ public:
         if (buffer_) release();
     }
 
+    /// Whether there is a message.
     explicit operator bool() const noexcept { return buffer_ != nullptr; }
+    /// Returns its bytes.
     std::span<std::uint8_t> bytes() const noexcept { return {data_, size_}; }
+    /// Returns its length.
     std::size_t size() const noexcept { return size_; }
+    /// Returns the longest length that it can have.
     std::size_t capacity() const noexcept { return capacity_; }
-    /// What it has more of is as it was. Throws std::length_error above capacity().
+    /// Sets its length. Bytes that are added keep their old content. Throws std::length_error above capacity().
     void resize(std::size_t bytes);
 
 private:

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages: reliable messages over RDMA connections; everything of the component pktverbs::messages.
+// Reliable messages over RDMA connections: all headers of the component pktverbs::messages.
 #pragma once
 
+#include <pktverbs/async/executor.hpp>
+#include <pktverbs/async/task.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/connection_manager.hpp>
-#include <pktverbs/messages/event_loop.hpp>
 #include <pktverbs/messages/listener.hpp>
 #include <pktverbs/messages/message.hpp>
+#include <pktverbs/messages/messenger.hpp>
 #include <pktverbs/messages/options.hpp>
 #include <pktverbs/messages/request.hpp>
 #include <pktverbs/messages/socket.hpp>
-#include <pktverbs/messages/task.hpp>
-#include <pktverbs/messages/waiter.hpp>

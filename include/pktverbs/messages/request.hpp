@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Request: somebody who wants to connect, and waits for an answer.
+// Request: a peer's request to connect.
 #pragma once
 
 #include <cstdint>
@@ -17,27 +17,31 @@ namespace pktverbs::messages {
 
 class PendingRequest;
 
-/// Move-only. Must be answered in its loop's thread, once; ends with a rejection if it wasn't. May outlive its listener
-/// and its loop. Until it is answered it counts for Options::backlog.
+/// A peer's request to connect, which waits to be accepted or rejected.
+///
+/// Move-only. It must be answered once, in the executor's thread; if it ends without an answer, it is rejected. It may
+/// outlive its listener and its messenger. Until it is answered it counts towards Options::backlog.
 class PKTVERBS_EXPORT Request {
 public:
     Request(Request&& other) noexcept;
     Request& operator=(Request&& other) noexcept;
     ~Request();
 
+    /// Returns the peer's address.
     Address peer() const;
+    /// Returns the local address that the peer connects to.
     Address local() const;
-    /// What came with the request, with the padding that the connection manager adds: pktverbs' own hello, or another
-    /// program's data. Valid until the answer.
+    /// Returns the data that came with the request, with the connection manager's padding: pktverbs' own greeting, or
+    /// another program's data. Valid until the answer.
     std::span<const std::uint8_t> private_data() const noexcept;
 
-    /// Ready to receive before the peer hears of it. Options: those of the listener, or others. What fails goes to the
-    /// socket's error handler, also that the peer has given up meanwhile (ECONNABORTED, or EINVAL where the kernel only
-    /// says so by refusing) or that its device was removed (ENODEV). Throws std::system_error, EINVAL, for options that
-    /// make no sense and if it was answered before.
+    /// Accepts the request, with the options of the listener or others. The socket can receive before the peer gets the
+    /// answer. Failures go to the socket's error handler: also if the peer has given up meanwhile (ECONNABORTED, or
+    /// EINVAL if the kernel's refusal is the only sign) or its device was removed (ENODEV). Throws std::system_error,
+    /// EINVAL, for options that contradict themselves, and if it was answered before.
     Socket accept(SocketHandlers handlers = {});
     Socket accept(SocketHandlers handlers, const Options& options);
-    /// The peer gets the reason, if it is one of ours: at most 147 bytes of UTF-8 text.
+    /// Rejects the request. A peer that uses pktverbs gets the reason: at most 147 bytes of UTF-8 text.
     void reject(std::string_view reason = {}) noexcept;
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Socket: one end of a connection that carries messages both ways.
+// Socket: one end of a connection for messages.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -13,36 +13,38 @@
 #include <string_view>
 #include <system_error>
 
+#include <pktverbs/async/waiter.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/messages/address.hpp>
 #include <pktverbs/messages/message.hpp>
 #include <pktverbs/messages/options.hpp>
-#include <pktverbs/messages/waiter.hpp>
 
 namespace pktverbs::messages {
 
 class Connection;
-class EventLoop;
+class Messenger;
 class Socket;
 
-/// Called by the loop, in its thread. They may do anything with any socket, and end it. What they throw leaves
-/// EventLoop::step().
+/// The functions that a socket calls, in the executor's thread.
+///
+/// They may do anything with any socket, and end it. Their exceptions leave Executor::run() or step().
 struct SocketHandlers {
+    /// The connection is established: messages can be sent.
     std::function<void(Socket&)> established = {};
-    /// Without this one, messages wait for receive().
+    /// A message has arrived. Without this handler, messages wait for receive().
     std::function<void(Socket&, Message)> message = {};
-    /// The peer has it; to be filled again, or released.
+    /// The peer has received a message, which can be filled again or released.
     std::function<void(Socket&, Message)> sent = {};
-    /// There is room after try_acquire() or try_send() found none.
+    /// There is room again after try_acquire() or try_send() found none.
     std::function<void(Socket&)> writable = {};
-    /// Once, at the end, whoever brought it about. Without an error code if it was either side's wish.
+    /// The connection has ended, on either side; called once. The error code is 0 if one side ended it on purpose.
     std::function<void(Socket&, std::error_code)> disconnected = {};
-    /// What went wrong, in words; disconnected follows.
+    /// A failure, in words; disconnected follows.
     std::function<void(Socket&, const std::system_error&)> error = {};
 };
 
-/// What `co_await socket.receive()` waits with: gives the next message, or nullopt after the last.
-class PKTVERBS_EXPORT ReceiveWaiter : public Waiter {
+/// Waits for a message: `co_await socket.receive()` returns the next one, or nullopt after the last.
+class PKTVERBS_EXPORT ReceiveWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -56,8 +58,9 @@ private:
     std::optional<Message> result_;
 };
 
-/// What `co_await socket.acquire()` waits with: gives an empty message to fill, or nullopt when the connection ended.
-class PKTVERBS_EXPORT AcquireWaiter : public Waiter {
+/// Waits for a message to fill: `co_await socket.acquire()` returns an empty one, or nullopt when the connection has
+/// ended.
+class PKTVERBS_EXPORT AcquireWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -71,8 +74,8 @@ private:
     std::optional<Message> result_;
 };
 
-/// What `co_await socket.send()` waits with: gives no error once the message is under way.
-class PKTVERBS_EXPORT SendWaiter : public Waiter {
+/// Waits to send a message: `co_await socket.send()` returns no error once it is in flight.
+class PKTVERBS_EXPORT SendWaiter : public async::Waiter {
 public:
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -89,8 +92,8 @@ private:
     std::exception_ptr refusal_;
 };
 
-/// What `co_await socket.established()` waits with: throws std::system_error if no connection comes about.
-class PKTVERBS_EXPORT EstablishedWaiter : public Waiter {
+/// Waits for a connection: `co_await socket.established()` throws std::system_error if it is not established.
+class PKTVERBS_EXPORT EstablishedWaiter : public async::Waiter {
 public:
     bool await_ready() noexcept;
     void await_suspend(std::coroutine_handle<> coroutine) noexcept;
@@ -104,51 +107,62 @@ private:
     std::exception_ptr failure_;
 };
 
-/// Move-only. Ending it ends the connection at once, without handlers; disconnect() is the gentle way. Coroutines that
-/// wait for it are resumed. It may outlive its loop: then it is disconnected. To be used in its loop's thread.
+/// Sends and receives messages over a connection with a peer.
+///
+/// Move-only. When it ends, the connection ends at once, without handlers; disconnect() ends it gracefully. Coroutines
+/// that wait for it are resumed. It may outlive its messenger, and is disconnected then. It must be used in the
+/// executor's thread.
 class PKTVERBS_EXPORT Socket {
 public:
-    /// Connects to the first of the addresses that answers; `where` is as Address::resolve() has it. Messages can be
-    /// sent once it is established. Throws std::system_error; what fails later goes to the error handler.
-    Socket(EventLoop& loop, std::string_view where, const Options& options = {}, SocketHandlers handlers = {});
-    Socket(EventLoop& loop, std::span<const Address> where, const Options& options = {}, SocketHandlers handlers = {});
+    /// Connects to the first of the addresses that answers; `where` is as for Address::resolve(). Messages can be sent
+    /// once it is established. Throws std::system_error; later failures go to the error handler.
+    Socket(Messenger& messenger, std::string_view where, const Options& options = {}, SocketHandlers handlers = {});
+    Socket(Messenger& messenger, std::span<const Address> where, const Options& options = {},
+           SocketHandlers handlers = {});
     Socket(Socket&& other) noexcept;
     Socket& operator=(Socket&& other) noexcept;
     ~Socket();
 
+    /// Waits until the connection is established.
     [[nodiscard]] EstablishedWaiter established() const noexcept { return EstablishedWaiter{*connection_}; }
+    /// Whether the connection is established.
     bool is_established() const noexcept;
-    /// Replaces all of them. Not to be called by one of them.
+    /// Replaces all handlers. Must not be called by a handler of this socket.
     void set_handlers(SocketHandlers handlers);
 
-    /// An empty message of this socket's, to be filled and sent; none if all `sends` of them are in use.
+    /// Returns an empty message to fill and send; no message if all `sends` of them are in use.
     Message try_acquire();
+    /// Waits for an empty message to fill.
     [[nodiscard]] AcquireWaiter acquire() const noexcept { return AcquireWaiter{*connection_}; }
 
-    /// Takes the message and sends it. If it can't now (EAGAIN: not established yet, or as many under way as can be) or
-    /// never will (ENOTCONN), `message` is left as it was. Throws std::system_error for what could be known before:
-    /// EMSGSIZE for more than peer_message_bytes(), EINVAL for no message or one of another loop or device.
-    /// A received message can be sent as it is, from any socket of its loop and device.
+    /// Sends the message. If it can't now (EAGAIN: not established yet, or too many in flight) or never will
+    /// (ENOTCONN), `message` stays as it was. Throws std::system_error for errors of the caller: EMSGSIZE for more than
+    /// peer_message_bytes(), EINVAL for no message, or one of another messenger or device. A received message can be
+    /// sent as it is, by any socket of its messenger and device.
     std::error_code try_send(Message&& message);
-    /// The same, but waits its turn: `co_await socket.send(std::move(message))`.
+    /// Sends the message when there is room: `co_await socket.send(std::move(message))`.
     [[nodiscard]] SendWaiter send(Message message) const noexcept { return {*connection_, std::move(message)}; }
-    std::size_t in_flight() const noexcept;      ///< messages sent that the peer hasn't confirmed
+    std::size_t in_flight() const noexcept;      ///< messages sent that the peer has not confirmed
     std::size_t send_capacity() const noexcept;  ///< messages that can be sent now
 
-    /// The next message that has come and no handler took; none if there is none now.
+    /// Returns the next message that has arrived and was not given to a handler; no message if there is none now.
     Message try_receive();
+    /// Waits for the next message.
     [[nodiscard]] ReceiveWaiter receive() const noexcept { return ReceiveWaiter{*connection_}; }
 
-    /// Waits for messages under way, then takes leave of the peer; `disconnected` follows. Nothing more can be sent.
+    /// Waits for messages in flight, then ends the connection with the peer; `disconnected` follows. No more messages
+    /// can be sent.
     void disconnect();
 
-    /// The longest message that the peer takes: it said so, or Options::assumed_peer_message_bytes.
+    /// Returns the longest message that the peer takes: its announced limit, or Options::assumed_peer_message_bytes.
     std::size_t peer_message_bytes() const noexcept;
+    /// Returns the options it was made with.
     const Options& options() const noexcept;
+    /// Returns the peer's address.
     Address peer() const;
-    /// Of this end; known when it is established.
+    /// Returns the local address; known when it is established.
     Address local() const;
-    /// Null before the peer's address is resolved and after the connection's end.
+    /// Returns the queue pair; null before the peer's address is resolved and after the connection has ended.
     ibv_qp* raw() const noexcept;
 
 private:

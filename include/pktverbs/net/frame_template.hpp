@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FrameTemplate: the headers of a stream, built once and stamped on every packet of it.
+// FrameTemplate: ready-made headers for the packets of a stream.
 #pragma once
 
 #include <algorithm>
@@ -22,28 +22,31 @@
 
 namespace pktverbs::net {
 
+/// Ipv4 or Ipv6.
 template <class Type>
 concept IpHeader = std::same_as<Type, Ipv4> || std::same_as<Type, Ipv6>;
 
-/// What differs from packet to packet, beside the payload.
+/// What differs from packet to packet, besides the payload.
 struct Stamp {
-    std::uint16_t identification = 0;  ///< IPv4's; added to the template's
-    std::uint32_t sequence = 0;        ///< TCP's; or the lower 16 bits, of an echo
-    /// The payload's sum, if you keep it yourself: else write() reads the payload, where there is a checksum over it.
+    std::uint16_t identification = 0;  ///< of IPv4; added to the template's
+    std::uint32_t sequence = 0;        ///< of TCP; the lower 16 bits of an echo's
+    /// The sum of the payload, if the caller keeps it. Otherwise write() reads the payload where a checksum covers it.
     std::optional<InternetSum> payload_sum{};
 };
 
-/// Ready-made bytes and half-made checksums: a stamp costs a copy of the headers, a few stores, and reading the payload
-/// if a checksum is over it and you don't give the payload's sum. A value; never allocates or throws; constexpr.
-/// Frames below Ethernet's least 60 bytes are not padded.
+/// Builds the headers of a stream once, and writes them to each of its packets.
+///
+/// Headers are ready-made and checksums half-computed, so that a packet costs a copy of the headers, a few stores and,
+/// if a checksum covers the payload and its sum is not given, reading the payload. A value; never allocates or throws;
+/// constexpr. Frames below the 60 bytes of Ethernet's minimum are not padded.
 class FrameTemplate {
 public:
-    /// Two tags, IPv6 and TCP.
+    /// The longest headers: two VLAN tags, IPv6 and TCP.
     static constexpr std::size_t max_header_bytes = 14 + 2 * 4 + 40 + 20;
 
-    /// Any payload, of type `ethernet.type`.
+    /// For any payload, of EtherType `ethernet.type`.
     constexpr explicit FrameTemplate(const Ethernet& ethernet) noexcept { put_ethernet(ethernet, ethernet.type); }
-    /// A frame of its own: its payload has 0 bytes.
+    /// For an ARP packet, which has no payload.
     constexpr FrameTemplate(const Ethernet& ethernet, const Arp& arp) noexcept {
         put_ethernet(ethernet, ether_type::arp);
         std::uint8_t* const at = grow(ArpView<>::size);
@@ -51,9 +54,11 @@ public:
         ArpView{Bytes{at, ArpView<>::size}, {ArpView<>::size, ArpView<>::size}}.set(arp);
         max_payload_bytes_ = 0;
     }
-    /// Any payload, of protocol `ip.protocol` or `ip.next_header`.
+    /// For any payload over IPv4, of protocol `ip.protocol`.
     constexpr FrameTemplate(const Ethernet& ethernet, const Ipv4& ip) noexcept { put_ip(ethernet, ip, ip.protocol); }
+    /// For any payload over IPv6, of protocol `ip.next_header`.
     constexpr FrameTemplate(const Ethernet& ethernet, const Ipv6& ip) noexcept { put_ip(ethernet, ip, ip.next_header); }
+    /// For UDP datagrams.
     template <IpHeader Ip>
     constexpr FrameTemplate(const Ethernet& ethernet, const Ip& ip, const Udp& udp) noexcept {
         put_ip(ethernet, ip, ip_protocol::udp);
@@ -63,6 +68,7 @@ public:
         transport_ = Transport::udp;
         sum_transport(ip, ip_protocol::udp);
     }
+    /// For TCP segments.
     template <IpHeader Ip>
     constexpr FrameTemplate(const Ethernet& ethernet, const Ip& ip, const Tcp& tcp) noexcept {
         put_ip(ethernet, ip, ip_protocol::tcp);
@@ -76,6 +82,7 @@ public:
         transport_ = Transport::tcp;
         sum_transport(ip, ip_protocol::tcp);
     }
+    /// For ICMP or ICMPv6 echo messages.
     template <IpHeader Ip>
     constexpr FrameTemplate(const Ethernet& ethernet, const Ip& ip, const Echo& echo) noexcept {
         constexpr bool is_ipv4 = std::is_same_v<Ip, Ipv4>;
@@ -90,18 +97,19 @@ public:
         sum_transport(ip, protocol);
     }
 
+    /// Returns the length of the headers.
     constexpr std::size_t header_bytes() const noexcept { return header_bytes_; }
-    /// What the length fields can say.
+    /// Returns the longest payload that the length fields can express.
     constexpr std::size_t max_payload_bytes() const noexcept { return max_payload_bytes_; }
-    /// Of a frame with so much payload.
+    /// Returns the length of a frame with this much payload.
     constexpr std::size_t frame_bytes(std::size_t payload_bytes) const noexcept {
         return header_bytes_ + payload_bytes;
     }
 
-    /// Writes the headers to the front of `buffer`, for a payload of `payload_bytes` behind them, and returns the
-    /// frame's length. The payload must stand there already if a checksum is over it (TCP, echo, UDP unless told not
-    /// to) and the stamp has no sum of it. Returns 0, and writes nothing, if it doesn't fit the buffer or is more than
-    /// max_payload_bytes().
+    /// Writes the headers to the start of `buffer`, for `payload_bytes` of payload behind them, and returns the length
+    /// of the frame. If a checksum covers the payload (TCP, echo, UDP by default) and the stamp does not give its sum,
+    /// the payload must already be there. Returns 0, and writes nothing, if the frame does not fit the buffer or the
+    /// payload is longer than max_payload_bytes().
     constexpr std::size_t write(Bytes buffer, std::size_t payload_bytes, const Stamp& stamp = {}) const noexcept {
         if (payload_bytes > max_payload_bytes_ || buffer.size() < header_bytes_ ||
             payload_bytes > buffer.size() - header_bytes_)
@@ -181,7 +189,7 @@ private:
         max_payload_bytes_ -= bytes;
         return grow(bytes);
     }
-    /// Everything but lengths, sequence and payload.
+    /// Sums everything but lengths, sequence and payload.
     template <IpHeader Ip>
     constexpr void sum_transport(const Ip& ip, std::uint8_t protocol) noexcept {
         if (protocol != ip_protocol::icmp) transport_sum_ = pseudo_header(ip.src, ip.dst, protocol, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// HeaderView: what the views of all headers have in common: where the header is, and what it carries.
+// HeaderView: the base of the views of all headers: the extent of a header and of its payload.
 #pragma once
 
 #include <cassert>
@@ -18,44 +18,49 @@
 
 namespace pktverbs::net {
 
-/// How far a header and what it carries reach; all zero where there is none.
+/// The length of a header, alone and with its payload; all zero if there is no header.
 struct Extent {
     std::size_t header_bytes = 0;  ///< options included
-    std::size_t packet_bytes = 0;  ///< header and payload, as its own length fields have it
+    std::size_t packet_bytes = 0;  ///< header and payload, by the header's own length fields
 
     friend constexpr bool operator==(const Extent&, const Extent&) noexcept = default;
 };
 
+/// The bytes that a view reads, or reads and writes.
 template <class Byte>
 concept FrameByte = std::same_as<Byte, std::uint8_t> || std::same_as<Byte, const std::uint8_t>;
 
-/// The byte type of a view over a vector, an array, a span.
+/// The byte type of a view over a vector, an array or a span.
 template <std::ranges::contiguous_range Range>
 using ByteOf = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
 
-/// What a length field of 16 bits means where `there` bytes could be counted: itself; or all of them if it is 0 and
-/// there are more than it can say (RFC 2675 for IPv6 and UDP, Linux's BIG TCP for both IPs). A jumbogram's option isn't
-/// looked at: such a packet ends with its frame.
+/// Returns what a 16-bit length field means if it could count `there` bytes: its value, or all of them if it is 0 and
+/// there are more than it can express (RFC 2675 for IPv6 and UDP, Linux's BIG TCP for both IPs). The option of a
+/// jumbogram is ignored: such a packet ends with its frame.
 constexpr std::size_t field_or_all(std::uint16_t field, std::size_t there) noexcept {
     return field == 0 && there > 0xffff ? there : field;
 }
 
-/// A view owns nothing: the bytes must outlive it. It tests false where no whole header was; its fields must not be
-/// asked for then. Its extent was checked once, when it was made, so no later change of the bytes takes it out of
-/// bounds. Over `std::uint8_t` it has setters too: they set the field and nothing else, no checksum.
+/// Gives access to a header in place.
+///
+/// It owns nothing: the bytes must outlive it. It tests false if there was no whole header; its fields must not be read
+/// then. Its extent was checked once, when it was made, so later changes of the bytes never make it leave its bounds.
+/// Over `std::uint8_t` it has setters, too; they set the field and nothing else, no checksum.
 template <FrameByte Byte>
 class HeaderView {
 public:
+    /// Whether there is a whole header.
     constexpr explicit operator bool() const noexcept { return header_bytes_ != 0; }
 
-    /// The header itself, options included.
+    /// Returns the header itself, options included.
     constexpr std::span<Byte> header() const noexcept { return packet_.first(header_bytes_); }
-    /// What follows it, up to where its length field says; padding is not part of it.
+    /// Returns what follows the header, as far as its length field says; without padding.
     constexpr std::span<Byte> payload() const noexcept { return packet_.subspan(header_bytes_); }
-    /// Both.
+    /// Returns header and payload.
     constexpr std::span<Byte> packet() const noexcept { return packet_; }
 
-    /// A copy of the header's beginning as the system's structure: copy_as<iphdr>(). In network byte order.
+    /// Returns a copy of the start of the header as a structure of the system, as in copy_as<iphdr>(). In network byte
+    /// order.
     template <class System>
     requires std::is_trivially_copyable_v<System> System copy_as()
     const noexcept {
@@ -66,7 +71,9 @@ public:
     }
 
 protected:
+    /// No header.
     constexpr HeaderView() noexcept = default;
+    /// Views a header of this extent.
     constexpr HeaderView(std::span<Byte> bytes, const Extent& extent) noexcept
         : packet_{bytes.first(extent.packet_bytes)}, header_bytes_{extent.header_bytes} {}
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Headers: all headers of a frame, found in one pass.
+// Headers: the headers of a frame, found in one pass.
 #pragma once
 
 #include <cstddef>
@@ -17,64 +17,78 @@
 
 namespace pktverbs::net {
 
+/// The result of verifying a checksum.
 enum class ChecksumVerdict : std::uint8_t {
-    none,  ///< nothing to verify: no transport, UDP without a checksum, or a routing header hides the address it is
-           ///< over
+    none,  ///< nothing to verify: no transport, UDP without a checksum, or the address is hidden in a routing header
     right,
     wrong,
 };
 
-/// Where the headers of one frame are: a view of each layer, which tests false if the frame doesn't have it. Owns
-/// nothing: the frame must outlive it. No view leaves the frame, whatever the frame says; where a header is cut short
-/// or its lengths lie, the layers end before it, and is_malformed(). Checksums are verified only when asked for.
+/// Finds all headers of a frame in one pass: a view for each layer, which tests false if the frame does not have it.
+///
+/// It owns nothing: the frame must outlive it. No view leaves the frame, whatever its bytes are. If a header is
+/// truncated or a length is wrong, the layers end before it, and is_malformed() is true. Checksums are verified only on
+/// request.
 template <FrameByte Byte = const std::uint8_t>
 class Headers {
 public:
-    /// More VLAN tags than any real frame has; what is behind them is left unread.
+    /// More VLAN tags than any real frame has. What follows them is not read.
     static constexpr std::size_t max_vlans = 8;
 
     constexpr Headers() noexcept = default;
+    /// Finds the headers of a frame.
     constexpr explicit Headers(std::span<Byte> frame) noexcept : frame_{frame} { find_ethernet(); }
 
+    /// Returns the Ethernet header.
     constexpr EthernetView<Byte> ethernet() const noexcept {
         return view<EthernetView<Byte>>(has_ethernet_, 0, EthernetView<>::measure(frame_));
     }
+    /// Returns the number of VLAN tags.
     constexpr std::size_t vlan_count() const noexcept { return vlan_count_; }
-    /// The outermost is 0. Tests false from vlan_count() on.
+    /// Returns a VLAN tag; the outermost is 0. Tests false from vlan_count() on.
     constexpr VlanView<Byte> vlan(std::size_t index = 0) const noexcept {
         if (index >= vlan_count_) return {};
         const std::size_t at = EthernetView<>::size + index * VlanView<>::size;
         return view<VlanView<Byte>>(true, at, VlanView<>::measure(frame_.subspan(at)));
     }
-    /// After the last VLAN tag; 0 if a length stands there (802.3), or a tag is cut short.
+    /// Returns the EtherType after the last VLAN tag; 0 if it is a length (802.3), or if a tag is truncated.
     constexpr std::uint16_t ether_type() const noexcept { return ether_type_; }
 
+    /// Returns the ARP packet.
     constexpr ArpView<Byte> arp() const noexcept { return network_view<ArpView<Byte>>(ether_type::arp); }
+    /// Returns the IPv4 header.
     constexpr Ipv4View<Byte> ipv4() const noexcept { return network_view<Ipv4View<Byte>>(ether_type::ipv4); }
+    /// Returns the IPv6 header.
     constexpr Ipv6View<Byte> ipv6() const noexcept { return network_view<Ipv6View<Byte>>(ether_type::ipv6); }
-    /// Of IP: what follows the last extension header; 0 without IP, or if the extension headers are cut short.
+    /// Returns the protocol after the last IP extension header; 0 without IP, or if the extension headers are
+    /// truncated.
     constexpr std::uint8_t protocol() const noexcept { return protocol_; }
-    /// One of several. Such have no transport: the payload is a part of one.
+    /// Whether it is a fragment of an IP packet. A fragment has no transport: its payload is a part of one.
     constexpr bool is_fragment() const noexcept { return is_fragment_; }
 
+    /// Returns the UDP header.
     constexpr UdpView<Byte> udp() const noexcept { return transport_view<UdpView<Byte>>(ip_protocol::udp); }
+    /// Returns the TCP header.
     constexpr TcpView<Byte> tcp() const noexcept { return transport_view<TcpView<Byte>>(ip_protocol::tcp); }
+    /// Returns the ICMP header.
     constexpr IcmpView<Byte> icmp() const noexcept { return transport_view<IcmpView<Byte>>(ip_protocol::icmp); }
+    /// Returns the ICMPv6 header.
     constexpr Icmpv6View<Byte> icmpv6() const noexcept { return transport_view<Icmpv6View<Byte>>(ip_protocol::icmpv6); }
 
-    /// What the last header that was found carries, without padding.
+    /// Returns what the last header found carries, without padding.
     constexpr std::span<Byte> payload() const noexcept { return frame_.subspan(payload_at_, payload_bytes_); }
-    /// A header that should be there is cut short, or lies about a length; or there is no whole Ethernet header.
+    /// Whether a header is truncated or has a wrong length, or the Ethernet header is not whole.
     constexpr bool is_malformed() const noexcept { return is_malformed_; }
 
-    /// Verifies UDP, TCP, ICMP or ICMPv6: reads the whole packet. (For IPv4 itself: Ipv4View::checksum_is_right().)
+    /// Verifies the checksum of UDP, TCP, ICMP or ICMPv6, which reads the whole packet. For IPv4's own, see
+    /// Ipv4View::checksum_is_right().
     constexpr ChecksumVerdict transport_checksum() const noexcept {
         if (transport_.header_bytes == 0 || is_routed_) return ChecksumVerdict::none;
         if (const auto datagram = udp(); datagram && datagram.checksum() == 0) return ChecksumVerdict::none;
         return transport_sum().is_right() ? ChecksumVerdict::right : ChecksumVerdict::wrong;
     }
-    /// Computes the checksums of a packet that was changed, and sets them: IPv4's and the transport's. A packet whose
-    /// transport has nothing to verify keeps what it has there.
+    /// Computes and sets the checksums of a packet that was changed: IPv4's and the transport's. A transport with
+    /// nothing to verify is left as it is.
     constexpr void fill_checksums() const noexcept requires(!std::is_const_v<Byte>) {
         if (const auto ip = ipv4()) ip.fill_checksum();
         if (transport_checksum() == ChecksumVerdict::none) return;
@@ -106,7 +120,7 @@ private:
         transport.set_checksum(transport_sum().checksum());
     }
 
-    /// Everything that the transport's checksum is over.
+    /// Sums everything that the transport's checksum covers.
     constexpr InternetSum transport_sum() const noexcept {
         const auto bytes = static_cast<std::uint32_t>(transport_.packet_bytes);
         InternetSum sum;
@@ -163,7 +177,7 @@ private:
             return;
         }
         if (network_.header_bytes == 0) {
-            // ARP of another kind is no header here, but none that lies.
+            // ARP of another kind is not a header here, but not malformed either.
             const std::size_t other = ether_type_ == ether_type::arp ? ArpView<>::any_kind_bytes(rest) : 0;
             is_malformed_ = other == 0;
             if (other != 0) set_payload(at, other);
@@ -179,7 +193,7 @@ private:
             set_payload(payload_at_ + extensions.bytes, carried - extensions.bytes);
             is_fragment_ = extensions.is_fragment;
             is_routed_ = extensions.is_routed;
-            // Behind a later fragment's header, more of them can't be seen.
+            // In a later fragment, further extension headers can't be seen.
             if (!extensions.is_whole && extensions.is_first) return;
             protocol_ = extensions.is_whole ? extensions.protocol : std::uint8_t{0};
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ipv4: its header (RFC 791), described as a value and seen in place.
+// Ipv4: the IPv4 header (RFC 791), as values and in place.
 #pragma once
 
 #include <netinet/in.h>
@@ -16,36 +16,44 @@ namespace pktverbs::net {
 
 /// Protocol numbers of IPv4, and of IPv6's next header.
 namespace ip_protocol {
+/// ICMP.
 inline constexpr std::uint8_t icmp = IPPROTO_ICMP;
+/// TCP.
 inline constexpr std::uint8_t tcp = IPPROTO_TCP;
+/// UDP.
 inline constexpr std::uint8_t udp = IPPROTO_UDP;
+/// ICMPv6.
 inline constexpr std::uint8_t icmpv6 = IPPROTO_ICMPV6;
 }  // namespace ip_protocol
 
-/// What a template is made of: no options, not fragmented.
+/// An IPv4 header as values, for a FrameTemplate: without options, not fragmented.
 struct Ipv4 {
-    Ipv4Address src{};
-    Ipv4Address dst{};
-    std::uint8_t ttl = 64;
-    std::uint8_t tos = 0;  ///< DSCP in the upper six bits, ECN in the lower two
-    bool dont_fragment = true;
-    std::uint16_t identification = 0;  ///< RFC 6864 allows any where nothing is fragmented
-    std::uint8_t protocol = 0;         ///< only where nothing that is known follows
+    Ipv4Address src{};                 ///< the source
+    Ipv4Address dst{};                 ///< the destination
+    std::uint8_t ttl = 64;             ///< time to live
+    std::uint8_t tos = 0;              ///< DSCP in the upper six bits, ECN in the lower two
+    bool dont_fragment = true;         ///< routers must not fragment it
+    std::uint16_t identification = 0;  ///< RFC 6864 allows any value if nothing is fragmented
+    std::uint8_t protocol = 0;         ///< used only for a payload of no known protocol
 };
 
-/// A header is one if its version is 4, its header length fits, and its total length lies between that and the bytes
-/// that are there; so a packet that was cut short is none. Of more than 64 KiB, for which Linux writes 0, the packet is
-/// all that is there.
+/// Reads and writes an IPv4 header in place.
+///
+/// It is a header if its version is 4, its header length fits, and its total length is between that and the bytes that
+/// are there; so a truncated packet is none. A packet of more than 64 KiB, for which Linux writes a total length of 0,
+/// ends with the bytes that are there.
 template <FrameByte Byte = const std::uint8_t>
 class Ipv4View : public HeaderView<Byte> {
 public:
     static constexpr std::size_t size = 20;  ///< without options
+    /// The flag of all fragments but the last, in the word of flags and fragment offset.
     static constexpr std::uint16_t more_fragments_bit = 0x2000;
+    /// The flag that forbids fragmentation, in the same word.
     static constexpr std::uint16_t dont_fragment_bit = 0x4000;
 
     constexpr Ipv4View() noexcept = default;
     constexpr explicit Ipv4View(std::span<Byte> packet) noexcept : Ipv4View{packet, measure(packet)} {}
-    /// `measured` must be what measure() said of these bytes.
+    /// Views a header that measure() has measured. `measured` must be its result for these bytes.
     constexpr Ipv4View(std::span<Byte> packet, const Extent& measured) noexcept : HeaderView<Byte>{packet, measured} {}
 
     static constexpr Extent measure(ConstBytes packet) noexcept {
@@ -61,19 +69,23 @@ public:
     constexpr std::uint8_t tos() const noexcept { return this->get8(1); }
     constexpr std::uint16_t total_bytes() const noexcept { return this->get16(2); }
     constexpr std::uint16_t identification() const noexcept { return this->get16(4); }
+    /// Whether routers must not fragment it.
     constexpr bool dont_fragment() const noexcept { return (this->get16(6) & dont_fragment_bit) != 0; }
+    /// Whether more fragments follow.
     constexpr bool more_fragments() const noexcept { return (this->get16(6) & more_fragments_bit) != 0; }
-    /// In bytes.
+    /// Returns where in the packet the fragment belongs, in bytes.
     constexpr std::size_t fragment_offset() const noexcept { return 8 * std::size_t{this->get16(6) & 0x1fffu}; }
-    /// One of several, the first and the last too.
+    /// Whether it is a fragment, the first and the last included.
     constexpr bool is_fragment() const noexcept { return (this->get16(6) & 0x3fff) != 0; }
     constexpr std::uint8_t ttl() const noexcept { return this->get8(8); }
     constexpr std::uint8_t protocol() const noexcept { return this->get8(9); }
     constexpr std::uint16_t checksum() const noexcept { return this->get16(10); }
     constexpr Ipv4Address src() const noexcept { return this->get_ipv4(12); }
     constexpr Ipv4Address dst() const noexcept { return this->get_ipv4(16); }
+    /// Returns the options, as they are in the header.
     constexpr std::span<Byte> options() const noexcept { return this->header().subspan(size); }
 
+    /// Whether the header's checksum is right.
     constexpr bool checksum_is_right() const noexcept { return InternetSum{}.add(this->header()).is_right(); }
 
     constexpr void set_tos(std::uint8_t tos) const noexcept requires(!std::is_const_v<Byte>) { this->put(1, tos); }
@@ -90,7 +102,7 @@ public:
     constexpr void set_dst(const Ipv4Address& dst) const noexcept requires(!std::is_const_v<Byte>) {
         this->put(16, dst);
     }
-    /// Computes the header's checksum, and sets it.
+    /// Computes and sets the header's checksum.
     constexpr void fill_checksum() const noexcept requires(!std::is_const_v<Byte>) {
         set_checksum(0);
         set_checksum(net::checksum(this->header()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tcp: its header (RFC 9293), described as a value and seen in place.
+// Tcp: the TCP header (RFC 9293), as values and in place.
 #pragma once
 
 #include <cstddef>
@@ -10,27 +10,29 @@
 
 namespace pktverbs::net {
 
-/// What a template is made of: no options.
+/// A TCP header as values, for a FrameTemplate: without options.
 struct Tcp {
+    /// The flags of a segment.
     enum Flag : std::uint8_t { fin = 1, syn = 2, rst = 4, psh = 8, ack = 16, urg = 32, ece = 64, cwr = 128 };
-    std::uint16_t src_port = 0;
-    std::uint16_t dst_port = 0;
-    std::uint32_t acknowledgment = 0;
-    std::uint8_t flags = 0;  ///< Flag, or several of them
-    std::uint16_t window = 0;
-    bool checksum = true;  ///< false: the field stays 0, for the NIC to fill
+    std::uint16_t src_port = 0;        ///< the source port
+    std::uint16_t dst_port = 0;        ///< the destination port
+    std::uint32_t acknowledgment = 0;  ///< the next sequence number expected from the peer
+    std::uint8_t flags = 0;            ///< Flag, or several of them
+    std::uint16_t window = 0;          ///< bytes that the peer may send, unscaled
+    bool checksum = true;              ///< false: the field stays 0, for the NIC to fill
 };
 
-/// A header is one if its data offset lies between 20 bytes and those that are there.
+/// Reads and writes a TCP header in place. It is a header if its data offset is between 20 bytes and the bytes that are
+/// there.
 template <FrameByte Byte = const std::uint8_t>
 class TcpView : public HeaderView<Byte> {
 public:
     static constexpr std::size_t size = 20;  ///< without options
 
     constexpr TcpView() noexcept = default;
-    /// Of an IP payload: its end is the segment's.
+    /// Views the header at the start of an IP payload, which ends where the segment does.
     constexpr explicit TcpView(std::span<Byte> segment) noexcept : TcpView{segment, measure(segment)} {}
-    /// `measured` must be what measure() said of these bytes.
+    /// Views a header that measure() has measured. `measured` must be its result for these bytes.
     constexpr TcpView(std::span<Byte> segment, const Extent& measured) noexcept : HeaderView<Byte>{segment, measured} {}
 
     static constexpr Extent measure(ConstBytes segment) noexcept {
@@ -44,10 +46,12 @@ public:
     constexpr std::uint32_t sequence() const noexcept { return this->get32(4); }
     constexpr std::uint32_t acknowledgment() const noexcept { return this->get32(8); }
     constexpr std::uint8_t flags() const noexcept { return this->get8(13); }
+    /// Whether a flag is set.
     constexpr bool has(Tcp::Flag flag) const noexcept { return (flags() & flag) != 0; }
     constexpr std::uint16_t window() const noexcept { return this->get16(14); }
     constexpr std::uint16_t checksum() const noexcept { return this->get16(16); }
     constexpr std::uint16_t urgent_pointer() const noexcept { return this->get16(18); }
+    /// Returns the options, as they are in the header.
     constexpr std::span<Byte> options() const noexcept { return this->header().subspan(size); }
 
     constexpr void set_src_port(std::uint16_t port) const noexcept requires(!std::is_const_v<Byte>) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Udp: its header (RFC 768), described as a value and seen in place.
+// Udp: the UDP header (RFC 768), as values and in place.
 #pragma once
 
 #include <cstddef>
@@ -10,16 +10,17 @@
 
 namespace pktverbs::net {
 
-/// What a template is made of.
+/// A UDP header as values, for a FrameTemplate.
 struct Udp {
-    std::uint16_t src_port = 0;
-    std::uint16_t dst_port = 0;
-    /// False: the field stays 0, for nobody or for the NIC to fill. Over IPv6, receivers drop what has none
-    /// (RFC 8200, 8.1).
+    std::uint16_t src_port = 0;  ///< the source port
+    std::uint16_t dst_port = 0;  ///< the destination port
+    /// False: the field stays 0, for no checksum or for the NIC to fill. Over IPv6, receivers drop datagrams without
+    /// one (RFC 8200, 8.1).
     bool checksum = true;
 };
 
-/// A header is one if its length field lies between 8 and the bytes that are there, or is 0 for more than 64 KiB.
+/// Reads and writes a UDP header in place. It is a header if its length field is between 8 and the bytes that are
+/// there, or is 0 with more than 64 KiB there.
 template <FrameByte Byte = const std::uint8_t>
 class UdpView : public HeaderView<Byte> {
 public:
@@ -27,7 +28,7 @@ public:
 
     constexpr UdpView() noexcept = default;
     constexpr explicit UdpView(std::span<Byte> datagram) noexcept : UdpView{datagram, measure(datagram)} {}
-    /// `measured` must be what measure() said of these bytes.
+    /// Views a header that measure() has measured. `measured` must be its result for these bytes.
     constexpr UdpView(std::span<Byte> datagram, const Extent& measured) noexcept
         : HeaderView<Byte>{datagram, measured} {}
 
@@ -39,9 +40,9 @@ public:
 
     constexpr std::uint16_t src_port() const noexcept { return this->get16(0); }
     constexpr std::uint16_t dst_port() const noexcept { return this->get16(2); }
-    /// Header and payload.
+    /// Returns the length of header and payload.
     constexpr std::uint16_t total_bytes() const noexcept { return this->get16(4); }
-    /// 0: there is none.
+    /// Returns the checksum; 0 if there is none.
     constexpr std::uint16_t checksum() const noexcept { return this->get16(6); }
 
     constexpr void set_src_port(std::uint16_t port) const noexcept requires(!std::is_const_v<Byte>) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layout: how a packet's bytes are spread over memory.
+// Layout: the chunks that a packet's bytes are divided into, and where they lie in memory.
 #pragma once
 
 #include <array>
@@ -12,39 +12,45 @@
 
 namespace pktverbs {
 
-/// A value, built up chunk by chunk: the first 42 bytes of each packet here, the next 8192 there. A frame fills the
-/// chunks in their order; one that is longer than all of them fails (IBV_WC_LOC_LEN_ERR). Empty, it means one chunk of
-/// Options::max_packet_size bytes in memory of the library's own.
+/// Divides each packet into chunks that lie in different memory: say the first 42 bytes here, the next 8192 there.
+///
+/// A value, built chunk by chunk. A frame fills the chunks in order; a frame longer than all of them fails with
+/// IBV_WC_LOC_LEN_ERR. An empty layout means one chunk of Options::max_packet_size bytes in the library's own memory.
 class PKTVERBS_EXPORT Layout {
 public:
+    /// The largest number of chunks.
     static constexpr std::size_t max_chunks = 4;
 
-    /// Where the packets' chunks lie in a region.
+    /// Where the chunks of successive packets lie in a region.
     struct Spacing {
-        /// Bytes from one packet's chunk to the next packet's; 0: those of the chunk, rounded up to `alignment`. At
-        /// least the chunk's.
+        /// Bytes from one packet's chunk to the next packet's: at least the chunk's bytes. 0: the chunk's bytes,
+        /// rounded up to `alignment`.
         std::size_t stride = 0;
-        /// Of the first chunk, a power of two.
+        /// Alignment of the first chunk, a power of two.
         std::size_t alignment = 64;
     };
+    /// A part of each packet.
     struct Chunk {
-        std::uint32_t bytes = 0;
-        bool is_own = true;  ///< in memory of the library's own
-        Region region = {};
-        Spacing spacing = {0, 64};
+        std::uint32_t bytes = 0;    ///< its length
+        bool is_own = true;         ///< in the library's own memory
+        Region region = {};         ///< else the memory that it lies in
+        Spacing spacing = {0, 64};  ///< how it lies there
     };
 
-    /// In memory of the library's own. Of 0 bytes: only to send, a place for SendPkt::attach().
+    /// Adds a chunk in the library's own memory. A chunk of 0 bytes, for sending only, is a place for
+    /// SendPkt::attach().
     Layout& chunk(std::uint32_t bytes) { return add({.bytes = bytes, .is_own = true, .region = {}, .spacing = {}}); }
-    /// In a region of the program's, packet after packet from its start, queue after queue; it must have room for all.
-    /// Throws std::length_error for the fifth chunk.
+    /// Adds a chunk in a region of the program's: packet after packet from its start, queue after queue. The region
+    /// must have room for all packets. Throws std::length_error for the fifth chunk.
     Layout& chunk(std::uint32_t bytes, const Region& region, Spacing spacing = {0, 64}) {
         return add({.bytes = bytes, .is_own = false, .region = region, .spacing = spacing});
     }
 
+    /// Returns the chunks, in order.
     std::span<const Chunk> chunks() const noexcept { return {chunks_.data(), count_}; }
-    /// Of all chunks.
+    /// Returns the bytes of all chunks together.
     std::size_t bytes() const noexcept;
+    /// Whether there is no chunk.
     bool empty() const noexcept { return count_ == 0; }
 
 private:

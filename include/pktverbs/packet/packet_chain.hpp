@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PacketChain: packets linked through their work requests; what RecvList and SendList are made of.
+// PacketChain: packets linked through their work requests; the base of RecvList and SendList.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,16 @@ class Context;
 class Core;
 class Queue;
 
-/// Throws std::system_error (EINVAL): lists whose packets come from two queues.
+/// Throws std::system_error (EINVAL), because the lists' packets come from two queues.
 [[noreturn]] PKTVERBS_EXPORT void refuse_to_join();
 
-/// A forward range of Pkt&. Owns nothing by itself: the lists do.
+/// Links packets through their work requests, and makes them a forward range of Pkt&.
+///
+/// It owns nothing; the lists derived from it do.
 template <class Pkt>
 class PacketChain {
 public:
+    /// Visits the packets in order. It stays valid when the packet it points to is taken out.
     class iterator {
     public:
         using iterator_concept = std::forward_iterator_tag;
@@ -51,9 +54,11 @@ public:
 
     iterator begin() const noexcept { return iterator{head_}; }
     iterator end() const noexcept { return {}; }
+    /// Whether there is no packet.
     bool empty() const noexcept { return !head_; }
+    /// Returns the number of packets.
     std::size_t size() const noexcept { return size_; }
-    /// Of a chain that is not empty.
+    /// Returns the first packet. The chain must not be empty.
     Pkt& front() const noexcept { return *head_; }
 
 protected:
@@ -64,8 +69,8 @@ protected:
     PacketChain() noexcept = default;
     ~PacketChain() = default;
 
-    /// Puts `count` packets, linked from `first` to `last`, behind its own. Leaves what `last` links to as it is: a
-    /// chain is ended once, by whoever fills it.
+    /// Appends `count` packets, linked from `first` to `last`. Leaves the link of `last` as it is: the caller ends the
+    /// chain once, when it has filled it.
     void link(Pkt* first, Pkt* last, std::uint32_t count) noexcept {
         if (head_)
             tail_->set_next(first);
@@ -74,6 +79,7 @@ protected:
         tail_ = last;
         size_ += count;
     }
+    /// Moves the first packet of `from` to the end.
     void take_front(PacketChain& from) noexcept {
         queue_ = from.queue_;
         if (from.empty()) return;
@@ -84,6 +90,7 @@ protected:
         link(pkt, pkt, 1);
         pkt->set_next(nullptr);
     }
+    /// Moves all packets of `from` to the end. Throws std::system_error (EINVAL) if they are another queue's.
     void take_all(PacketChain& from) {
         if (from.empty()) return;
         if (!empty() && queue_ != from.queue_) [[unlikely]]
@@ -92,10 +99,12 @@ protected:
         link(from.head_, from.tail_, from.size_);
         from.forget();
     }
+    /// Empties the chain, without a look at its packets.
     void forget() noexcept {
         head_ = tail_ = nullptr;
         size_ = 0;
     }
+    /// Exchanges the packets of two chains.
     void swap(PacketChain& other) noexcept {
         std::swap(queue_, other.queue_);
         std::swap(head_, other.head_);
@@ -103,10 +112,10 @@ protected:
         std::swap(size_, other.size_);
     }
 
-    Queue* queue_ = nullptr;
-    Pkt* head_ = nullptr;
-    Pkt* tail_ = nullptr;
-    std::uint32_t size_ = 0;
+    Queue* queue_ = nullptr;  ///< the queue that the packets belong to
+    Pkt* head_ = nullptr;     ///< the first packet; null if there is none
+    Pkt* tail_ = nullptr;     ///< the last packet
+    std::uint32_t size_ = 0;  ///< the number of packets
 };
 
 }  // namespace pktverbs

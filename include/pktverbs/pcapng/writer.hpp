@@ -14,14 +14,16 @@
 
 namespace pktverbs {
 
-/// Writes to a descriptor of the caller's, which must outlive it, by write(2): a file, a pipe or a socket. Frames are
-/// copied to a buffer of its own, which is written when it is full. For one thread at a time.
+/// Writes frames as pcapng to the caller's descriptor, which must outlive it: a file, a pipe or a socket.
+///
+/// Frames are copied into a buffer, which is written by write(2) when it is full. For one thread at a time.
 ///
 /// The first write that fails is the last one: error() keeps its errno, and nothing more is written. A file may then
 /// end in the middle of a block; readers take what stands before it. A program that writes to a pipe ignores SIGPIPE,
 /// to get EPIPE.
 class PcapngWriter {
 public:
+    /// What it holds before it writes.
     static constexpr std::size_t buffer_bytes = std::size_t{1} << 18;
 
     /// Begins with a section header, whose application is `program`, and one Ethernet interface. Writes nothing yet.
@@ -31,9 +33,9 @@ public:
     /// Flushes; call flush() or finish() before, to see whether that failed.
     PKTVERBS_EXPORT ~PcapngWriter();
 
-    /// A whole frame without FCS, cut to Interface::snap_length. `time` is since 1970.
+    /// Adds a whole frame without FCS, cut to Interface::snap_length. `time` is since 1970.
     void add(std::span<const std::uint8_t> frame, std::chrono::nanoseconds time) noexcept { add(frame, {}, time); }
-    /// The same of a frame in two parts, as a RingBlock has them.
+    /// Adds a frame in two parts, as a RingBlock has them.
     PKTVERBS_EXPORT void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest,
                              std::chrono::nanoseconds time) noexcept;
 
@@ -43,9 +45,9 @@ public:
     /// Ends the section: adds statistics, with packets() as `delivered`, and flushes.
     PKTVERBS_EXPORT bool finish(pcapng::Statistics statistics);
 
-    /// Added before a write failed; the last ones may not have been written.
+    /// Returns the number of frames added before a write failed; the last ones may not have been written.
     std::uint64_t packets() const noexcept { return packets_; }
-    /// The errno of the write that failed, or 0.
+    /// Returns the errno of the write that failed, or 0.
     int error() const noexcept { return error_; }
 
 private:

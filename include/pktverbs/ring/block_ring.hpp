@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockRing: memory for blocks of packets, between one producer and one consumer, which may be other processes.
+// BlockRing: shared memory that carries packets in blocks from one producer to one consumer.
 #pragma once
 
 #include <cstddef>
@@ -16,44 +16,48 @@
 
 namespace pktverbs {
 
-/// Move-only. Always a shared mapping: of a memfd, which is private as long as nobody is given fd() and sealed against
-/// being cut short; or, if it has a name, of POSIX shared memory, which every process of its user can cut short, and so
-/// kill those who use it (SIGBUS). The mapping stays until the last of the ring, its RingWriter, its RingReader and
-/// their blocks has ended. Setup throws std::system_error.
+/// Hands packets over in blocks from one producer to one consumer, which may be in other processes.
 ///
-/// Memory that comes from elsewhere is refused before it is mapped: EPERM if others may write to it or cut it short
-/// (SharedMemory), EPROTO if it is no ring that this version knows.
+/// Move-only. The memory is always a shared mapping. Without a name it is a memfd: private until fd() is passed on, and
+/// sealed against shrinking. With a name it is POSIX shared memory, which every process of its user can shrink, and so
+/// kill the processes that use it (SIGBUS). The mapping stays until the ring, its RingWriter, its RingReader and all
+/// their blocks have ended. Setup throws std::system_error.
+///
+/// Memory from elsewhere is checked before it is mapped: EPERM if others may write to it or shrink it (see
+/// SharedMemory), EPROTO if it is not a ring of a version known here.
 class PKTVERBS_EXPORT BlockRing {
 public:
-    /// A new ring without a name.
+    /// Creates a ring without a name.
     explicit BlockRing(const RingGeometry& geometry, PageSize pages = PageSize::normal);
 
-    /// A ring by a descriptor of its memory, which stays the caller's.
+    /// Attaches to a ring by a descriptor of its memory. The descriptor stays the caller's.
     static BlockRing attach(int fd);
 
-    /// A new ring in /dev/shm: `name` begins with a slash and has no other. It gets the name when it is whole, and
-    /// keeps it, also after a crash, until remove(). EEXIST if there is one already.
+    /// Creates a ring in /dev/shm. `name` begins with a slash and has no other. The name appears when the ring is
+    /// complete, and stays until remove(), also after a crash. Fails with EEXIST if the name is taken.
     static BlockRing create(const std::string& name, const RingGeometry& geometry);
-    /// The ring of that name; ENOENT if there is none.
+    /// Attaches to the ring of that name. Fails with ENOENT if there is none.
     static BlockRing attach(const std::string& name);
-    /// What a producer starts with: attaches to the ring of that name, with all that is in it, or creates it. EEXIST
-    /// if it is there with another geometry. Several at once get the same ring.
+    /// Attaches to the ring of that name, with everything in it, or creates it: what a producer starts with. Fails with
+    /// EEXIST if there is one of another geometry. Processes that do it at the same time get the same ring.
     static BlockRing open(const std::string& name, const RingGeometry& geometry);
-    /// Takes the name away; who is attached stays so. A name that isn't there is no error.
+    /// Removes the name. Processes that are attached stay attached. A name that doesn't exist is no error.
     static void remove(const std::string& name) noexcept;
 
     BlockRing(BlockRing&&) noexcept;
     BlockRing& operator=(BlockRing&&) noexcept;
     ~BlockRing();
 
+    /// Returns the sizes of its blocks, with all defaults filled in.
     const RingGeometry& geometry() const noexcept;
-    /// All of the mapping, for registering it with a device: page-aligned, whole pages.
+    /// Returns the whole mapping, page-aligned and in whole pages, to register it with a device.
     std::span<std::uint8_t> memory() const noexcept;
-    /// For Options::recv_layout of a Context that receives into this ring: header and payload apart, as in a slot.
+    /// Returns the Options::recv_layout of a Context that receives into this ring: header and payload apart, as in a
+    /// slot.
     Layout recv_layout() const;
-    /// To be passed to another process, which may attach() by it. Owned by the ring; close-on-exec.
+    /// Returns the descriptor to pass to another process, which can attach() with it. Owned by the ring; close-on-exec.
     int fd() const noexcept;
-    /// How many blocks are handed over and not read yet.
+    /// Returns the number of blocks that were handed over and have not been read yet.
     std::uint32_t filled_blocks() const noexcept;
 
 private:

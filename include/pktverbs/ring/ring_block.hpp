@@ -20,29 +20,31 @@
 
 namespace pktverbs {
 
-/// Why RingReader::next came back.
+/// Why RingReader::next returned.
 enum class RingOutcome : std::uint8_t {
-    block,          ///< there is one
-    timeout,        ///< the deadline passed; also what a call that may not wait gives for "nothing yet"
-    stopped,        ///< the stop token asked for it
-    finished,       ///< the producer has ended and everything has been read; told once for each producer
-    producer_died,  ///< the same, but its process died; what it had half filled has been read as well
-    corrupt,        ///< the producer handed over a block that contradicts itself; it went back unread
+    block,          ///< it holds a block
+    timeout,        ///< the deadline passed; also "nothing yet" from a call that may not wait
+    stopped,        ///< a stop was requested
+    finished,       ///< the producer has ended and everything has been read; reported once for each producer
+    producer_died,  ///< the same, but its process died; blocks that it had half filled have been read as well
+    corrupt,        ///< the producer handed over a block that contradicts itself; it was returned unread
 };
 
-/// "block", "timeout", ...
+/// Returns "block", "timeout", ...
 PKTVERBS_EXPORT std::string_view to_string(RingOutcome outcome) noexcept;
 
-/// Move-only owner: when it ends, the block goes back to the producer. May be moved to, and end in, any thread; in a
-/// process that was forked since next() gave it, nothing happens when it ends. As long as one lives, its consumer
-/// counts as attached. Slots run from 0 to slot_count(); those outside [first_slot(), end_slot()) belong to another
-/// block with the same base, or to none.
+/// A filled block that a consumer reads; it returns to the producer when it ends.
 ///
-/// Which slots are valid was copied when the block was taken. The rest stands in the ring, where a producer that goes
-/// wrong may still write: lengths never reach outside a slot, but frames, timestamps and statuses may be anything, and
-/// may change. Copy what must not change before you check it.
+/// Move-only. It may be moved to, and end in, any thread. In a process forked after next() returned it, its end has no
+/// effect. While a block lives, its consumer counts as attached. Slots run from 0 to slot_count(); those outside
+/// [first_slot(), end_slot()) belong to another block with the same base, or to none.
+///
+/// The validity bitmap was copied when the block was taken. Everything else is read from the ring, where a faulty
+/// producer may still write: lengths never reach outside a slot, but frames, timestamps and statuses may have any
+/// value, and may change. Copy what must not change before you check it.
 class PKTVERBS_EXPORT RingBlock {
 public:
+    /// No block.
     RingBlock() noexcept = default;
     RingBlock(RingBlock&& other) noexcept { swap(other); }
     RingBlock& operator=(RingBlock&& other) noexcept {
@@ -51,71 +53,82 @@ public:
     }
     ~RingBlock() { give_back(); }
 
-    /// Whether there is a block. All but outcome() is of a block that is there.
+    /// Whether it holds a block. Only outcome() may be called if it does not.
     explicit operator bool() const noexcept { return seat_ != nullptr; }
+    /// Returns why next() returned.
     RingOutcome outcome() const noexcept { return outcome_; }
 
-    /// How many blocks were handed over before this one: a gap was overwritten.
+    /// Returns how many blocks were handed over before this one. A gap means blocks that were overwritten.
     std::uint64_t number() const noexcept { return number_; }
-    /// The sequence number of slot 0; in arrival order, how many packets came before it. Goes on growing where the
-    /// field in the packets wraps around.
+    /// Returns the sequence number of slot 0; in arrival order, the number of packets before it. It keeps growing when
+    /// the field in the packets wraps around.
     std::uint64_t base() const noexcept { return header_.base; }
+    /// Returns the number of slots in each block of the ring.
     std::uint32_t slot_count() const noexcept { return view_.geometry().block_slots; }
+    /// Returns the first slot of this block.
     std::uint32_t first_slot() const noexcept { return header_.first_slot; }
+    /// Returns the slot after the last one of this block.
     std::uint32_t end_slot() const noexcept { return header_.end_slot; }
-    /// Slots with a packet, and those without.
+    /// Returns the number of slots with a packet.
     std::uint32_t valid_count() const noexcept { return header_.valid_slots; }
+    /// Returns the number of slots without a packet.
     std::uint32_t missing() const noexcept { return end_slot() - first_slot() - valid_count(); }
-    /// The producer died over it.
+    /// Whether the producer died while it was filling the block.
     bool abandoned() const noexcept { return (header_.flags & RingBlockHeader::flag_abandoned) != 0; }
-    /// Sequence numbers began anew with it: the sender started again.
+    /// Whether sequence numbers start again with this block, because the sender started again.
     bool discontinuous() const noexcept { return (header_.flags & RingBlockHeader::flag_discontinuous) != 0; }
 
-    /// `slot` below slot_count(), here and below.
+    /// Whether the slot holds a packet. `slot` must be below slot_count(), here and below.
     bool valid(std::uint32_t slot) const noexcept {
         assert(slot < slot_count());
         return (bitmap_[slot / 64] >> slot % 64 & 1) != 0;
     }
-    /// The validity bitmap: slot i is bit i % 64 of word i / 64. A private copy; until the block goes back.
+    /// Returns the validity bitmap: slot i is bit i % 64 of word i / 64. It is a private copy, valid until the block is
+    /// returned.
     std::span<const std::uint64_t> bitmap() const noexcept { return {bitmap_, (slot_count() + 63) / 64}; }
-    /// Of a valid slot's frame in bytes; never more than header and payload have room for.
+    /// Returns the length in bytes of a valid slot's frame; never more than header and payload have room for.
     std::uint32_t length(std::uint32_t slot) const noexcept {
         const RingGeometry& geometry = view_.geometry();
         return std::min(info(slot).length, geometry.header_bytes + geometry.payload_bytes);
     }
+    /// Returns the packet's RecvPkt::status().
     ibv_wc_status status(std::uint32_t slot) const noexcept { return static_cast<ibv_wc_status>(info(slot).status); }
-    /// RecvPkt::timestamp().
+    /// Returns the packet's RecvPkt::timestamp().
     std::chrono::nanoseconds timestamp(std::uint32_t slot) const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(info(slot).timestamp_ns)};
     }
+    /// Returns the first RingGeometry::header_bytes of the frame, or all of a shorter one.
     std::span<const std::uint8_t> header(std::uint32_t slot) const noexcept {
         const RingGeometry& geometry = view_.geometry();
         return {view_.headers(index_) + std::size_t{geometry.header_stride} * slot,
                 std::min(length(slot), geometry.header_bytes)};
     }
+    /// Returns the rest of the frame, after header().
     std::span<const std::uint8_t> payload(std::uint32_t slot) const noexcept {
         const RingGeometry& geometry = view_.geometry();
         const std::uint32_t bytes = length(slot);
         return {view_.payloads(index_) + std::size_t{geometry.payload_stride} * slot,
                 bytes - std::min(bytes, geometry.header_bytes)};
     }
-    /// All of them, payload_stride apart: one array, page-aligned. Of a slot that isn't valid there is whatever was
-    /// there before.
+    /// Returns the payloads of all slots, payload_stride apart, as one page-aligned array. Slots that are not valid
+    /// hold old bytes.
     std::span<const std::uint8_t> payloads() const noexcept {
         return {view_.payloads(index_), std::size_t{view_.geometry().payload_stride} * slot_count()};
     }
+    /// Returns the headers of all slots, header_stride apart, as one array.
     std::span<const std::uint8_t> headers() const noexcept {
         return {view_.headers(index_), std::size_t{view_.geometry().header_stride} * slot_count()};
     }
 
-    /// All of the block as it stands in the ring, page-aligned, whole pages: RingLayout tells what is where.
+    /// Returns the whole block as it is in the ring, page-aligned and in whole pages; RingLayout describes it.
     std::span<const std::uint8_t> memory() const noexcept { return {view_.block(index_), view_.layout().block_stride}; }
-    /// Of the ring.
+    /// Returns the layout of the ring.
     const RingLayout& layout() const noexcept { return view_.layout(); }
 
-    /// Back to the producer, now.
+    /// Returns the block to the producer now.
     void give_back() noexcept;
 
+    /// Exchanges two blocks.
     void swap(RingBlock& other) noexcept {
         seat_.swap(other.seat_);
         std::swap(view_, other.view_);
@@ -131,7 +144,7 @@ private:
     friend class RingReader;
     explicit RingBlock(RingOutcome outcome) noexcept : outcome_{outcome} {}
 
-    /// Read once by each call.
+    /// Reads the slot's information once.
     RingSlot info(std::uint32_t slot) const noexcept {
         assert(slot < slot_count());
         return view_.slot_infos(index_)[slot].load();

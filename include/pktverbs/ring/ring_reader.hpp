@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RingReader: the consumer's side of a ring.
+// RingReader: the consumer of a ring.
 #pragma once
 
 #include <chrono>
@@ -14,23 +14,25 @@
 
 namespace pktverbs {
 
-/// Gives the filled blocks of a ring, oldest first. One thread at a time. Blocks that a reader before it had not given
-/// back when its process died come again. A forked child's copy changes nothing when it ends, unless the child used it.
+/// Reads the filled blocks of a ring, oldest first.
+///
+/// One thread at a time. If a reader died with blocks, the next one gets them again. In a forked child, the end of a
+/// copy has no effect unless the child used it.
 class PKTVERBS_EXPORT RingReader {
 public:
-    /// Throws std::system_error: EBUSY if the ring has a consumer, ETIMEDOUT if another process has kept the lock under
-    /// which sides change for half a second.
+    /// Attaches as the ring's consumer. Throws std::system_error: EBUSY if the ring has a consumer, ETIMEDOUT if
+    /// another process holds the lock for attaching for more than half a second.
     explicit RingReader(const BlockRing& ring);
     RingReader(RingReader&&) noexcept;
     RingReader& operator=(RingReader&&) noexcept;
     ~RingReader();
 
-    /// The next block, as soon as there is one; RingBlock::outcome() tells why there is none. `no_timeout` never times
-    /// out; zero or less never waits. Several blocks may be held at once: the producer does without them. Doesn't
-    /// throw or allocate.
+    /// Waits for the next block; if there is none, RingBlock::outcome() says why. `no_timeout` never times out; zero or
+    /// less never waits. Several blocks may be held at once, which leaves the producer fewer. Doesn't throw or
+    /// allocate.
     RingBlock next(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) noexcept;
 
-    /// How it is with the other side, now. Asks the kernel: not for every block.
+    /// Returns the current state of the producer. Asks the kernel, so don't call it per block.
     RingPeer producer() const noexcept;
 
 private:
@@ -47,7 +49,7 @@ private:
     RingView view_;
     std::uint64_t next_number_ = 0;      ///< of the next block, if none is overwritten
     std::uint32_t next_index_ = 0;       ///< where it is likely to be
-    std::uint64_t told_generation_ = 0;  ///< of the last producer whose end was told
+    std::uint64_t told_generation_ = 0;  ///< of the last producer whose end was reported
     std::uint64_t known_deaths_ = 0;
     std::uint32_t empty_polls_ = 0;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SequenceCounter: tells from a stream of numbers what is missing, reordered and duplicated.
+// SequenceCounter: counts missing, reordered and duplicated sequence numbers.
 #pragma once
 
 #include <cstddef>
@@ -12,14 +12,17 @@
 
 namespace pktverbs {
 
-/// Remembers which of the last `window` sequence numbers have come. Counts from the first number on. For one thread at
-/// a time.
+/// Counts the numbers of a stream that are missing, reordered or duplicated.
+///
+/// It remembers which of the last `window` numbers have come, and counts from the first number on. For one thread at a
+/// time.
 class SequenceCounter {
 public:
-    /// `field` says how far numbers count and by how much they grow. `window` is a power of two, at least 64. Numbers
-    /// from before it, and gaps longer than it, are believed when the next number is near.
+    /// `field` gives the range and the step of the numbers. `window` is a power of two, at least 64. A number older
+    /// than the window, or after a gap longer than it, is believed when the next number is near it.
     PKTVERBS_EXPORT explicit SequenceCounter(const SequenceField& field = {}, std::size_t window = 64 * 1024);
 
+    /// Counts a number that has come.
     void add(std::uint64_t number) noexcept {
         ++received_;
         const auto [verdict, sequence] = tracker_.next(number);
@@ -29,17 +32,18 @@ public:
             note_far(number, verdict, sequence);
     }
 
-    /// All numbers that were added.
+    /// Returns how many numbers were added.
     std::uint64_t received() const noexcept { return received_; }
-    /// Sequence numbers between the first and the highest that have not come (yet).
+    /// Returns how many numbers between the first and the highest have not come yet.
     std::uint64_t missing() const noexcept { return missing_before_ + missing_now(); }
-    /// Numbers that came after a higher one.
+    /// Returns how many numbers came after a higher one.
     std::uint64_t reordered() const noexcept { return reordered_; }
-    /// Numbers that had come before.
+    /// Returns how many numbers had come before.
     std::uint64_t duplicated() const noexcept { return duplicated_; }
-    /// Numbers from nowhere near, that no other one followed: duplicates of long ago, or not the sender's.
+    /// Returns how many numbers were far from all others and were not followed by one near them: old duplicates, or
+    /// numbers from another sender.
     std::uint64_t wild() const noexcept { return wild_; }
-    /// Times that the sender began anew.
+    /// Returns how often the sender started again.
     std::uint64_t restarts() const noexcept { return restarts_; }
 
 private:
@@ -64,7 +68,7 @@ private:
     PKTVERBS_EXPORT void note_far(std::uint64_t number, SequenceTracker::Verdict verdict,
                                   std::uint64_t sequence) noexcept;
     PKTVERBS_EXPORT void start(std::uint64_t sequence) noexcept;
-    /// So many behind the highest, which are to be the newest.
+    /// Clears the next `count` numbers after the highest.
     void clear(std::uint64_t count) noexcept {
         if (count > mask_) return clear_all();
         for (std::uint64_t i = 1; i <= count; ++i) word(highest_ + i) &= ~bit(highest_ + i);
@@ -83,10 +87,10 @@ private:
     bool empty_ = true;
     std::uint64_t first_ = 0;
     std::uint64_t highest_ = 0;
-    std::uint64_t distinct_ = 0;  ///< that have come, from first_ to highest_
+    std::uint64_t distinct_ = 0;  ///< numbers that have come, from first_ to highest_
     std::uint64_t last_wild_ = 0;
     std::uint64_t received_ = 0;
-    std::uint64_t missing_before_ = 0;  ///< of senders that have begun anew since
+    std::uint64_t missing_before_ = 0;  ///< from senders that have started again since
     std::uint64_t reordered_ = 0;
     std::uint64_t duplicated_ = 0;
     std::uint64_t wild_ = 0;

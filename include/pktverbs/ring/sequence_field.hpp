@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SequenceField: where a packet says which one it is.
+// SequenceField: the place of the sequence number in a packet.
 #pragma once
 
 #include <bit>
@@ -12,40 +12,43 @@
 
 namespace pktverbs {
 
-/// Where the bytes begin that a field's offset counts.
+/// The start of the bytes that a field's offset counts from.
 enum class SequenceOrigin : std::uint8_t {
     frame,  ///< the Ethernet header
-    /// What follows the UDP header, wherever that is: behind VLAN tags, IPv4 with options, IPv6 with extension headers.
-    /// Frames without one have no number: of another protocol, cut short, and every fragment, also the first. Nor has
-    /// a datagram that ends before the field; padding behind it is not a part of it.
+    /// The payload of the UDP header, wherever it is: behind VLAN tags, IPv4 with options, IPv6 with extension headers.
+    /// These frames have no number: frames of another protocol, truncated frames, all fragments, and datagrams that end
+    /// before the field (padding behind them does not count).
     udp_payload,
 };
 
-/// A number in every frame, the same distance apart from one to the next: `width` bytes at `offset`, of which the bits
-/// of `mask` count. Its wrap-around, at the width of the mask, is followed, whether the distance divides it or not.
+/// Describes where frames carry their sequence number, and how it counts.
+///
+/// The number is `width` bytes at `offset`, of which the bits of `mask` count. It grows by `divisor` from packet to
+/// packet. A wrap-around at the width of the mask is followed, even if the divisor does not divide the range.
 struct SequenceField {
-    SequenceOrigin from = SequenceOrigin::frame;
-    std::uint32_t offset = 0;  ///< in bytes; of a frame, not across header_bytes of the ring
-    std::uint32_t width = 8;   ///< in bytes, 1 to 8
-    std::endian order = std::endian::big;
-    std::uint64_t mask = ~std::uint64_t{0};  ///< of the number that was read; after `shift`, ones below zeros
-    std::uint32_t shift = 0;                 ///< to the right, after the mask
-    /// What sequence number 0 has there. A sender whose numbers differ from that by no multiple of the divisor is
-    /// believed from its second packet on.
+    SequenceOrigin from = SequenceOrigin::frame;  ///< where `offset` counts from
+    std::uint32_t offset = 0;                ///< in bytes; in a frame, the field must not cross the ring's header_bytes
+    std::uint32_t width = 8;                 ///< in bytes, 1 to 8
+    std::endian order = std::endian::big;    ///< its byte order
+    std::uint64_t mask = ~std::uint64_t{0};  ///< of the bytes as a number; after `shift`, low bits without a gap
+    std::uint32_t shift = 0;                 ///< bits to shift right, after the mask
+    /// The number in the packet with sequence number 0. If a sender's numbers differ from it by no multiple of the
+    /// divisor, they are believed from the second packet on.
     std::uint64_t first = 0;
-    /// From one packet to the next: at least 1, at most half of max_number(). Single numbers off the step do not match.
+    /// The step from one packet to the next: at least 1, at most half of max_number(). Single numbers off the step do
+    /// not match.
     std::uint64_t divisor = 1;
 
-    /// The number in bytes that begin where the offset counts from, masked and shifted. They must reach as far as the
-    /// field.
+    /// Returns the number, masked and shifted. `start` is where the offset counts from; the bytes must reach to the end
+    /// of the field.
     std::uint64_t read(const std::uint8_t* start) const noexcept { return (load(start + offset) & mask) >> shift; }
-    /// The number of a whole frame; none if it has none. SequenceReader reads frames in two parts.
+    /// Returns the number of a whole frame; nullopt if it has none. SequenceReader reads frames in two parts.
     PKTVERBS_EXPORT std::optional<std::uint64_t> find(std::span<const std::uint8_t> frame) const noexcept;
-    /// How many bytes there must be from where the offset counts.
+    /// Returns how many bytes are needed from where the offset counts.
     std::uint64_t end() const noexcept { return std::uint64_t{offset} + width; }
-    /// The largest number that the field can hold.
+    /// Returns the largest number that the field can hold.
     std::uint64_t max_number() const noexcept { return (mask & (~std::uint64_t{0} >> (64 - 8 * width))) >> shift; }
-    /// Throws std::system_error (EINVAL) if it contradicts itself.
+    /// Throws std::system_error (EINVAL) if the field contradicts itself.
     PKTVERBS_EXPORT void check() const;
 
 private:

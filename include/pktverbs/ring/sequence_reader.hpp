@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SequenceReader: finds the number of frames that stand in two parts, as in a ring's slot.
+// SequenceReader: reads the sequence numbers of frames in two parts.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,18 @@
 
 namespace pktverbs {
 
-/// For one thread at a time. UDP payloads behind plain headers, of Ethernet and IPv4 without options, are found by a
-/// few comparisons; behind any others, by a walk over all headers, of which there may be 512 bytes.
+/// Reads the sequence number of frames in two parts, such as header and payload in a ring's slot.
+///
+/// For one thread at a time. A UDP payload behind plain headers (Ethernet, IPv4 without options) is found by a few
+/// comparisons; behind other headers, of up to 512 bytes, by a walk over all of them.
 class SequenceReader {
 public:
-    /// Of frames whose first `header_bytes` are apart from the rest, and that have `max_bytes` at most. Throws
-    /// std::system_error (EINVAL) if the field contradicts itself, or cannot be in such a frame.
+    /// For frames of up to `max_bytes` whose first `header_bytes` are apart from the rest. Throws std::system_error
+    /// (EINVAL) if the field contradicts itself or does not fit such a frame.
     PKTVERBS_EXPORT SequenceReader(const SequenceField& field, std::uint32_t header_bytes, std::uint32_t max_bytes);
 
-    /// Of a frame of `length` bytes, max_bytes at most: header_bytes of it at `header`, or all of a shorter one, and
-    /// the rest at `rest`. False if it has no number.
+    /// Reads the number of a frame of `length` bytes, at most max_bytes: its first header_bytes, or all of a shorter
+    /// frame, are at `header`, the rest at `rest`. Returns false if it has no number.
     bool read(const std::uint8_t* header, const std::uint8_t* rest, std::uint32_t length,
               std::uint64_t& number) noexcept {
         const bool is_udp = plain_.from == SequenceOrigin::udp_payload;
@@ -53,10 +55,10 @@ private:
 
     SequenceField field_;
     std::uint32_t header_bytes_;
-    SequenceField plain_;              ///< the field behind plain headers, counted from its part of the frame
-    bool plain_in_rest_ = false;       ///< which that is
-    std::uint32_t plain_end_ = 0;      ///< what a frame must have for that
-    std::vector<std::uint8_t> whole_;  ///< frames in one piece: their front, and whatever was behind it
+    SequenceField plain_;              ///< the field behind plain headers, counted from the start of its part
+    bool plain_in_rest_ = false;       ///< which part that is
+    std::uint32_t plain_end_ = 0;      ///< the length that a frame needs for that
+    std::vector<std::uint8_t> whole_;  ///< for frames copied into one piece: their front, and old bytes behind it
 };
 
 }  // namespace pktverbs

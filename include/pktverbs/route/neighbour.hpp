@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Neighbour: what the kernel knows of the MAC address of an address on the link.
+// Neighbour: an entry of the kernel's table of MAC addresses on the link.
 #pragma once
 
 #include <cstdint>
@@ -13,34 +13,35 @@
 
 namespace pktverbs::route {
 
-/// The kernel's words (linux/neighbour.h: NUD_).
+/// The state of a neighbour, in the kernel's words (linux/neighbour.h: NUD_).
 enum class NeighbourState : std::uint8_t {
-    none,
-    incomplete,  ///< being asked for
+    none,        ///< no state
+    incomplete,  ///< being resolved for the first time
     reachable,   ///< confirmed a short time ago
-    stale,       ///< was right once, and is used until it turns out wrong
-    delay,       ///< the same; used a moment ago
-    probe,       ///< the same; being asked whether it is still right
-    failed,      ///< was asked for, and nobody answered
-    no_arp,      ///< needs no asking
+    stale,       ///< was right once, and is used until proved wrong
+    delay,       ///< stale, and used a moment ago
+    probe,       ///< stale, and being verified
+    failed,      ///< did not answer
+    no_arp,      ///< needs no resolution
     permanent,   ///< set by hand
 };
 
+/// What the kernel knows about a neighbour's MAC address.
 struct Neighbour {
-    NeighbourState state = NeighbourState::none;
-    std::optional<MacAddress> mac{};
+    NeighbourState state = NeighbourState::none;  ///< how sure the kernel is
+    std::optional<MacAddress> mac{};              ///< nullopt if it is not known
 
-    /// The kernel would send to this MAC address.
+    /// Whether the kernel would send to this MAC address.
     bool is_usable() const noexcept {
         return mac && state != NeighbourState::none && state != NeighbourState::incomplete &&
                state != NeighbourState::failed;
     }
 };
 
-/// What the kernel's table has of an address on an interface, in the network namespace of the calling thread; nullopt
-/// if it is not in there. Asks nobody on the network: see resolve(). Needs Linux 5.0 (RTM_GETNEIGH for one address).
-/// Any thread may call. Throws std::system_error: ENODEV for an unknown interface, and what the netlink socket fails
-/// with.
+/// Looks up an address in the kernel's neighbour table of an interface, in the calling thread's network namespace.
+/// Returns nullopt if it is not there. Sends nothing; for that see resolve(). Needs Linux 5.0 (RTM_GETNEIGH for one
+/// address). Any thread may call it. Throws std::system_error: ENODEV for an unknown interface, or the error of the
+/// netlink socket.
 PKTVERBS_EXPORT std::optional<Neighbour> neighbour(std::string_view interface, const Ipv4Address& address);
 PKTVERBS_EXPORT std::optional<Neighbour> neighbour(std::string_view interface, const Ipv6Address& address);
 

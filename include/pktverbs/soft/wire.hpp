@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wire: the in-memory wire behind "wire:NAME", as the world outside the NICs sees it.
+// Wire: the in-memory wire behind "wire:NAME", seen from outside its NICs.
 #pragma once
 
 #include <cstddef>
@@ -13,42 +13,47 @@
 
 namespace pktverbs::soft {
 
-/// Chances per frame and receiving end, 0 to 1, drawn from one generator, so that a seed gives the same faults again.
-/// Where there is no memory for a copy of the frame, it is neither held back nor corrupted.
+/// The faults that a wire makes, so that a test sees loss, duplicates, reordering and corruption.
+///
+/// Each is a probability from 0 to 1, per frame and receiving end. One generator draws them all, so a seed repeats the
+/// same faults. If there is no memory for a copy of a frame, it is neither held back nor corrupted.
 struct WireFaults {
-    double loss = 0;
-    double duplication = 0;
-    double reordering = 0;  ///< the frame is held back until the next one has passed it
-    double corruption = 0;  ///< one bit of a copy is flipped
-    std::uint64_t seed = 1;
+    double loss = 0;         ///< the frame is not delivered
+    double duplication = 0;  ///< it is delivered twice
+    double reordering = 0;   ///< it is held back until the next one has passed it
+    double corruption = 0;   ///< one bit of a copy is flipped
+    std::uint64_t seed = 1;  ///< of the generator
 };
 
-/// In frames, per receiving end summed: sent * (ends - 1) + duplicated = delivered + lost + link_down + held.
+/// Counts the frames on a wire, summed over the receiving ends: sent * (ends - 1) + duplicated = delivered + lost +
+/// link_down + held.
 struct WireCounters {
-    std::uint64_t sent = 0;       ///< put on the wire by any end, once each
-    std::uint64_t offered = 0;    ///< `sent`, counted once for each end that should get it
-    std::uint64_t delivered = 0;  ///< handed to an end, duplicates included
-    std::uint64_t lost = 0;
-    std::uint64_t duplicated = 0;
-    std::uint64_t reordered = 0;
-    std::uint64_t corrupted = 0;  ///< and delivered
-    std::uint64_t link_down = 0;  ///< not carried because the link was down
-    std::uint64_t held = 0;       ///< held back for reordering now
+    std::uint64_t sent = 0;        ///< frames put on the wire, counted once each
+    std::uint64_t offered = 0;     ///< `sent`, counted once for each end that should receive the frame
+    std::uint64_t delivered = 0;   ///< frames delivered to an end, duplicates included
+    std::uint64_t lost = 0;        ///< frames lost by a fault, or for lack of memory
+    std::uint64_t duplicated = 0;  ///< additional copies that were made
+    std::uint64_t reordered = 0;   ///< frames that were held back
+    std::uint64_t corrupted = 0;   ///< frames delivered with a bit flipped
+    std::uint64_t link_down = 0;   ///< frames not carried because the link was down
+    std::uint64_t held = 0;        ///< frames held back now
 };
 
-/// A handle: copies mean the same wire. A wire lives as long as a handle or an end of it. Any
-/// thread may use it. It is a test's other hand: breaks the link, makes faults, reads the counters.
+/// Controls an in-memory wire from a test: makes faults, breaks the link, reads the counters.
+///
+/// A handle: copies refer to the same wire, which lives as long as a handle or an end of it. Any thread may use it.
 class PKTVERBS_EXPORT Wire {
 public:
-    /// The wire of that name in this process; made if it isn't there.
+    /// Finds the wire of that name in this process, or makes it.
     explicit Wire(std::string_view name);
 
-    /// Takes effect with the next frame. Restarts the generator from the seed.
+    /// Sets the faults, from the next frame on. Restarts the generator from the seed.
     void set_faults(const WireFaults& faults);
-    /// Down: frames are lost, and ports report it. Wires start up.
+    /// Takes the link up or down. When it is down, frames are lost and ports report it. A new wire is up.
     void set_link(bool up);
+    /// Returns the counters since the wire was made.
     WireCounters counters() const;
-    /// Delivers what is held back for reordering.
+    /// Delivers the frames that are held back for reordering.
     void release_held();
 
 private:
@@ -56,9 +61,10 @@ private:
     std::shared_ptr<class WireMedium> medium_;
 };
 
-/// An end of a wire that is no NIC: plants frames and reads everything that passes. One thread at a time.
+/// Plants frames on a wire and reads everything that passes: an end of it that is not a NIC. One thread at a time.
 class PKTVERBS_EXPORT WireTap {
 public:
+    /// Adds an end to the wire of that name, which is made if it doesn't exist.
     explicit WireTap(std::string_view wire);
     WireTap(WireTap&&) noexcept;
     WireTap& operator=(WireTap&&) noexcept;
@@ -66,8 +72,8 @@ public:
 
     /// Puts a frame on the wire, Ethernet header first.
     void send(std::span<const std::uint8_t> frame);
-    /// What arrived since the last call, in order. It is all kept until then, however much that is; what there is no
-    /// memory for counts in WireCounters::lost.
+    /// Returns the frames that arrived since the last call, in order. All of them are kept until then, however many;
+    /// frames that there is no memory for count in WireCounters::lost.
     std::vector<std::vector<std::uint8_t>> receive();
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rate_limit: lets the device itself keep a queue's sends at a rate, where it can.
+// rate_limit: a device's own limit on the rate of a queue.
 #pragma once
 
 #include <cstddef>
@@ -12,23 +12,24 @@ namespace pktverbs {
 
 class Context;
 
+/// Details of a rate limit that some devices use.
 struct RateLimitOptions {
-    /// Most bytes that may go at once, at the link's own speed. 0: the device's choice. Not every device that limits
-    /// rates can be told this: EINVAL.
+    /// The largest burst in bytes, at the link's own speed. 0: the device chooses. Some devices that limit rates can't
+    /// set it, and fail with EINVAL.
     std::uint32_t max_burst_bytes = 0;
-    /// The length of most frames, which a rate of packets needs. 0: not known. With a burst size the device is told as
-    /// well; then below 65536.
+    /// The length of most frames, which a rate in packets needs. 0: not known. With a burst size, the device gets it as
+    /// well; then it must be below 65536.
     std::uint32_t frame_bytes = 0;
 };
 
-/// By ibv_modify_qp_rate_limit(3). Devices take whole kb/s, and none says whether it counts the frame or the wire: a
-/// rate of bits is passed on as it is, rounded down. It holds until it is changed, lifted or lost with
-/// Queue::recover(). Control plane: not while another thread recovers the queue.
-/// Throws std::system_error: EOPNOTSUPP if the device limits no rates, or not those of such a queue pair; ERANGE if it
-/// can't limit to that one; EINVAL for a rate of packets whose length isn't known; or what the device said.
+/// Asks the device to keep a queue's sends at a rate (ibv_modify_qp_rate_limit(3)). Devices take whole kb/s, and none
+/// documents whether it counts frames or the wire: a rate in bits is passed on as it is, rounded down. The limit holds
+/// until it is changed, lifted or lost in Queue::recover(). Must not run while another thread recovers the queue.
+/// Throws std::system_error: EOPNOTSUPP if the device limits no rates, or not for such a queue pair; ERANGE if the rate
+/// is outside the device's limits; EINVAL for a rate in packets of unknown length; or the device's errno.
 PKTVERBS_EXPORT void limit_rate(Context& ctx, const Rate& rate, const RateLimitOptions& options = {},
                                 std::size_t queue = 0);
-/// As fast as it goes again. Throws like limit_rate().
+/// Lifts the limit: the queue sends as fast as it can again. Throws like limit_rate().
 PKTVERBS_EXPORT void lift_rate_limit(Context& ctx, std::size_t queue = 0);
 
 }  // namespace pktverbs

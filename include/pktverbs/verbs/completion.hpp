@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completion: how one work request ended.
+// Completion: the result of one work request.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -14,36 +14,46 @@
 
 namespace pktverbs::verbs {
 
-/// A value. Of a failed completion only id(), status(), queue_pair() and vendor_error() mean anything
-/// (ibv_poll_cq(3)).
+/// Reports how a work request ended: status, length, immediate data, timestamp.
+///
+/// A value. If it failed, only id(), status(), queue_pair() and vendor_error() have a meaning (ibv_poll_cq(3)).
 class Completion {
 public:
+    /// Copies a work completion and its timestamp.
     explicit Completion(const ibv_wc& wc, std::uint64_t ticks = 0) noexcept : wc_{wc}, ticks_{ticks} {}
 
+    /// Returns the id given to the work request.
     std::uint64_t id() const noexcept { return wc_.wr_id; }
+    /// Returns how the work request ended.
     ibv_wc_status status() const noexcept { return wc_.status; }
+    /// Whether it succeeded.
     bool ok() const noexcept { return wc_.status == IBV_WC_SUCCESS; }
+    /// Returns the operation that completed.
     ibv_wc_opcode opcode() const noexcept { return wc_.opcode; }
+    /// Whether it is that of a receive.
     bool is_receive() const noexcept { return (wc_.opcode & IBV_WC_RECV) != 0; }
-    /// Bytes received, read or written by an atomic. On a datagram queue pair with the 40 bytes of the GRH.
+    /// Returns the number of bytes received, read or written by an atomic; on a datagram queue pair, with the 40 bytes
+    /// of the GRH.
     std::uint32_t length() const noexcept { return wc_.byte_len; }
-    /// The immediate data that came with it, in host order.
+    /// Returns the immediate data that came with it, in host order.
     std::optional<std::uint32_t> immediate() const noexcept {
         if ((wc_.wc_flags & IBV_WC_WITH_IMM) == 0) return std::nullopt;
         return ntohl(wc_.imm_data);
     }
-    /// The local queue pair's number.
+    /// Returns the number of the local queue pair (qp_num).
     std::uint32_t queue_pair() const noexcept { return wc_.qp_num; }
-    /// Of a datagram: the sender's queue pair's number.
+    /// Returns the number of the queue pair that sent a datagram.
     std::uint32_t source_queue_pair() const noexcept { return wc_.src_qp; }
-    /// Of a datagram: the first 40 bytes of its buffer hold a GRH.
+    /// Whether the first 40 bytes of a datagram's buffer hold a GRH.
     bool has_grh() const noexcept { return (wc_.wc_flags & IBV_WC_GRH) != 0; }
+    /// Returns the device's own code for a failure.
     std::uint32_t vendor_error() const noexcept { return wc_.vendor_err; }
-    /// Of the device's clock, in its own ticks; 0 from a classic queue.
+    /// Returns the device's clock at the completion, in ticks; 0 from a classic queue.
     std::uint64_t timestamp_ticks() const noexcept { return ticks_; }
+    /// Returns the verbs structure.
     const ibv_wc& raw() const noexcept { return wc_; }
 
-    /// "receive 7: ok, 64 bytes" or "7: remote access error, vendor error 0x88".
+    /// Returns "receive 7: ok, 64 bytes" or "7: remote access error, vendor error 0x88".
     PKTVERBS_EXPORT std::string to_string() const;
 
 private:

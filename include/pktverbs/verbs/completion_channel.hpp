@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CompletionChannel: a descriptor that tells that armed completion queues have news.
+// CompletionChannel: a descriptor on which completion queues report events.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -15,26 +15,30 @@ namespace pktverbs::verbs {
 
 class CompletionQueue;
 
-/// One completion queue of a channel had a completion after it was armed; it must be armed again for the next event.
+/// Reports that an armed completion queue had a completion. It must be armed again for the next event.
 struct CompletionEvent {
-    ibv_cq* cq = nullptr;
-    void* context = nullptr;  ///< what the queue was made with
+    ibv_cq* cq = nullptr;     ///< the completion queue
+    void* context = nullptr;  ///< the pointer that the queue was made with
 };
 
-/// A shared handle: copies are the same channel. Any number of completion queues of one device may share it. One
-/// thread at a time takes events, and meanwhile none of these queues may end: an event that is taken but not counted
-/// yet would lead to a queue that is gone. Throws std::system_error.
+/// Reports events of completion queues on a descriptor that a program can wait for.
+///
+/// A shared handle: copies are the same channel, which any number of one device's completion queues may share. One
+/// thread at a time takes events. Meanwhile none of these queues may end, as an event that was taken but not yet
+/// counted would refer to a queue that is gone. Throws std::system_error.
 class PKTVERBS_EXPORT CompletionChannel {
 public:
-    /// Non-blocking from the start.
+    /// Creates a channel, which never blocks.
     explicit CompletionChannel(OpenDevice device);
 
+    /// Returns the device it belongs to.
     const OpenDevice& device() const noexcept { return device_; }
-    /// Readable while there are events; level-triggered.
+    /// Returns a descriptor that is readable while there are events; level-triggered.
     int fd() const noexcept { return channel_->fd; }
-    /// The next event, acknowledged; nullopt if there is none now. All queues of the channel must be CompletionQueues.
+    /// Takes the next event, and acknowledges it. Returns nullopt if there is none now. All queues of the channel must
+    /// be CompletionQueues.
     std::optional<CompletionEvent> next_event();
-    /// Waits for one; nullopt if `timeout` passed first. nanoseconds::max() never does.
+    /// Waits for an event. Returns nullopt if `timeout` passed first; nanoseconds::max() never passes.
     std::optional<CompletionEvent> wait_event(std::chrono::nanoseconds timeout);
 
     ibv_comp_channel* raw() const noexcept { return channel_.get(); }

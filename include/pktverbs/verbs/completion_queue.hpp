@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CompletionQueue: where finished work requests are reported, classic or extended.
+// CompletionQueue: a queue of completions, classic or extended.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -18,35 +18,41 @@
 
 namespace pktverbs::verbs {
 
+/// Selects the size, the events and the kind of a completion queue.
 struct CompletionQueueOptions {
-    /// Entries. What is granted may be more; see capacity(). More completions than that at once break the queue.
+    /// Entries. The device may grant more; see capacity(). More completions than that at once break the queue.
     std::uint32_t entries = 256;
-    /// Where events go; none: the queue can only be polled.
+    /// The channel to report events on; nullopt: the queue can only be polled.
     std::optional<CompletionChannel> channel = {};
-    /// Handed out with each event.
+    /// A pointer that comes with each event.
     void* context = nullptr;
-    /// Spreads interrupts: 0 to ibv_context::num_comp_vectors - 1.
+    /// The interrupt vector, 0 to ibv_context::num_comp_vectors - 1, to spread interrupts.
     int comp_vector = 0;
-    /// Ask for an extended queue, which has timestamps; where the device cannot make one or it cannot be polled
-    /// (OpenDevice::extended_polling_works), the queue is a classic one: is_extended() tells.
+    /// Ask for an extended queue, which has timestamps. If the device can't make one, or if it can't be polled
+    /// (OpenDevice::extended_polling_works), the queue is a classic one; see is_extended().
     bool extended = false;
 };
 
-/// A shared handle: copies are the same queue, which lives until the last copy and the last queue pair on it have
-/// gone. One thread at a time polls an extended queue; any number poll a classic one.
+/// Collects the completions of work requests.
+///
+/// A shared handle: copies are the same queue, which lives until its last copy and the last queue pair using it have
+/// ended. One thread at a time polls an extended queue; any number poll a classic one.
 class PKTVERBS_EXPORT CompletionQueue {
 public:
-    /// Throws std::system_error.
+    /// Creates a queue. Throws std::system_error.
     explicit CompletionQueue(const OpenDevice& device, const CompletionQueueOptions& options = {});
 
+    /// Returns the device it belongs to.
     const OpenDevice& device() const noexcept;
+    /// Whether it is an extended queue.
     bool is_extended() const noexcept;
+    /// Returns how many completions it has room for.
     std::uint32_t capacity() const noexcept;
-    /// Throws std::system_error: EINVAL for fewer entries than are waiting in the queue.
+    /// Changes the number of entries. Throws std::system_error: EINVAL for fewer entries than completions are waiting.
     void resize(std::uint32_t entries);
 
-    /// Takes at most `most` completions and calls visit(const Completion&) for each; returns how many there were. They
-    /// are off the queue before the first visit, so a visit may poll. Doesn't throw by itself.
+    /// Takes at most `most` completions, calls visit(const Completion&) for each and returns their number. They have
+    /// left the queue before the first visit, so a visit may poll. Throws nothing but what visit throws.
     template <class Visit>
     std::size_t poll(std::size_t most, Visit&& visit) {
         std::array<ibv_wc, batch_size> wcs;
@@ -64,16 +70,17 @@ public:
         }
         return total;
     }
+    /// Takes one completion; nullopt if there is none.
     std::optional<Completion> poll_one() {
         std::optional<Completion> completion;
         poll(1, [&](const Completion& one) { completion = one; });
         return completion;
     }
-    /// The errno with which the device refused to poll, or 0. Stays.
+    /// Returns the errno with which the device refused to poll, or 0. It stays.
     int error() const noexcept;
 
-    /// Asks for one event on the channel at the next completion, or only at the next solicited or failed one. Poll
-    /// again afterwards: what came before makes no event. Throws std::system_error.
+    /// Requests one event on the channel, at the next completion or only at the next solicited or failed one. Poll
+    /// again afterwards: completions from before cause no event. Throws std::system_error.
     void arm(bool only_solicited = false);
 
     ibv_cq* raw() const noexcept;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gid: a port's 128-bit address, written like an IPv6 address, and its place in the port's table.
+// Gid: a port's 128-bit address, written like an IPv6 address, and its entry in the port's table.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -14,27 +14,30 @@
 
 namespace pktverbs::verbs {
 
-/// Between verbs' union and an address; both are 16 bytes in network order.
+/// Converts verbs' union to an address; both are 16 bytes in network order.
 PKTVERBS_EXPORT Ipv6Address to_address(const ibv_gid& gid) noexcept;
+/// Converts an address to verbs' union.
 PKTVERBS_EXPORT ibv_gid to_gid(const Ipv6Address& address) noexcept;
-/// ::ffff:a.b.c.d, which is how RoCE v2 writes an IPv4 address (InfiniBand Annex A17, A17.4.5.1).
+/// Returns the IPv4-mapped address with which RoCE v2 stands for an IPv4 address (InfiniBand Annex A17, A17.4.5.1).
 PKTVERBS_EXPORT Ipv6Address to_mapped(const Ipv4Address& address) noexcept;
-/// The IPv4 address inside such a one; nullopt for others.
+/// Returns the IPv4 address in an IPv4-mapped one; nullopt for others.
 PKTVERBS_EXPORT std::optional<Ipv4Address> from_mapped(const Ipv6Address& address) noexcept;
 
-/// Where a datagram came from, by the 40 bytes before it. On RoCE v2 with IPv4 these end with the IPv4 header
+/// Returns the source of a datagram from the 40 bytes before it. On RoCE v2 with IPv4 these end with the IPv4 header
 /// (InfiniBand Annex A17, A17.4.5.2).
 PKTVERBS_EXPORT Ipv6Address source_of(const ibv_grh& grh) noexcept;
 
+/// The protocol that a GID is used with.
 enum class GidType : std::uint8_t { infiniband, roce_v1, roce_v2 };
 
+/// An entry of a port's GID table.
 struct GidEntry {
-    std::uint32_t index = 0;
-    Ipv6Address gid{};
-    GidType type = GidType::infiniband;
-    std::uint32_t interface_index = 0;  ///< of the netdev that the address is on; 0 if there is none
+    std::uint32_t index = 0;             ///< its place in the table
+    Ipv6Address gid{};                   ///< the address
+    GidType type = GidType::infiniband;  ///< the protocol it is used with
+    std::uint32_t interface_index = 0;   ///< of the netdev that has the address; 0 if there is none
 
-    /// "3: ::ffff:10.0.0.1, RoCE v2".
+    /// Returns "3: ::ffff:10.0.0.1, RoCE v2".
     PKTVERBS_EXPORT std::string to_string() const;
 };
 

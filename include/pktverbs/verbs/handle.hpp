@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handle: sole ownership of one verbs object, destroyed by the provider that made it.
+// Handle: owns one verbs object, and destroys it with the provider that made it.
 #pragma once
 
 #include <memory>
@@ -8,14 +8,16 @@
 
 namespace pktverbs::verbs {
 
-/// Calls one slot of a provider's table. A destroy verb that fails is ignored: a
-/// destructor has nobody to tell.
+/// Destroys a verbs object with one slot of a provider's table. A failure of that verb is ignored, as a destructor
+/// cannot report it.
 template <class Object, int (*Provider::*slot)(Object*)>
 struct Destroyer {
-    const Provider* provider = nullptr;
+    const Provider* provider = nullptr;  ///< the provider that made the object
+    /// Destroys the object.
     void operator()(Object* object) const noexcept { (provider->*slot)(object); }
 };
 
+/// Owns one verbs object.
 template <class Object, int (*Provider::*slot)(Object*)>
 using Handle = std::unique_ptr<Object, Destroyer<Object, slot>>;
 

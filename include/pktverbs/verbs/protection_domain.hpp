@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ProtectionDomain: what memory, queue pairs and address handles must share to work together.
+// ProtectionDomain: a group of objects that may work together.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -11,12 +11,15 @@
 
 namespace pktverbs::verbs {
 
-/// A shared handle: copies are the same domain, which lives until the last copy and the last object in it have gone.
+/// Groups memory, queue pairs and address handles: only those of one domain work together.
+///
+/// A shared handle: copies are the same domain, which lives until the last copy and the last object in it have ended.
 class PKTVERBS_EXPORT ProtectionDomain {
 public:
-    /// Throws std::system_error.
+    /// Allocates a domain. Throws std::system_error.
     explicit ProtectionDomain(OpenDevice device);
 
+    /// Returns the device it belongs to.
     const OpenDevice& device() const noexcept { return device_; }
     ibv_pd* raw() const noexcept { return pd_.get(); }
 

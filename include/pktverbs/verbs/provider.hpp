@@ -11,13 +11,14 @@
 
 namespace pktverbs::verbs {
 
-/// Every slot has the name, signature and error convention of the libibverbs function
-/// ibv_NAME and its man page. Every slot is callable: what a device can't do gives
-/// EOPNOTSUPP, in that verb's convention. The data path (post, poll, req_notify) is not
-/// here: it goes through the function pointers in ibv_context.
+/// Holds the control verbs of a device: libibverbs' own, or the soft device's.
 ///
-/// libibverbs' own control functions must not be called on a context that came from
-/// another provider: they reach into state that only libibverbs makes.
+/// Every slot has the name, signature, error convention and man page of the libibverbs function ibv_NAME. Every slot
+/// can be called: what a device can't do fails with EOPNOTSUPP, in that verb's convention. The data path (post, poll,
+/// req_notify) is not here: it goes through the function pointers in ibv_context.
+///
+/// Never call libibverbs' own control functions on a context of another provider: they use state that only libibverbs
+/// creates.
 struct Provider {
     ibv_context* (*open_device)(ibv_device*);
     int (*close_device)(ibv_context*);
@@ -69,7 +70,7 @@ struct Provider {
     int (*read_counters)(ibv_counters*, std::uint64_t* values, std::uint32_t count, std::uint32_t flags);
 };
 
-/// libibverbs' own functions: real hardware and SoftRoCE.
+/// Returns libibverbs' own functions, for real hardware and SoftRoCE.
 PKTVERBS_EXPORT const Provider& hardware_provider() noexcept;
 
 }  // namespace pktverbs::verbs

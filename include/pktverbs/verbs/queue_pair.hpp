@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// QueuePair: a send and a receive queue to one peer, to many, or to the wire; QueuePairBuilder makes it.
+// QueuePair: a send queue and a receive queue; QueuePairBuilder: makes one step by step.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -19,88 +19,96 @@
 
 namespace pktverbs::verbs {
 
-/// What a queue pair is made and connected with; the defaults suit one program at each end of a quiet network.
+/// Selects how a queue pair is made and connected. The defaults suit one program at each end of a quiet network.
 struct QueuePairOptions {
-    ibv_qp_type type = IBV_QPT_RC;  ///< or IBV_QPT_UC, IBV_QPT_UD, IBV_QPT_RAW_PACKET
-    std::uint32_t max_send_wr = 128;
-    std::uint32_t max_recv_wr = 128;
-    std::uint32_t max_send_sge = 1;
-    std::uint32_t max_recv_sge = 1;
-    std::uint32_t max_inline = 0;  ///< bytes
-    bool signal_all = false;       ///< every send completes, whatever it says
-    void* context = nullptr;       ///< ibv_qp::qp_context
+    ibv_qp_type type = IBV_QPT_RC;    ///< or IBV_QPT_UC, IBV_QPT_UD, IBV_QPT_RAW_PACKET
+    std::uint32_t max_send_wr = 128;  ///< work requests in the send queue
+    std::uint32_t max_recv_wr = 128;  ///< work requests in the receive queue
+    std::uint32_t max_send_sge = 1;   ///< slices in each send
+    std::uint32_t max_recv_sge = 1;   ///< slices in each receive
+    std::uint32_t max_inline = 0;     ///< bytes that a send may copy into its work request
+    bool signal_all = false;          ///< every send completes, signalled or not
+    void* context = nullptr;          ///< ibv_qp::qp_context
 
-    int access = 0;         ///< what a peer may do: IBV_ACCESS_REMOTE_WRITE, _READ, _ATOMIC
-    std::uint8_t port = 0;  ///< 0: the one that the device was opened with
-    std::uint16_t pkey_index = 0;
-    std::optional<std::uint32_t> gid_index;  ///< none: OpenDevice::default_gid
-    std::optional<ibv_mtu> mtu;              ///< none: the lower of both ports' active MTUs
+    int access = 0;                          ///< what a peer may do: IBV_ACCESS_REMOTE_WRITE, _READ, _ATOMIC
+    std::uint8_t port = 0;                   ///< 0: the port that the device was opened with
+    std::uint16_t pkey_index = 0;            ///< the partition key's place in the port's table
+    std::optional<std::uint32_t> gid_index;  ///< nullopt: OpenDevice::default_gid
+    std::optional<ibv_mtu> mtu;              ///< nullopt: the lower of both ports' active MTUs
     std::uint32_t psn = 0;                   ///< the first packet's sequence number, 24 bits
-    std::uint32_t qkey =
-        0x11111111;  ///< datagrams with another key are dropped. Not above 0x7fffffff: those are the kernel's
-    std::uint8_t hop_limit = 64;
+    /// Datagrams with another key are dropped. At most 0x7fffffff; the kernel reserves the rest.
+    std::uint32_t qkey = 0x11111111;
+    std::uint8_t hop_limit = 64;     ///< hop limit of the packets
     std::uint8_t traffic_class = 0;  ///< DSCP and ECN, as in an IPv4 or IPv6 header
-    std::uint8_t service_level = 0;
-    /// 4.096 us * 2^timeout until an acknowledgement counts as lost: 14 is 67 ms. 0 waits for ever.
+    std::uint8_t service_level = 0;  ///< InfiniBand service level
+    /// An acknowledgement counts as lost after 4.096 us * 2^timeout: 67 ms for 14. 0 waits for ever.
     std::uint8_t timeout = 14;
-    std::uint8_t retry_count = 7;  ///< of lost packets, 0 to 7
-    std::uint8_t rnr_retry = 7;    ///< when the peer has no receive posted; 7 tries for ever
-    /// How long a peer waits before it tries again when no receive is posted here, in the code of ibv_modify_qp(3): 12
-    /// is 0.64 ms. 0 is 655 ms and hardly what one wants.
+    std::uint8_t retry_count = 7;  ///< times that a lost packet is sent again, 0 to 7
+    std::uint8_t rnr_retry = 7;  ///< times that a send is tried again when the peer has no receive posted; 7: for ever
+    /// How long the peer waits before it tries again when no receive is posted here, in the code of ibv_modify_qp(3):
+    /// 12 is 0.64 ms; 0 is 655 ms, which is rarely wanted.
     std::uint8_t min_rnr_timer = 12;
-    std::uint8_t max_rd_atomic = 1;       ///< reads and atomics under way to the peer at once
-    std::uint8_t max_dest_rd_atomic = 1;  ///< and from the peer
+    std::uint8_t max_rd_atomic = 1;       ///< reads and atomics in flight to the peer at once
+    std::uint8_t max_dest_rd_atomic = 1;  ///< reads and atomics in flight from the peer at once
 };
 
-/// Move-only. Keeps its protection domain, completion queues and shared receive queue alive. Any number of threads may
-/// post; one at a time changes its state. What was posted and not completed when it ends is gone, without completion.
+/// Sends and receives through one send queue and one receive queue: to one peer, to many, or raw packets.
+///
+/// Move-only. It keeps its protection domain, completion queues and shared receive queue alive. Any number of threads
+/// may post; one at a time changes its state. Requests that have not completed when it ends never complete.
 class PKTVERBS_EXPORT QueuePair {
 public:
-    /// In INIT: receives can be posted, and nothing arrives yet.
-    /// Throws std::system_error; EOPNOTSUPP for a type that the device does not have.
+    /// Creates a queue pair in the state INIT: receives can be posted, but nothing arrives yet. Throws
+    /// std::system_error; EOPNOTSUPP for a type that the device does not have.
     QueuePair(ProtectionDomain pd, CompletionQueue send_cq, CompletionQueue recv_cq, const QueuePairOptions& options,
               std::optional<SharedReceiveQueue> srq = {});
     QueuePair(QueuePair&&) noexcept;
     QueuePair& operator=(QueuePair&&) noexcept;
     ~QueuePair();
 
+    /// Returns the protection domain it belongs to.
     const ProtectionDomain& pd() const noexcept;
+    /// Returns the options it was made with.
     const QueuePairOptions& options() const noexcept;
+    /// Returns its number.
     std::uint32_t number() const noexcept { return raw()->qp_num; }
-    /// What the device granted; at least what was asked for.
+    /// Returns what the device granted, which is at least what was asked for.
     const ibv_qp_cap& limits() const noexcept;
 
-    /// What the peer needs for its connect(), or for datagrams to this one. Throws std::system_error.
+    /// Returns what a peer needs to connect() to it, or to send datagrams to it. Throws std::system_error.
     Endpoint endpoint() const;
-    /// RC and UC: to RTR and RTS, talking to that peer, whose end does the same with endpoint(). Both ends' GIDs must
-    /// be of one kind, IPv4 or IPv6: QueuePairOptions::gid_index chooses. Throws std::system_error; for a refused step
-    /// the message tells which attributes were missing or not allowed.
+    /// Connects to a peer (RC and UC): goes through RTR to RTS. The peer does the same with endpoint(). The GIDs of
+    /// both ends must be of one kind, IPv4 or IPv6; QueuePairOptions::gid_index chooses. Throws std::system_error; if a
+    /// step was refused, the message says which attributes were missing or not allowed.
     void connect(const Endpoint& peer);
-    /// UD and raw packet, which have no peer: to RTR and RTS.
+    /// Starts a queue pair that has no peer (UD and raw packet): goes through RTR to RTS.
     void activate();
-    /// Everything posted completes as flushed.
+    /// Goes to the error state: everything posted completes as flushed.
     void to_error();
-    /// To RESET, which forgets what was posted, and INIT: connect() or activate() can begin again. Completions that are
-    /// still in the completion queues stay there.
+    /// Goes to RESET, which forgets what was posted, and to INIT, so that connect() or activate() can start again.
+    /// Completions that are still in the completion queues stay there.
     void reset();
+    /// Returns its current state.
     ibv_qp_state state() const;
 
-    /// Other changes: with the attributes that `mask` names. Throws like connect().
+    /// Changes the attributes that `mask` names. Throws like connect().
     void modify(ibv_qp_attr attr, int mask);
+    /// Returns the attributes that `mask` names.
     ibv_qp_attr query(int mask) const;
 
-    /// With one doorbell; what comes after a refused request is not posted. Don't throw.
+    /// Posts sends with one doorbell. Requests after a refused one are not posted. Doesn't throw.
     PostResult post_send(std::span<SendRequest> batch) noexcept;
     PostResult post_send(SendRequest& request) noexcept { return post_send(std::span{&request, 1}); }
     PostResult post_send(SendRequest&& request) noexcept { return post_send(request); }
+    /// Posts receives with one doorbell. Requests after a refused one are not posted. Doesn't throw.
     PostResult post_recv(std::span<RecvRequest> batch) noexcept;
     PostResult post_recv(RecvRequest& request) noexcept { return post_recv(std::span{&request, 1}); }
     PostResult post_recv(RecvRequest&& request) noexcept { return post_recv(request); }
 
-    /// UD: takes datagrams to a multicast group as well, until leave() or the end. On RoCE the interface has to be in
-    /// the group, too, which a socket of the program's sees to (IP_ADD_MEMBERSHIP); Context::join() does. Throws
-    /// std::system_error.
+    /// Receives datagrams to a multicast group as well, until leave() or its end (UD). On RoCE the interface must be in
+    /// the group, too: join it with a socket (IP_ADD_MEMBERSHIP), as Context::join() does. Throws std::system_error.
     void join(const Ipv6Address& group, std::uint16_t lid = 0);
+    /// Leaves a multicast group. Throws std::system_error.
     void leave(const Ipv6Address& group, std::uint16_t lid = 0);
 
     ibv_qp* raw() const noexcept;
@@ -110,28 +118,34 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// Makes queue pairs, step by step; one builder can make many. What isn't said is as QueuePairOptions has it.
+/// Makes queue pairs, option by option. One builder can make many; options that are not set are those of
+/// QueuePairOptions.
 class PKTVERBS_EXPORT QueuePairBuilder {
 public:
+    /// Starts with the defaults.
     QueuePairBuilder(ProtectionDomain pd, ibv_qp_type type) : pd_{std::move(pd)} { options_.type = type; }
 
-    /// One completion queue for both directions.
+    /// Uses one completion queue for sends and receives.
     QueuePairBuilder& completes_on(const CompletionQueue& cq) { return sends_complete_on(cq).receives_complete_on(cq); }
+    /// Sets the completion queue of sends.
     QueuePairBuilder& sends_complete_on(const CompletionQueue& cq);
+    /// Sets the completion queue of receives.
     QueuePairBuilder& receives_complete_on(const CompletionQueue& cq);
-    /// Takes its receives from there.
+    /// Takes receives from a shared receive queue.
     QueuePairBuilder& receives_from(const SharedReceiveQueue& srq);
-    /// Work requests in each queue.
+    /// Sets how many work requests each queue holds.
     QueuePairBuilder& depth(std::uint32_t send, std::uint32_t recv);
-    /// Slices in each work request.
+    /// Sets how many slices each work request has.
     QueuePairBuilder& slices(std::uint32_t send, std::uint32_t recv);
+    /// Sets how many bytes a send may copy into its work request.
     QueuePairBuilder& max_inline(std::uint32_t bytes);
-    /// What a peer may do, made of ibv_access_flags.
+    /// Sets what a peer may do, a combination of ibv_access_flags.
     QueuePairBuilder& access(int flags);
-    /// Everything else, and all of the above, by name.
+    /// Returns all options by name, to set others.
     QueuePairOptions& options() noexcept { return options_; }
 
-    /// In INIT. Throws like QueuePair; std::invalid_argument if no completion queue was named.
+    /// Creates a queue pair in the state INIT. Throws like QueuePair; std::invalid_argument if a completion queue is
+    /// missing.
     QueuePair create() const;
 
 private:

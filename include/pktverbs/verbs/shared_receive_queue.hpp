@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SharedReceiveQueue: receives that whichever of several queue pairs needs one takes.
+// SharedReceiveQueue: a pool of receives for several queue pairs.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -14,23 +14,27 @@
 
 namespace pktverbs::verbs {
 
-/// A shared handle: copies are the same queue, which lives until the last copy and the last queue pair on it have
-/// gone. Any number of threads may post.
+/// Holds receives that several queue pairs share; each message takes the next one.
+///
+/// A shared handle: copies are the same queue, which lives until the last copy and the last queue pair using it have
+/// ended. Any number of threads may post.
 class PKTVERBS_EXPORT SharedReceiveQueue {
 public:
-    /// Room for `max_wr` receives of at most `max_sge` slices. Throws std::system_error.
+    /// Makes room for `max_wr` receives of at most `max_sge` slices. Throws std::system_error.
     explicit SharedReceiveQueue(ProtectionDomain pd, std::uint32_t max_wr = 256, std::uint32_t max_sge = 1);
 
-    /// What the device granted.
+    /// Returns how many receives the device granted.
     std::uint32_t max_wr() const noexcept { return max_wr_; }
+    /// Returns how many slices per receive the device granted.
     std::uint32_t max_sge() const noexcept { return max_sge_; }
-    /// With one doorbell. Doesn't throw.
+    /// Posts receives with one doorbell. Doesn't throw.
     PostResult post(std::span<RecvRequest> batch) noexcept;
     PostResult post(RecvRequest& request) noexcept { return post(std::span{&request, 1}); }
     PostResult post(RecvRequest&& request) noexcept { return post(request); }
-    /// One asynchronous event, IBV_EVENT_SRQ_LIMIT_REACHED, when fewer than `receives` are left; then it is off again.
-    /// Throws std::system_error.
+    /// Requests one asynchronous event, IBV_EVENT_SRQ_LIMIT_REACHED, when fewer than `receives` are left. It happens
+    /// once. Throws std::system_error.
     void set_limit(std::uint32_t receives);
+    /// Returns its attributes. Throws std::system_error.
     ibv_srq_attr query() const;
 
     ibv_srq* raw() const noexcept { return srq_.get(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TimestampClock: which clock the timestamps of received packets are read from.
+// TimestampClock: the clock of received packets' timestamps.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,15 @@
 
 namespace pktverbs {
 
+/// Names the clock that the timestamps of received packets come from.
 enum class TimestampClock : std::uint8_t {
     absent,    ///< packets carry no timestamps
-    device,    ///< the NIC's counter, read as the frame arrived; it runs from a start and at a pace of its own
+    device,    ///< the NIC's counter, read as the frame arrived; it has its own start and pace
     delivery,  ///< CLOCK_REALTIME, read as the soft device delivered the frame's batch
     kernel,    ///< CLOCK_REALTIME, read by the kernel as it received the frame
 };
 
-/// "absent", "device", "delivery", "kernel".
+/// Returns "absent", "device", "delivery" or "kernel".
 PKTVERBS_EXPORT std::string_view to_string(TimestampClock clock) noexcept;
 
 }  // namespace pktverbs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SendRequest and RecvRequest: what a queue pair is asked to do, as values.
+// SendRequest, RecvRequest: work requests for a queue pair, as values.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -16,20 +16,24 @@ namespace pktverbs::verbs {
 
 class AddressHandle;
 
-/// How many of a batch were posted, and the errno with which the next one was refused: ENOMEM for a full queue.
+/// Reports how much of a batch was posted.
 struct PostResult {
-    std::size_t posted = 0;
-    int error = 0;
+    std::size_t posted = 0;  ///< the number of requests posted
+    int error = 0;           ///< the errno with which the next one was refused: ENOMEM for a full queue
+    /// Whether all were posted.
     explicit operator bool() const noexcept { return error == 0; }
 };
 
-/// The scatter or gather elements of one work request: at most `max_size`, and within the queue pair's limit.
+/// Holds the scatter or gather elements of a work request: at most `max_size`, and within the queue pair's limit.
 class SliceList {
 public:
+    /// The largest number of elements.
     static constexpr std::size_t max_size = 4;
-    /// Throws std::length_error for one too many.
+    /// Adds an element. Throws std::length_error for one too many.
     PKTVERBS_EXPORT void add(const LocalSlice& slice);
+    /// Returns the first element.
     ibv_sge* raw() noexcept { return slices_.data(); }
+    /// Returns the number of elements.
     int size() const noexcept { return static_cast<int>(count_); }
 
 private:
@@ -37,46 +41,50 @@ private:
     std::uint32_t count_ = 0;
 };
 
-/// One operation. Made by the function that names it, completed by the members below it; signalled unless told
-/// otherwise. Local memory must stay as it is until the completion, except with inlined().
+/// Describes one operation to post: a send, an RDMA read or write, or an atomic.
+///
+/// Made by the function that names the operation, and completed by the members below. It is signalled by default. Local
+/// memory must not change until the completion, except with inlined().
 class PKTVERBS_EXPORT SendRequest {
 public:
+    /// Sends a message.
     static SendRequest send() noexcept { return SendRequest{IBV_WR_SEND}; }
-    /// `immediate` in host order; the peer's completion has it.
+    /// Sends a message with immediate data, in host order, which the peer's completion reports.
     static SendRequest send_with_immediate(std::uint32_t immediate) noexcept;
-    /// Writes to a peer's memory, which doesn't hear of it: RC and UC.
+    /// Writes to a peer's memory without the peer's notice: RC and UC.
     static SendRequest write(const RemoteSlice& to) noexcept;
-    /// The same, and takes one of the peer's receives to tell.
+    /// Writes to a peer's memory, and uses one of its receives to report it.
     static SendRequest write_with_immediate(const RemoteSlice& to, std::uint32_t immediate) noexcept;
     /// Reads a peer's memory: RC.
     static SendRequest read(const RemoteSlice& from) noexcept;
-    /// Puts `desired` in 8 bytes of a peer's memory if they are `expected`; the local slice gets what was there: RC.
+    /// Writes `desired` to 8 bytes of a peer's memory if they are `expected`. The local slice receives the previous
+    /// value: RC.
     static SendRequest compare_and_swap(const RemoteSlice& at, std::uint64_t expected, std::uint64_t desired) noexcept;
-    /// Adds to 8 bytes of a peer's memory; the local slice gets what was there: RC.
+    /// Adds to 8 bytes of a peer's memory. The local slice receives the previous value: RC.
     static SendRequest fetch_and_add(const RemoteSlice& at, std::uint64_t addend) noexcept;
 
-    /// Local memory: sent, written, or filled with what was read. Several are taken in turn.
+    /// Adds local memory to send, to write, or to read into. Several slices are used in order.
     SendRequest& with(const LocalSlice& slice) {
         slices_.add(slice);
         return *this;
     }
-    /// Comes back in the completion.
+    /// Sets the number that the completion reports.
     SendRequest& id(std::uint64_t id) noexcept {
         wr_.wr_id = id;
         return *this;
     }
-    /// No completion, unless it fails: a later signalled request's stands for it.
+    /// Requests no completion, unless it fails. The completion of a later signalled request stands for it.
     SendRequest& unsignaled() noexcept { return clear(IBV_SEND_SIGNALED); }
-    /// The bytes are copied when it is posted: up to QueuePairOptions::max_inline of them, sends and writes only.
+    /// Copies the bytes when it is posted: up to QueuePairOptions::max_inline of them, for sends and writes only.
     SendRequest& inlined() noexcept { return set(IBV_SEND_INLINE); }
-    /// The peer's completion makes an event also where only solicited ones do.
+    /// Makes the peer's completion cause an event also where only solicited ones do.
     SendRequest& solicited() noexcept { return set(IBV_SEND_SOLICITED); }
-    /// Starts after earlier reads and atomics have ended: RC.
+    /// Starts only when earlier reads and atomics have ended: RC.
     SendRequest& fenced() noexcept { return set(IBV_SEND_FENCE); }
-    /// Where to, on a datagram queue pair. `address` must outlive the request's completion.
+    /// Sets the destination, on a datagram queue pair. `address` must outlive the request's completion.
     SendRequest& to(const AddressHandle& address, std::uint32_t queue_pair, std::uint32_t qkey) noexcept;
 
-    /// sg_list and next are set when it is posted.
+    /// Returns the verbs structure. sg_list and next are set when it is posted.
     ibv_send_wr& raw() noexcept { return wr_; }
 
 private:
@@ -98,28 +106,31 @@ private:
     SliceList slices_;
 };
 
-/// Memory for one message. It must stay mapped and untouched until the completion.
+/// Describes memory to receive one message into. It must stay mapped and untouched until the completion.
 class PKTVERBS_EXPORT RecvRequest {
 public:
     RecvRequest() noexcept = default;
+    /// A request whose completion reports this number.
     explicit RecvRequest(std::uint64_t id) noexcept { wr_.wr_id = id; }
 
-    /// Several are filled in turn; none takes an empty message or an immediate.
+    /// Adds memory to receive into. Several slices are filled in order; a request without any takes an empty message or
+    /// immediate data.
     RecvRequest& into(const LocalSlice& slice) {
         slices_.add(slice);
         return *this;
     }
+    /// Sets the number that the completion reports.
     RecvRequest& id(std::uint64_t id) noexcept {
         wr_.wr_id = id;
         return *this;
     }
-    /// sg_list and next are set when it is posted.
+    /// Returns the verbs structure. sg_list and next are set when it is posted.
     ibv_recv_wr& raw() noexcept { return wr_; }
 
 private:
     friend class QueuePair;
     friend class SharedReceiveQueue;
-    /// Makes a chain of a batch; its first work request, or null.
+    /// Links a batch into a chain; returns its first work request, or null.
     static ibv_recv_wr* chain(std::span<RecvRequest> batch) noexcept;
 
     ibv_recv_wr wr_{};

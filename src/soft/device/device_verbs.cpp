@@ -16,7 +16,7 @@ namespace pktverbs::soft::control {
 
 ibv_context* open_device(ibv_device* device) {
     return guarded([device] {
-        return (new Nic{device, static_cast<SoftDevice*>(device)->open_link()})->context_base();
+        return (new Nic{device, static_cast<SoftDevice*>(device)->port.open()})->context_base();
     });
 }
 

@@ -4,22 +4,24 @@
 
 #include <infiniband/verbs.h>
 
-#include <functional>
 #include <memory>
 
 #include <pktverbs/verbs/device.hpp>
 
-#include "soft/link/link.hpp"
+#include "soft/link/link_kind.hpp"
+#include "soft/link/link_string.hpp"
 
 namespace pktverbs::soft {
 
 struct SoftDevice : ibv_device {
     SoftDevice() : ibv_device{} {}
-    /// Throws std::system_error.
-    std::function<std::unique_ptr<Link>()> open_link;
+    LinkPort port;
 };
 
-/// See packet_device() in <pktverbs/soft/device.hpp>.
-verbs::Device packet_device(std::shared_ptr<const Interface> interface);
+/// The device that the string names: every open is a further NIC there, in the network namespace of the thread that
+/// calls this. Frames that arrive meet the string's faults. Throws std::system_error: EINVAL, ENODEV.
+verbs::Device make_device(const LinkString& string);
+/// The one on an interface that no string named.
+verbs::Device make_device(std::shared_ptr<const Interface> interface);
 
 }  // namespace pktverbs::soft

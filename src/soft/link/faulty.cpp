@@ -2,8 +2,6 @@
 #include "soft/link/faulty.hpp"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <mutex>
@@ -11,6 +9,7 @@
 #include <utility>
 
 #include "base/counter.hpp"
+#include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 
 namespace pktverbs::soft {
@@ -34,9 +33,10 @@ public:
 
     void set(bool held) noexcept {
         if (std::exchange(held_, held) == held) return;
-        std::uint64_t count = 1;
-        [[maybe_unused]] const auto done = held ? write(event_.get(), &count, sizeof count)  //
-                                                : read(event_.get(), &count, sizeof count);
+        if (held)
+            event_.set();
+        else
+            event_.clear();
     }
 
 private:
@@ -44,7 +44,7 @@ private:
         if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot watch a faulty link"};
     }
 
-    FileDescriptor event_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    EventFd event_;
     FileDescriptor both_;
     bool held_ = false;
 };

@@ -2,9 +2,12 @@
 // FrameFaults: decides which frames are lost, come twice, late or damaged.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +24,16 @@ using LinkFaults = WireFaults;
 inline bool any_of(const LinkFaults& faults) noexcept {
     return faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
 }
+
+/// What they are called in texts.
+struct FaultKey {
+    std::string_view name;
+    std::string_view value;
+};
+inline constexpr std::array fault_keys{FaultKey{"loss", "P"}, FaultKey{"duplicate", "P"}, FaultKey{"reorder", "P"},
+                                       FaultKey{"corrupt", "P"}, FaultKey{"seed", "N"}};
+/// Sets the one that a key of these names: P is a chance from 0 to 1. Returns why the value can't be that, or nothing.
+std::string set_fault(LinkFaults& faults, std::string_view key, std::string_view value);
 
 /// What a receiving end keeps back for reordering: one frame at most.
 class HeldFrame {

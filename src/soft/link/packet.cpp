@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "soft/link/packet.hpp"
-
+// The packet link: frames through AF_PACKET sockets on a Linux interface.
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
 #include <sys/socket.h>
@@ -19,7 +18,15 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
+#include <pktverbs/verbs/error.hpp>
+
+#include "interface/interface.hpp"
+#include "interface/interface_name.hpp"
 #include "interface/interface_watch.hpp"
+#include "soft/link/link_kind.hpp"
+#include "soft/link/link_string.hpp"
 #include "soft/link/packet_filter.hpp"
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_ring.hpp"
@@ -32,8 +39,16 @@ namespace {
 constexpr std::uint16_t every_protocol = 0x0003;  // ETH_P_ALL
 constexpr int send_buffer_bytes = 4 * 1024 * 1024;
 
+/// Frames come in the kernel's blocks, so one alone waits for about a millisecond. The interface shows what the
+/// kernel's stack would see: with GRO on (ethtool -K INTERFACE gro off), frames of one stream joined to longer ones;
+/// and where a virtual interface vouches for checksums (veth does), checksum_ok without anyone having looked.
+///
+/// It stays on the interface and in its network namespace, whatever that is called and wherever the calling threads
+/// are.
 class PacketLink final : public Link {
 public:
+    /// Throws std::system_error: EPERM without CAP_NET_RAW, ENODEV if the interface is gone, EOPNOTSUPP if it isn't
+    /// Ethernet or loopback, and what the kernel says.
     explicit PacketLink(std::shared_ptr<const Interface> interface);
 
     MacAddress mac() const noexcept override { return mac_.load(); }
@@ -304,10 +319,34 @@ std::uint64_t PacketLink::lost() noexcept {
     return kernel_lost_.load(std::memory_order_relaxed) + ring_.cut();
 }
 
+LinkPort packet_port(std::shared_ptr<const Interface> interface) {
+    LinkPort port;
+    port.open = [interface] { return std::make_unique<PacketLink>(interface); };
+    port.mac = [interface] { return interface->state().value_or(interface->found()).mac; };
+    port.addresses = [interface] { return interface->addresses(); };
+    port.mtu = interface->found().mtu;
+    port.timestamp_clock = TimestampClock::kernel;
+    port.interface = std::move(interface);
+    return port;
+}
+
+LinkPort find_packet(const LinkString& string) {
+    if (!is_interface_name(string.name())) string.refuse("no interface can have that name");
+    auto interface = Interface::find(string.name());
+    if (!interface)
+        verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": no such interface: {}",
+                                                 string.text(), string.name()));
+    return packet_port(std::move(interface));
+}
+
 }  // namespace
 
-std::unique_ptr<Link> open_packet_link(std::shared_ptr<const Interface> interface) {
-    return std::make_unique<PacketLink>(std::move(interface));
-}
+extern const LinkKind packet_kind;
+const LinkKind packet_kind{.prefix = "packet",
+                           .name = "INTERFACE",
+                           .keys = {},
+                           .purpose = "AF_PACKET sockets on a network interface; opening needs CAP_NET_RAW",
+                           .find = find_packet,
+                           .on_interface = packet_port};
 
 }  // namespace pktverbs::soft

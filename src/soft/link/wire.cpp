@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "soft/link/wire.hpp"
-
 #include <pktverbs/soft/wire.hpp>
 
 #include <algorithm>
@@ -11,7 +9,11 @@
 #include <new>
 #include <string>
 
+#include <fmt/core.h>
+
 #include "soft/link/frame_faults.hpp"
+#include "soft/link/link_kind.hpp"
+#include "soft/link/link_string.hpp"
 
 namespace pktverbs::soft {
 
@@ -177,6 +179,15 @@ MacAddress next_mac() {
                                         static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)}};
 }
 
+struct WireOptions {
+    MacAddress mac;  ///< all zero: one of its own for every open, locally administered
+    std::uint32_t mtu;
+    std::vector<Ipv6Address> addresses;
+    /// The NIC computes the checksums of every frame that it receives, as hardware does; it takes time. Otherwise it
+    /// vouches only for those that the sending NIC has just computed, and that were not damaged since.
+    bool verify_checksums;
+};
+
 /// A NIC's end.
 class WireLink final : public Link, private WireEnd {
 public:
@@ -222,11 +233,41 @@ private:
     Sink* sink_ = nullptr;
 };
 
+constexpr std::uint32_t default_mtu = 9000;
+constexpr LinkKind::Key wire_keys[] = {
+    LinkString::mac_key, LinkString::mtu_key, LinkString::ip_key, {"checksums", "verify"}};
+
+bool read_checksums(const LinkString& string) {
+    const auto value = string.value("checksums", "trust");
+    if (value != "trust" && value != "verify")
+        string.refuse(fmt::format("checksums are \"trust\" or \"verify\", not \"{}\"", value));
+    return value == "verify";
+}
+
+LinkPort find_wire(const LinkString& string) {
+    if (string.name().find_first_of(",&=") != std::string::npos)
+        string.refuse(
+            "a wire's name has no \",\", \"&\" or \"=\"; options stand behind \"?\", with \"&\" between them");
+    const WireOptions options{.mac = string.mac(),
+                              .mtu = string.mtu(default_mtu),
+                              .addresses = string.addresses(),
+                              .verify_checksums = read_checksums(string)};
+    LinkPort port;
+    port.open = [name = string.name(), options] { return std::make_unique<WireLink>(name, options); };
+    port.mac = [mac = options.mac] { return mac; };
+    port.addresses = [addresses = options.addresses] { return addresses; };
+    port.mtu = options.mtu;
+    return port;
+}
+
 }  // namespace
 
-std::unique_ptr<Link> open_wire_link(const std::string& name, const WireOptions& options) {
-    return std::make_unique<WireLink>(name, options);
-}
+extern const LinkKind wire_kind;
+const LinkKind wire_kind{.prefix = "wire",
+                         .name = "NAME",
+                         .keys = wire_keys,
+                         .purpose = "an in-memory wire inside the program; another process never hears it",
+                         .find = find_wire};
 
 Wire::Wire(std::string_view name) : medium_{WireMedium::named(name)} {}
 void Wire::set_faults(const WireFaults& faults) { medium_->set_faults(faults); }

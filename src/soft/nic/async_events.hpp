@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AsyncEvents: the asynchronous events of a NIC that nobody has taken yet.
+// AsyncEvents: a NIC's pending asynchronous events.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -9,23 +9,23 @@
 
 namespace pktverbs::soft {
 
-/// An event, and its place among those that wait.
+/// An event, and its place in the queue of pending ones.
 struct PendingEvent {
     ibv_async_event event{};
     PendingEvent* next = nullptr;
     bool waits = false;
 };
 
-/// First come, first served. Each event has its place before it happens, an object's in the object: so to put one takes
-/// no memory and never fails. The caller locks.
+/// First in, first out. Each event's place exists before it happens, for an object's event in the object: so putting
+/// one allocates nothing and never fails. The caller locks.
 class AsyncEvents {
 public:
-    /// Events of the port that are kept for a program that never asks.
+    /// The number of port events kept for a program that never reads them.
     static constexpr std::size_t max_of_port = 64;
 
     bool empty() const noexcept { return !first_; }
 
-    /// One that waits already stays where it is.
+    /// An event that is already pending keeps its place.
     void put(PendingEvent& pending) noexcept {
         if (pending.waits) return;
         pending.waits = true;
@@ -33,11 +33,12 @@ public:
         (last_ ? last_->next : first_) = &pending;
         last_ = &pending;
     }
-    /// Of the port or the device. Of too many of the port, the oldest goes; that the device failed is always kept.
+    /// An event of the port or the device. With too many port events, the oldest is dropped; a failed device's event is
+    /// always kept.
     void put(const ibv_async_event& event) noexcept {
         PendingEvent* place = &fatal_;
         if (event.event_type != IBV_EVENT_DEVICE_FATAL) {
-            // Used in turn: one that still waits is the oldest.
+            // Used in turn: the next one, if still pending, is the oldest.
             place = &of_port_[next_of_port_];
             next_of_port_ = (next_of_port_ + 1) % max_of_port;
             remove(*place);
@@ -45,13 +46,13 @@ public:
         place->event = event;
         put(*place);
     }
-    /// The oldest one; there is one.
+    /// Takes the oldest one; there must be one.
     ibv_async_event take() noexcept {
         PendingEvent& taken = *first_;
         remove(taken);
         return taken.event;
     }
-    /// False if it doesn't wait.
+    /// False if it isn't pending.
     bool remove(PendingEvent& pending) noexcept {
         if (!pending.waits) return false;
         PendingEvent* before = nullptr;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,20 +37,15 @@ CompletionChannel::CompletionChannel(Nic& nic)
     : ibv_comp_channel{}, nic_{nic}, receive_fd_{nic.link().receive_fd()}, send_fd_{nic.link().send_fd()} {
     context = nic.context_base();
     fd = epoll_create1(EPOLL_CLOEXEC);
-    event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0 || event_fd_ < 0 || add(fd, event_fd_, EPOLLIN) != 0 ||
+    if (fd < 0 || !event_ || add(fd, event_.get(), EPOLLIN) != 0 ||
         (receive_fd_ >= 0 && add(fd, receive_fd_, 0) != 0) || (send_fd_ >= 0 && add(fd, send_fd_, 0) != 0)) {
         const int error = errno;
         if (fd >= 0) close(fd);
-        if (event_fd_ >= 0) close(event_fd_);
         throw std::system_error{error, std::generic_category(), "cannot make a completion channel"};
     }
 }
 
-CompletionChannel::~CompletionChannel() {
-    close(fd);
-    close(event_fd_);
-}
+CompletionChannel::~CompletionChannel() { close(fd); }
 
 bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
     const std::lock_guard lock{mutex_};
@@ -64,8 +58,8 @@ bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
     }
     ++queue.events_given;
     if (!first_) none_left();
-    // In this order, for programs that pass an int in place of the context: what of it runs over their next variable,
-    // often the pointer for the queue, is put right by the second store.
+    // In this order, for programs that pass an int in place of the context: the second store repairs the variable that
+    // the first one overwrites, often the pointer for the queue.
     *cq_context = queue.cq_context;
     *cq = queue.base();
     return true;
@@ -73,8 +67,7 @@ bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
 
 /// The last event was taken or dropped.
 void CompletionChannel::none_left() noexcept {
-    std::uint64_t count;
-    [[maybe_unused]] const auto got = read(event_fd_, &count, sizeof count);
+    event_.clear();
     watch_receive(waiting_ != 0);
 }
 
@@ -95,7 +88,7 @@ int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
 
 void CompletionChannel::notify(CompletionQueue& queue, bool waited) noexcept {
     const std::lock_guard lock{mutex_};
-    if (waited) --waiting_;  // what this means for the link's descriptor is seen to when the event is taken
+    if (waited) --waiting_;  // the link's descriptor is updated when the event is taken
     if (queue.pending_events++ > 0) return;
     if (last_)
         last_->next_with_events = &queue;
@@ -104,8 +97,7 @@ void CompletionChannel::notify(CompletionQueue& queue, bool waited) noexcept {
     const bool was_empty = first_ == &queue;
     last_ = &queue;
     if (!was_empty) return;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto put = write(event_fd_, &one, sizeof one);
+    event_.set();
 }
 
 std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
@@ -124,7 +116,7 @@ std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
 void CompletionChannel::count_waiting(int change) noexcept {
     const std::lock_guard lock{mutex_};
     waiting_ += change;
-    // With an event queued it is readable anyway, and none_left() will look.
+    // With an event queued it is readable anyway, and none_left() will check.
     if (waiting_ != 0 || !first_) watch_receive(waiting_ != 0);
 }
 

@@ -7,18 +7,20 @@
 #include <cstdint>
 #include <mutex>
 
+#include "base/event_fd.hpp"
+
 namespace pktverbs::soft {
 
 class CompletionQueue;
 class Nic;
 
 /// Its descriptor is an epoll instance over an eventfd (events that are queued) and the link's own descriptors: no
-/// thread moves frames for us, so what wakes the link must wake the waiter, whose ibv_get_cq_event then does the work.
-/// The link's frames wake it only while one of its armed queues is one that receives: a program that waits for several
-/// channels and then calls a blocking get for the one that is readable must find its event there. Sends that are held
-/// up wake every channel, because whoever waits may be the only one who gets them sent, and then gets no reply before.
-/// Like hardware's it is readable when an event is queued, but can also turn out to have none: then a blocking get
-/// waits on, and a non-blocking one gives EAGAIN.
+/// thread moves frames in the background, so whatever wakes the link must wake the waiter, whose ibv_get_cq_event then
+/// does the work. The link's frames wake it only while one of its armed queues receives: a program that waits for
+/// several channels and then calls a blocking get on the readable one must find its event there. Held-up sends wake
+/// every channel, because this waiter may be the only thread that can send them, and there is no reply until they are
+/// sent. As on hardware, the channel is readable when an event is queued, but it may also turn out to have none: then a
+/// blocking get waits on, and a non-blocking one gives EAGAIN.
 class CompletionChannel final : public ibv_comp_channel {
 public:
     /// Throws std::system_error.
@@ -29,16 +31,16 @@ public:
 
     /// 0, or -1 with errno: EAGAIN on a non-blocking descriptor, EINTR.
     int get_event(ibv_cq** cq, void** cq_context) noexcept;
-    /// Queues an event of a queue that is armed no more; `waited`: it was counted by count_waiting(). Called with the
-    /// completion queue locked.
+    /// Queues an event for a queue, which is no longer armed; `waited`: it was counted by count_waiting(). Called with
+    /// the completion queue locked.
     void notify(CompletionQueue& queue, bool waited) noexcept;
-    /// Drops the events of a completion queue that is destroyed. Returns how many it has given out.
+    /// Drops the events of a completion queue that is being destroyed. Returns how many it has given out.
     std::uint32_t forget(CompletionQueue& queue) noexcept;
 
-    /// One completion queue more, or less, that is armed and receives: while there is any, the link's frames make the
-    /// descriptor readable. Called with the completion queue locked.
+    /// Counts one more, or one fewer, completion queue that is armed and receives: while there is any, the link's
+    /// frames make the descriptor readable. Called with the completion queue locked.
     void count_waiting(int change) noexcept;
-    /// The link's readiness to send is to make it readable too.
+    /// Makes the descriptor readable also when the link can send.
     void watch_send(bool on) noexcept;
 
 private:
@@ -47,7 +49,7 @@ private:
     void watch_receive(bool on) noexcept;
 
     Nic& nic_;
-    int event_fd_ = -1;
+    EventFd event_;
     int receive_fd_;
     int send_fd_;
 

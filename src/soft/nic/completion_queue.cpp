@@ -126,9 +126,9 @@ int CompletionQueue::resize(int entries) noexcept {
     std::unique_ptr<Completion[]> ring{new (std::nothrow) Completion[granted]};
     if (!ring) return ENOMEM;
     const std::lock_guard lock{mutex_};
-    // What a poller has fetched still counts: its places are freed only when it goes on.
+    // Entries that a poller has fetched still count: their places are freed only when it polls on.
     if (tail_ - head_ > wanted) return EINVAL;
-    // At the same running numbers: nobody who counts from head_ notices.
+    // At the same running numbers, so that counting from head_ still works.
     for (std::uint32_t i = head_; i != tail_; ++i) ring[i & (granted - 1)] = ring_[i & mask_];
     ring_.swap(ring);
     mask_ = granted - 1;
@@ -147,7 +147,7 @@ void CompletionQueue::forget(const CompletionSource& source) noexcept {
     tail_ = kept;
 }
 
-/// Frees the places of what has been polled, and copies what comes next.
+/// Frees the places of polled completions, and copies the next ones.
 int CompletionQueue::refill(std::uint32_t most) noexcept {
     const std::lock_guard lock{mutex_};
     for (std::uint32_t i = 0; i < fetched_next_; ++i) ring_[head_++ & mask_].free_entries();

@@ -19,16 +19,16 @@ namespace pktverbs::soft {
 class CompletionChannel;
 class Nic;
 
-/// What completions come from: one side of a queue pair, or a work queue.
+/// The source of completions: one side of a queue pair, or a work queue.
 struct CompletionSource {
     explicit CompletionSource(std::uint32_t qp_num) noexcept : number{qp_num} {}
 
-    std::uint32_t number;  ///< what its completions say
-    /// The entries of its ring that may be posted to again: all before this one. Whoever polls moves it on.
+    std::uint32_t number;  ///< its number in completions
+    /// All entries of its ring before this one may be posted to again. Polling advances it.
     std::atomic<std::uint32_t> reclaimed{0};
 };
 
-/// What a work request ended with.
+/// The result of a work request.
 struct Completion {
     enum class Kind : std::uint8_t { receive, verified_receive, send, segmented_send };
 
@@ -41,7 +41,7 @@ struct Completion {
     std::uint32_t reclaim = 0;
     std::uint8_t status = IBV_WC_SUCCESS;
     Kind kind = Kind::receive;
-    std::uint16_t vlan_tci = 0;  ///< of the tag that was taken out of a received frame
+    std::uint16_t vlan_tci = 0;  ///< the tag removed from a received frame
 
     ibv_wc_opcode opcode() const noexcept {
         if (kind == Kind::send) return IBV_WC_SEND;
@@ -58,7 +58,7 @@ class CompletionQueue final : public ibv_cq_ex {
 public:
     static constexpr std::uint32_t max_entries = 1U << 20;
 
-    /// What ibv_create_cq_ex asks for.
+    /// The request of ibv_create_cq_ex.
     struct Extended {
         std::uint64_t wc_flags;
     };
@@ -77,12 +77,12 @@ public:
 
     int poll(int count, ibv_wc* wcs) noexcept;
     int arm(bool solicited_only) noexcept;
-    /// `entries` is rounded up as at first; completions and the armed state stay. 0; EINVAL if more completions wait,
-    /// or it is out of range; ENOMEM.
+    /// `entries` is rounded up as at creation; completions and the armed state stay. Returns 0; EINVAL if more
+    /// completions are waiting, or it is out of range; ENOMEM.
     int resize(int entries) noexcept;
-    /// So many more receive queues complete here, or fewer: without any, what the link receives is nothing to it.
+    /// Adds to the number of receive queues that complete here: without any, it ignores the link's frames.
     void count_receivers(int change) noexcept;
-    /// Removes what is queued of a queue that is reset or destroyed.
+    /// Removes the queued completions of a queue that is reset or destroyed.
     void forget(const CompletionSource& source) noexcept;
     bool wants_timestamps() const noexcept { return wants_timestamps_; }
 
@@ -115,14 +115,14 @@ public:
     std::uint32_t async_events_given = 0;
 
     int users = 0;                    ///< under the lock of the NIC's objects
-    ibv_pd* parent_domain = nullptr;  ///< that it was made with, and keeps in use
+    ibv_pd* parent_domain = nullptr;  ///< that it was made with, and marks as used
 
 private:
     static constexpr std::uint32_t batch = 16;
 
     enum class Armed : std::uint8_t { no, for_errors, for_any };
 
-    /// Under mutex_: whether its channel is to be woken by what the link receives.
+    /// Under mutex_: whether frames that the link receives wake its channel.
     bool waits() const noexcept { return armed_ != Armed::no && receivers_ != 0; }
     void push(const Completion& completion) noexcept;
     void overrun() noexcept;
@@ -145,8 +145,8 @@ private:
     int receivers_ = 0;
     bool overrun_ = false;
 
-    // The extended interface: held from start_poll to end_poll, and only then something is fetched: a copy of
-    // the ring's first completions, which stay there until they have been polled.
+    // For the extended interface: held from start_poll to end_poll. Completions are fetched only then: copies of the
+    // ring's first ones, which stay there until they have been polled.
     std::mutex poll_mutex_;
     std::array<Completion, batch> fetched_;
     std::uint32_t fetched_count_ = 0;

@@ -10,7 +10,7 @@
 namespace pktverbs::soft {
 
 // The kernel begins the table with default GIDs, made of the MAC address, one for each version of RoCE; addresses
-// follow, each with both, and one that is there already is not added again (drivers/infiniband/core/cache.c,
+// follow, each with both, and one that is already in the table is not added again (drivers/infiniband/core/cache.c,
 // roce_gid_mgmt.c).
 std::vector<ibv_gid_entry> list_gids(ibv_context* context) {
     const Link& link = Nic::of(context).link_now();

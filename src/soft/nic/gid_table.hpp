@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// list_gids: the GIDs of a soft device's port, listed as a RoCE NIC lists them.
+// list_gids: lists the GIDs of a soft device's port as a RoCE NIC does.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -12,7 +12,7 @@ namespace pktverbs::soft {
 /// The link-local address of the MAC address, then each address of the interface, with a pair of entries for each.
 constexpr std::uint32_t gid_table_size = 32;
 
-/// The entries that are there now, from index 0 on, without a gap. Throws std::bad_alloc.
+/// The current entries, from index 0 on, without a gap. Throws std::bad_alloc.
 std::vector<ibv_gid_entry> list_gids(ibv_context* context);
 
 }  // namespace pktverbs::soft

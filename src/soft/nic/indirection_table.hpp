@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// IndirectionTable: the soft device's ibv_rwq_ind_table: which work queue takes the frames of which hash.
+// IndirectionTable: the soft device's ibv_rwq_ind_table: which work queue takes the frames with which hash.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -18,7 +18,7 @@ public:
     static constexpr std::uint32_t max_log_size = 9;
     static constexpr std::uint32_t max_tables = 1024;
 
-    /// `queues`: a power of two of them, of which some may be the same.
+    /// `queues`: their number is a power of two; some may be the same.
     IndirectionTable(ibv_context* made_of, std::vector<WorkQueue*> queues)
         : ibv_rwq_ind_table{}, queues_{std::move(queues)} {
         context = made_of;

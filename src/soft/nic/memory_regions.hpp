@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MemoryRegions: what the soft device may touch, by lkey.
+// MemoryRegions: the memory that the soft device may access, by lkey.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -12,13 +12,13 @@
 
 namespace pktverbs::soft {
 
-/// Adding and releasing lock; checking does not, so that it can be done per frame.
+/// Adding and releasing take a lock; checking does not, so that it can be done per frame.
 class MemoryRegions {
 public:
     static constexpr std::uint32_t capacity = 1024;
 
-    /// Gives the lkey, or 0 if the table is full. `mapped`: where the bytes are that work requests call `addr`, if
-    /// they are elsewhere.
+    /// Returns the lkey, or 0 if the table is full. `mapped`: the real place of the bytes that work requests call
+    /// `addr`, if it differs.
     std::uint32_t add(const ibv_pd* pd, std::uint64_t addr, std::uint64_t length, bool writable,
                       std::uint64_t mapped) noexcept {
         const std::lock_guard lock{mutex_};
@@ -34,23 +34,23 @@ public:
             // A new low byte for each use of a slot, so that a stale lkey is noticed.
             region.uses = static_cast<std::uint8_t>(region.uses + 1);
             const std::uint32_t lkey = (i + 1) << 8 | region.uses;
-            // Whoever sees the lkey sees the fields above.
+            // A thread that reads the lkey sees the fields above.
             region.lkey.store(lkey, std::memory_order_release);
             return lkey;
         }
         return 0;
     }
 
-    /// The lkey is good for nothing more; a check that began earlier may still be under way.
+    /// Makes the lkey invalid; a check that began earlier may still be running.
     void revoke(std::uint32_t lkey) noexcept { regions_[(lkey >> 8) - 1].lkey.store(0, std::memory_order_release); }
-    /// Gives the place of a revoked lkey to the next add(): no check of it may be under way.
+    /// Lets the next add() reuse a revoked lkey's place: no check of it may be running.
     void release(std::uint32_t lkey) noexcept {
         const std::lock_guard lock{mutex_};
         regions_[(lkey >> 8) - 1].taken = false;
     }
 
-    /// Where `length` bytes at `addr` are to be read or written; 0 if they don't lie in the region of `lkey`, or it is
-    /// of another protection domain. A parent domain has the handle of its protection domain, so either will do, as on
+    /// The real address of `length` bytes at `addr`; 0 if they don't lie in the region of `lkey`, or it belongs to
+    /// another protection domain. A parent domain has the handle of its protection domain, so either will do, as on
     /// mlx5.
     std::uint64_t find(std::uint32_t lkey, const ibv_pd* pd, std::uint64_t addr, std::uint64_t length,
                        bool write) const noexcept {

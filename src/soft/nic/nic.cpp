@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -27,7 +25,7 @@ namespace pktverbs::soft {
 namespace {
 
 constexpr std::size_t receive_batch = 256;
-constexpr std::uint32_t vlan_tags = 8;  // two of them may come on top of the MTU (IEEE 802.1ad)
+constexpr std::uint32_t vlan_tags = 8;  // two of them may exceed the MTU (IEEE 802.1ad)
 
 struct SoftFlow : ibv_flow {
     QueuePair* queue_pair;
@@ -48,7 +46,7 @@ Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
     make_async_fd();
     install_verbs(*this);
-    link_->attach(*this);  // the last that may fail: no destructor runs then
+    link_->attach(*this);  // the last step that may fail: no destructor runs then
     pthread_mutex_init(&context.mutex, nullptr);
 }
 
@@ -57,15 +55,15 @@ Nic::~Nic() {
     pthread_mutex_destroy(&context.mutex);
 }
 
-/// An epoll instance over an eventfd, for events that wait, and the link's news, which become events in
+/// An epoll instance over an eventfd, for pending events, and the link's descriptor for changes, which become events in
 /// get_async_event(): there is no thread to do it earlier.
 void Nic::make_async_fd() {
     const auto check = [](int result) {
         if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot make an event descriptor"};
     };
-    check(event_fd_.get());
+    check(event_.get());
     check(async_fd_.get());
-    for (const int fd : {event_fd_.get(), link_->news_fd()}) {
+    for (const int fd : {event_.get(), link_->news_fd()}) {
         epoll_event event{};
         event.events = EPOLLIN;
         if (fd >= 0) check(epoll_ctl(async_fd_.get(), EPOLL_CTL_ADD, fd, &event));
@@ -144,13 +142,13 @@ void Nic::sending_stalled() noexcept {
 
 void Nic::work() noexcept {
     const std::unique_lock working{work_mutex_, std::try_to_lock};
-    if (!working.owns_lock()) return;  // another thread is at it
+    if (!working.owns_lock()) return;  // another thread is doing it
     if (sends_pending_.exchange(false)) {
         {
             const std::lock_guard lock{objects_mutex_};
             for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
         }
-        // Under the lock: whoever stalls a moment later switches it on again.
+        // Under the lock: a send that stalls a moment later switches it on again.
         const std::lock_guard lock{channels_mutex_};
         if (!sends_pending_)
             for (CompletionChannel* channel : channels_) channel->watch_send(false);
@@ -169,17 +167,16 @@ void Nic::raise_of_port(ibv_event_type type) noexcept {
 
 void Nic::link_changed(bool up) noexcept { raise_of_port(up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR); }
 
-// Hardware says nothing of it. This is the event for "ask anew what you know of the port".
+// Hardware does not report this change. This event means "query the port again".
 void Nic::mtu_changed() noexcept { raise_of_port(IBV_EVENT_CLIENT_REREGISTER); }
 
 // As the kernel does for a RoCE port, whose GIDs are made of these addresses (drivers/infiniband/core/roce_gid_mgmt.c).
 void Nic::addresses_changed() noexcept {
-    reapply_flows();  // what the link lets pass depends on which address is its own
+    reapply_flows();  // the link's filter depends on its own address
     raise_of_port(IBV_EVENT_GID_CHANGE);
 }
 
-/// Nobody can be told of a failure, and without these flows frames for the new address would not come: work() tries
-/// again.
+/// A failure can't be reported, and without these flows no frames for the new address would arrive: work() tries again.
 void Nic::reapply_flows() noexcept {
     const std::lock_guard lock{receive_mutex_};
     flows_outdated_.store(apply_flows() != 0, std::memory_order_relaxed);
@@ -197,30 +194,20 @@ void Nic::removed() noexcept {
 void Nic::raise(const ibv_async_event& event) noexcept {
     const std::lock_guard lock{events_mutex_};
     events_.put(event);
-    set_event_fd();
+    event_.set();
 }
 
 void Nic::raise(PendingEvent& event) noexcept {
     const std::lock_guard lock{events_mutex_};
     events_.put(event);
-    set_event_fd();
-}
-
-void Nic::set_event_fd() noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto put = write(event_fd_.get(), &one, sizeof one);
-}
-
-void Nic::clear_event_fd() noexcept {
-    std::uint64_t count;
-    [[maybe_unused]] const auto got = read(event_fd_.get(), &count, sizeof count);
+    event_.set();
 }
 
 bool Nic::pop(ibv_async_event* event) noexcept {
     const std::lock_guard lock{events_mutex_};
     if (events_.empty()) return false;
     *event = events_.take();
-    if (events_.empty()) clear_event_fd();
+    if (events_.empty()) event_.clear();
     if (event->event_type == IBV_EVENT_CQ_ERR) ++CompletionQueue::of(event->element.cq).async_events_given;
     return true;
 }
@@ -241,7 +228,7 @@ int Nic::get_async_event(ibv_async_event* event) noexcept {
 
 std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
     const std::lock_guard lock{events_mutex_};
-    if (events_.remove(queue.error_event) && events_.empty()) clear_event_fd();
+    if (events_.remove(queue.error_event) && events_.empty()) event_.clear();
     return queue.async_events_given;
 }
 
@@ -283,7 +270,7 @@ int Nic::destroy_flow(ibv_flow* flow) noexcept {
     const std::lock_guard lock{receive_mutex_};
     flows_.remove(owned->handle);
     --owned->queue_pair->flows;
-    apply_flows();  // a link that can't narrow its filter delivers too much, which does no harm
+    apply_flows();  // a link that can't narrow its filter delivers too much, which is harmless
     return 0;
 }
 
@@ -322,8 +309,8 @@ int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
     }
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_RESET;
-    queue_pair.modify(attr, IBV_QP_STATE);  // no completion of its own stays behind
-    // Not before: what it uses must be found in use by a destroy on another thread until then.
+    queue_pair.modify(attr, IBV_QP_STATE);  // none of its completions is left over
+    // Not earlier: until then a destroy on another thread must find its parts in use.
     const std::lock_guard lock{objects_mutex_};
     count_users(queue_pair, -1);
     delete &queue_pair;

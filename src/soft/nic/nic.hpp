@@ -4,7 +4,6 @@
 
 #include <infiniband/verbs.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <atomic>
 #include <cstddef>
@@ -17,6 +16,7 @@
 #include <pktverbs/verbs/device.hpp>
 
 #include "base/counter.hpp"
+#include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 #include "soft/link/link.hpp"
 #include "soft/nic/async_events.hpp"
@@ -30,8 +30,8 @@ class CompletionQueue;
 class IndirectionTable;
 class QueuePair;
 
-/// Has no thread of its own: frames are sent in post_send, and received in whichever call lets the link
-/// deliver: poll_cq and get_cq_event here, or a post_send at the other end of a wire.
+/// Has no thread: frames are sent in post_send, and received in any call that lets the link deliver: poll_cq and
+/// get_cq_event here, or a post_send at the other end of a wire.
 class Nic final : public verbs_context, public Sink {
 public:
     static constexpr std::uint32_t max_queue_pairs = 1024;
@@ -46,7 +46,7 @@ public:
     ibv_context* context_base() noexcept { return &context; }
 
     Link& link() noexcept { return *link_; }
-    /// The same, as it is now: for verbs that ask.
+    /// The same, read again now, for query verbs.
     Link& link_now() noexcept {
         link_->take_news();
         return *link_;
@@ -56,15 +56,15 @@ public:
 
     /// Whether work() might find something: cheap enough for every empty poll.
     bool has_work() const noexcept { return link_->wants_receive() || sends_pending_.load(std::memory_order_relaxed); }
-    /// Sends what was held up, takes what has arrived.
+    /// Sends held-up frames, and takes those that have arrived.
     void work() noexcept;
 
     /// Hands frames to the link, in order; returns how many it took.
     std::size_t transmit(std::span<const TxFrame> frames) noexcept;
-    /// The link did not take all, or what waits is to be flushed: resume_sending() is called when it may.
+    /// The link did not take all frames, or waiting sends are to be flushed: resume_sending() is called when possible.
     void sending_stalled() noexcept;
 
-    /// For a context that its user closes with objects left: they stay, but nothing is received any more.
+    /// For a context that is closed while objects are left: they stay, but no longer receive.
     void abandon() noexcept { link_->detach(); }
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
@@ -72,25 +72,27 @@ public:
     void mtu_changed() noexcept override;
     void addresses_changed() noexcept override;
     void removed() noexcept override;
-    /// Held while frames are delivered, and while what they are delivered to changes.
+    /// Held while frames are delivered, and while their destinations change.
     std::mutex& receive_mutex() noexcept { return receive_mutex_; }
 
-    /// What the device is on is there no more: nothing is posted to send, and no queue brought to work, from here on.
+    /// The underlying interface was removed: from now on no sends are posted, and no queue is brought to a working
+    /// state.
     bool is_gone() const noexcept { return gone_.load(std::memory_order_relaxed); }
 
-    /// Of the port or the device.
+    /// An event of the port or the device.
     void raise(const ibv_async_event& event) noexcept;
-    /// Of an object, which has room for it.
+    /// An event of an object, which has room for it.
     void raise(PendingEvent& event) noexcept;
     int get_async_event(ibv_async_event* event) noexcept;
-    /// Drops the events of a completion queue that is destroyed. Returns how many were given out.
+    /// Drops the events of a completion queue that is being destroyed. Returns how many were given out.
     std::uint32_t forget_events(CompletionQueue& queue) noexcept;
 
     /// Null and errno, or throws std::bad_alloc.
     ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr);
     int destroy_flow(ibv_flow* flow) noexcept;
 
-    /// With a table, one that spreads frames over its queues. Null and errno, or throws std::bad_alloc.
+    /// With a table, it makes one that spreads frames over the table's queues. Null and errno, or throws
+    /// std::bad_alloc.
     QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table = nullptr,
                                  const ibv_rx_hash_conf* hash = nullptr);
     int destroy_queue_pair(QueuePair& queue_pair) noexcept;
@@ -108,7 +110,7 @@ public:
 
     std::mutex& objects_mutex() noexcept { return objects_mutex_; }
     // Under objects_mutex().
-    int objects = 0;                ///< made of this context and not destroyed yet
+    int objects = 0;                ///< made from this context and not yet destroyed
     std::uint32_t last_domain = 0;  ///< handle of a protection domain
     std::uint32_t work_queues = 0;
     std::uint32_t indirection_tables = 0;
@@ -122,11 +124,9 @@ private:
     void make_async_fd();
     void raise_of_port(ibv_event_type type) noexcept;
     bool pop(ibv_async_event* event) noexcept;
-    void set_event_fd() noexcept;
-    void clear_event_fd() noexcept;
 
     std::unique_ptr<Link> link_;
-    FileDescriptor event_fd_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    EventFd event_;
     FileDescriptor async_fd_{epoll_create1(EPOLL_CLOEXEC)};
     const bool verify_checksums_;
     MemoryRegions regions_;
@@ -143,7 +143,7 @@ private:
 
     std::mutex receive_mutex_;
     FlowTable flows_;
-    std::atomic<bool> flows_outdated_{false};  ///< the link has others, and refused these
+    std::atomic<bool> flows_outdated_{false};  ///< the link has other flows, and refused these
     std::atomic<int> timestamp_users_{0};
     Counter out_of_buffer_;
     Counter unmatched_;

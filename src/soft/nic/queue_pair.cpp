@@ -16,7 +16,7 @@ namespace {
 
 std::uint32_t granted(std::uint32_t asked) noexcept { return asked == 0 ? 0 : std::bit_ceil(asked); }
 
-/// What the state of a queue pair means to its receive side.
+/// The receive side's state that follows from a queue pair's.
 ReceiveQueue::State receive_state(ibv_qp_state state) noexcept {
     switch (state) {
         case IBV_QPS_RESET:
@@ -77,8 +77,8 @@ std::uint8_t* QueuePair::inline_data(std::uint32_t index) noexcept {
     return &inline_data_[std::size_t{index & send_mask_} * cap_.max_inline_data];
 }
 
-// Sending: what ibv_post_send(3) refuses at once is refused here; what a NIC finds out when it
-// reads the work request becomes a failed completion, in form_of().
+// Sending: requests that ibv_post_send(3) refuses at once are refused here; errors that a NIC finds when it reads the
+// work request become failed completions, in form_of().
 
 int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge) return EINVAL;
@@ -102,7 +102,7 @@ int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     }
     if (entry.inlined) [[unlikely]] {
         if (length > cap_.max_inline_data) return EINVAL;
-        // The caller may reuse its memory, and needs no lkey for it, from here on.
+        // From here on the caller may reuse its memory, and needs no lkey for it.
         std::uint8_t* const copy = inline_data(send_posted_);
         std::uint8_t* at = copy;
         for (int i = 0; i < wr.num_sge; ++i) {
@@ -117,8 +117,8 @@ int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     return 0;
 }
 
-// EIO is what the kernel's mlx5 driver says when its device has failed (mlx5_ib_post_send() in wr.c, and
-// mlx5_cmd_exec() in cmd.c, which queue pairs are modified by).
+// The kernel's mlx5 driver returns EIO when its device has failed (mlx5_ib_post_send() in wr.c, and mlx5_cmd_exec() in
+// cmd.c, which modifies queue pairs).
 
 int QueuePair::may_post_send() const noexcept {
     if (nic_.is_gone()) return EIO;
@@ -148,7 +148,7 @@ QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, i
     if (entry.inlined) return form;
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         const ibv_sge& sge = entry.sges()[i];
-        if (sge.length == 0) continue;  // names no memory, as drivers have it
+        if (sge.length == 0) continue;  // names no memory, as in drivers
         const std::uint64_t at = nic_.regions().find(sge.lkey, qp_base.pd, sge.addr, sge.length, false);
         if (at == 0) {
             failure = IBV_WC_LOC_PROT_ERR;
@@ -242,17 +242,17 @@ void QueuePair::set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept {
 void QueuePair::spread(IndirectionTable& table, const ibv_rx_hash_conf& hash) {
     hash_ = std::make_unique<const ReceiveHash>(hash);
     table_ = &table;
-    qp_base.qp_num = 0;  // as mlx5 has it: no completion ever names it
+    qp_base.qp_num = 0;  // as on mlx5: no completion ever names it
 }
 
 ReceiveQueue::Received QueuePair::not_completed(ReceiveQueue::Received received, const RxFrame& frame,
                                                 const FrameKey& key, std::uint32_t flow_tag,
                                                 CompletionQueue::Writer& writer) noexcept {
-    // Without a state of its own, it is never ready itself: what others receive costs no look at the table.
+    // It has no state, and so is never ready itself: other queue pairs' frames cost no look at the table.
     if (table_) return table_->pick(hash_->of(key)).receive(frame, flow_tag, writer);
     if (received == ReceiveQueue::Received::failed) {
         state_.store(IBV_QPS_ERR, std::memory_order_relaxed);
-        // Sends that wait (SQD) are to be flushed, but their lock can't be taken here: the next poll does it.
+        // Waiting sends (SQD) must be flushed, but their lock can't be taken here: the next poll does it.
         nic_.sending_stalled();
     }
     return received;
@@ -275,9 +275,9 @@ void QueuePair::forget_work() noexcept {
 
 namespace {
 
-// Which steps a raw packet queue pair may take, and with which attributes besides the state itself: just
-// the port, just once, and not even the current state (the kernel's qp_state_table for
-// IB_QPT_RAW_PACKET, and ib_modify_qp_is_ok, in drivers/infiniband/core/verbs.c).
+// The transitions of a raw packet queue pair, and the attributes that they take besides the state itself: only the
+// port, only once, and not even the current state (the kernel's qp_state_table for IB_QPT_RAW_PACKET, and
+// ib_modify_qp_is_ok, in drivers/infiniband/core/verbs.c).
 bool step_allowed(ibv_qp_state from, ibv_qp_state to, int given) noexcept {
     if (from == IBV_QPS_RESET && to == IBV_QPS_INIT) return given == IBV_QP_PORT;
     if (given != 0) return false;
@@ -301,7 +301,7 @@ bool step_allowed(ibv_qp_state from, ibv_qp_state to, int given) noexcept {
 
 }  // namespace
 
-// ENOSYS is what mlx5 says of a queue pair that spreads (rdma-core: mlx5_modify_qp, mlx5_query_qp).
+// mlx5 returns ENOSYS for a queue pair with an indirection table (rdma-core: mlx5_modify_qp, mlx5_query_qp).
 
 int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
     if (table_) return ENOSYS;

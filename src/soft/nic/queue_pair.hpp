@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// QueuePair: the soft device's raw packet ibv_qp, with ibv_qp_ex's way to build work requests.
+// QueuePair: the soft device's raw packet ibv_qp, with ibv_qp_ex's functions to build work requests.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -23,21 +23,21 @@ namespace pktverbs::soft {
 class IndirectionTable;
 class Nic;
 
-/// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the
-/// send side's, the receive side's posting lock, the NIC's receive lock, a completion queue's.
+/// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the send
+/// side's lock, the receive side's posting lock, the NIC's receive lock, a completion queue's lock.
 ///
-/// One that spreads frames over work queues (receive-side scaling) has no queues and no state of its own: posting,
-/// modify() and query() fail, flows attach to it as to any other.
+/// One that spreads frames over work queues (receive-side scaling) has no queues and no state: posting, modify() and
+/// query() fail, flows attach to it as to any other queue pair.
 class QueuePair final : public ibv_qp_ex {
 public:
     static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
     static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
     static constexpr std::uint32_t max_inline = 1024;
-    static constexpr std::uint32_t max_tso = 262144;  ///< payload bytes of one send that is cut into segments
+    static constexpr std::uint32_t max_tso = 262144;  ///< payload bytes of one segmented send
     static constexpr std::uint16_t max_tso_header = RewrittenFrames::max_header;
 
-    /// `attr.cap` must be within the limits above; it is set to what is granted. The completion queues may be null for
-    /// one that is to spread.
+    /// `attr.cap` must be within the limits above; it is set to the granted values. The completion queues may be null
+    /// for a queue pair that will spread frames.
     QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint32_t number);
     ~QueuePair();
     QueuePair(const QueuePair&) = delete;
@@ -52,18 +52,17 @@ public:
     int modify(const ibv_qp_attr& attr, int mask) noexcept;
     int query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept;
 
-    /// Spreads frames over the queues of `table` from now on, by a hash that ReceiveHash::check() took.
+    /// From now on spreads frames over the queues of `table`, by a hash that ReceiveHash::check() accepted.
     void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
-    /// Takes IBV_WR_TSO from now on, with headers of up to so many bytes, at most max_tso_header.
+    /// From now on takes IBV_WR_TSO, with headers of up to this many bytes, at most max_tso_header.
     void allow_segmentation(std::uint16_t header_bytes);
     void set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept;
-    /// Offers ibv_qp_ex's functions. `operations`: those of ibv_qp_create_send_ops_flags that are to work, at most
-    /// SEND and TSO.
+    /// Provides ibv_qp_ex's functions. `operations`: the ibv_qp_create_send_ops_flags that work, at most SEND and TSO.
     void offer_send_ops(std::uint64_t operations) noexcept;
     /// As ibv_qp_to_qp_ex(): null if it was made without send_ops_flags.
     ibv_qp_ex* extended() noexcept { return wr_start ? this : nullptr; }
 
-    /// What became of a frame that a flow steered here. Under the NIC's receive lock.
+    /// Receives a frame that a flow steered here; returns the outcome. Under the NIC's receive lock.
     ReceiveQueue::Received receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
                                    CompletionQueue::Writer& writer) noexcept {
         const ReceiveQueue::Received received = receives_.receive(frame, flow_tag, writer);
@@ -71,13 +70,13 @@ public:
             return received;
         return not_completed(received, frame, key, flow_tag, writer);
     }
-    /// Sends what the link did not take before.
+    /// Sends frames that the link did not take before.
     void resume_sending() noexcept;
 
     CompletionQueue* send_queue() noexcept { return send_cq_; }
     CompletionQueue* recv_queue() noexcept { return receives_.completions(); }
-    bool receives() const noexcept { return cap_.max_recv_wr != 0; }  ///< into memory that is posted here
-    IndirectionTable* table() noexcept { return table_; }             ///< null if it spreads nothing
+    bool receives() const noexcept { return cap_.max_recv_wr != 0; }  ///< into memory posted here
+    IndirectionTable* table() noexcept { return table_; }             ///< null if it does not spread frames
     int flows = 0;                                                    ///< attached; under the NIC's lock
 
 private:
@@ -85,7 +84,7 @@ private:
     struct SendEntry {
         std::uint64_t wr_id;
         std::uint32_t length;  ///< of the scatter elements
-        std::uint16_t mss;     ///< 0: not to be segmented
+        std::uint16_t mss;     ///< 0: no segmentation
         std::uint8_t sge_count;
         bool signalled : 1;
         bool inlined : 1;
@@ -101,7 +100,7 @@ private:
     }
     /// How an entry is sent.
     enum class Form : std::uint8_t {
-        plain,      ///< as it lies in memory
+        plain,      ///< unchanged, from memory
         rewritten,  ///< by RewrittenFrames
         refused,
     };
@@ -148,7 +147,7 @@ private:
     std::uint8_t port_ = 0;
     std::atomic<ibv_qp_state> state_{IBV_QPS_RESET};
 
-    // The send side: ring indexes run free; posted - reclaimed is what counts against the depth.
+    // The send side: ring indexes are free-running; posted - reclaimed counts against the depth.
     std::mutex send_mutex_;
     CompletionSource send_source_;
     std::size_t send_stride_;
@@ -157,13 +156,13 @@ private:
     std::uint32_t send_mask_;
     std::uint32_t send_posted_ = 0;
     std::uint32_t send_done_ = 0;
-    std::uint32_t segments_sent_ = 0;  ///< of the entry send_done_
-    std::uint16_t max_header_ = 0;     ///< of segments; 0: none are made
+    std::uint32_t segments_sent_ = 0;  ///< in the entry send_done_
+    std::uint16_t max_header_ = 0;     ///< of segments; 0: no segmentation
     std::unique_ptr<std::uint8_t[]> tso_headers_;
     std::unique_ptr<std::uint16_t[]> tso_header_bytes_;
 
-    // Entries behind the posted ones belong to who builds; others that post wait until it has ended. No lock is held
-    // meanwhile: polling sends what was held up, and a program may poll in between.
+    // Entries after the posted ones belong to the thread that builds; other threads that post wait until it has
+    // finished. No lock is held meanwhile: polling sends held-up frames, and a program may poll in between.
     bool building_ = false;  // under send_mutex_
     std::condition_variable built_;
     std::uint32_t built_count_ = 0;

@@ -10,7 +10,7 @@
 
 namespace pktverbs::soft {
 
-// Has room for the granted number of scatter elements behind it.
+// Followed by room for the granted number of scatter elements.
 struct ReceiveQueue::Entry {
     std::uint64_t wr_id;
     std::uint64_t sge_count;
@@ -69,7 +69,7 @@ public:
     Scatter(const ReceiveQueue& queue, const Entry& entry) noexcept
         : regions_{queue.nic_.regions()}, domain_{queue.domain_}, sge_{entry.sges()}, end_{sge_ + entry.sge_count} {}
 
-    /// False, and a status, if the memory is too short or not the queue's to write.
+    /// False, with a status, if the memory is too short or the queue may not write it.
     bool put(const std::uint8_t* from, std::uint32_t left, std::uint8_t& status) noexcept {
         for (; left > 0; ++sge_, used_ = 0) {
             if (sge_ == end_) {
@@ -97,7 +97,7 @@ private:
     const ibv_pd* domain_;
     const ibv_sge* sge_;
     const ibv_sge* end_;
-    std::uint32_t used_ = 0;  // of *sge_
+    std::uint32_t used_ = 0;  // in *sge_
 };
 
 bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept {
@@ -111,7 +111,7 @@ bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Com
     }
     if (!scatter.put(frame.data + written, frame.length - written, completion.status)) return false;
     if (!offloads_.scatter_fcs) return true;
-    // Of the frame as it arrived, tag and all.
+    // For the frame as it arrived, with its tag.
     const auto fcs = ethernet_fcs({frame.data, frame.length});
     completion.byte_len += static_cast<std::uint32_t>(fcs.size());
     return scatter.put(fcs.data(), fcs.size(), completion.status);

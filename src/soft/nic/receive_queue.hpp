@@ -17,7 +17,7 @@ namespace pktverbs::soft {
 
 class Nic;
 
-/// Receives are posted under its own lock, and taken from the ring under the NIC's receive lock only.
+/// Receives are posted under its own lock, and taken from the ring only under the NIC's receive lock.
 class ReceiveQueue {
 public:
     static constexpr std::uint32_t max_wr = 32768;
@@ -25,20 +25,20 @@ public:
 
     enum class State : std::uint8_t {
         reset,    ///< nothing may be posted
-        filling,  ///< posted, but not received yet
+        filling,  ///< receives may be posted, but nothing is received
         ready,
-        error,  ///< what is posted completes as flushed
+        error,  ///< posted receives complete as flushed
     };
-    /// What is done to frames on their way to memory.
+    /// Changes to frames on their way to memory.
     struct Offloads {
-        bool strip_vlan = false;   ///< the outermost tag, if it is 802.1Q's; the completion has it
-        bool scatter_fcs = false;  ///< the frame check sequence goes behind the frame
+        bool strip_vlan = false;   ///< removes the outermost tag, if it is 802.1Q's; the completion reports it
+        bool scatter_fcs = false;  ///< appends the frame check sequence
         bool operator==(const Offloads&) const = default;
     };
-    /// What became of a frame.
+    /// The outcome of a frame.
     enum class Received : std::uint8_t {
         completed,
-        failed,  ///< completed with an error: the queue is in the error state now
+        failed,  ///< completed with an error: the queue is now in the error state
         out_of_buffer,
         not_ready,
     };
@@ -59,11 +59,11 @@ public:
     void set_offloads(Offloads offloads) noexcept { offloads_ = offloads; }
 
     State state() const noexcept { return state_.load(std::memory_order_relaxed); }
-    /// Under the NIC's receive lock. Flushes what is posted.
+    /// Under the NIC's receive lock. Flushes posted receives.
     void enter_error(CompletionQueue::Writer& writer) noexcept;
     /// Under the posting lock and the NIC's receive lock.
     void change(State to) noexcept;
-    /// Takes back its completions, after a change to reset. Without its locks: whoever is between start_poll and
+    /// Removes its completions, after a change to reset. Called without its locks: a thread between start_poll and
     /// end_poll holds the completion queue and may be waiting for them.
     void forget() noexcept;
 
@@ -86,7 +86,7 @@ private:
     std::atomic<State> state_{State::reset};
     Offloads offloads_;  // under the NIC's receive lock
 
-    // Ring indexes run free; posted - reclaimed is what counts against the depth.
+    // Ring indexes are free-running; posted - reclaimed counts against the depth.
     std::mutex post_mutex_;
     std::uint32_t depth_;
     std::uint32_t max_sge_;

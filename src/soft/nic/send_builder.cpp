@@ -13,7 +13,7 @@ void QueuePair::not_offered(ibv_qp_ex* qp, Arguments...) noexcept {
     of(qp).fail_building(EOPNOTSUPP);
 }
 
-// Drivers leave the functions of other transports null. Here each of them is one that makes wr_complete fail.
+// Drivers leave the functions for other transports null. Here each of them makes wr_complete fail.
 void QueuePair::offer_send_ops(std::uint64_t operations) noexcept {
     operations_ = operations;
     wr_start = [](ibv_qp_ex* qp) { of(qp).start_building(); };
@@ -130,7 +130,7 @@ int QueuePair::complete_building() noexcept {
     return error;
 }
 
-// With the lock of the send side.
+// With the send side locked.
 void QueuePair::end_building() noexcept {
     building_ = false;
     built_.notify_all();

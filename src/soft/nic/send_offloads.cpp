@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of QueuePair that sends what is not to go out as it lies in memory: checksums, segments, mapped memory.
+// The part of QueuePair that sends frames which differ from the sender's memory: checksums, segments, mapped memory.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -25,7 +25,7 @@ std::span<std::uint8_t> QueuePair::tso_header(std::uint32_t index) noexcept {
     return {&tso_headers_[slot * max_header_], tso_header_bytes_[slot]};
 }
 
-// mlx5 refuses a header of less than Ethernet's, or more than was asked for (rdma-core's set_tso_eth_seg).
+// mlx5 refuses a header shorter than Ethernet's, or longer than requested (rdma-core's set_tso_eth_seg).
 int QueuePair::write_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
                                   std::uint16_t mss) noexcept {
     if (header_bytes < ethernet_bytes || header_bytes > max_header_ || mss == 0) return EINVAL;
@@ -41,7 +41,7 @@ ibv_wc_status QueuePair::check_length(std::uint32_t index, std::uint32_t longest
         if (entry.length < ethernet_bytes) return IBV_WC_LOC_QP_OP_ERR;
         return entry.length > longest ? IBV_WC_LOC_LEN_ERR : IBV_WC_SUCCESS;
     }
-    // Not UDP: what is sent would be several datagrams instead of one.
+    // Not UDP: the send would become several datagrams instead of one.
     const auto header = tso_header(index);
     const FrameHeaders headers = find_segment_headers(header);
     if (headers.protocol != net::ip_protocol::tcp) return IBV_WC_LOC_QP_OP_ERR;
@@ -67,8 +67,8 @@ RewrittenFrames::Source QueuePair::source_of(std::uint32_t index, std::span<ibv_
     return source;
 }
 
-/// From the entry send_done_ on, a batch of what is to be rewritten; that entry is checked already. Returns whether
-/// the link took all of it.
+/// Sends a batch of frames to be rewritten, from the entry send_done_ on, which is already checked. Returns whether the
+/// link took all of it.
 bool QueuePair::transmit_rewritten(std::uint32_t longest) noexcept {
     RewrittenFrames batch{this};
     std::array<bool, RewrittenFrames::capacity> ends_entry{};

@@ -21,8 +21,8 @@ ReceiveQueue::State receive_state(ibv_wq_state state) noexcept {
     return state == IBV_WQS_ERR ? ReceiveQueue::State::error : ReceiveQueue::State::reset;
 }
 
-// The two steps that the kernel's mlx4_ib_modify_wq refuses (drivers/infiniband/hw/mlx4/qp.c); mlx5 leaves it to the
-// firmware.
+// The two transitions that the kernel's mlx4_ib_modify_wq refuses (drivers/infiniband/hw/mlx4/qp.c); mlx5 leaves it to
+// the firmware.
 bool step_allowed(ibv_wq_state from, ibv_wq_state to) noexcept {
     if (from == IBV_WQS_ERR && to == IBV_WQS_RDY) return false;
     if (from == IBV_WQS_RESET && to == IBV_WQS_ERR) return false;

@@ -21,14 +21,14 @@ public:
 
     static constexpr std::uint32_t flags_supported = IBV_WQ_FLAGS_CVLAN_STRIPPING | IBV_WQ_FLAGS_SCATTER_FCS;
 
-    /// `attr` must be within the limits above; its max_wr and max_sge are set to what is granted.
+    /// `attr` must be within the limits above; its max_wr and max_sge are set to the granted values.
     WorkQueue(Nic& nic, ibv_wq_init_attr& attr, std::uint32_t number);
 
     static WorkQueue& of(ibv_wq* wq) noexcept { return *static_cast<WorkQueue*>(wq); }
 
     /// Of the flags, CVLAN_STRIPPING may change.
     int modify(const ibv_wq_attr& attr) noexcept;
-    /// No receive begins after this, and none is under way. Its completions are gone.
+    /// After this call no receive begins or is running, and its completions are removed.
     void reset() noexcept;
 
     ReceiveQueue& receives() noexcept { return receives_; }

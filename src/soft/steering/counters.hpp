@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters: the soft device's ibv_counters, which flows count frames in.
+// Counters: the soft device's ibv_counters, in which flows count frames.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -13,12 +13,12 @@
 
 namespace pktverbs::soft {
 
-/// Points are attached first, then flows are created with it: so it is on mlx5, which attaches to no flow that exists.
+/// Points are attached first, then flows are created with it, as on mlx5, which does not attach to existing flows.
 class Counters final : public ibv_counters {
 public:
     explicit Counters(ibv_context* made_in) : ibv_counters{made_in} {}
 
-    /// Of the frames that the flows take; under the NIC's receive lock.
+    /// Counts a frame that a flow takes; under the NIC's receive lock.
     void count(std::uint32_t frame_bytes) noexcept {
         packets_.add(1);
         bytes_.add(frame_bytes);
@@ -31,7 +31,7 @@ public:
     /// Each point's number is added at its index; the others are 0. EINVAL without flows, or for too few values.
     int read(std::span<std::uint64_t> values) const noexcept;
 
-    /// A flow counts in it from now on: EINVAL if it has no points.
+    /// Adds a flow that counts in it: EINVAL if it has no points.
     int add_flow() noexcept;
     void remove_flow() noexcept;
     bool has_flows() const noexcept;

@@ -14,9 +14,9 @@ namespace pktverbs::soft {
 
 namespace {
 
-constexpr std::uint32_t max_tag = (1U << 24) - 1;  // what a completion can report: 24 bits, as on mlx5
+constexpr std::uint32_t max_tag = (1U << 24) - 1;  // a completion reports 24 bits, as on mlx5
 
-/// Types are compared as numbers: an enum that holds a stranger's value must not be read as one.
+/// Types are compared as numbers: an enum that holds an unknown value must not be read as an enum.
 enum SpecType : std::uint32_t {
     spec_eth = IBV_FLOW_SPEC_ETH,
     spec_ipv4 = IBV_FLOW_SPEC_IPV4,
@@ -29,7 +29,7 @@ enum SpecType : std::uint32_t {
     spec_count = IBV_FLOW_SPEC_ACTION_COUNT,
 };
 
-/// Packed structures of the caller's may put a spec at any address, and the type may be anything.
+/// The caller's packed structures may put a spec at any address, and the type may have any value.
 template <class T>
 T copy_of(const std::uint8_t* bytes) noexcept {
     T value;
@@ -85,12 +85,12 @@ bool is_foreign(std::uint32_t type) noexcept {
     }
 }
 
-/// Collects the specs of one flow; what they say together is checked once all are in.
+/// Collects one flow's specs; checks the combination once all are in.
 class SpecReader {
 public:
     explicit SpecReader(FlowMatch& match) noexcept : match_(match) {}
 
-    /// `spec` has as many bytes as its type asks for.
+    /// `spec` has as many bytes as its type requires.
     int read(std::uint32_t type, const std::uint8_t* spec) noexcept {
         switch (type) {
             case spec_eth:
@@ -237,7 +237,7 @@ private:
     bool count_ = false;
 };
 
-/// `bytes` holds the attribute and the specs behind it.
+/// `bytes` holds the attribute, followed by the specs.
 int read_specs(std::span<const std::uint8_t> bytes, std::size_t count, FlowMatch& match) noexcept {
     SpecReader reader{match};
     for (std::span<const std::uint8_t> rest = bytes; count > 0; --count) {

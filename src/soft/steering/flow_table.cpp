@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps flows, and compiles them into what steer() walks.
+// Keeps flows, and compiles them into the tables that steer() walks.
 #include "soft/steering/flow_table.hpp"
 
 #include <algorithm>
@@ -15,9 +15,9 @@ namespace pktverbs::soft {
 namespace {
 
 constexpr std::uint32_t no_rule = ~0U;
-/// From so many rules on the same bits on, hashing beats trying one after the other.
+/// With this many rules on the same bits, hashing beats trying one after the other.
 constexpr std::size_t hash_from = 8;
-/// The words that tell most frames apart come first: ports, destination, source, then the rest.
+/// The most selective words come first: ports, destination, source, then the rest.
 constexpr std::uint32_t word_order[] = {6, 4, 2, 0, 1, 7, 5, 3};
 
 std::uint64_t word(const FrameKey& key, std::uint32_t index) noexcept {
@@ -33,7 +33,7 @@ void push_once(std::vector<Target>& targets, std::size_t from, Target target) no
     targets.push_back(target);
 }
 
-/// The elements at the front that are like the first one.
+/// The elements at the front that are equivalent to the first one.
 template <class Same>
 std::span<const std::uint32_t> leading_run(std::span<const std::uint32_t> flows, Same same) noexcept {
     std::size_t size = 1;
@@ -159,7 +159,7 @@ std::span<const Target> FlowTable::defaults(const FrameKey& key) const noexcept 
     return multicast && !multicast_defaults_.empty() ? multicast_defaults_ : all_defaults_;
 }
 
-/// Behind the `copied` first of copies_. Returns how many there are now.
+/// Appends the targets that the first `copied` of copies_ lack. Returns the new count.
 std::size_t FlowTable::copy(std::span<const Target> targets, std::size_t copied) noexcept {
     for (const Target& target : targets) {
         const auto end = copies_.begin() + static_cast<std::ptrdiff_t>(copied);
@@ -175,7 +175,7 @@ void FlowTable::reserve(std::size_t flows) {
     const std::size_t room = std::max<std::size_t>(2 * capacity_, 8);
     flows_.reserve(room);
     by_match_.reserve(room);
-    terms_.reserve(2 * room * FrameKey::Words{}.size());  // those of the rules and of the sets' masks
+    terms_.reserve(2 * room * FrameKey::Words{}.size());  // the rules' terms and the sets' masks
     targets_.reserve(room);
     counters_.reserve(2 * room);
     scanned_.reserve(room);
@@ -236,7 +236,7 @@ void FlowTable::compile_rules() noexcept {
         compile_same_mask(run);
         rest = rest.subspan(run.size());
     }
-    // Flows with DONT_TRAP stand alone: each has its own turn to be the first of its queue pair.
+    // Flows with DONT_TRAP are not merged: each may be the first of its queue pair.
     for (auto flow = first_other; flow != by_match_.end(); ++flow) scanned_.push_back(make_rule({&*flow, 1}));
     std::ranges::sort(scanned_, {}, &Rule::order);
 }
@@ -260,7 +260,7 @@ void FlowTable::compile_same_mask(std::span<const std::uint32_t> flows) noexcept
     }
 }
 
-/// Of flows that match the same frames, in order. All but the first are in force only if they share with it.
+/// Takes flows that match the same frames, in order. All but the first are in force only if they share with it.
 FlowTable::Rule FlowTable::make_rule(std::span<const std::uint32_t> flows) noexcept {
     const FlowMatch& match = flows_[flows.front()].match;
     Rule rule = make_terms(match.mask, match.value);
@@ -290,7 +290,7 @@ FlowTable::Rule FlowTable::make_terms(const FrameKey& mask, const FrameKey& valu
     return rule;
 }
 
-/// Of the rules in hashed_ from `first` on.
+/// For the rules in hashed_ from `first` on.
 void FlowTable::make_set(std::size_t first, const FrameKey& mask) noexcept {
     RuleSet set{};
     set.mask = make_terms(mask, mask);

@@ -14,24 +14,24 @@ namespace pktverbs::soft {
 class Counters;
 class QueuePair;
 
-/// Who gets a frame, and the tag that its completion shows.
+/// A queue pair that gets a frame, and the tag in its completion.
 struct Target {
     QueuePair* queue_pair;
     std::uint32_t tag;
 };
 
 enum class Verdict {
-    deliver,    ///< to the targets, at least one
-    drop,       ///< a flow says so
-    unmatched,  ///< no flow wants it
+    deliver,    ///< delivered to the targets, at least one
+    drop,       ///< a flow drops it
+    unmatched,  ///< no flow matches it
 };
 
 /// Not thread-safe; the device locks. Changes cost time linear in the flows in force, and a sort of them.
 class FlowTable {
 public:
-    /// Counters of `match` must be this device's. Returns 0, or ENOMEM, and then nothing has changed. A queue pair may
-    /// have the same flow several times, and then has it until the last is removed, as mlx5's kernel driver counts
-    /// references (find_flow_rule() in drivers/net/ethernet/mellanox/mlx5/core/fs_core.c).
+    /// Counters in `match` must be this device's. Returns 0, or ENOMEM and changes nothing. A queue pair may have the
+    /// same flow several times and keeps it until the last is removed, as mlx5's kernel driver counts references
+    /// (find_flow_rule() in drivers/net/ethernet/mellanox/mlx5/core/fs_core.c).
     int add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept;
     /// False if there is no such flow.
     bool remove(std::uint32_t handle) noexcept;
@@ -39,17 +39,17 @@ public:
 
     bool empty() const noexcept { return flows_.empty(); }
     std::size_t size() const noexcept { return flows_.size(); }
-    /// All flows in force; the pointers are good until the next change.
+    /// All flows in force; the pointers are valid until the next change.
     void matches(std::vector<const FlowMatch*>& all) const;
 
     /// Sniffers always get the frame. Normal flows are tried by priority, lowest number first, then in order of
     /// creation: one with DONT_TRAP gets a copy, the first other one takes the frame (or drops it), and with it those
     /// of the same match, priority and action on other queue pairs. A frame that no normal flow matched goes to the
-    /// multicast defaults, if it is multicast and there are any, or else to the all-defaults. A queue pair
-    /// gets it once, as its first flow in this order has it. `targets` is good until the next call. Counters of flows
+    /// multicast defaults, if it is multicast and there are any, or else to the all-defaults. A queue pair gets it
+    /// once, with the tag of its first flow in this order. `targets` is valid until the next call. Counters of flows
     /// that get, take or drop it count a frame of `bytes`.
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
-    /// Whether a flow would have matched if this were no fragment: FlowMatch::misses(). Linear in the flows.
+    /// Whether a flow would have matched if this were not a fragment: FlowMatch::misses(). Linear in the flows.
     bool misses(const FrameKey& fragment) const noexcept;
 
 private:
@@ -58,7 +58,7 @@ private:
         QueuePair* queue_pair;
         std::uint32_t handle;
     };
-    /// One word of a match that has something to compare.
+    /// One word of a match with bits to compare.
     struct Term {
         std::uint64_t mask;
         std::uint64_t value;
@@ -69,16 +69,16 @@ private:
         std::uint32_t first_term;
         std::uint32_t first_target;
         std::uint32_t target_count;
-        std::uint32_t first_counters;  ///< if it counts: from here to a null
+        std::uint32_t first_counters;  ///< if it counts: a list that ends with null
         std::uint32_t order;
         std::uint8_t term_count;
         bool dont_trap;
         bool counts;
     };
-    /// Many rules that look at the same bits, found by a hash of these. Of two with the same bits the first one hides
-    /// the other for good, whatever lies between them in order, so there is one for each value.
+    /// Many rules that compare the same bits, found by a hash of them. Of two rules with the same value the first
+    /// always hides the other, whatever lies between them in order, so there is one for each value.
     struct RuleSet {
-        Rule mask;            ///< only its terms
+        Rule mask;            ///< only its terms are used
         std::uint32_t order;  ///< of its first rule
         std::uint32_t first_slot;
         std::uint32_t slot_count;  ///< a power of two, at least twice the rules
@@ -103,12 +103,12 @@ private:
     std::vector<Flow> flows_;  ///< by priority, then in order of creation
     std::uint32_t next_handle_ = 1;
 
-    // Made from flows_ by compile(), which must not fail: all have room for capacity_ flows.
+    // compile() makes these from flows_ and must not fail: all have room for capacity_ flows.
     std::size_t capacity_ = 0;
     std::vector<std::uint32_t> by_match_;
     std::vector<Term> terms_;
     std::vector<Target> targets_;
-    std::vector<Counters*> counters_;  ///< of rules that count, a null behind each's
+    std::vector<Counters*> counters_;  ///< for rules that count, each list ends with null
     std::vector<Rule> scanned_;        ///< in order
     std::vector<Rule> hashed_;
     std::vector<RuleSet> sets_;
@@ -116,7 +116,7 @@ private:
     std::vector<Target> sniffers_;
     std::vector<Target> multicast_defaults_;
     std::vector<Target> all_defaults_;
-    std::vector<Target> copies_;  ///< of one steer()
+    std::vector<Target> copies_;  ///< for one steer()
 };
 
 }  // namespace pktverbs::soft

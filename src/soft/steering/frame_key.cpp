@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes a FrameKey from a frame's bytes.
+// Extracts a FrameKey from a frame's bytes.
 #include "soft/steering/frame_key.hpp"
 
 #include <cstring>
@@ -17,7 +17,7 @@ constexpr std::size_t max_tags = net::Headers<>::max_vlans;
 
 constexpr bool little_endian = std::endian::native == std::endian::little;
 
-/// A number as it lies in memory when it came from the wire.
+/// A number in the byte order of the wire.
 constexpr std::uint16_t wire16(std::uint16_t value) {
     return little_endian ? static_cast<std::uint16_t>(value << 8 | value >> 8) : value;
 }
@@ -45,8 +45,8 @@ constexpr std::uint64_t at(T value) noexcept {
     return std::uint64_t{value} << 8 * (little_endian ? offset : 8 - offset - sizeof(T));
 }
 
-/// Keys are written in whole words and matched in whole words: a load that is wider than the store it reads from
-/// waits for the store buffer to drain, which would cost more than all the rest.
+/// Keys are written in whole words and matched in whole words: a load wider than the store that it reads from waits for
+/// the store buffer to drain, which would cost more than all the rest.
 void set_word(FrameKey& key, std::size_t index, std::uint64_t word) noexcept {
     std::memcpy(reinterpret_cast<std::uint8_t*>(&key) + 8 * index, &word, sizeof word);
 }
@@ -60,20 +60,20 @@ void set_header_fields(FrameKey& key, std::uint8_t protocol, std::uint8_t tos, s
     set_word(key, 7, at<0>(protocol) | at<1>(tos) | at<2>(ttl) | at<3>(flags));
 }
 
-/// Of what IP carries: TCP or UDP with a whole header.
+/// For IP's payload: TCP or UDP with a complete header.
 bool has_ports(std::uint8_t protocol, std::span<const std::uint8_t> payload) noexcept {
     if (protocol == net::ip_protocol::udp) [[likely]]
         return payload.size() >= udp_bytes;
     return protocol == net::ip_protocol::tcp && payload.size() >= tcp_bytes;
 }
 
-/// Where a packet ends that says so. A length that can't be is not believed, and no reason to refuse the packet: NICs
-/// look at headers. rdma-core's tests/utils.py, which is run on them, counts IPv6's own header in the payload.
+/// Where a packet ends by its length field. An impossible length is ignored, and no reason to refuse the packet: NICs
+/// look at headers. rdma-core's tests/utils.py, which runs on NICs, counts IPv6's own header in the payload.
 std::size_t end_of(std::size_t said, std::size_t header_bytes, std::size_t there) noexcept {
     return said < header_bytes || said > there ? there : said;
 }
 
-/// False if there is no whole IPv4 header.
+/// False if there is no complete IPv4 header.
 bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
     if (packet.size() < ipv4_bytes) return false;
     const std::uint8_t* const ip = packet.data();
@@ -96,7 +96,7 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameK
     return true;
 }
 
-/// False if there is no whole IPv6 header.
+/// False if there is no complete IPv6 header.
 bool parse_ipv6(std::span<const std::uint8_t> packet, std::uint8_t flags, FrameKey& key) noexcept {
     if (packet.size() < ipv6_bytes) return false;
     const std::uint8_t* const ip = packet.data();
@@ -144,7 +144,7 @@ FrameKey parse_frame(std::span<const std::uint8_t> frame) noexcept {
     if (is_tag(ether_type)) [[unlikely]] {
         for (std::size_t tags = 0; tags < max_tags && is_tag(ether_type); ++tags) {
             if (frame.size() - offset < vlan_tag_bytes) {
-                ether_type = 0;  // of what the tag is for, nothing is there
+                ether_type = 0;  // nothing follows the tag
                 break;
             }
             if (tags == 0) {

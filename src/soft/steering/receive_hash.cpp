@@ -31,7 +31,7 @@ int ReceiveHash::check(const ibv_rx_hash_conf& conf, std::uint32_t table_size) n
     if (any(~fields_supported)) return EOPNOTSUPP;
     if (conf.rx_hash_function != IBV_RX_HASH_FUNC_TOEPLITZ) return EOPNOTSUPP;
     if (conf.rx_hash_key_len != Toeplitz::key_bytes || !conf.rx_hash_key) return EINVAL;
-    // Nothing to hash is fine where there is nothing to choose.
+    // Having nothing to hash is fine if there is nothing to choose.
     if (fields == 0 && table_size > 1) return EINVAL;
     if ((any(ipv4_fields) && any(ipv6_fields)) || (any(tcp_fields) && any(udp_fields))) return EINVAL;
     return 0;

@@ -17,14 +17,14 @@ public:
         IBV_RX_HASH_SRC_IPV4 | IBV_RX_HASH_DST_IPV4 | IBV_RX_HASH_SRC_IPV6 | IBV_RX_HASH_DST_IPV6 |
         IBV_RX_HASH_SRC_PORT_TCP | IBV_RX_HASH_DST_PORT_TCP | IBV_RX_HASH_SRC_PORT_UDP | IBV_RX_HASH_DST_PORT_UDP;
 
-    /// 0, or the errno that mlx5 gives for it (create_rss_raw_qp_tir in drivers/infiniband/hw/mlx5/qp.c).
+    /// Returns 0, or mlx5's errno (create_rss_raw_qp_tir in drivers/infiniband/hw/mlx5/qp.c).
     static int check(const ibv_rx_hash_conf& conf, std::uint32_t table_size) noexcept;
 
-    /// `conf` as check() took it.
+    /// `conf` must have passed check().
     explicit ReceiveHash(const ibv_rx_hash_conf& conf) noexcept;
 
-    /// Addresses before ports, source before destination. 0 for a frame that hasn't all of the fields; a fragment, the
-    /// first one too, has no ports, so that all of a datagram go one way.
+    /// Addresses before ports, source before destination. 0 for a frame that lacks one of the fields. No fragment has
+    /// ports, not even the first, so that all of a datagram's fragments go one way.
     std::uint32_t of(const FrameKey& key) const noexcept;
 
 private:

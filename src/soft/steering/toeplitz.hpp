@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Toeplitz: the hash that receive-side scaling spreads frames by.
+// Toeplitz: the hash by which receive-side scaling spreads frames.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 namespace pktverbs::soft {
 
 /// As in Microsoft's "RSS hashing functions": every set bit of the input, first bit first, adds (exclusive or) the 32
-/// bits of the key that begin at its place.
+/// bits of the key that begin at its position.
 class Toeplitz {
 public:
     static constexpr std::size_t key_bytes = 40;
@@ -18,11 +18,11 @@ public:
 
     explicit Toeplitz(std::span<const std::uint8_t, key_bytes> key) noexcept;
 
-    /// Of at most max_input bytes; 0 of none.
+    /// The hash of at most max_input bytes; 0 for none.
     std::uint32_t hash(std::span<const std::uint8_t> input) const noexcept;
 
 private:
-    /// What each value of each four bits of the input adds.
+    /// The contribution of each value of each four bits of the input.
     std::array<std::array<std::uint32_t, 16>, 2 * max_input> parts_{};
 };
 

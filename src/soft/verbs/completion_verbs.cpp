@@ -80,7 +80,7 @@ ibv_cq_ex* create_cq_ex(ibv_context* context, ibv_cq_init_attr_ex* attr) {
     if ((attr->comp_mask & ~known) != 0) return refuse<ibv_cq_ex>(EINVAL);
     auto* parent =
         (attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_PD) != 0 ? static_cast<Domain*>(attr->parent_domain) : nullptr;
-    // As mlx5 has it: a protection domain alone won't do.
+    // As on mlx5: a protection domain alone won't do.
     if ((attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_PD) != 0 &&
         (!parent || parent->context != context || !parent->protection))
         return refuse<ibv_cq_ex>(EINVAL);
@@ -103,8 +103,8 @@ int destroy_cq(ibv_cq* base) {
     CompletionQueue& cq = CompletionQueue::of(base);
     Nic& nic = Nic::of(base->context);
     if (in_use(nic, cq.users)) return EBUSY;
-    // ibv_get_cq_event(3), ibv_get_async_event(3): waits until every event that was given out is
-    // acknowledged. Those that were not are dropped first, so that none is given out from here on.
+    // ibv_get_cq_event(3), ibv_get_async_event(3): waits until every event that was given out is acknowledged. Pending
+    // ones are dropped first, so that none is given out from here on.
     auto* channel = static_cast<CompletionChannel*>(base->channel);
     const std::uint32_t comp_events = channel ? channel->forget(cq) : 0;
     const std::uint32_t async_events = nic.forget_events(cq);

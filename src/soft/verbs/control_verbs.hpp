@@ -31,7 +31,7 @@ int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, 
                  std::uint32_t flags);
 int query_pkey(ibv_context* context, std::uint8_t port, int index, __be16* pkey);
 
-// As the inline functions of infiniband/verbs.h reach them through the context: with the size of the caller's
+// In the form that the inline functions of infiniband/verbs.h call through the context: with the size of the caller's
 // structure.
 int query_device_ex_sized(ibv_context* context, const ibv_query_device_ex_input* input, ibv_device_attr_ex* attr,
                           std::size_t size);
@@ -67,17 +67,16 @@ int destroy_counters(ibv_counters* base);
 int attach_counters_point_flow(ibv_counters* counters, ibv_counter_attach_attr* attr, ibv_flow* flow);
 int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t count, std::uint32_t flags);
 
-// What they share.
+// Shared by the verbs.
 
-/// A protection domain, or a parent domain: that has its protection domain's handle, which is what memory is checked
-/// by.
+/// A protection domain, or a parent domain, which has its protection domain's handle: memory is checked by the handle.
 struct Domain : ibv_pd {
     int users;           ///< under the lock of the NIC's objects
     Domain* protection;  ///< a parent domain's
     ibv_td* thread;      ///< a parent domain's, or null
 };
 
-/// Runs something that makes an object: what it throws becomes null and errno.
+/// Runs a function that makes an object: exceptions become null and errno.
 template <class Make>
 auto guarded(Make&& make) noexcept -> decltype(make()) {
     try {
@@ -96,14 +95,15 @@ Object* refuse(int error) noexcept {
     return nullptr;
 }
 
-/// To a caller's structure of `size` bytes: an older header's is shorter, and what a newer one's has more is zero.
+/// Copies to a caller's structure of `size` bytes: an older header's is shorter, and a newer one's additional bytes
+/// become zero.
 template <class Structure>
 void copy_sized(Structure* to, std::size_t size, const Structure& from) noexcept {
     std::memset(static_cast<void*>(to), 0, size);
     std::memcpy(static_cast<void*>(to), &from, std::min(size, sizeof from));
 }
 
-/// An object was made (1) or destroyed (-1): counts it as the NIC's, and as a user of what it was made from.
+/// An object was made (1) or destroyed (-1): counts it for the NIC, and as a user of the objects that it was made from.
 inline void count(Nic& nic, int& users, int change) noexcept {
     const std::lock_guard lock{nic.objects_mutex()};
     users += change;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters of flows.
+// Flow counters.
 #include <cerrno>
 #include <memory>
 
@@ -33,7 +33,7 @@ int attach_counters_point_flow(ibv_counters* counters, ibv_counter_attach_attr* 
 }
 
 int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t count, std::uint32_t flags) {
-    // Nothing is cached: what is preferred makes no difference.
+    // Nothing is cached, so the preference makes no difference.
     if ((flags & ~std::uint32_t{IBV_READ_COUNTERS_ATTR_PREFER_CACHED}) != 0) return EINVAL;
     return static_cast<Counters*>(counters)->read({values, count});
 }

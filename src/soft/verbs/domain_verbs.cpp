@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protection domains, thread domains, and parent domains, which are made of both.
+// Protection domains, thread domains, and parent domains, which combine both.
 #include "soft/verbs/control_verbs.hpp"
 
 #include <cerrno>
@@ -9,7 +9,7 @@ namespace pktverbs::soft::control {
 
 namespace {
 
-// It changes nothing that other threads could see: locks stay.
+// It has no visible effect: locks stay.
 struct ThreadDomain : ibv_td {
     int users;  ///< under the lock of the NIC's objects
 };

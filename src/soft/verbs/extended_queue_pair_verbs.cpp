@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ibv_create_qp_ex: queue pairs that build work requests by functions, and those that spread what they receive.
+// ibv_create_qp_ex: queue pairs that build work requests by functions, and queue pairs that spread received frames.
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
@@ -22,7 +22,7 @@ constexpr std::uint32_t not_modelled = IBV_QP_INIT_ATTR_XRCD;
 constexpr std::uint32_t spreading = IBV_QP_INIT_ATTR_IND_TABLE | IBV_QP_INIT_ATTR_RX_HASH;
 constexpr std::uint32_t known = not_modelled | spreading | IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_CREATE_FLAGS |
                                 IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
-// A device does not hear what it sent itself, so there is no loopback to block.
+// A device does not receive its own frames, so there is no loopback to block.
 constexpr std::uint32_t create_flags =
     IBV_QP_CREATE_BLOCK_SELF_MCAST_LB | IBV_QP_CREATE_CVLAN_STRIPPING | IBV_QP_CREATE_SCATTER_FCS;
 constexpr std::uint64_t send_operations = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_TSO;
@@ -31,7 +31,7 @@ bool asks(const ibv_qp_init_attr_ex& attr, std::uint32_t for_any_of) noexcept {
     return (attr.comp_mask & for_any_of) != 0;
 }
 
-/// 0, or the errno for what no queue pair can do here.
+/// 0, or the errno for requests that no soft queue pair supports.
 int check(const ibv_context* context, const ibv_qp_init_attr_ex& attr) noexcept {
     if (asks(attr, ~known) || !asks(attr, IBV_QP_INIT_ATTR_PD)) return EINVAL;
     if (!attr.pd || attr.pd->context != context) return EINVAL;
@@ -42,8 +42,8 @@ int check(const ibv_context* context, const ibv_qp_init_attr_ex& attr) noexcept 
     return 0;
 }
 
-/// One that spreads has nothing else: no queues, no flags (rdma-core's ibv_icmd_create_qp refuses what is of receiving,
-/// the kernel's mlx5 driver completion queues for sending and flags).
+/// A queue pair that spreads frames has nothing else: no queues, no flags (rdma-core's ibv_icmd_create_qp refuses
+/// receive attributes, the kernel's mlx5 driver completion queues for sending and flags).
 int check_spreading(const ibv_context* context, const ibv_qp_init_attr_ex& attr) noexcept {
     if (attr.qp_type != IBV_QPT_RAW_PACKET) return EOPNOTSUPP;
     if ((attr.comp_mask & spreading) != spreading) return EINVAL;

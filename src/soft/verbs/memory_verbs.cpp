@@ -16,7 +16,7 @@ namespace {
 
 std::uint64_t page_bytes() noexcept { return static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)); }
 
-/// Memory of a descriptor, mapped from the page that `offset` lies in.
+/// A descriptor's memory, mapped from the page that contains `offset`.
 class Mapping {
 public:
     Mapping() noexcept = default;
@@ -37,7 +37,7 @@ public:
         address_ = reinterpret_cast<std::uint64_t>(start) + in_page;
         return 0;
     }
-    /// Of the byte at `offset`.
+    /// The address of the byte at `offset`.
     std::uint64_t address() const noexcept { return address_; }
 
 private:
@@ -51,7 +51,7 @@ struct SoftMr : ibv_mr {
     Mapping mapping;  ///< a dmabuf's
 };
 
-/// 0, or what is wrong with these rights to `length` bytes from `address` on.
+/// 0, or the errno for these rights to `length` bytes from `address` on.
 int check(std::uint64_t address, std::size_t length, int access, int known) noexcept {
     if (length == 0 || address + length < address) return EINVAL;
     // ibv_reg_mr(3): remote write and atomics need local write.
@@ -60,7 +60,7 @@ int check(std::uint64_t address, std::size_t length, int access, int known) noex
     return (access & ~known) == 0 ? 0 : EOPNOTSUPP;
 }
 
-/// `address`: what work requests call the first byte; `mapped`: where it is.
+/// `address`: the first byte's address in work requests; `mapped`: its real address.
 ibv_mr* add(std::unique_ptr<SoftMr> mr, ibv_pd* pd, std::uint64_t address, std::uint64_t mapped, int access) noexcept {
     Nic& nic = Nic::of(pd->context);
     mr->context = pd->context;
@@ -87,9 +87,8 @@ ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
     });
 }
 
-// What is refused is what the kernel refuses (UVERBS_METHOD_REG_DMABUF_MR in uverbs_std_types_mr.c), and addr is the
-// offset as in rdma-core's ibv_reg_dmabuf_mr(). But any descriptor will do that can be mapped, and nobody makes
-// DMA_BUF_IOCTL_SYNC.
+// Refuses what the kernel refuses (UVERBS_METHOD_REG_DMABUF_MR in uverbs_std_types_mr.c), and addr is the offset as in
+// rdma-core's ibv_reg_dmabuf_mr(). But any descriptor that can be mapped will do, and DMA_BUF_IOCTL_SYNC is not called.
 ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std::uint64_t iova, int fd, int access) {
     constexpr int known = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
                           IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_RELAXED_ORDERING;
@@ -97,7 +96,7 @@ ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std:
     if (offset + length < offset || offset % page_bytes() != iova % page_bytes()) return refuse<ibv_mr>(EINVAL);
     struct stat status;
     if (fstat(fd, &status) != 0) return refuse<ibv_mr>(errno);
-    // Beyond the end, touching the mapping would be SIGBUS.
+    // Touching the mapping beyond the end would raise SIGBUS.
     if (status.st_size < 0 || offset + length > static_cast<std::uint64_t>(status.st_size))
         return refuse<ibv_mr>(EINVAL);
     return guarded([=]() -> ibv_mr* {
@@ -115,7 +114,7 @@ ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std:
 int dereg_mr(ibv_mr* mr) {
     Nic& nic = Nic::of(mr->context);
     nic.regions().revoke(mr->lkey);
-    nic.quiesce();  // the memory is the caller's again: nothing may still be copying to or from it
+    nic.quiesce();  // the memory is the caller's again: no copy to or from it may still be running
     nic.regions().release(mr->lkey);
     count(nic, static_cast<Domain*>(mr->pd)->users, -1);
     delete static_cast<SoftMr*>(mr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The port of a soft device, and its tables.
+// A soft device's port, and its tables.
 #include "soft/verbs/control_verbs.hpp"
 
 #include <cerrno>
@@ -30,7 +30,7 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr) {
     attr->max_mtu = IBV_MTU_4096;
     attr->active_mtu = mtu_class(link.mtu());
     attr->gid_tbl_len = static_cast<int>(gid_table_size);
-    // What the kernel says of a RoCE port of mlx5: its GIDs are IP addresses, and its packets have a GRH.
+    // As the kernel reports for mlx5's RoCE ports: GIDs are IP addresses, and packets have a GRH.
     attr->port_cap_flags = IBV_PORT_CM_SUP | IBV_PORT_IP_BASED_GIDS;
     attr->flags = IBV_QPF_GRH_REQUIRED;
     attr->max_msg_sz = nic.max_frame();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The soft device's verbs as tables: the provider's, and what infiniband/verbs.h finds in a context.
+// The soft device's verbs as tables: the provider's, and the tables that infiniband/verbs.h uses in a context.
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
@@ -17,7 +17,7 @@ namespace pktverbs::soft {
 namespace control {
 namespace {
 
-// What raw packets have no use for.
+// Verbs that raw packets don't need.
 ibv_ah* create_ah(ibv_pd*, ibv_ah_attr*) { return refuse<ibv_ah>(EOPNOTSUPP); }
 int destroy_ah(ibv_ah*) { return EOPNOTSUPP; }
 ibv_srq* create_srq(ibv_pd*, ibv_srq_init_attr*) { return refuse<ibv_srq>(EOPNOTSUPP); }
@@ -82,7 +82,7 @@ constexpr verbs::Provider table{
 }  // namespace
 }  // namespace control
 
-// What the inline functions of infiniband/verbs.h reach through the context instead of the provider.
+// Verbs that the inline functions of infiniband/verbs.h call through the context instead of the provider.
 void install_verbs(Nic& nic) noexcept {
     ibv_context_ops& ops = nic.context.ops;
     ops.poll_cq = [](ibv_cq* cq, int n, ibv_wc* wc) { return CompletionQueue::of(cq).poll(n, wc); };
@@ -96,7 +96,7 @@ void install_verbs(Nic& nic) noexcept {
     ops.alloc_mw = [](ibv_pd*, ibv_mw_type) { return control::refuse<ibv_mw>(EOPNOTSUPP); };
     ops.bind_mw = [](ibv_qp*, ibv_mw*, ibv_mw_bind*) { return EOPNOTSUPP; };
     ops.dealloc_mw = [](ibv_mw*) { return EOPNOTSUPP; };
-    nic.close_xrcd = [](ibv_xrcd*) { return EOPNOTSUPP; };  // the only one that isn't asked whether it is there
+    nic.close_xrcd = [](ibv_xrcd*) { return EOPNOTSUPP; };  // the only one that is called without a null check
     nic.query_port = control::query_port_sized;
     nic.query_device_ex = control::query_device_ex_sized;
     nic.query_rt_values = control::query_rt_values;

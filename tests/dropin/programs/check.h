@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the programs fail: with a line that says what and why, and exit status 1. And how long they wait at most.
+// The programs' checks: a failing one prints what failed and why, and exits with status 1. Also the longest wait.
 #pragma once
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-/// The errno is the last one, not always of what is checked here.
+/// The errno is the last one, which need not belong to this check.
 #define CHECK(condition)                                                                                    \
     do {                                                                                                    \
         if (!(condition)) {                                                                                 \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// counters_resize RECEIVER SENDER: what programs in production add: a parent domain, a completion queue that is resized
-// while it is in use, counters on a flow, and an eye on the device's asynchronous events.
+// counters_resize RECEIVER SENDER: features of production programs: a parent domain, a completion queue that is resized
+// while in use, counters on a flow, and the device's asynchronous events.
 #include <fcntl.h>
 #include <poll.h>
 
@@ -15,7 +15,7 @@ static void post_slots(struct ibv_qp* qp, struct ibv_mr* mr, uint64_t begin, uin
         post_recv(qp, i, &(struct ibv_sge){.addr = (uintptr_t)memory[i], .length = slot_bytes, .lkey = mr->lkey}, 1);
 }
 
-// Completions that are there stay there when the queue grows.
+// Completions stay in the queue when it grows.
 static void resize(struct ibv_cq* cq, struct ibv_qp* qp, struct ibv_mr* mr, struct sender* out,
                    const struct udp_key* key) {
     post_slots(qp, mr, 0, slots);
@@ -56,7 +56,7 @@ static struct ibv_flow* count(struct nic* nic, struct ibv_qp* qp, const struct u
     return result;
 }
 
-// A completion queue that overruns is an asynchronous event: nothing else would tell.
+// An overrun of a completion queue raises an asynchronous event: nothing else reports it.
 static void overrun(struct nic* nic, struct ibv_mr* mr, struct sender* out, const struct udp_key* key) {
     const int fd = nic->context->async_fd;
     CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
@@ -72,7 +72,7 @@ static void overrun(struct nic* nic, struct ibv_mr* mr, struct sender* out, cons
     CHECK(frames < slots);
     post_slots(qp, mr, 0, slots);
     for (uint32_t i = 0; i < frames; ++i) send_frame(out, key, i, payload_bytes);
-    // Whoever polls lets the link deliver, also for other queues.
+    // Polling lets the link deliver, also for other queues.
     struct ibv_wc wc;
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     const double deadline = deadline_in_seconds(patience_seconds);

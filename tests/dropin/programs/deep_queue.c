@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// deep_queue RECEIVER SENDER: thousands of receives posted at once, as who must not lose a burst does it, each with the
-// headers in one region and the payload in another. The queue takes exactly as many as it says, and each is filled.
+// deep_queue RECEIVER SENDER: thousands of receives posted at once, as in programs that must not lose a burst, each
+// with the headers in one region and the payload in another. The queue takes exactly as many as it reports, and each is
+// filled.
 #include "nic.h"
 
 enum { depth = 8192, chain = 512, burst = 256, header_room = 64, payload_room = 128, payload_bytes = 100 };
@@ -29,7 +30,7 @@ int main(int argc, char* argv[]) {
     CHECK(init.cap.max_recv_wr >= depth && init.cap.max_recv_sge >= 2);
     to_ready(qp);
     for (int i = 0; i < depth; ++i) {
-        // The headers have no room to spare: the payload starts where theirs ends.
+        // The headers' memory has no spare room: the payload starts where they end.
         sges[i][0] =
             (struct ibv_sge){.addr = (uintptr_t)headers[i], .length = frame_header_bytes, .lkey = header_mr->lkey};
         sges[i][1] = (struct ibv_sge){.addr = (uintptr_t)payloads[i], .length = payload_room, .lkey = payload_mr->lkey};
@@ -40,7 +41,7 @@ int main(int argc, char* argv[]) {
     }
     struct ibv_recv_wr* bad = NULL;
     for (int i = 0; i < depth; i += chain) CHECK_ZERO(ibv_post_recv(qp, &wrs[i], &bad));
-    // Full, and which was refused is said.
+    // Full; bad_wr says which one was refused.
     for (uint32_t i = depth; i < init.cap.max_recv_wr; ++i) CHECK_ZERO(ibv_post_recv(qp, &wrs[depth - 1], &bad));
     CHECK(ibv_post_recv(qp, &wrs[chain - 1], &bad) == ENOMEM && bad == &wrs[chain - 1]);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // event_driven RECEIVER SENDER: sleeps in poll(2) until the completion channel's descriptor, non-blocking, is readable;
-// then takes the events, arms the queue again and drains it. Must see every frame, whenever it comes: one after the
-// other, and in bursts which arrive between any two of these steps.
+// then takes the events, arms the queue again and drains it. Must see every frame, whenever it arrives: one after the
+// other, and in bursts between any two of these steps.
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -104,7 +104,7 @@ int main(int argc, char* argv[]) {
         }
     }
     CHECK_ZERO(pthread_join(thread, NULL));
-    // An event may be left of the last frames, or of none.
+    // An event may be left from the last frames, or without any.
     while (ibv_get_cq_event(channel, &event_cq, &event_context) == 0) ++unacknowledged;
     ibv_ack_cq_events(cq, unacknowledged);
     expect_no_completion(cq);

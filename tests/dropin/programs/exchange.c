@@ -25,7 +25,7 @@ static void receive_all(struct nic* receiver, struct sender* sender, const struc
             check_frame(memory[wc.wr_id], wc.byte_len, key, received, 18 + received * 4);
         }
     }
-    // Not ours: another port.
+    // A frame for another port must not arrive.
     struct udp_key other = *key;
     ++other.dst_port;
     send_frame(sender, &other, 0, 18);

@@ -103,7 +103,7 @@ int main(int argc, char* argv[]) {
     out.qp = make_qp_ex(&sender, out.cq);
     CHECK(out.mr = ibv_reg_mr(sender.pd, out.memory, sizeof out.memory, 0));
 
-    // What is aborted is never sent.
+    // Aborted requests are never sent.
     ibv_wr_start(out.qp);
     out.qp->wr_id = 1000;
     out.qp->wr_flags = IBV_SEND_SIGNALED;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// find_by_addr RECEIVER SENDER: devices by IP address, with rdma_bind_addr, as spead2 finds them. The context belongs
-// to the rdma_cm_id, and is closed by librdmacm.
+// find_by_addr RECEIVER SENDER: finds devices by IP address, with rdma_bind_addr, like spead2. The context belongs to
+// the rdma_cm_id, and is closed by librdmacm.
 #include <arpa/inet.h>
 #include <rdma/rdma_cma.h>
 
@@ -30,14 +30,14 @@ int main(int argc, char* argv[]) {
     struct bound receiver = bind_to(channel, argv[1]), sender = bind_to(channel, argv[2]);
     CHECK(receiver.nic.context != sender.nic.context);
     exchange(&receiver.nic, &sender.nic);
-    // Devices stay open without their ids: what was made of them can still be used.
+    // Devices stay open without their ids: objects made from them can still be used.
     CHECK(rdma_destroy_id(sender.id) == 0);
     CHECK(rdma_destroy_id(receiver.id) == 0);
     exchange(&receiver.nic, &sender.nic);
     CHECK_ZERO(ibv_dealloc_pd(sender.nic.pd));
     CHECK_ZERO(ibv_dealloc_pd(receiver.nic.pd));
 
-    // No interface has an address of the documentation's own (RFC 5737).
+    // No interface has an address reserved for documentation (RFC 5737).
     struct rdma_cm_id* id;
     CHECK(rdma_create_id(channel, &id, NULL, RDMA_PS_UDP) == 0);
     struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201)};

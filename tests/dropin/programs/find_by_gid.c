@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// find_by_gid RECEIVER SENDER: devices by interface, as hashpipe_ibverbs looks for them: the device with the GID that
-// the interface's MAC address makes, on any port. Where there is no interface, by MAC address.
+// find_by_gid RECEIVER SENDER: finds devices by interface, like hashpipe_ibverbs: the device with the GID made from the
+// interface's MAC address, on any port. Without an interface, by MAC address.
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>

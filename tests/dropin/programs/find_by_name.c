@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// find_by_name RECEIVER SENDER: devices by their verbs names, as most programs have an option for it.
+// find_by_name RECEIVER SENDER: finds devices by their verbs names, for which most programs have an option.
 #include "exchange.h"
 
 int main(int argc, char* argv[]) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of UDP in IPv4 with a number and a pattern in them, so that every byte of what arrives can be checked.
+// UDP/IPv4 frames with a number and a pattern, so that every byte that arrives can be checked.
 #pragma once
 
 #include <stddef.h>
@@ -22,7 +22,7 @@ struct udp_key unicast_key(const uint8_t src_mac[6], const uint8_t dst_mac[6], u
 /// The same to the group 239.9.0.1, whose MAC address follows from it (RFC 1112, section 6.4).
 struct udp_key group_key(const uint8_t src_mac[6], uint16_t dst_port);
 
-/// Writes the headers and `payload_bytes` (at least 4) of payload. Returns the length of it all.
+/// Writes the headers and `payload_bytes` (at least 4) of payload. Returns the frame's length.
 size_t build_frame(uint8_t* frame, const struct udp_key* key, uint32_t number, size_t payload_bytes);
 /// Ends the program unless these are the headers or the payload that `build_frame` makes.
 void check_headers(const uint8_t* headers, const struct udp_key* key, size_t payload_bytes);

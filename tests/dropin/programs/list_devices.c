@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// list_devices: whether the kernel made this a program of other privileges than its caller's, and the devices that it
+// list_devices: prints whether the kernel gave this program other privileges than its caller's, and the devices that it
 // sees.
 #include <infiniband/verbs.h>
 #include <stdio.h>

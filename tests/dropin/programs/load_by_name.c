@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// load_by_name RECEIVER SENDER [FOLDER]: not linked with libibverbs or librdmacm, but loads both and asks for each
-// function by name, as spead2 does so that it also starts where they are not installed. With a folder, by the absolute
-// path in it, as Julia does. The devices are found by IP address.
+// load_by_name RECEIVER SENDER [FOLDER]: not linked with libibverbs or librdmacm, but loads both and looks up each
+// function by name, like spead2, which so starts where they are not installed. With a folder, loads them by absolute
+// path from it, like Julia. Finds devices by IP address.
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <infiniband/verbs.h>
@@ -11,7 +11,7 @@
 #include "check.h"
 #include "frame.h"
 
-// In the header these are macros around others.
+// In the header these are macros around other functions.
 #undef ibv_query_port
 #undef ibv_reg_mr
 
@@ -142,7 +142,7 @@ static void close_end(struct end* end) {
     CHECK(cm.destroy_id(end->id) == 0);
 }
 
-// By destination MAC address and nothing else.
+// A flow by destination MAC address alone.
 static struct ibv_flow* install(struct end* end, const struct udp_key* key) {
     struct {
         struct ibv_flow_attr attr;

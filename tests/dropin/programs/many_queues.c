@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // many_queues RECEIVER SENDER: a stream per UDP port, a queue pair per stream, all completion queues on one channel.
-// Each stream must come whole, in order, and to its own queue pair.
+// Each stream must arrive complete, in order, at its own queue pair.
 #include <poll.h>
 
 #include "nic.h"
@@ -65,7 +65,7 @@ int main(int argc, char* argv[]) {
     CHECK(channel != NULL);
     static struct stream all[streams];
     for (int i = 0; i < streams; ++i) {
-        // Half of them by unicast, half to a group.
+        // Half of the streams go by unicast, half to a group.
         const uint16_t port = (uint16_t)(7300 + i);
         const struct udp_key key = i % 2 ? group_key(sender.mac, port) : unicast_key(sender.mac, receiver.mac, port);
         open_stream(&all[i], &receiver, channel, &key);
@@ -75,7 +75,7 @@ int main(int argc, char* argv[]) {
 
     uint32_t seed = 1, total = 0;
     while (total < streams * frames) {
-        // Any order of streams; none gets more than it has room for.
+        // Any order of streams; none gets more frames than it has room for.
         for (int i = 0; i < 4 * streams; ++i) {
             seed = seed * 1664525 + 1013904223;
             struct stream* const stream = &all[(seed >> 16) % streams];

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands for a libibverbs of the future, to link with: it has a function that today's has not.
+// Stands in for a future libibverbs at link time: it has a function that today's lacks.
 int ibv_new_call(void);
 int ibv_new_call(void) { return 0; }

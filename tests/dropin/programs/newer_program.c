@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// newer_program [ARGUMENT]: needs a function of libibverbs that isn't there; with an argument it even calls it.
+// newer_program [ARGUMENT]: needs a libibverbs function that doesn't exist; with an argument it even calls it.
 int ibv_new_call(void);
 
 int main(int argc, char* argv[]) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every raw-packet program does the same way: a device by its name, a queue pair to "ready to send", a flow, a
-// sender.
+// Steps common to raw-packet programs: a device by its name, a queue pair to "ready to send", a flow, a sender.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -11,11 +10,11 @@
 struct nic {
     struct ibv_context* context;
     struct ibv_pd* pd;
-    uint8_t mac[6];  ///< as GID 0 tells it
+    uint8_t mac[6];  ///< from GID 0
 };
 
 struct nic open_nic(const char* device_name);
-/// For a context that was opened otherwise.
+/// For a context that was opened in another way.
 struct nic make_nic(struct ibv_context* context);
 /// Ends the domain and closes the context.
 void close_nic(struct nic* nic);
@@ -39,7 +38,7 @@ _Static_assert(sizeof(struct udp_flow) == sizeof(struct ibv_flow_attr) + sizeof(
 struct udp_flow describe_flow(const struct udp_key* key);
 struct ibv_flow* make_flow(struct ibv_qp* qp, const struct udp_key* key);
 
-/// One packet at a time goes out, and is gone when `send_frame` returns.
+/// Sends one packet at a time, which has completed when `send_frame` returns.
 struct sender {
     struct nic* nic;
     struct ibv_cq* cq;
@@ -54,5 +53,5 @@ void close_sender(struct sender* sender);
 void post_recv(struct ibv_qp* qp, uint64_t wr_id, struct ibv_sge* sges, int sge_count);
 /// The next completion, which must be a success.
 struct ibv_wc next_completion(struct ibv_cq* cq);
-/// Some time has passed and there was none.
+/// Waits for some time; there must be none.
 void expect_no_completion(struct ibv_cq* cq);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// other_release DEVICE: what a program does that was compiled with the headers of another release of rdma-core: inline
-// verbs that this device's context ends before, structures that are longer or shorter than they are here, bits that
-// don't exist yet. All of it must be refused or ignored as it is between any two releases.
+// other_release DEVICE: acts like a program compiled with another release's rdma-core headers: inline verbs beyond the
+// end of this device's context, structures that are longer or shorter than here, bits that don't exist yet. All must be
+// refused or ignored as between any two releases.
 #include <stddef.h>
 
 #include "nic.h"
 
-// The context grows at its beginning (verbs.h: "struct verbs_context"), and `sz` tells how much of it there is.
+// The context grows at its beginning (verbs.h: "struct verbs_context"), and `sz` is its size.
 struct newer_verbs_context {
     int (*newest_verb)(struct ibv_context* context);
     void* room[63];
@@ -43,7 +43,7 @@ static void query_other_sizes(struct ibv_context* context) {
     CHECK_ZERO(verbs->query_port(context, 1, &longer.attr, sizeof longer));
     CHECK(longer.attr.state == port.state && longer.attr.link_layer == port.link_layer);
     CHECK(is_all(longer.bytes + sizeof port, sizeof longer - sizeof port, 0));
-    // As long as it was before port_cap_flags2; through the table, and through the function that knows no lengths.
+    // With its length before port_cap_flags2; through the table, and through the function without a length.
     const size_t old_bytes = offsetof(struct ibv_port_attr, port_cap_flags2);
     memset(&longer, 0xa5, sizeof longer);
     CHECK_ZERO(verbs->query_port(context, 1, &longer.attr, old_bytes));

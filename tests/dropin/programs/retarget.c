@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // retarget RECEIVER SENDER: few work requests walk through much memory: before one is posted again, its scatter element
-// is pointed at the next free place, as hashpipe_ibverbs does to save itself copying. The memory is two regions, so the
-// key changes as well.
+// is pointed at the next free place, as hashpipe_ibverbs does to avoid copies. The memory has two regions, so the key
+// changes as well.
 #include "nic.h"
 
 enum { requests = 32, places = 4096, place_bytes = 192, payload_bytes = 150 };

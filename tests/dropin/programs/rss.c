@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // rss RECEIVER SENDER: one flow, spread over work queues by a Toeplitz hash and an indirection table. The program
-// hashes for itself and knows where each frame must come.
+// computes the hash itself and checks where each frame arrives.
 #include <arpa/inet.h>
 #include <sched.h>
 
@@ -41,7 +41,7 @@ struct queue {
     uint32_t expected;
     uint32_t received;
     uint8_t memory[slots][slot_bytes];
-    /// The numbers of the frames that must come, in their order.
+    /// The numbers of the expected frames, in order.
     uint32_t numbers[tuples];
 };
 

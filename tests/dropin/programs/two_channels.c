@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // two_channels ONE OTHER: sends and receives at once, with a completion channel for each. Sleeps in select(2) until one
-// of their descriptors is readable, and then calls a blocking ibv_get_cq_event for it: hangs if the event is not there.
+// of their descriptors is readable, and then calls a blocking ibv_get_cq_event for it: hangs if there is no event.
 #include <pthread.h>
 #include <sys/select.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ static void allow(struct peer* peer, uint32_t allowed) {
     pthread_mutex_unlock(&peer->mutex);
 }
 
-/// One event, of that queue; the queue is armed again.
+/// Takes one event, which must be for that queue, and arms the queue again.
 static void take_event(struct ibv_comp_channel* channel, struct ibv_cq* cq) {
     struct ibv_cq* event_cq;
     void* event_context;
@@ -63,7 +63,7 @@ int main(int argc, char* argv[]) {
     CHECK(recv_channel != NULL && send_channel != NULL);
     struct ibv_cq* const recv_cq = make_cq(&nic, slots, recv_channel);
     struct ibv_cq* const send_cq = make_cq(&nic, 4, send_channel);
-    // Armed before anything completes to them.
+    // Armed before the first completion.
     CHECK_ZERO(ibv_req_notify_cq(recv_cq, 0));
     CHECK_ZERO(ibv_req_notify_cq(send_cq, 0));
     struct ibv_qp_init_attr attr = {

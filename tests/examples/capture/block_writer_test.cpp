@@ -58,7 +58,7 @@ private:
     std::size_t bytes_;
 };
 
-/// Says what a write is to give, and gives the latest one back first.
+/// Decides each write's result, and returns the latest one first.
 class ScriptedQueue : public capture::WriteQueue {
 public:
     using Answer = std::function<std::int64_t(int file, const Write&)>;
@@ -251,7 +251,7 @@ TEST(BlockWriter, StaysAlignedAfterAShortDirectWrite) {
             EXPECT_EQ(write.offset % unit + write.bytes % unit, 0u);
             offsets.push_back(write.offset);
             const auto written = really(file, write);
-            return std::min<std::int64_t>(written, 2 * unit + 100);  // says so, as if the rest were not there
+            return std::min<std::int64_t>(written, 2 * unit + 100);  // reports a short write, as if there were no more
         },
         true);
     ASSERT_TRUE(writer.how().starts_with("O_DIRECT")) << writer.how();
@@ -317,7 +317,7 @@ TEST(BlockWriter, WritesToADevice) {
 }
 
 #ifdef PKTVERBS_LIBURING
-// As in containers whose rules forbid io_uring. In a child, for a filter stays for ever.
+// As in containers whose rules forbid io_uring. In a child, because a filter can't be removed.
 TEST(BlockWriter, WritesWithoutIoUringWhereTheKernelForbidsIt) {
     const TemporaryFolder folder;
     const Pattern pattern{4 * unit};

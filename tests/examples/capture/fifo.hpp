@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fifo: a FIFO in a folder of its own, and who reads it.
+// Fifo: a FIFO in a temporary folder, and its reader.
 #pragma once
 
 #include <fcntl.h>
@@ -31,16 +31,16 @@ public:
     const std::string& path() const noexcept { return path_; }
     const TemporaryFolder& folder() const noexcept { return folder_; }
 
-    /// From now on there is somebody who could read.
+    /// Opens the reader.
     void open() { file_ = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }
     void close() noexcept {
         if (file_ >= 0) ::close(std::exchange(file_, -1));
     }
-    /// What is there now.
+    /// Reads what is there now.
     std::vector<std::uint8_t> take() const {
         return read_while([](ssize_t count) { return count > 0; });
     }
-    /// Everything, up to the writer's end. Opens it if it isn't open.
+    /// Reads everything, until the writer ends. Opens it if it isn't open.
     std::vector<std::uint8_t> read_all() {
         if (file_ < 0) file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);  // waits for the writer
         ::fcntl(file_, F_SETFL, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FullDisk: a queue whose file has only so much room.
+// FullDisk: a queue whose file has limited room.
 #pragma once
 
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 namespace capture::test {
 
-/// A disk with room for so many bytes.
+/// A disk with room for this many bytes.
 class FullDisk : public WriteQueue {
 public:
     explicit FullDisk(std::uint64_t room) : room_{room} {}

@@ -34,7 +34,7 @@ namespace {
 
 constexpr std::chrono::nanoseconds start{1'700'000'000'123'456'789};
 
-/// Frames differ in where they begin in one row of bytes.
+/// Frames begin at different places in one sequence of bytes.
 std::span<const std::uint8_t> frame(std::size_t number, std::size_t bytes) {
     static const auto row = [] {
         std::vector<std::uint8_t> made(16 * 1024);

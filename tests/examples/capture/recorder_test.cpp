@@ -74,7 +74,7 @@ Number load(const std::vector<std::uint8_t>& bytes, std::size_t at) {
     return value;
 }
 
-/// As many blocks as there are, through a recorder in this thread.
+/// Passes all available blocks through a recorder in this thread.
 std::uint64_t record(Recorder& recorder, const pktverbs::BlockRing& ring, int blocks) {
     Producer producer{ring};
     pktverbs::RingReader reader{ring};

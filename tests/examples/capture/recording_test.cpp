@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole recording in one process, of a generator on the same wire.
+// A whole recording in one process, from a generator on the same wire.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -97,7 +97,7 @@ protected:
         return summary;
     }
 
-    /// That each frame the wire delivered is in one count, and one only.
+    /// Each frame that the wire delivered is in exactly one count.
     void expect_sum(const Summary& summary) const {
         const auto& counts = summary.counts;
         EXPECT_EQ(counts.received + counts.device.lost(), wire.counters().delivered) << summary.where;
@@ -108,7 +108,7 @@ protected:
     TemporaryFolder folder;
     Wire wire{"recording"};
     Arguments args;
-    /// So that buffers last while another thread has the processor; none is for tests that lose packets.
+    /// Enough buffers while another thread has the processor; `none` is for tests that lose packets.
     std::optional<pktverbs::Rate> rate = pktverbs::Rate::packets(200'000);
     std::vector<capture::FlowSequences::Flow> flows;
 };

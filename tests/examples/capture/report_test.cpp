@@ -54,7 +54,7 @@ TEST(Counts, KnowLossesFromDuplicates) {
     counts.received = 10;
     counts.written = 8;
     counts[Drop::duplicate] = 2;
-    counts.device.unmatched = 77;  // nobody wanted them
+    counts.device.unmatched = 77;  // no flow matched them
     EXPECT_FALSE(counts.has_losses());
     for (std::size_t reason = 0; reason < counts.drops.size(); ++reason) {
         if (reason == static_cast<std::size_t>(Drop::duplicate)) continue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockWriter and PcapngFile on outputs that take bytes one behind the other.
+// BlockWriter and PcapngFile on sequential outputs.
 #include <gtest/gtest.h>
 
 #include <sys/socket.h>
@@ -30,7 +30,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Of which no two bytes near each other are the same.
+/// No two nearby bytes are the same.
 std::vector<std::uint8_t> pattern(std::size_t bytes) {
     std::vector<std::uint8_t> made(bytes);
     for (std::size_t at = 0; at < bytes; ++at) made[at] = static_cast<std::uint8_t>(at * 7 + at / 251);

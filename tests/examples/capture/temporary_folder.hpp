@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TemporaryFolder: a folder for one test's files, and what is in a file.
+// TemporaryFolder: a folder for one test's files, and a file's contents.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ public:
     }
 
     std::string operator/(const char* name) const { return (path_ / name).string(); }
-    /// How many files are in it.
+    /// The number of files in it.
     std::ptrdiff_t files() const {
         return std::distance(std::filesystem::directory_iterator{path_}, std::filesystem::directory_iterator{});
     }
@@ -46,7 +46,7 @@ inline std::vector<std::uint8_t> contents(const std::string& path) {
     return bytes;
 }
 
-/// Nothing of a file that isn't there.
+/// Empty for a file that doesn't exist.
 inline std::vector<std::uint8_t> contents_or_none(const std::string& path) {
     return std::filesystem::exists(path) ? contents(path) : std::vector<std::uint8_t>{};
 }

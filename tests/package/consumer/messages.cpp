@@ -7,12 +7,10 @@
 #include <pktverbs/messages/messages.hpp>
 
 int main() try {
-    pktverbs::messages::EventLoop loop;
-    loop.spawn([](pktverbs::messages::EventLoop& on) -> pktverbs::messages::Task<> {
-        on.stop();
-        co_return;
-    }(loop));
-    loop.run();
+    pktverbs::async::Executor executor;
+    const pktverbs::messages::Messenger messenger{executor};
+    executor.spawn([]() -> pktverbs::async::Task<> { co_return; }());
+    executor.run();
     fmt::print("ok: there is RDMA here\n");
 } catch (const std::system_error& error) {
     fmt::print("ok: {}\n", error.what());

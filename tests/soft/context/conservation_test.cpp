@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conservation: over random schedules of everything, no frame and no packet is lost from the books.
+// Conservation: over random schedules of all operations, every frame and every packet is counted.
 #include <fmt/core.h>
 
 #include <array>
@@ -30,7 +30,7 @@ std::uint64_t total(const Stats::ByStatus& errors, bool with_flushed) {
     return with_flushed ? all : all - errors[IBV_WC_WR_FLUSH_ERR];
 }
 
-/// A user with a context, who keeps his own books.
+/// A user with a context, who keeps separate counts.
 struct User {
     Context ctx;
     std::uint64_t posted = 0;    ///< packets that send() took
@@ -42,7 +42,7 @@ struct User {
     };
     std::vector<Held> held;
     std::vector<SendList> unsent;
-    Flow::Count of_removed;  ///< what flows counted that are gone
+    Flow::Count of_removed;  ///< counted by flows that have been removed
 
     void take(RecvList list) {
         for (const RecvPkt& pkt : list) ++(pkt.ok() ? received : failed);
@@ -54,7 +54,7 @@ struct User {
         EXPECT_EQ(sum_of(held[which].list), held[which].sum) << "a held packet changed";
         held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
     }
-    /// Everything comes out that is still on its way, and all packets are back.
+    /// Takes everything still on its way, and checks that all packets are back.
     void settle() {
         while (!held.empty()) release(0);
         unsent.clear();
@@ -65,7 +65,7 @@ struct User {
                 release(0);
             }
     }
-    /// What flows have counted, whether they are still there or not; each frame matches at most one.
+    /// The count of all flows, present and removed; each frame matches at most one.
     Flow::Count matched() const {
         Flow::Count sum = of_removed;
         for (const Counters::OfFlow& flow : ctx.counters().flows) {
@@ -86,7 +86,7 @@ struct User {
             of_removed.bytes += flow.count.bytes;
         }
     }
-    /// Frames that the books say the NIC got.
+    /// The frames that the NIC got, by the counts.
     std::uint64_t delivered() const { return received + failed + ctx.stats().drops.total(); }
     void check() const {
         const Stats stats = ctx.stats();
@@ -112,10 +112,10 @@ public:
         options.timestamps = seed % 2 == 0;
         options.max_batch = seed % 3 == 0 ? 5 : 0;
         options.queues = 2;
-        users_.push_back({Context{"wire:" + name + ",mtu=1000", options}, 0, 0, 0, {}, {}, {}});
+        users_.push_back({Context{"wire:" + name + "?mtu=1000", options}, 0, 0, 0, {}, {}, {}});
         options.queues = 1;
         // Its MTU is shorter than its packets: sending fails now and then.
-        users_.push_back({Context{"wire:" + name + ",mtu=200", options}, 0, 0, 0, {}, {}, {}});
+        users_.push_back({Context{"wire:" + name + "?mtu=200", options}, 0, 0, 0, {}, {}, {}});
         for (User& user : users_)
             for (std::uint16_t kind = 0; kind + 1 < static_cast<int>(kind_count); ++kind)
                 user.ctx.set_flow(kind, FlowRule{}.ether_type(static_cast<std::uint16_t>(0x1000 + kind)).count());
@@ -251,7 +251,7 @@ TEST_P(Conservation, OverARandomSchedule) {
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, Conservation, ::testing::Range(1U, 19U));
 
-/// The books of a single NIC: the only other end that hears anything is a tap, which counts by itself.
+/// A single NIC's counts: the only other receiving end is a tap, which keeps its own count.
 TEST_P(Conservation, OfASingleReceiver) {
     SCOPED_TRACE(fmt::format("seed {}", GetParam()));
     const std::string name = fmt::format("Conservation.one.{}", GetParam());
@@ -287,7 +287,7 @@ TEST_P(Conservation, OfASingleReceiver) {
     EXPECT_GT(user.ctx.stats().drops.not_ready, 0u);
 }
 
-/// Without faults of the wire the order is kept, too, and a gap is never more than what was counted.
+/// Without wire faults the order is kept, too, and a gap never exceeds the counted drops.
 TEST_P(Conservation, KeepsTheOrder) {
     SCOPED_TRACE(fmt::format("seed {}", GetParam()));
     const std::string name = fmt::format("Conservation.order.{}", GetParam());

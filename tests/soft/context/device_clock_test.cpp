@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeviceClock: over the soft device, whose clock is CLOCK_REALTIME, and over devices that tick as NICs do.
+// DeviceClock: on the soft device, whose clock is CLOCK_REALTIME, and on devices that tick like NICs.
 
 #include <pktverbs/format.hpp>
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/time/clock_line.hpp>
 #include <pktverbs/time/device_clock.hpp>
 
@@ -11,6 +12,7 @@
 
 #include "expect_error.hpp"
 #include "verbs/ticks.hpp"
+#include "wire_device.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -24,7 +26,7 @@ nanoseconds now(clockid_t clock) {
     return std::chrono::seconds{time.tv_sec} + nanoseconds{time.tv_nsec};
 }
 
-/// Of a ConnectX-3: 48 bits, 427 MHz. It wraps every 7.6 days; here, some time within the first seconds.
+/// A ConnectX-3's clock: 48 bits, 427 MHz. It wraps every 7.6 days; here, some time within the first seconds.
 struct TickingNic {
     static constexpr std::uint64_t khz = 427'000;
     static constexpr std::uint64_t mask = (1ULL << 48) - 1;
@@ -74,7 +76,7 @@ protected:
         TickingNic::told_mask = TickingNic::mask;
     }
     Context open_ticking() {
-        Device device = soft::wire_device(name);
+        Device device = testing::wire_device(name);
         device.provider = &TickingNic::provider;
         return Context{device, small};
     }
@@ -134,7 +136,7 @@ TEST_F(DeviceClockTest, ConvertsTicksAcrossTheWrap) {
 }
 
 TEST_F(DeviceClockTest, WorksOnADeviceThatIsNoContext) {
-    Device device = soft::wire_device(name);
+    Device device = testing::wire_device(name);
     device.provider = &TickingNic::provider;
     const DeviceClock clock{verbs::OpenDevice{device}, CLOCK_MONOTONIC};
     const nanoseconds when = now(CLOCK_MONOTONIC);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faults: every verb that fails, one at a time: what is said, and what is left behind.
+// Faults: every verb fails, one at a time: the message, and the objects left behind.
 #include <fmt/core.h>
 
 #include <net/if.h>
@@ -17,11 +17,14 @@
 #include <map>
 #include <optional>
 
+#include <pktverbs/soft/device.hpp>
 #include "base/file_descriptor.hpp"
 #include "expect_error.hpp"
 #include "faulty_ops.hpp"
 #include "faulty_provider.hpp"
 #include "wired.hpp"
+
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -30,7 +33,7 @@ std::size_t open_files() {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {}));
 }
 
-/// What pktverbs::Memory has mapped: nothing else here is kept from forked children ("dc" in smaps).
+/// Memory mapped by pktverbs::Memory: no other memory here is kept from forked children ("dc" in smaps).
 std::size_t mapped_kib() {
     std::ifstream smaps{"/proc/self/smaps"};
     std::size_t size = 0, total = 0;
@@ -41,7 +44,7 @@ std::size_t mapped_kib() {
     return total;
 }
 
-/// What a message must say of the verb that failed.
+/// What the message must say about the failed verb.
 const std::map<std::string, const char*> words_for{
     {"open_device", "open"},
     {"query_device", "query"},
@@ -68,7 +71,7 @@ protected:
         options.queues = GetParam().queues;
         options.timestamps = GetParam().timestamps;
     }
-    /// Without them a context still opens: there is another way to the same news, or it is a wish.
+    /// A context opens without these: there is another way to the same information, or it is optional.
     static bool is_optional(const std::string& verb) { return verb == "query_gid" || verb == "query_device_ex"; }
 
     Options options = small;
@@ -117,7 +120,7 @@ TEST_F(Faults, FailingOpenSaysWhatIsMissing) {
 }
 
 TEST_F(Faults, WithoutGidsTheMacIsZero) {
-    verbs::Device device = soft::wire_device(name);
+    verbs::Device device = testing::wire_device(name);
     verbs::Provider without_gids = *device.provider;
     without_gids.query_gid = [](ibv_context*, std::uint8_t, int, ibv_gid*) {
         errno = EIO;
@@ -184,7 +187,7 @@ TEST_F(Faults, NoMoreDescriptorsLeaveNothing) {
     }
 }
 
-/// Users of a multicast group on loopback, from /proc/net/igmp: groups stand there as the host's u32.
+/// Users of a multicast group on loopback, from /proc/net/igmp: groups are listed there as u32 in host order.
 int members(const std::string& group_as_hex) {
     std::ifstream igmp{"/proc/net/igmp"};
     bool loopback = false;
@@ -379,7 +382,7 @@ TEST_P(WaitModes, QueueInErrorEndsEveryWait) {
 INSTANTIATE_TEST_SUITE_P(Faults, WaitModes,
                          ::testing::Values(WaitMode::block, WaitMode::busy_poll, WaitMode::spin_then_block));
 
-/// A device whose failure is announced when the test says so.
+/// A device that reports a failure on the test's request.
 class FailingDevice : public Wired, public ::testing::WithParamInterface<WaitMode> {
 protected:
     FailingDevice() {
@@ -403,7 +406,7 @@ protected:
     static inline std::atomic<bool> failed{false};
     static inline verbs::Provider provider;
     static Device device(const std::string& name) {
-        Device made = soft::wire_device(name);
+        Device made = testing::wire_device(name);
         made.provider = &(provider = soft::provider());
         return made;
     }
@@ -428,7 +431,7 @@ TEST_P(FailingDevice, EndsAWaitToSend) {
 TEST_P(FailingDevice, EndsAWaitToReceiveAndOneToSend) {
     auto flushed = std::async(std::launch::async, [&] { return ctx.flush(no_timeout); });
     auto received = std::async(std::launch::async, [&] { return ctx.recv(no_timeout); });
-    fail();  // whoever takes the event, both hear of it
+    fail();  // whichever takes the event, both get it
     EXPECT_FALSE(flushed.get());
     EXPECT_EQ(received.get().outcome(), Outcome::device_error);
 }

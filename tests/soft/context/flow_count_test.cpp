@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flows that count: what matched them, wherever it went.
+// Flows that count: all frames that matched, wherever they went.
 #include "../../common/faulty_provider.hpp"
 #include "wired.hpp"
 
@@ -127,7 +127,7 @@ TEST_F(FlowCounts, CountRulesThatSpread) {
     EXPECT_EQ(counters.flows[1].queues, std::vector<std::size_t>{1});
 }
 
-/// Whichever verb fails, the rule is not there, nothing is left behind, and the errno is the verb's.
+/// Whichever verb fails, the rule is not installed, nothing is left over, and the errno is the verb's.
 TEST(FlowCountFailures, LeaveNothingBehind) {
     FaultyProvider provider;
     Context ctx{provider.device("FlowCountFailures"), small};

@@ -5,8 +5,11 @@
 #include <optional>
 #include <thread>
 
+#include <pktverbs/soft/device.hpp>
 #include "expect_error.hpp"
 #include "wired.hpp"
+
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -119,7 +122,7 @@ TEST_F(Flows, OwnMacIsThePorts) {
 }
 
 TEST_F(Flows, OwnMacIsTheOneThatTheDeviceStringSays) {
-    Context other{"wire:" + name + ",mac=02:00:5e:10:00:01", small};
+    Context other{"wire:" + name + "?mac=02:00:5e:10:00:01", small};
     EXPECT_EQ(other.limits().mac, MacAddress{"02:00:5e:10:00:01"});
     const Flow flow = other.install(FlowRule{}.own_mac());
     world.send(ethernet(mac("02:00:5e:10:00:01"), 0x88b5));
@@ -311,7 +314,7 @@ TEST_F(Slots, FailedReplaceLeavesTheOldRuleInForce) {
 /// A soft device that, like mlx5, may take two rules for the same.
 class Picky {
 public:
-    explicit Picky(const std::string& wire) : device{soft::wire_device(wire)} {
+    explicit Picky(const std::string& wire) : device{testing::wire_device(wire)} {
         provider = soft::provider();
         provider.create_flow = [](ibv_qp* qp, ibv_flow_attr* attr) -> ibv_flow* {
             if (refusals == 0) return soft::provider().create_flow(qp, attr);

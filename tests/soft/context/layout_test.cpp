@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts and regions: packets in memory of the program's own.
+// Layouts and regions: packets in the program's own memory.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -265,7 +265,7 @@ TEST_F(LayoutOf, RegionThatIsTooSmallIsRefusedWithBothSizes) {
     expect_words(text, {"cannot lay out receive buffers for wire:",
                         "a region of 4096 bytes has no room for 100 chunks of "
                         "14 bytes, 64 apart and aligned to 64"});
-    // The most comes down to what has room.
+    // device_maximum is reduced to the packets that have room.
     options.recv_packets = device_maximum;
     Context ctx = open(options);
     EXPECT_GE(ctx.limits().recv_packets, 32U);

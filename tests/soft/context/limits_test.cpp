@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits: what a Context may be asked for, what it grants, and where its buffers lie.
+// Limits: which options a Context accepts, what it grants, and where its buffers lie.
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -234,7 +234,7 @@ TEST_F(LimitsOf, UnknownDeviceStringsAreRefused) {
     expect_words(expect_error(EINVAL, [] { Context{"", small}; }), {"it is empty"});
     expect_words(expect_error(EINVAL, [] { Context{"token:ring", small}; }), {"token:", "isn't known"});
     expect_words(expect_error(EINVAL, [] { Context{"wire:", small}; }), {"no name"});
-    expect_words(expect_error(EINVAL, [] { Context{"wire:a,speed=9", small}; }), {"no option of a wire"});
+    expect_words(expect_error(EINVAL, [] { Context{"wire:a?speed=9", small}; }), {"no option of wire:"});
     expect_words(expect_error(ENODEV, [] { Context{"not-there0", small}; }), {"not-there0", "no such interface"});
     expect_words(expect_error(ENODEV, [] { Context{"packet:not-there0", small}; }), {"not-there0"});
 }

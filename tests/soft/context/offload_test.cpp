@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Offloads of a Context: the same frames whoever does it, the device or the library.
+// Offloads of a Context: the same frames, whether the device or the library does the work.
 #include <numeric>
 
 #include "expect_error.hpp"
@@ -69,7 +69,7 @@ protected:
     const std::string device = "wire:" + wire_of();
     soft::WireTap tap{wire_of()};
 
-    /// One packet of these bytes, for which `ask` asks for something.
+    /// One packet of these bytes, for which `ask` requests an offload.
     template <class Ask>
     int send(Context& ctx, const Bytes& bytes, Ask ask) {
         SendList list = ctx.acquire(1);
@@ -228,7 +228,7 @@ TEST_P(OffloadBy, TakesVlanTagsOutOfSpreadQueues) {
 
 class ContextOffload : public Wired {
 protected:
-    /// One packet that asks for all of `asks`; gives what send() says.
+    /// One packet that requests all of `asks`; returns the result of send().
     template <class Ask>
     int error_of(Context& ctx, Ask ask) {
         SendList list = ctx.acquire(1);

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// limit_rate and Pacer::on: over a device that limits rates, made of the soft device, which doesn't.
+// limit_rate and Pacer::on: on a fake device that limits rates, made from the soft device, which doesn't.
 #include <pktverbs/time/rate_limit.hpp>
 
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
 #include <pktverbs/time/pacer.hpp>
 #include <pktverbs/time/rate.hpp>
 
 #include "expect_error.hpp"
+#include "wire_device.hpp"
 #include "wired.hpp"
 
 namespace pktverbs::testing {
 namespace {
 
-/// What it is told it remembers.
+/// Limits rates, and records the requested limits.
 struct LimitingNic {
     static inline ibv_packet_pacing_caps caps{};
     static inline int error = 0;
@@ -44,7 +46,7 @@ protected:
         LimitingNic::told.clear();
     }
     Context open_limiting(const Options& options = small) {
-        Device device = soft::wire_device(name);
+        Device device = testing::wire_device(name);
         device.provider = &LimitingNic::provider;
         return Context{device, options};
     }
@@ -174,7 +176,7 @@ TEST_F(RateLimit, OfTheSoftDeviceIsNone) {
     EXPECT_EQ(ibv_modify_qp_rate_limit(ctx.queue(0).raw(), &attr), EOPNOTSUPP);
 }
 
-/// What a list weighs, and that nothing is sent before its time.
+/// A list's cost, and that nothing is sent before its time.
 TEST_F(RateLimit, TakesLists) {
     Context ctx = open();
     Pacer pacer{Rate::wire_bits(9e12)};

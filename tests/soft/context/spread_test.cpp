@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spreading: one rule, several queues.
+// RSS: one rule, several queues.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -9,9 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include <pktverbs/soft/device.hpp>
 #include "expect_error.hpp"
 #include "faulty_provider.hpp"
 #include "soft/steering/toeplitz.hpp"
+
 #include "wired.hpp"
 
 namespace pktverbs::testing {
@@ -26,7 +28,7 @@ struct Tuple {
     std::uint16_t destination_port;
 };
 
-/// An IPv4 frame with these addresses and ports; the number stands behind the ports.
+/// An IPv4 frame with these addresses and ports; the number follows the ports.
 Bytes frame_of(const Tuple& tuple, std::uint8_t protocol = udp_number, std::uint32_t number = 0) {
     Bytes made = frame(0);
     made[12] = 0x08;

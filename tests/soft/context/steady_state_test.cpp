@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steady state: once set up, the data path allocates nothing and makes no system call. Not for sanitizers: they do
+// Steady state: once set up, the data path allocates nothing and makes no system call. Not under sanitizers, which do
 // both.
 #include <gtest/gtest.h>
 #include <linux/audit.h>
@@ -23,7 +23,7 @@ namespace {
 std::atomic<long> heap_calls{0};
 }
 
-// In the program itself, these come before the C library's for every library; operator new calls malloc.
+// Defined in the program, these replace the C library's for every library; operator new calls malloc.
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
@@ -161,7 +161,7 @@ bool forbid_system_calls() {
 
 constexpr int no_seccomp = 77;
 
-/// How a child ends that may make no system call in many turns: the status that waitpid gives.
+/// The exit status, by waitpid, of a child that may make no system call in many turns.
 int status_without_system_calls(const Way& way, Sin sin = Sin::none) {
     const pid_t child = fork();
     if (child == 0) {

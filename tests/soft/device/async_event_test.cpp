@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asynchronous events: what comes, in which order, and when the descriptor is readable.
+// Asynchronous events: which ones, in which order, and when the descriptor is readable.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -62,7 +62,7 @@ TEST_F(AsyncEvent, DoesNotRepeatTheStateOfTheLink) {
 TEST_F(AsyncEvent, OfThePortAreKeptInABoundedNumber) {
     overrun();
     for (int i = 0; i < 1000; ++i) wire.set_link(i % 2 != 0);
-    // What happened to a queue happens once, and isn't pushed out.
+    // A queue's event comes once, and is not displaced.
     ibv_async_event of_queue = take();
     EXPECT_EQ(of_queue.event_type, IBV_EVENT_CQ_ERR);
     end.verbs.ack_async_event(&of_queue);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Destroying what is in use, and what was in use a moment ago.
+// Destroying objects that are in use, or were a moment ago.
 #include <gtest/gtest.h>
 
 #include <cerrno>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -38,7 +39,7 @@ TEST(Destroy, RefusesADomainWithARegionOrAQueuePair) {
 }
 
 TEST(Destroy, RefusesADeviceWithAnythingLeft) {
-    verbs::Device device = soft::wire_device("w");
+    verbs::Device device = testing::wire_device("w");
     const verbs::Provider& verbs = *device.provider;
     verbs::ContextHandle context{verbs.open_device(device.handle.get()), {&verbs}};
     const auto expect_busy = [&] { EXPECT_EQ(verbs.close_device(context.get()), EBUSY); };

@@ -159,8 +159,8 @@ TEST_F(CompletionChannel, GivesTheContextOfTheQueue) {
     end.verbs.ack_cq_events(woken, 1);
 }
 
-/// Programs that pass an int where the queue's context goes, and have the pointer for the queue behind it: half of the
-/// context runs over it. Here all of it does, as a misaligned pointer is the sanitizer's business.
+/// Programs that pass an int for the queue's context, followed by the pointer for the queue: half of the context
+/// overwrites the pointer. Here all of it does, as the sanitizer would report a misaligned pointer.
 TEST_F(CompletionChannel, GivesTheQueueAfterItsContext) {
     arm();
     receive();
@@ -267,7 +267,7 @@ TEST_F(CompletionChannel, MissesNothingBetweenPollingAndArming) {
     set_blocking(end.channel->fd, true);
     std::thread sender{[&] {
         for (std::uint32_t sent = 0; sent < frames; ++sent) {
-            if (sent >= 16) got.wait(sent - 16);  // a frame without a buffer would wake nobody
+            if (sent >= 16) got.wait(sent - 16);  // a frame without a buffer would wake no waiter
             EXPECT_EQ(peer.post_send(sent, {peer.sge(0, 60)}), 0);
             poll_all(peer.send_cq);
         }

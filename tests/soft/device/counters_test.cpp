@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters of flows: what may be attached and read when, and what they count.
+// Flow counters: what may be attached and read when, and what they count.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -105,7 +106,7 @@ TEST_F(CountersTest, SumUpTheirFlows) {
     attach_both();
     const auto other = end.make_qp();
     std::vector<verbs::FlowHandle> flows;
-    // As many as are found by a hash, and two that share a match.
+    // Enough flows to be found by a hash, and two that share a match.
     for (unsigned last = 1; last <= 10; ++last) flows.push_back(end.make_flow(end.qp.get(), counting(to_mac(last))));
     flows.push_back(end.make_flow(other.get(), counting(to_mac(10))));
     for (unsigned last = 1; last <= 10; ++last) tap.send(frame_to(last, 60));
@@ -183,7 +184,7 @@ TEST_F(CountersTest, AreBusyWithAFlow) {
 }
 
 TEST_F(CountersTest, KeepTheirDeviceInUse) {
-    const verbs::Device device = soft::wire_device("w");
+    const verbs::Device device = testing::wire_device("w");
     const verbs::Provider& verbs = *device.provider;
     verbs::ContextHandle context{verbs.open_device(device.handle.get()), {&verbs}};
     ibv_counters_init_attr attr{};

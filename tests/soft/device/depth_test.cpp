@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much can be posted, and when a place is free again.
+// Queue depth: how much can be posted, and when a place is free again.
 #include <gtest/gtest.h>
 
 #include <cerrno>

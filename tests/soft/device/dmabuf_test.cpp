@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that is registered by a descriptor. A memfd stands in for a dmabuf: both are mapped.
+// Memory registered by a descriptor. A memfd stands in for a dmabuf: both are mapped.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Extended queue pairs: what ibv_create_qp_ex takes, and work requests that are built by functions.
+// Extended queue pairs: what ibv_create_qp_ex accepts, and work requests built by functions.
 #include <gtest/gtest.h>
 
 #include <algorithm>

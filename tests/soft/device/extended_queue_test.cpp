@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Extended completion queues: start_poll, next_poll, end_poll, and what can be read in between.
+// Extended completion queues: start_poll, next_poll, end_poll, and the values that can be read in between.
 #include <gtest/gtest.h>
 
 #include <cerrno>

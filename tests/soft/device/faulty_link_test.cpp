@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device over a faulty link: a frame that is held back reaches everybody who polls or waits for it.
+// The device over a faulty link: a held-back frame reaches every poller and waiter.
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <thread>
 
-#include "soft/device/soft_device.hpp"
-#include "soft/link/faulty.hpp"
-#include "soft/link/wire.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {
 namespace {
-
-verbs::Device faulty_device(const soft::LinkFaults& faults) {
-    auto device = std::make_shared<soft::SoftDevice>();
-    device->open_link = [faults] { return soft::make_faulty(soft::open_wire_link("w", {}), faults); };
-    verbs::Device opened;
-    opened.handle = device;
-    opened.provider = &soft::provider();
-    return opened;
-}
 
 class FaultyDevice : public ::testing::Test {
 protected:
@@ -33,7 +21,7 @@ protected:
         EXPECT_EQ(poll_all(end.recv_cq).size(), 1U);
     }
 
-    VerbsEnd end{faulty_device({.reordering = 1}), {}};
+    VerbsEnd end{{.wire = "reorder=1"}};
     WireTap tap{"w"};
 };
 
@@ -78,7 +66,7 @@ TEST_F(FaultyDevice, SendsAsTheLinkDoes) {
 }
 
 TEST(LosingDevice, CountsWhatItLost) {
-    VerbsEnd end{faulty_device({.loss = 1}), {}};
+    VerbsEnd end{{.wire = "loss=1"}};
     WireTap tap{"w"};
     end.fill(1);
     tap.send(frame_to(1));

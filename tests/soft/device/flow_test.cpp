@@ -31,7 +31,7 @@ protected:
         flows.push_back(end.make_flow(qps[qp].get(), attr));
         ASSERT_NE(flows.back(), nullptr);
     }
-    /// Sends a frame; gives the indexes of the queue pairs that got it.
+    /// Sends a frame; returns the indexes of the queue pairs that got it.
     std::vector<std::size_t> takers(const Frame& frame) {
         tap.send(frame);
         std::vector<std::size_t> got;
@@ -62,7 +62,7 @@ TEST_F(Flows, CountWhatNobodyWants) {
     EXPECT_EQ(end.drops().total(), 2U);
 }
 
-/// NICs match nothing behind the IP header of a fragment, the first one neither.
+/// NICs match nothing after a fragment's IP header, not even in the first one.
 TEST_F(Flows, OfPortsMissFragmentsAndCountThem) {
     IpFrame frame;
     auto port = udp_spec();
@@ -86,7 +86,7 @@ TEST_F(Flows, OfPortsMissFragmentsAndCountThem) {
     EXPECT_EQ(end.drops().unmatched, 1U);
     EXPECT_EQ(end.drops().total(), 4U);
 
-    add(1, FlowAttr{}.add(ip).add(udp_spec()));  // any UDP, which the IP header tells
+    add(1, FlowAttr{}.add(ip).add(udp_spec()));  // any UDP, by the IP header
     EXPECT_EQ(takers(frame.bytes()), Takers{1});
     frame.fragment = 0x2000;
     EXPECT_EQ(takers(frame.bytes()), Takers{1});
@@ -189,7 +189,7 @@ TEST(Drops, CountMissingBuffers) {
 }
 
 TEST(Drops, CountFramesLongerThanTheMtuAllows) {
-    VerbsEnd end{{.wire = {.mac = {}, .mtu = 1500}}};
+    VerbsEnd end{{.wire = "mtu=1500"}};
     WireTap tap{"w"};
     end.fill(2);
     tap.send(frame_to(1, 1522));

@@ -18,8 +18,10 @@ namespace {
 const MacAddress mac{MacAddress::Bytes{0x02, 0, 0, 0, 0, 0x07}};
 const Ipv6Address link_local{"fe80::ff:fe00:7"};
 
-EndOptions with(std::vector<Ipv6Address> addresses) {
-    return {.wire = {.mac = mac, .addresses = std::move(addresses)}};
+EndOptions with(const std::vector<Ipv6Address>& addresses) {
+    std::string wire = "mac=" + mac.to_string();
+    for (const auto& address : addresses) wire += "&ip=" + address.to_string();
+    return {.wire = wire};
 }
 
 Ipv6Address address_of(const ibv_gid& gid) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device over a link with descriptors of its own: sends that wait, frames that are fetched.
+// The device over a link with its own descriptors: sends that wait, frames that are fetched.
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -11,6 +11,8 @@
 #include <system_error>
 #include <thread>
 
+#include <pktverbs/soft/device.hpp>
+
 #include "soft/device/soft_device.hpp"
 #include "verbs_end.hpp"
 #include "work_queues.hpp"
@@ -18,7 +20,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Takes as many frames as it is told to, and delivers those that it is given when it is asked.
+/// Takes as many frames as it may, and delivers its frames on request.
 class HeldLink final : public soft::Link {
 public:
     HeldLink() {
@@ -99,7 +101,7 @@ private:
 
 verbs::Device device_on(HeldLink*& link) {
     auto device = std::make_shared<soft::SoftDevice>();
-    device->open_link = [&link] {
+    device->port.open = [&link] {
         auto made = std::make_unique<HeldLink>();
         link = made.get();
         return made;
@@ -234,7 +236,7 @@ TEST_F(FetchedFrame, ComesByStartPollToo) {
     end.fill(1);
     link->arrive(frame_to(1));
     ibv_poll_cq_attr attr{};
-    EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);  // it was for another queue, and is there now
+    EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);  // it was for another queue, and has now arrived
     ibv_wc wc;
     link->arrive(frame_to(1));
     EXPECT_EQ(ibv_poll_cq(end.recv_cq.get(), 1, &wc), 1);
@@ -301,8 +303,8 @@ TEST_F(TwoChannels, AreNotBothWokenByAFrame) {
     EXPECT_FALSE(readable(sending->fd)) << "it has no event to give, so a blocking ibv_get_cq_event would hang";
 }
 
-/// What programs do that send and receive at once and sleep: select(), then a blocking ibv_get_cq_event for each
-/// channel that is readable. Not blocking here, so that a channel without an event fails the test instead of hanging.
+/// Like programs that send and receive at once and sleep: select(), then a blocking ibv_get_cq_event for each readable
+/// channel. Non-blocking here, so that a channel without an event fails the test instead of hanging.
 TEST_F(TwoChannels, HaveAnEventWheneverTheyAreReadable) {
     const verbs::QpHandle qp = make_qp(end.recv_cq.get(), 16);
     const auto flow = end.make_flow(qp.get(), to_mac(1));
@@ -459,7 +461,7 @@ public:
 
 TEST(DetachedLinkTest, LeavesNoDescriptorBehind) {
     auto device = std::make_shared<soft::SoftDevice>();
-    device->open_link = [] { return std::make_unique<DetachedLink>(); };
+    device->port.open = [] { return std::make_unique<DetachedLink>(); };
     const int first_free = dup(0);
     close(first_free);
     for (int i = 0; i < 3; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of offloads share: queue pairs that have them.
+// Shared by the offload tests: queue pairs with offloads.
 #pragma once
 
 #include "ip_frame.hpp"
@@ -28,14 +28,14 @@ inline verbs::QpHandle make_offloading_qp(VerbsEnd& end, std::uint32_t create_fl
     return qp;
 }
 
-/// All of a frame but what checksums are in, which are 0.
+/// A frame with its checksum fields set to 0.
 inline Frame without_checksums(const IpFrame& frame, Frame bytes) {
     if (!frame.ipv6) bytes[frame.ip_offset() + 10] = bytes[frame.ip_offset() + 11] = 0;
     bytes[frame.checksum_offset()] = bytes[frame.checksum_offset() + 1] = 0;
     return bytes;
 }
 
-/// `bytes` are those of `frame`, with right checksums.
+/// Expects `bytes` to be those of `frame`, with correct checksums.
 inline void expect_right(const IpFrame& frame, const Frame& bytes) {
     EXPECT_EQ(without_checksums(frame, bytes), frame.bytes());
     EXPECT_TRUE(frame.ipv6 || ipv4_right(frame, bytes));

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -159,7 +160,7 @@ TEST(ThreadDomain, KnowsNoAttributes) {
 }
 
 TEST(ThreadDomain, KeepsItsDeviceInUse) {
-    const verbs::Device device = soft::wire_device("w");
+    const verbs::Device device = testing::wire_device("w");
     const verbs::Provider& verbs = *device.provider;
     verbs::ContextHandle context{verbs.open_device(device.handle.get()), {&verbs}};
     ibv_td_init_attr attr{};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that a queue pair may not touch, and frames of a length that does not fit.
+// Memory that a queue pair may not access, and frames of a wrong length.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -132,7 +132,7 @@ TEST(Length, TakesAHeaderAlone) {
 }
 
 TEST(Length, EndsAtTheMtuWithTwoTags) {
-    VerbsEnd end{{.wire = {.mac = {}, .mtu = 1500}}};
+    VerbsEnd end{{.wire = "mtu=1500"}};
     EXPECT_EQ(send_status(end, {end.sge(0, 1522)}), IBV_WC_SUCCESS);
     EXPECT_EQ(send_status(end, {end.sge(0, 1523)}), IBV_WC_LOC_LEN_ERR);
 }

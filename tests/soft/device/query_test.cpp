@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a soft device says of itself, by the provider's table and by the inline functions of verbs.h.
+// Queries of a soft device, by the provider's table and by the inline functions of verbs.h.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -8,6 +8,7 @@
 #include <pktverbs/address/ipv6_address.hpp>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -16,7 +17,7 @@ constexpr MacAddress::Bytes mac_bytes{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01};
 /// RFC 4291, appendix A: the bit for "universal" is flipped, ff:fe comes in between.
 constexpr std::uint8_t eui64[] = {0x00, 0x00, 0x5e, 0xff, 0xfe, 0x10, 0x00, 0x01};
 
-EndOptions with_mac() { return {.wire = {.mac = MacAddress{mac_bytes}, .mtu = 1500}}; }
+EndOptions with_mac() { return {.wire = "mtu=1500&mac=" + MacAddress{mac_bytes}.to_string()}; }
 
 TEST(QueryDevice, GivesTheLimitsThatHold) {
     VerbsEnd end;
@@ -73,7 +74,7 @@ TEST(QueryDeviceEx, WritesNoMoreThanTheCallersStructure) {
     EXPECT_EQ(reinterpret_cast<const std::uint8_t*>(&attr)[size], 0x5a);
 }
 
-/// Memory for a structure and what a newer header may have put behind it, filled with a pattern.
+/// Memory for a structure and for a newer header's additional members, filled with a pattern.
 template <class Structure>
 struct Newer {
     union {
@@ -83,7 +84,7 @@ struct Newer {
     Newer() { std::memset(bytes, 0x5a, sizeof bytes); }
 };
 
-/// Zeros as far as the caller said, and then nothing was written.
+/// Zeros up to the caller's size, and nothing written after that.
 template <class Structure>
 void expect_zeros_behind(const Newer<Structure>& newer, std::size_t size) {
     for (std::size_t i = sizeof(Structure); i < sizeof newer.bytes; ++i)
@@ -130,7 +131,7 @@ TEST(QueryDeviceEx, SaysThatThereAreNoRateLimitsAndThereAreNone) {
 }
 
 TEST(Device, IsOfTheTransportThatRawPacketProgramsLookFor) {
-    const verbs::Device device = soft::wire_device("w");
+    const verbs::Device device = testing::wire_device("w");
     EXPECT_EQ(device.handle->transport_type, IBV_TRANSPORT_IB);
     EXPECT_EQ(device.handle->node_type, IBV_NODE_CA);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The states of a raw packet queue pair: which steps are taken, and what may be posted where.
+// The states of a raw packet queue pair: which transitions are allowed, and what may be posted in which state.
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the NIC takes out of received frames, and puts behind them: VLAN tags and frame check sequences.
+// Receive offloads: VLAN tags removed from frames, and frame check sequences appended.
 #include <gtest/gtest.h>
 
 #include "net/ethernet_fcs.hpp"
@@ -36,7 +36,7 @@ protected:
         qp = make_offloading_qp(end, create_flags);
         flow = end.make_flow(qp.get(), FlowAttr{IBV_FLOW_ATTR_ALL_DEFAULT});
     }
-    /// What a frame becomes in memory.
+    /// A frame's bytes in memory.
     Frame received(const Frame& frame) {
         EXPECT_EQ(end.post_recv(1, {end.sge(0, 2048)}, qp.get()), 0);
         tap.send(frame);

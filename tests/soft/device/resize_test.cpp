@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completion queues that change their size.
+// Completion queues that are resized.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -40,7 +40,7 @@ TEST(Resize, MakesRoomForMore) {
 
 TEST(Resize, KeepsWhatWaitsInItsOrder) {
     ResizedEnd end;
-    // The ring has gone round by the time that it grows.
+    // The ring has wrapped before it grows.
     end.arrive(6);
     expect_ids(poll_all(end.recv_cq), 0, 6);
     end.arrive(7);

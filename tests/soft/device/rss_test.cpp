@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Receive-side scaling: which work queue a frame goes to, checked by a computation of the test's own.
+// Receive-side scaling: which work queue a frame goes to, checked by the test's own computation.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -11,7 +11,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Bit by bit, as the definition has it.
+/// Bit by bit, as in the definition.
 std::uint32_t toeplitz(const Frame& input) {
     std::uint32_t sum = 0;
     for (std::size_t bit = 0; bit < 8 * input.size(); ++bit) {
@@ -191,7 +191,7 @@ TEST_F(Rss, KeepsTheFragmentsOfADatagramTogether) {
     spread(4, 4, ipv4_addresses | udp_ports);
     for (int i = 0; i < 20; ++i) {
         const Tuple tuple = tuples.next(4, 17);
-        EXPECT_EQ(queue_of(ipv4_frame(tuple, 0x2000)), 0U);  // the first one, which has the ports
+        EXPECT_EQ(queue_of(ipv4_frame(tuple, 0x2000)), 0U);  // the first fragment, which has the ports
         EXPECT_EQ(queue_of(ipv4_frame(tuple, 0x2005)), 0U);
         EXPECT_EQ(queue_of(ipv4_frame(tuple, 0x0005)), 0U);
     }
@@ -290,7 +290,7 @@ TEST_F(Rss, SharesFramesWithOtherQueuePairs) {
     EXPECT_EQ(copies, expected);
 }
 
-/// A queue pair that spreads, and what is refused.
+/// A queue pair that spreads frames, and what it refuses.
 class RssQueuePair : public ::testing::Test {
 protected:
     VerbsEnd end{{.all_default = false}};

@@ -10,6 +10,7 @@
 #include "offload_end.hpp"
 #include "soft/device/soft_device.hpp"
 #include "soft/nic/nic.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -26,7 +27,7 @@ IpFrame tcp_frame(bool ipv6 = false) {
     return frame;
 }
 
-/// What segment `index` of `payload` is, by the field's own rules.
+/// Segment `index` of `payload`, by each field's rules.
 IpFrame segment_of(const IpFrame& header, const Frame& payload, std::size_t index) {
     IpFrame frame = header;
     const std::size_t from = index * mss;
@@ -165,7 +166,7 @@ TEST_F(Segmentation, FailsWithAStatus) {
     EXPECT_EQ(status_of(tcp_frame().bytes(), {payload.addr, 1500, 0}), IBV_WC_LOC_PROT_ERR);
 }
 
-/// Takes as many frames as it is told to, and keeps them.
+/// Takes as many frames as it may, and keeps them.
 class TrickleLink final : public soft::Link {
 public:
     MacAddress mac() const noexcept override { return MacAddress{MacAddress::Bytes{2, 0, 0, 0, 0, 9}}; }
@@ -199,9 +200,9 @@ protected:
     verbs::QpHandle qp = make_offloading_qp(end, 0, 128);
 
     verbs::Device device() {
-        verbs::Device made = soft::wire_device("w");
+        verbs::Device made = testing::wire_device("w");
         auto soft = std::make_shared<soft::SoftDevice>();
-        soft->open_link = [this] {
+        soft->port.open = [this] {
             auto opened = std::make_unique<TrickleLink>();
             link = opened.get();
             return opened;
@@ -220,7 +221,7 @@ TEST_F(SlowSegmentation, GoesOnWhereTheLinkStopped) {
         EXPECT_EQ(link->sent.size(), std::min<std::size_t>(3 * static_cast<std::size_t>(round), 51));
         EXPECT_EQ(poll_all(end.send_cq).size(), round == 17 ? 2U : 0U) << round;
         link->allowed = 3;
-        poll_all(end.recv_cq);  // sends what was held up
+        poll_all(end.recv_cq);  // sends held-up frames
     }
     ASSERT_EQ(link->sent.size(), 51U);
     expect_right(plain, link->sent.back());

@@ -174,7 +174,7 @@ TEST_F(ReceivedChecksum, IsNotVouchedForAfterDamage) {
 
 TEST_F(ReceivedChecksum, IsVerifiedWhereTheDeviceIsToldTo) {
     EndOptions options;
-    options.wire.verify_checksums = true;
+    options.wire = "checksums=verify";
     VerbsEnd receiver{options};
     receiver.fill(4);
     tap.send(right());

@@ -16,7 +16,7 @@
 namespace pktverbs::testing {
 namespace {
 
-/// Runs `body` again and again on a thread of its own until it goes out of scope.
+/// Runs `body` again and again on another thread until it goes out of scope.
 class Background {
 public:
     template <class Body>
@@ -104,7 +104,7 @@ TEST(Threads, MayRegisterMemoryWhileFramesArrive) {
             const verbs::MrHandle mr{end.verbs.reg_mr(end.pd.get(), memory.data(), 4096, 0), {&end.verbs}};
             EXPECT_NE(mr, nullptr);
         }};
-        // Each region is gone by the time the next one may have its place.
+        // Each region has ended before the next one may take its place.
         for (int i = 0; i < 300; ++i) {
             const verbs::MrHandle mr{
                 end.verbs.reg_mr(end.pd.get(), memory.data(), memory.size(), IBV_ACCESS_LOCAL_WRITE), {&end.verbs}};
@@ -174,7 +174,7 @@ TEST(Threads, MayCloseADeviceWhileTheOtherEndSends) {
     }
 }
 
-/// Whoever polls an extended queue may post from within, while another thread resets the queue pair.
+/// A thread that polls an extended queue may post meanwhile, while another one resets the queue pair.
 TEST(Threads, DoNotLockUpBetweenPollingAndReset) {
     VerbsEnd end{{.all_default = false}};
     ibv_cq_init_attr_ex init{};
@@ -225,7 +225,7 @@ TEST(Threads, MayDestroyWorkQueuesUnderTraffic) {
         poll();
     }
     sender.reset();
-    // Completions that a reset forgot are in neither.
+    // Completions dropped by a reset are in neither.
     EXPECT_LE(got + end.drops().total(), wire.counters().sent);
 }
 

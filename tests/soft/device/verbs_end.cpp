@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verbs_end.hpp"
 
+#include <pktverbs/soft/device.hpp>
+
 #include <fcntl.h>
 #include <poll.h>
 

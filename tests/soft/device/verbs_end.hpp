@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// VerbsEnd: a soft device with all it takes to send and receive, for tests that call verbs themselves.
+// VerbsEnd: a soft device with everything needed to send and receive, for tests that call verbs themselves.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/soft/device.hpp>
 #include <pktverbs/soft/wire.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
 #include "../../unit/flow_attr.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 
@@ -38,7 +39,7 @@ struct EndOptions {
     bool signal_all = false;
     ibv_qp_state state = IBV_QPS_RTS;
     bool all_default = true;  ///< with a flow for every frame
-    soft::WireOptions wire = {};
+    std::string wire = {};    ///< options of its device string
 };
 
 /// Made in the order of the members, destroyed in the reverse.
@@ -46,7 +47,7 @@ class VerbsEnd {
 public:
     explicit VerbsEnd(const EndOptions& options = {}) : VerbsEnd{"w", options} {}
     VerbsEnd(std::string_view wire, const EndOptions& options)
-        : VerbsEnd{soft::wire_device(wire, options.wire), options} {}
+        : VerbsEnd{testing::wire_device(wire, options.wire), options} {}
     VerbsEnd(verbs::Device device, const EndOptions& options);
 
     verbs::Device device;
@@ -79,15 +80,15 @@ public:
     verbs::DeviceDrops drops() const;
 };
 
-/// All that is there.
+/// All completions.
 std::vector<ibv_wc> poll_all(ibv_cq* cq);
 std::vector<ibv_wc> poll_all(const verbs::CqHandle& cq);
-/// The one that is there; anything else fails the test.
+/// The only completion; any other number fails the test.
 ibv_wc poll_one(const verbs::CqHandle& cq);
 std::size_t count_status(const std::vector<ibv_wc>& completions, ibv_wc_status status);
 
 int step(ibv_qp* qp, ibv_qp_state to, int mask = 0);
-/// From RESET, by every state on the way.
+/// From RESET, through every state on the way.
 void bring_to(ibv_qp* qp, ibv_qp_state state);
 ibv_qp_state state_of(ibv_qp* qp);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs layer's objects on soft devices: raw packets over a wire, and what a soft device refuses.
+// The verbs layer's objects on soft devices: raw packets over a wire, and operations that a soft device refuses.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -12,6 +12,7 @@
 
 #include "expect_error.hpp"
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -24,7 +25,7 @@ constexpr std::chrono::seconds patience{5};
 
 struct LayerEnd {
     LayerEnd(const char* wire, bool extended)
-        : device{soft::wire_device(wire)},
+        : device{testing::wire_device(wire)},
           pd{device},
           memory(65536),
           region{pd, memory},
@@ -178,7 +179,7 @@ TEST_P(VerbsLayerTest, GoesThroughItsStates) {
 }
 
 TEST_P(VerbsLayerTest, LetsHandlesGoInAnyOrder) {
-    std::optional<verbs::OpenDevice> device{soft::wire_device("order")};
+    std::optional<verbs::OpenDevice> device{testing::wire_device("order")};
     std::optional<verbs::ProtectionDomain> pd{*device};
     std::optional<verbs::CompletionQueue> cq{std::in_place, *device,
                                              verbs::CompletionQueueOptions{.extended = GetParam()}};
@@ -191,7 +192,7 @@ TEST_P(VerbsLayerTest, LetsHandlesGoInAnyOrder) {
 }
 
 TEST(SoftVerbs, TellOfTheLink) {
-    verbs::OpenDevice device{soft::wire_device("link")};
+    verbs::OpenDevice device{testing::wire_device("link")};
     EXPECT_FALSE(device.next_event());
     EXPECT_EQ(device.port().state, IBV_PORT_ACTIVE);
     Wire wire{"link"};
@@ -205,7 +206,7 @@ TEST(SoftVerbs, TellOfTheLink) {
 }
 
 TEST(SoftVerbs, HaveTheirMacAddressAsTheirGid) {
-    const verbs::OpenDevice device{soft::wire_device("gid")};
+    const verbs::OpenDevice device{testing::wire_device("gid")};
     const auto gids = device.gids();
     ASSERT_EQ(gids.size(), 2U);
     EXPECT_TRUE(gids[0].gid.link_local_mac());
@@ -218,7 +219,7 @@ TEST(SoftVerbs, HaveTheirMacAddressAsTheirGid) {
 }
 
 TEST(SoftVerbs, RefuseQueuePairsOfOtherTypes) {
-    const verbs::OpenDevice device{soft::wire_device("types")};
+    const verbs::OpenDevice device{testing::wire_device("types")};
     const verbs::ProtectionDomain pd{device};
     const verbs::CompletionQueue cq{device};
     const auto refusal = [&](ibv_qp_type type) {
@@ -232,7 +233,7 @@ TEST(SoftVerbs, RefuseQueuePairsOfOtherTypes) {
 }
 
 TEST(SoftVerbs, ResizeACompletionQueue) {
-    const verbs::OpenDevice device{soft::wire_device("resize")};
+    const verbs::OpenDevice device{testing::wire_device("resize")};
     verbs::CompletionQueue cq{device};
     cq.resize(1000);
     EXPECT_EQ(cq.raw()->cqe, 1024);
@@ -241,7 +242,7 @@ TEST(SoftVerbs, ResizeACompletionQueue) {
 }
 
 TEST(SoftVerbs, RefuseWhatRawPacketsHaveNoUseFor) {
-    const verbs::OpenDevice device{soft::wire_device("none")};
+    const verbs::OpenDevice device{testing::wire_device("none")};
     const verbs::ProtectionDomain pd{device};
     verbs::CompletionQueue cq{device};
     auto qp = verbs::QueuePairBuilder{pd, IBV_QPT_RAW_PACKET}.completes_on(cq).create();
@@ -257,7 +258,7 @@ TEST(SoftVerbs, RefuseWhatRawPacketsHaveNoUseFor) {
 }
 
 TEST(SoftVerbs, RefuseRegionsThatAreNone) {
-    const verbs::OpenDevice device{soft::wire_device("regions")};
+    const verbs::OpenDevice device{testing::wire_device("regions")};
     const verbs::ProtectionDomain pd{device};
     std::array<std::uint8_t, 64> memory{};
     expect_words(expect_error(EINVAL, [&] { verbs::MemoryRegion(pd, std::span<std::uint8_t>{}); }),

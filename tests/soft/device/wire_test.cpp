@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The in-memory wire: who hears whom, what faults do, and that the counters add up.
+// The in-memory wire: which ends hear each other, what faults do, and that the counters add up.
 #include <gtest/gtest.h>
 
 #include "verbs_end.hpp"
+#include "wire_device.hpp"
 
 namespace pktverbs::testing {
 namespace {
@@ -15,7 +16,7 @@ void expect_balanced(const WireCounters& counters) {
               counters.delivered + counters.lost + counters.link_down + counters.held);
 }
 
-/// What a tap hears of `frames` frames under faults.
+/// The frames that a tap receives, out of `frames`, under faults.
 std::vector<Frame> heard(const WireFaults& faults, std::uint32_t frames = 500) {
     Wire wire{"faulty"};
     wire.set_faults(faults);
@@ -215,8 +216,8 @@ TEST(WireTap, CanBeMoved) {
 }
 
 TEST(WireDevice, HasTheMacAndMtuOfItsOptions) {
-    const verbs::Device device = soft::wire_device("w", {.mac = {}, .mtu = 1500});
-    EXPECT_EQ(device.name, "wire:w");
+    const verbs::Device device = testing::wire_device("w", "mtu=1500");
+    EXPECT_EQ(device.name, "wire:w?mtu=1500");
     EXPECT_EQ(device.mtu, 1500U);
     EXPECT_EQ(device.port, 1);
     EXPECT_STREQ(device.handle->name, "w");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work queues and indirection tables: what is made of what, the states, posting, completions, and who is in use.
+// Work queues and indirection tables: creation, states, posting, completions, and objects in use.
+#include "wire_device.hpp"
 #include "work_queues.hpp"
 
 #include <gtest/gtest.h>
@@ -250,7 +251,7 @@ TEST(WorkQueues, AreLimited) {
 }
 
 TEST(WorkQueues, AreCountedBackWhenTheyEnd) {
-    const verbs::Device device = soft::wire_device("w");
+    const verbs::Device device = testing::wire_device("w");
     ibv_context* const context = device.provider->open_device(device.handle.get());
     ibv_pd* const pd = device.provider->alloc_pd(context);
     ibv_cq* const cq = device.provider->create_cq(context, 4, nullptr, nullptr, 0);
@@ -267,7 +268,7 @@ TEST(WorkQueues, AreCountedBackWhenTheyEnd) {
     EXPECT_EQ(ibv_destroy_wq(wq), 0);
     EXPECT_EQ(device.provider->destroy_cq(cq), 0);
     EXPECT_EQ(device.provider->dealloc_pd(pd), 0);
-    EXPECT_EQ(device.provider->close_device(context), 0);  // everything was counted back
+    EXPECT_EQ(device.provider->close_device(context), 0);  // all use counts are back
 }
 
 int errno_of_table(VerbsEnd& end, ibv_rwq_ind_table_init_attr attr) {

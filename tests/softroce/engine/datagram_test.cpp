@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Datagrams: what a Context does on a datagram queue pair and not with frames.
+// Datagrams: what a Context does with datagram queue pairs only.
 #include <array>
 #include <thread>
 
@@ -173,7 +173,7 @@ TEST_F(Pair, RecoversFromTheErrorState) {
     ibv_qp_attr attr{};
     attr.qp_state = IBV_QPS_ERR;
     ASSERT_EQ(right.device().provider->modify_qp(right.queue(0).raw(), &attr, IBV_QP_STATE), 0);
-    // The posted packets come back as flushed, and say nothing by themselves.
+    // The posted packets come back as flushed, and are not reported themselves.
     RecvList list;
     do list = right.recv(5s);
     while (list.outcome() == Outcome::packets);

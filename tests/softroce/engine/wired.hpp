@@ -20,7 +20,7 @@ namespace pktverbs::testing {
 
 /// Whether packets are datagrams: some of what frames do, they don't.
 inline constexpr bool datagrams = true;
-/// How often something is repeated that the wire suite repeats so often: the machine is slow.
+/// Repetitions here for a number in the wire suite: the machine is slow.
 constexpr std::uint32_t repeated(std::uint32_t turns) { return turns / 10; }
 
 inline Options as_datagrams(Options options) {
@@ -28,11 +28,11 @@ inline Options as_datagrams(Options options) {
     return options;
 }
 
-/// The other end of the wire. Datagrams take their time, so after sending and before receiving a probe goes the same
-/// way: what is on one wire stays in order, and when the probe has come, all that went before it has come.
+/// The other end of the wire. Datagrams take time, so after sending and before receiving a probe goes the same way: one
+/// wire keeps the order, so when the probe has arrived, everything before it has arrived.
 class World {
 public:
-    /// To everybody who hears frames of that EtherType.
+    /// To every queue that hears frames of that EtherType.
     void send(std::span<const std::uint8_t> bytes) {
         post(bytes);
         settle(there_, here_);
@@ -103,7 +103,7 @@ private:
 
 class Wired : public ::testing::Test {
 protected:
-    /// All its packets go to the world.
+    /// Sends all its packets to the world.
     Context open(const Options& options = small) {
         Context ctx{"ibv:rxe0", as_datagrams(options)};
         for (std::size_t i = 0; i < ctx.queue_count(); ++i)
@@ -111,7 +111,7 @@ protected:
                 pkt.set_peer(ctx.peer(world.endpoint()));
         return ctx;
     }
-    /// Lets a queue hear the world, all of it or only one EtherType.
+    /// Makes a queue hear the world, all of it or only one EtherType.
     Flow hear(Context& ctx, std::size_t queue = 0, std::uint16_t ether_type = 0) {
         world.hear(ctx.endpoint(queue), ether_type);
         return {};

@@ -9,6 +9,7 @@
 #include <future>
 #include <thread>
 
+#include "../async/own_coroutine.hpp"
 #include "expect_error.hpp"
 #include "messages/error.hpp"
 #include "pair.hpp"
@@ -21,12 +22,12 @@ bool is_readable(int fd) {
     return ::poll(&readable, 1, 0) == 1;
 }
 
-TEST(EventLoop, RunsInAThreadOfItsOwn) {
+TEST(Messenger, RunsInAThreadOfItsOwn) {
     FakeFabric fabric;
     std::promise<std::string> answer;
     {
-        messages::EventLoop server{fabric.manager()};
-        messages::EventLoop client{fabric.manager()};
+        Loop server{fabric.manager()};
+        Loop client{fabric.manager()};
         std::optional<messages::Listener> listener;
         std::optional<messages::Socket> accepted;
         std::optional<messages::Socket> connected;
@@ -36,9 +37,7 @@ TEST(EventLoop, RunsInAThreadOfItsOwn) {
                                  EXPECT_FALSE(socket.try_send(std::move(message)));
                              }}));
                          }});
-        std::jthread server_thread{[&](const std::stop_token& stop) { server.run(stop); }};
-        std::jthread client_thread{[&](const std::stop_token& stop) { client.run(stop); }};
-        client.post([&] {
+        client.executor.post([&] {
             connected.emplace(
                 client, "10.0.0.2", small,
                 messages::SocketHandlers{
@@ -49,30 +48,93 @@ TEST(EventLoop, RunsInAThreadOfItsOwn) {
                         },
                 });
         });
+        std::jthread server_thread{[&](const std::stop_token& stop) { server.executor.run(stop); }};
+        std::jthread client_thread{[&](const std::stop_token& stop) { client.executor.run(stop); }};
         EXPECT_EQ(answer.get_future().get(), "there and back");
     }
 }
 
-TEST(EventLoop, RunsUntilItIsStopped) {
+TEST(Messenger, KeepsItsExecutorRunningWhileItListens) {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
-    loop.stop();
-    loop.run();  // also before
-    loop.post([&] { loop.stop(); });
-    loop.run();
+    Loop loop{fabric.manager()};
+    EXPECT_TRUE(loop.executor.run());
+    std::optional<messages::Listener> listener{std::in_place, loop, messages::Address{}, small};
+    EXPECT_FALSE(loop.executor.run_for(0ns));
     std::stop_source source;
-    loop.post([&] { source.request_stop(); });
-    loop.run(source.get_token());
-    loop.run(source.get_token());
+    loop.executor.post([&] { source.request_stop(); });
+    EXPECT_FALSE(loop.executor.run(source.get_token()));
+    EXPECT_FALSE(loop.executor.run(source.get_token())) << "also when it was asked before";
+    listener.reset();
+    EXPECT_TRUE(loop.executor.run());
 }
 
-TEST(EventLoop, CallsWhatIsPostedInItsThread) {
+TEST(Messenger, KeepsItsExecutorRunningUntilConnectionsHaveEnded) {
+    Pair pair;
+    pair.establish();
+    EXPECT_FALSE(pair.client_loop.executor.run_for(0ns));
+    pair.client.reset();
+    EXPECT_FALSE(pair.client_loop.executor.run_for(0ns)) << "the peer's answer is still to come";
+    pair.settle();
+    EXPECT_TRUE(pair.client_loop.executor.run());
+    pair.listener.reset();
+    EXPECT_TRUE(pair.server_loop.executor.run()) << "a socket whose connection has ended is nothing to wait for";
+    EXPECT_TRUE(pair.server);
+}
+
+TEST(Messenger, KeepsItsExecutorRunningWhileARequestWaits) {
+    Pair pair;
+    std::vector<messages::Request> requests;
+    pair.listener.emplace(pair.server_loop, messages::Address{}, small,
+                          messages::ListenerHandlers{
+                              .request = [&](messages::Request request) { requests.push_back(std::move(request)); }});
+    pair.connect();
+    pair.connect();
+    pair.settle();
+    pair.listener.reset();
+    ASSERT_FALSE(requests.empty());
+    EXPECT_FALSE(pair.server_loop.executor.run_for(0ns));
+    for (auto& request : requests) request.reject();
+    EXPECT_TRUE(pair.server_loop.executor.run());
+}
+
+TEST(Messenger, LeavesItsExecutorWithNothingToWaitFor) {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    async::Executor executor;
+    std::optional<messages::Messenger> messenger{std::in_place, executor, fabric.manager()};
+    EXPECT_EQ(&messenger->executor(), &executor);
+    const messages::Listener listener{*messenger, messages::Address{}, small};
+    const messages::Socket client{*messenger, "10.0.0.2", small};
+    executor.step(0ns);
+    messenger.reset();
+    EXPECT_TRUE(executor.run());
+    messenger.emplace(executor, fabric.manager());
+    fabric.is_silent = true;
+    const messages::Socket another{*messenger, "10.0.0.2", small};
+    EXPECT_FALSE(executor.run_for(0ns));
+}
+
+TEST(Messenger, LetsOthersHearOfItsEnd) {
+    FakeFabric fabric;
+    std::optional<Loop> loop{std::in_place, fabric.manager()};
+    messages::Listener listener{*loop, messages::Address{}, small};
+    const auto wait = [](messages::Listener& from, std::string& said) -> OwnCoroutine {
+        said = co_await from.request() ? "a request" : "no more";
+    };
+    std::string said;
+    wait(listener, said);
+    EXPECT_EQ(said, "");
+    loop.reset();
+    EXPECT_EQ(said, "no more");
+}
+
+TEST(Messenger, CallsWhatIsPostedInItsThread) {
+    FakeFabric fabric;
+    Loop loop{fabric.manager()};
+    const messages::Listener listener{loop, messages::Address{}, small};
     std::thread::id in;
-    std::jthread thread{[&](const std::stop_token& stop) { loop.run(stop); }};
+    std::jthread thread{[&](const std::stop_token& stop) { loop.executor.run(stop); }};
     std::promise<void> called;
-    loop.post([&] {
+    loop.executor.post([&] {
         in = std::this_thread::get_id();
         called.set_value();
     });
@@ -80,34 +142,7 @@ TEST(EventLoop, CallsWhatIsPostedInItsThread) {
     EXPECT_EQ(in, thread.get_id());
 }
 
-TEST(EventLoop, KeepsTheCallsBehindOneThatThrows) {
-    FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
-    std::string order;
-    loop.post([&] {
-        loop.post([&] { order += '3'; });
-        throw std::runtime_error{"mine"};
-    });
-    loop.post([&] { order += '1'; });
-    loop.post([&] { order += '2'; });
-    EXPECT_THROW(loop.step(0ns), std::runtime_error);
-    EXPECT_TRUE(is_readable(loop.fd()));
-    loop.step(0ns);
-    EXPECT_EQ(order, "123");
-}
-
-TEST(EventLoop, StepsOnlyAsLongAsItWasTold) {
-    FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
-    EXPECT_FALSE(loop.step(0ns));
-    EXPECT_FALSE(loop.step(1ns));
-    EXPECT_FALSE(loop.step(-1s));
-    loop.wake();
-    EXPECT_TRUE(loop.step(std::chrono::nanoseconds::max()));
-    EXPECT_FALSE(loop.step(0ns));
-}
-
-TEST(EventLoop, ServesInsideAnotherEpollInstance) {
+TEST(Messenger, ServesInsideAnotherEpollInstance) {
     Pair pair;
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
     for (auto* loop : {&pair.server_loop, &pair.client_loop}) {
@@ -121,11 +156,10 @@ TEST(EventLoop, ServesInsideAnotherEpollInstance) {
     bool sent = false;
     while (pair.client_notes.sent < 4) {
         std::array<epoll_event, 2> events;
-        // Everything is in memory: what isn't readable now never will be.
+        // Everything is in memory: a descriptor that isn't readable now never will be.
         const int got = epoll_wait(epoll, events.data(), 2, 0);
         ASSERT_GT(got, 0);
-        for (int i = 0; i < got; ++i)
-            static_cast<messages::EventLoop*>(events[static_cast<std::size_t>(i)].data.ptr)->step(0ns);
+        for (int i = 0; i < got; ++i) static_cast<Loop*>(events[static_cast<std::size_t>(i)].data.ptr)->step(0ns);
         if (!pair.client->is_established() || std::exchange(sent, true)) continue;
         for (int i = 0; i < 4; ++i) ASSERT_FALSE(send_text(*pair.client, "x"));
     }
@@ -135,7 +169,7 @@ TEST(EventLoop, ServesInsideAnotherEpollInstance) {
     close(epoll);
 }
 
-TEST(EventLoop, TakesMoreCompletionsThanOneTurnHas) {
+TEST(Messenger, TakesMoreCompletionsThanOneTurnHas) {
     Pair pair;
     pair.server_options.receives = pair.client_options.sends = 1000;
     pair.establish();
@@ -147,9 +181,9 @@ TEST(EventLoop, TakesMoreCompletionsThanOneTurnHas) {
     EXPECT_EQ(pair.server_notes.received.size(), 1000U);
 }
 
-TEST(EventLoop, ReturnsFromAStepThatFeedsItself) {
+TEST(Messenger, ReturnsFromAStepThatFeedsItself) {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    Loop loop{fabric.manager()};
     int received = 0;
     const messages::SocketHandlers echo{.message = [&](messages::Socket& socket, messages::Message message) {
         ++received;
@@ -166,13 +200,14 @@ TEST(EventLoop, ReturnsFromAStepThatFeedsItself) {
     EXPECT_GT(received, 10);
 }
 
-TEST(EventLoop, IsReadableWhenACallLeftItSomethingToDo) {
+TEST(Messenger, IsReadableWhenACallLeftItSomethingToDo) {
     Pair pair;
     pair.establish();
     EXPECT_FALSE(is_readable(pair.client_loop.fd()));
-    const auto receive = [](messages::Socket& socket) -> messages::Task<> { EXPECT_FALSE(co_await socket.receive()); };
+    const auto receive = [](messages::Socket& socket) -> async::Task<> { EXPECT_FALSE(co_await socket.receive()); };
     pair.client->set_handlers({});
     pair.client_loop.spawn(receive(*pair.client));
+    pair.client_loop.step(0ns);
     EXPECT_FALSE(is_readable(pair.client_loop.fd()));
     pair.server->disconnect();
     EXPECT_TRUE(is_readable(pair.server_loop.fd()));
@@ -182,20 +217,21 @@ TEST(EventLoop, IsReadableWhenACallLeftItSomethingToDo) {
     pair.settle();
 }
 
-TEST(EventLoop, IsReadableWhenAListenerThatWasWaitedForEnds) {
+TEST(Messenger, IsReadableWhenAListenerThatWasWaitedForEnds) {
     FakeFabric fabric;
-    messages::EventLoop loop{fabric.manager()};
+    Loop loop{fabric.manager()};
     std::optional<messages::Listener> listener{std::in_place, loop, messages::Address{}, small};
-    const auto wait = [](messages::Listener& from) -> messages::Task<> { EXPECT_FALSE(co_await from.request()); };
+    const auto wait = [](messages::Listener& from) -> async::Task<> { EXPECT_FALSE(co_await from.request()); };
     loop.spawn(wait(*listener));
+    loop.step(0ns);
     EXPECT_FALSE(is_readable(loop.fd()));
     listener.reset();
     EXPECT_TRUE(is_readable(loop.fd()));
     EXPECT_TRUE(loop.step(0ns));
 }
 
-TEST(EventLoop, SaysWhatToDoWithoutRdma) {
-    const auto open = [] { messages::EventLoop{}; };
+TEST(Messenger, SaysWhatToDoWithoutRdma) {
+    const auto open = [] { Loop{messages::system_connection_manager()}; };
     try {
         open();
         GTEST_SKIP() << "there is RDMA here";

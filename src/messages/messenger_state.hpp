@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// MessengerState: what is behind a Messenger: what its executor watches for it, and everything that lives in it.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <pktverbs/async/executor.hpp>
+#include <pktverbs/async/hook.hpp>
+#include <pktverbs/messages/connection_manager.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+
+#include "messages/cm_id.hpp"
+#include "messages/messenger_device.hpp"
+
+namespace pktverbs::messages {
+
+class Connection;
+class ListenerState;
+class PendingRequest;
+
+class MessengerState {
+public:
+    using Connections = std::list<std::shared_ptr<Connection>>;
+
+    MessengerState(async::Executor& executor, const ConnectionManager& manager);
+    MessengerState(const MessengerState&) = delete;
+    MessengerState& operator=(const MessengerState&) = delete;
+    ~MessengerState();
+
+    /// While handlers may be on the stack, nothing is torn down.
+    class Working {
+    public:
+        explicit Working(MessengerState& messenger) noexcept : messenger_{messenger} { ++messenger_.depth_; }
+        Working(const Working&) = delete;
+        Working& operator=(const Working&) = delete;
+        ~Working() {
+            if (--messenger_.depth_ == 0) messenger_.bury_the_dead();
+        }
+
+    private:
+        MessengerState& messenger_;
+    };
+
+    async::Executor& executor() const noexcept { return executor_; }
+    const ConnectionManager& manager() const noexcept { return manager_; }
+    CmId make_id(CmIdOwner& owner);
+    /// Makes it at the first connection on that device. Throws std::system_error.
+    MessengerDevice& device(rdma_cm_id& id);
+    /// A connection of its has ended, but for its identifier.
+    void leave(MessengerDevice& device) noexcept;
+    /// It failed or was removed: its connections soon fail.
+    void lose(MessengerDevice& device);
+
+    /// Soon resumed by the executor: nobody's code runs inside somebody else's call.
+    void resume_soon(async::Waiter& waiter) noexcept { executor_.resume_soon(waiter); }
+
+    // For the devices: whether there was anything.
+    bool take_completions(MessengerDevice& device);
+    bool take_events(MessengerDevice& device);
+
+    void add(std::shared_ptr<Connection> connection);
+    /// Torn down when nothing of it is running any more.
+    void bury(Connection& connection) noexcept;
+    void add(std::shared_ptr<ListenerState> listener);
+    void remove(ListenerState& listener) noexcept;
+    void add(PendingRequest& request) { requests_.insert(&request); }
+    void remove(PendingRequest& request) noexcept { requests_.erase(&request); }
+
+private:
+    struct ChannelDestroyer {
+        const ConnectionManager* manager;
+        void operator()(rdma_event_channel* channel) const noexcept { manager->destroy_event_channel(channel); }
+    };
+
+    bool take_cm_events();
+    Connection* owner_of(const verbs::AsyncEvent& event) const noexcept;
+    void bury_the_dead() noexcept;
+
+    async::Executor& executor_;
+    const ConnectionManager& manager_;
+    std::unique_ptr<rdma_event_channel, ChannelDestroyer> channel_;
+    async::Hook channel_hook_;
+    std::vector<std::unique_ptr<MessengerDevice>> devices_;
+
+    // Lists, so that what is noexcept moves nodes and allocates nothing.
+    Connections connections_;
+    std::unordered_map<ListenerState*, std::shared_ptr<ListenerState>> listeners_;
+    std::unordered_set<PendingRequest*> requests_;
+    Connections dead_;
+    int depth_ = 0;
+};
+
+}  // namespace pktverbs::messages

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/link/link_string.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/core.h>
+
+#include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/gid.hpp>
+
+#include "base/parse_decimal.hpp"
+#include "base/take_part.hpp"
+
+namespace pktverbs::soft {
+
+std::string LinkString::forms(std::string_view before) {
+    std::string forms;
+    for (const LinkKind* kind : link_kinds()) forms += fmt::format("{}{}, ", before, kind->form());
+    return forms + "each with " + common_keys();
+}
+
+std::string LinkString::common_keys() {
+    std::string keys;
+    for (const FaultKey& key : fault_keys) keys += fmt::format("{}{}={}", keys.empty() ? "" : "&", key.name, key.value);
+    return keys;
+}
+
+LinkString LinkString::parse(std::string_view text, std::string_view forms) {
+    LinkString string{text, forms};
+    string.read();
+    return string;
+}
+
+void LinkString::refuse(std::string_view reason) const {
+    verbs::throw_message(
+        EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text_, reason, forms_));
+}
+
+void LinkString::read() {
+    std::string_view rest = text_;
+    if (rest.find(':') == std::string_view::npos) refuse("no \":\" is in it");
+    const auto prefix = take_part(rest, ':');
+    kind_ = find_link_kind(prefix);
+    if (!kind_) refuse(fmt::format("prefix \"{}:\" isn't known", prefix));
+    const bool has_options = rest.find('?') != std::string_view::npos;
+    name_ = take_part(rest, '?');
+    if (name_.empty()) refuse("there is no name behind the colon");
+    if (!has_options) return;
+    if (rest.empty() || rest.ends_with('&')) refuse("no option follows at its end");
+    while (!rest.empty()) read_option(take_part(rest, '&'));
+}
+
+void LinkString::read_option(std::string_view option) {
+    auto value = option;
+    const auto key = take_part(value, '=');
+    const bool is_fault = std::ranges::find(fault_keys, key, &FaultKey::name) != fault_keys.end();
+    const auto known = std::ranges::find(kind_->keys, key, &LinkKind::Key::name);
+    if (!is_fault && known == kind_->keys.end()) refuse(fmt::format("\"{}\" is no option of {}:", key, kind_->prefix));
+    if (key.size() == option.size()) refuse(fmt::format("\"{}\" has no value", key));
+    const bool repeats = !is_fault && known->repeats;
+    if (!repeats && std::ranges::find(options_, key, &std::pair<std::string, std::string>::first) != options_.end())
+        refuse(fmt::format("{} is given twice", key));
+    if (is_fault)
+        if (const auto reason = set_fault(faults_, key, value); !reason.empty()) refuse(reason);
+    options_.emplace_back(key, value);
+}
+
+std::string_view LinkString::value(std::string_view key, std::string_view otherwise) const noexcept {
+    for (const auto& [name, value] : options_)
+        if (name == key) return value;
+    return otherwise;
+}
+
+std::uint64_t LinkString::number(std::string_view key, std::string_view what, std::uint64_t min, std::uint64_t max,
+                                 std::uint64_t otherwise) const {
+    for (const auto& [name, value] : options_) {
+        if (name != key) continue;
+        const auto number = parse_decimal<std::uint64_t>(value);
+        if (!number || *number < min || *number > max)
+            refuse(fmt::format("{} \"{}\" is not a number from {} to {}", what, value, min, max));
+        return *number;
+    }
+    return otherwise;
+}
+
+MacAddress LinkString::mac() const {
+    for (const auto& [key, value] : options_) {
+        if (key != mac_key.name) continue;
+        const auto mac = MacAddress::parse(value);
+        if (!mac) refuse(fmt::format("\"{}\" is no MAC address", value));
+        if (mac->is_multicast() || mac->is_zero())
+            refuse(fmt::format("a NIC can't have {} as its MAC address", mac->to_string()));
+        return *mac;
+    }
+    return default_mac;
+}
+
+std::uint32_t LinkString::mtu(std::uint32_t otherwise) const {
+    // Every IPv4 link carries 68 bytes (RFC 791, 3.2), and no IPv4 packet is longer than 65535.
+    return static_cast<std::uint32_t>(number(mtu_key.name, "the MTU", 68, 65535, otherwise));
+}
+
+std::vector<Ipv6Address> LinkString::addresses() const {
+    std::vector<Ipv6Address> addresses;
+    for (const auto& [key, value] : options_) {
+        if (key != ip_key.name) continue;
+        const auto v4 = Ipv4Address::parse(value);
+        const auto v6 = v4 ? verbs::to_mapped(*v4) : Ipv6Address::parse(value);
+        if (!v6) refuse(fmt::format("\"{}\" is no IP address", value));
+        addresses.push_back(*v6);
+    }
+    return addresses;
+}
+
+}  // namespace pktverbs::soft
