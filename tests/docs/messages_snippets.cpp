@@ -74,14 +74,13 @@ TEST_F(MessagesSnippets, Callbacks) {
     Messenger messenger{executor, fabric.manager()};
     // [callbacks]
     std::list<Socket> sockets;
-    const Listener listener{
-        messenger, Address{5000}, {.message_bytes = 9000}, {.request = [&](Request request) {
-            if (sockets.size() == 100) return request.reject("full");
-            sockets.push_back(request.accept({
-                .message = [](Socket&, Message message) { consume(message.bytes()); },
-                .error = [](Socket&, const std::system_error& error) { fmt::print(stderr, "{}\n", error.what()); },
-            }));
-        }}};
+    const Listener listener{messenger, Address{5000}, {.message_bytes = 9000}, {.request = [&](Request request) {
+        if (sockets.size() == 100) return request.reject("full");
+        sockets.push_back(request.accept({
+            .message = [](Socket&, Message message) { consume(message.bytes()); },
+            .error = [](Socket&, const std::system_error& error) { fmt::print(stderr, "{}\n", error.what()); },
+        }));
+    }}};
     // [/callbacks]
     // [fill]
     const auto fill = [](Socket& socket) {
