@@ -15,13 +15,12 @@
 #include <vector>
 
 #include "block_writer.hpp"
-#include "pcapng.hpp"
-#include "pcapng_writer.hpp"
+#include "pcapng_file.hpp"
 
 namespace {
 
 using capture::BlockWriter;
-using capture::PcapngWriter;
+using capture::PcapngFile;
 using capture::Write;
 
 void expect(bool holds, const char* what) {
@@ -125,7 +124,7 @@ void check_options(std::span<const std::uint8_t> block, std::size_t at) {
         expect(at + 4 <= end, "options end with their end");
         const std::uint32_t head = load(block, at);
         const std::size_t bytes = head >> 16;  // in this machine's byte order, a little-endian one
-        at += 4 + capture::pcapng::padded(bytes);
+        at += 4 + pktverbs::pcapng::padded(bytes);
         expect(at <= end, "an option lies in its block");
         if ((head & 0xffff) == 0) break;
     }
@@ -137,7 +136,7 @@ void check_packet(std::span<const std::uint8_t> block, const Frame& frame) {
     const auto time = std::uint64_t{load(block, 12)} << 32 | load(block, 16);
     expect(time == static_cast<std::uint64_t>(frame.time.count()), "a packet has its time");
     expect(load(block, 20) == frame.bytes && load(block, 24) == frame.bytes, "and its length");
-    expect(block.size() == 32 + capture::pcapng::padded(frame.bytes), "and no more bytes than that takes");
+    expect(block.size() == 32 + pktverbs::pcapng::padded(frame.bytes), "and no more bytes than that takes");
     expect(std::ranges::equal(block.subspan(28, frame.bytes), row(frame.row_at, frame.bytes)), "and its bytes");
 }
 
@@ -175,7 +174,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Disk disk{.is_stream = (first & 1) != 0, .room = input.number(3), .habits = input.number(4)};
     const std::size_t pieces = 1 + (first >> 1 & 3);
     if ((first >> 3 & 1) != 0) disk.room = ~std::uint64_t{0};
-    const capture::pcapng::Interface interface {
+    const pktverbs::pcapng::Interface interface {
         .name = input.text(input.number(1)), .comment = std::string(input.number(3) % 100'000, 'c'),
         .snap_length = input.number(2), .bits_per_second = input.number(4)
     };
@@ -183,7 +182,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     BlockWriter file{disk.is_stream ? "-" : "/dev/null",
                      {.direct = false, .uring = false, .writes_in_flight = 1 + (first >> 4 & 3)},
                      std::make_unique<DiskQueue>(disk)};
-    PcapngWriter writer{file, "fuzz", interface, pieces};
+    PcapngFile writer{file, "fuzz", interface, pieces};
     std::vector<Frame> frames;
     std::uint64_t added = 0;
     while (!input.is_empty()) {
