@@ -15,7 +15,7 @@ void overrun(VerbsEnd& end, int frames) {
     end.fill(16);
     for (int i = 0; i < frames; ++i) tap.send(frame_to(1));
 }
-constexpr EndOptions four{.completions = 4};
+const EndOptions four{.completions = 4};
 
 TEST(CompletionQueue, GivesWhatACompletionSays) {
     VerbsEnd end;

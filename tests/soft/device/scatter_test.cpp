@@ -10,7 +10,7 @@
 namespace pktverbs::testing {
 namespace {
 
-constexpr EndOptions many{.sges = 16};
+const EndOptions many{.sges = 16};
 
 /// Cuts `length` bytes into `parts` pieces, some of them empty.
 std::vector<std::uint32_t> cut(std::uint32_t length, std::size_t parts, std::mt19937& random) {
