@@ -65,7 +65,7 @@ TEST(FramesAndMessagesSnippets, Forward) {
             if (to.size() == 2) done.request_stop();
         }
     }(listener, sizes, stopping));
-    for (const std::size_t size : {64, 100}) world.send(std::vector<std::uint8_t>(size, 0xff));
+    for (const std::size_t size : {64U, 100U}) world.send(std::vector<std::uint8_t>(size, 0xff));
     executor.run(stop);
     EXPECT_EQ(sizes, (std::vector<std::size_t>{64, 100}));
 }
