@@ -50,7 +50,8 @@ TEST(Quantity, HoldsAllOf64Bits) {
 }
 
 TEST(Quantity, CutsOffDecimalsThatDoNotFit) {
-    const auto third = Quantity::parse("0." + std::string(100, '3') + "s");
+    const std::string threes = "0." + std::string(100, '3') + "s";
+    const auto third = Quantity::parse(threes);
     ASSERT_TRUE(third);
     EXPECT_EQ(third->digits, 333'333'333'333'333'333u);
     EXPECT_EQ(third->unit, "s");
@@ -58,7 +59,8 @@ TEST(Quantity, CutsOffDecimalsThatDoNotFit) {
     const auto full = Quantity::parse("18446744073709551615.9");
     ASSERT_TRUE(full);
     EXPECT_EQ(full->decimals, 0u);
-    const auto tiny = Quantity::parse("0." + std::string(100, '0') + "1");
+    const std::string zeros = "0." + std::string(100, '0') + "1";
+    const auto tiny = Quantity::parse(zeros);
     ASSERT_TRUE(tiny);
     EXPECT_EQ(tiny->times(std::uint64_t{1'000'000'000}), 0u);
 }
