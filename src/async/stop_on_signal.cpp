@@ -23,10 +23,10 @@ namespace {
 
 constexpr std::chrono::milliseconds one_request{500};
 
-sigset_t signal_set(std::initializer_list<int> signals) {
+sigset_t signal_set(std::initializer_list<int> caught) {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : signals)
+    for (const int signal : caught)
         // sigprocmask(2): blocking SIGKILL or SIGSTOP is silently ignored.
         if (signal == SIGKILL || signal == SIGSTOP || sigaddset(&set, signal) != 0)
             verbs::throw_message(EINVAL,
@@ -110,7 +110,7 @@ struct StopOnSignal::State {
     std::thread waiter;
 };
 
-StopOnSignal::StopOnSignal(std::initializer_list<int> signals) : state_{std::make_unique<State>(signals)} {}
+StopOnSignal::StopOnSignal(std::initializer_list<int> caught) : state_{std::make_unique<State>(caught)} {}
 
 StopOnSignal::~StopOnSignal() = default;
 

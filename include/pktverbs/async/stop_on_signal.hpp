@@ -24,7 +24,7 @@ namespace pktverbs {
 class StopOnSignal {
 public:
     /// Throws std::system_error: EINVAL for what is no signal, or none that can be blocked.
-    PKTVERBS_EXPORT explicit StopOnSignal(std::initializer_list<int> signals = {SIGINT, SIGTERM});
+    PKTVERBS_EXPORT explicit StopOnSignal(std::initializer_list<int> caught = {SIGINT, SIGTERM});
     StopOnSignal(const StopOnSignal&) = delete;
     StopOnSignal& operator=(const StopOnSignal&) = delete;
     /// Unblocks what it blocked.
