@@ -67,7 +67,7 @@ tell() {
         printf '== %s\n' $file
         cat "$work/$file" 2>/dev/null || true
     done
-    if grep -q '^Correlation coefficient' "$work/server" "$work/client" 2>/dev/null; then exit $unmeasured; fi
+    if grep -q 'Correlation coefficient' "$work/server" "$work/client" 2>/dev/null; then exit $unmeasured; fi
     fail "$*"
 }
 statistics() { # 0|1 rx|tx packets|bytes
