@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 
 namespace pktverbs {
@@ -46,15 +46,16 @@ private:
     sigset_t old_{};
 };
 
-FileDescriptor open_descriptor(int fd, std::string_view what) {
-    if (fd < 0) verbs::throw_error(errno, what, "raise the limit on open files: ulimit -n");
-    return FileDescriptor{fd};
+[[noreturn]] void throw_no_descriptor(std::string_view what) {
+    verbs::throw_error(errno, what, "raise the limit on open files: ulimit -n");
 }
 
 }  // namespace
 
 struct StopOnSignal::State {
     explicit State(std::initializer_list<int> which) : signals{signal_set(which)} {
+        if (!arrived) throw_no_descriptor("make a descriptor of signals");
+        if (!end) throw_no_descriptor("make an event descriptor");
         // Handlers of other signals run in the program's own threads.
         sigset_t all;
         sigfillset(&all);
@@ -62,7 +63,7 @@ struct StopOnSignal::State {
         waiter = std::thread{[this] { wait(); }};
     }
     ~State() {
-        eventfd_write(end.get(), 1);
+        end.set();
         waiter.join();
         // The second of two that came as one request.
         if (source.stop_requested()) take();
@@ -102,9 +103,8 @@ struct StopOnSignal::State {
     }
 
     sigset_t signals;
-    FileDescriptor arrived =
-        open_descriptor(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC), "make a descriptor of signals");
-    FileDescriptor end = open_descriptor(eventfd(0, EFD_CLOEXEC), "make an event descriptor");
+    FileDescriptor arrived{signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)};
+    EventFd end;
     BlockedSignals blocked{signals};
     std::stop_source source;
     std::thread waiter;

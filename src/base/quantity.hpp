@@ -75,4 +75,11 @@ inline std::optional<std::uint64_t> Quantity::times(std::uint64_t factor) const 
     return static_cast<std::uint64_t>(result);
 }
 
+/// 1 for k, 2 for M, 3 for G, 4 for T, in upper or lower case; 0 for what is no prefix.
+inline unsigned power_of_prefix(char prefix) noexcept {
+    constexpr std::string_view prefixes = "kKmMgGtT";
+    const auto place = prefixes.find(prefix);
+    return place == prefixes.npos ? 0 : static_cast<unsigned>(place / 2 + 1);
+}
+
 }  // namespace pktverbs

@@ -7,13 +7,6 @@ namespace pktverbs {
 
 namespace {
 
-/// The power of a prefix, 1 for k; 0 for what is none.
-unsigned power_of_prefix(char prefix) noexcept {
-    constexpr std::string_view prefixes = "kKmMgGtT";
-    const auto place = prefixes.find(prefix);
-    return place == prefixes.npos ? 0 : static_cast<unsigned>(place / 2 + 1);
-}
-
 /// How many bytes a unit has; 0 for what is none.
 std::uint64_t bytes_of_unit(std::string_view unit) noexcept {
     if (unit.empty() || unit == "B") return 1;

@@ -17,26 +17,6 @@ namespace {
 constexpr double max_rate = 9e12;
 constexpr double min_rate(Rate::Unit unit) noexcept { return unit == Rate::Unit::packets ? 0.001 : 1000; }
 
-/// What a prefix multiplies by; 0 for what is none.
-constexpr double factor_of_prefix(char prefix) noexcept {
-    switch (prefix) {
-        case 'k':
-        case 'K':
-            return 1e3;
-        case 'm':
-        case 'M':
-            return 1e6;
-        case 'g':
-        case 'G':
-            return 1e9;
-        case 't':
-        case 'T':
-            return 1e12;
-        default:
-            return 0;
-    }
-}
-
 }  // namespace
 
 bool Rate::is_possible(Unit unit, double per_second) noexcept {
@@ -59,13 +39,14 @@ std::optional<Rate> Rate::parse(std::string_view text, Unit bits) noexcept {
     if (!quantity || quantity->unit.empty()) return std::nullopt;
     std::string_view unit = quantity->unit;
     // "pps" and "bps" begin with no prefix.
-    const double factor = factor_of_prefix(unit.front());
-    if (factor != 0) unit.remove_prefix(1);
+    constexpr double factors[] = {1, 1e3, 1e6, 1e9, 1e12};
+    const unsigned power = power_of_prefix(unit.front());
+    if (power != 0) unit.remove_prefix(1);
     if (unit == "pps" || unit == "packets/s")
         bits = Unit::packets;
     else if (!unit.empty() && unit != "bps" && unit != "bit/s" && unit != "b/s")
         return std::nullopt;
-    const double per_second = quantity->times(factor != 0 ? factor : 1.0);
+    const double per_second = quantity->times(factors[power]);
     if (!is_possible(bits, per_second)) return std::nullopt;
     return Rate{bits, per_second};
 }
