@@ -6,7 +6,6 @@
 
 #include <net/if_arp.h>
 
-#include <cerrno>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -14,10 +13,9 @@
 
 #include <fmt/core.h>
 
-#include <pktverbs/verbs/error.hpp>
-
 #include "interface/interface.hpp"
 #include "interface/interface_name.hpp"
+#include "verbs/device_string.hpp"
 #if PKTVERBS_SOFT
 #include "soft/device/soft_device.hpp"
 #endif
@@ -26,19 +24,19 @@ namespace pktverbs {
 namespace {
 
 constexpr std::string_view hardware_forms = "INTERFACE, ibv:NAME[/PORT]";
-#if PKTVERBS_SOFT
-const std::string forms = fmt::format("{}, {}", hardware_forms, soft::LinkString::forms());
-#else
-constexpr std::string_view forms = hardware_forms;
-#endif
 
-[[noreturn]] void refuse_text(std::string_view text, std::string_view reason) {
-    verbs::throw_message(
-        EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text, reason, forms));
+/// Of all device strings.
+std::string_view forms() {
+#if PKTVERBS_SOFT
+    static const std::string all = fmt::format("{}, {}", hardware_forms, soft::LinkString::forms());
+    return all;
+#else
+    return hardware_forms;
+#endif
 }
 
-[[noreturn]] void not_there(std::string_view text, std::string_view reason) {
-    verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": {}", text, reason));
+[[noreturn]] void refuse_text(std::string_view text, std::string_view reason) {
+    verbs::refuse_device_string(text, reason, forms());
 }
 
 Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
@@ -46,9 +44,9 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
     if (!interface) {
         for (const auto& device : hardware.list())
             if (name == device.name || name == device.handle->name)
-                not_there(name, fmt::format("no such interface, but a verbs device: use ibv:{}", name));
+                verbs::no_device_for(name, fmt::format("no such interface, but a verbs device: use ibv:{}", name));
         if (!is_interface_name(name)) refuse_text(name, "no interface can have that name");
-        not_there(name, fmt::format("no such interface or device: {}", name));
+        verbs::no_device_for(name, fmt::format("no such interface or device: {}", name));
     }
     if (auto device = hardware.find(interface); device.handle) return device;
 #if PKTVERBS_SOFT
@@ -56,7 +54,8 @@ Device find_interface(std::string_view name, const verbs::Discovery& hardware) {
     device.note = fmt::format("{} has no verbs device: using the soft device {}", name, device.name);
     return device;
 #else
-    not_there(name, fmt::format("{} has no verbs device, and this library was built without the soft device", name));
+    verbs::no_device_for(
+        name, fmt::format("{} has no verbs device, and this library was built without the soft device", name));
 #endif
 }
 
@@ -85,7 +84,7 @@ Device find_device(std::string_view text, const verbs::Discovery& hardware) {
         return hardware.device(rest);
     }
 #if PKTVERBS_SOFT
-    return soft::make_device(soft::LinkString::parse(text, forms));
+    return soft::make_device(soft::LinkString::parse(text, forms()));
 #else
     refuse_text(text,
                 fmt::format("prefix \"{}:\" isn't known, and this library was built without the soft device", prefix));

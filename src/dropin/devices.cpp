@@ -105,7 +105,8 @@ void Devices::add(std::string_view text, Names& names) {
     const auto mark = text.find_first_of("=:");
     const bool is_named = mark != std::string_view::npos && text[mark] == '=';
     std::string name{is_named ? take_part(text, '=') : ""};
-    auto string = soft::LinkString::parse(text, soft::LinkString::forms("[NAME=]"));
+    static const std::string forms = soft::LinkString::forms("[NAME=]");
+    auto string = soft::LinkString::parse(text, forms);
     if (!is_named) name = names.free_one(name_of(string));
     if (!is_device_name(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": a name has 1 to {} characters, none of "
@@ -117,10 +118,7 @@ void Devices::add(std::string_view text, Names& names) {
     const auto low = static_cast<std::uint8_t>(devices_.size()), high = static_cast<std::uint8_t>(devices_.size() >> 8);
     string.default_mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
     auto device = std::static_pointer_cast<soft::SoftDevice>(soft::make_device(string).handle);
-    if (faults_) {
-        auto& open_link = device->port.open;
-        open_link = [open = std::move(open_link), faults = *faults_] { return soft::make_faulty(open(), faults); };
-    }
+    if (faults_) soft::make_faulty(device->port, *faults_);
     put(device->name, name);
     put(device->dev_name, fmt::format("uverbs_{}", name));
     put(device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));

@@ -76,11 +76,12 @@ private:
         const std::string_view key = setting.substr(0, at);
         const std::string_view value = setting.substr(at + 1);
         if (std::ranges::find(keys_, key) != keys_.end()) refuse("'{}' is there twice", key);
-        if (std::ranges::find(soft::fault_keys, key, &soft::FaultKey::name) == soft::fault_keys.end()) {
+        const soft::FaultKey* const fault = soft::find_fault_key(key);
+        if (!fault) {
             read_verb(key, value, alone);
             return;
         }
-        if (const auto reason = soft::set_fault(link, key, value); !reason.empty()) refuse("{}", reason);
+        if (const auto reason = soft::set_fault(link, *fault, value); !reason.empty()) refuse("{}", reason);
         keys_.push_back(key);
     }
 

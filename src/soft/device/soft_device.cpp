@@ -41,8 +41,7 @@ verbs::Device make(std::string name, const std::string& short_name, LinkPort por
 
 verbs::Device make_device(const LinkString& string) {
     LinkPort port = string.kind().find(string);
-    if (any_of(string.faults()))
-        port.open = [open = std::move(port.open), faults = string.faults()] { return make_faulty(open(), faults); };
+    make_faulty(port, string.faults());
     return make(string.text(), string.name(), std::move(port));
 }
 

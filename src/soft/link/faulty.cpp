@@ -133,4 +133,8 @@ std::unique_ptr<Link> make_faulty(std::unique_ptr<Link> inner, const LinkFaults&
     return std::make_unique<FaultyLink>(std::move(inner), faults);
 }
 
+void make_faulty(LinkPort& port, const LinkFaults& faults) {
+    if (any_of(faults)) port.open = [open = std::move(port.open), faults] { return make_faulty(open(), faults); };
+}
+
 }  // namespace pktverbs::soft

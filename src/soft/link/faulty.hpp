@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "soft/link/frame_faults.hpp"
+#include "soft/link/link_kind.hpp"
 
 namespace pktverbs::soft {
 
@@ -14,5 +15,7 @@ namespace pktverbs::soft {
 /// the nth frame depends on the seed and on nothing else. Lost frames count in lost().
 /// Throws std::system_error where there are no descriptors left.
 std::unique_ptr<Link> make_faulty(std::unique_ptr<Link> inner, const LinkFaults& faults);
+/// From now on, the port opens faulty links, if any fault can happen.
+void make_faulty(LinkPort& port, const LinkFaults& faults);
 
 }  // namespace pktverbs::soft

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/frame_faults.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <new>
 #include <optional>
@@ -24,25 +25,24 @@ std::optional<double> parse_fraction(std::string_view text) noexcept {
     return number;
 }
 
-double& chance_of(LinkFaults& faults, std::string_view key) noexcept {
-    if (key == "loss") return faults.loss;
-    if (key == "duplicate") return faults.duplication;
-    return key == "reorder" ? faults.reordering : faults.corruption;
-}
-
 }  // namespace
 
-std::string set_fault(LinkFaults& faults, std::string_view key, std::string_view value) {
-    if (key == "seed") {
+const FaultKey* find_fault_key(std::string_view name) noexcept {
+    const auto found = std::ranges::find(fault_keys, name, &FaultKey::name);
+    return found == fault_keys.end() ? nullptr : &*found;
+}
+
+std::string set_fault(LinkFaults& faults, const FaultKey& key, std::string_view value) {
+    if (!key.chance) {
         const auto seed = parse_decimal<std::uint64_t>(value);
-        if (!seed) return fmt::format("seed \"{}\" is no number of 64 bits", value);
+        if (!seed) return fmt::format("{} \"{}\" is no number of 64 bits", key.name, value);
         faults.seed = *seed;
         return {};
     }
     const auto chance = parse_fraction(value);
     if (!chance || !(*chance >= 0 && *chance <= 1))
-        return fmt::format("{} \"{}\" is no chance from 0 to 1", key, value);
-    chance_of(faults, key) = *chance;
+        return fmt::format("{} \"{}\" is no chance from 0 to 1", key.name, value);
+    faults.*key.chance = *chance;
     return {};
 }
 

@@ -25,15 +25,20 @@ inline bool any_of(const LinkFaults& faults) noexcept {
     return faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
 }
 
-/// What they are called in texts.
+/// What one of them is called in texts.
 struct FaultKey {
     std::string_view name;
-    std::string_view value;
+    std::string_view value;                ///< as forms show it: P is a chance from 0 to 1
+    double LinkFaults::*chance = nullptr;  ///< the seed has none
 };
-inline constexpr std::array fault_keys{FaultKey{"loss", "P"}, FaultKey{"duplicate", "P"}, FaultKey{"reorder", "P"},
-                                       FaultKey{"corrupt", "P"}, FaultKey{"seed", "N"}};
-/// Sets the one that a key of these names: P is a chance from 0 to 1. Returns why the value can't be that, or nothing.
-std::string set_fault(LinkFaults& faults, std::string_view key, std::string_view value);
+inline constexpr std::array fault_keys{FaultKey{"loss", "P", &LinkFaults::loss},
+                                       FaultKey{"duplicate", "P", &LinkFaults::duplication},
+                                       FaultKey{"reorder", "P", &LinkFaults::reordering},
+                                       FaultKey{"corrupt", "P", &LinkFaults::corruption}, FaultKey{"seed", "N"}};
+/// Null if no fault has that name.
+const FaultKey* find_fault_key(std::string_view name) noexcept;
+/// Returns why the value can't be that of the key, or nothing.
+std::string set_fault(LinkFaults& faults, const FaultKey& key, std::string_view value);
 
 /// What a receiving end keeps back for reordering: one frame at most.
 class HeldFrame {

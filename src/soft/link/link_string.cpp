@@ -2,15 +2,14 @@
 #include "soft/link/link_string.hpp"
 
 #include <algorithm>
-#include <cerrno>
 
 #include <fmt/core.h>
 
-#include <pktverbs/verbs/error.hpp>
 #include <pktverbs/verbs/gid.hpp>
 
 #include "base/parse_decimal.hpp"
 #include "base/take_part.hpp"
+#include "verbs/device_string.hpp"
 
 namespace pktverbs::soft {
 
@@ -32,10 +31,7 @@ LinkString LinkString::parse(std::string_view text, std::string_view forms) {
     return string;
 }
 
-void LinkString::refuse(std::string_view reason) const {
-    verbs::throw_message(
-        EINVAL, fmt::format("cannot read the device string \"{}\": {} (the forms are {})", text_, reason, forms_));
-}
+void LinkString::refuse(std::string_view reason) const { verbs::refuse_device_string(text_, reason, forms_); }
 
 void LinkString::read() {
     std::string_view rest = text_;
@@ -54,46 +50,45 @@ void LinkString::read() {
 void LinkString::read_option(std::string_view option) {
     auto value = option;
     const auto key = take_part(value, '=');
-    const bool is_fault = std::ranges::find(fault_keys, key, &FaultKey::name) != fault_keys.end();
+    const FaultKey* const fault = find_fault_key(key);
     const auto known = std::ranges::find(kind_->keys, key, &LinkKind::Key::name);
-    if (!is_fault && known == kind_->keys.end()) refuse(fmt::format("\"{}\" is no option of {}:", key, kind_->prefix));
+    if (!fault && known == kind_->keys.end()) refuse(fmt::format("\"{}\" is no option of {}:", key, kind_->prefix));
     if (key.size() == option.size()) refuse(fmt::format("\"{}\" has no value", key));
-    const bool repeats = !is_fault && known->repeats;
-    if (!repeats && std::ranges::find(options_, key, &std::pair<std::string, std::string>::first) != options_.end())
-        refuse(fmt::format("{} is given twice", key));
-    if (is_fault)
-        if (const auto reason = set_fault(faults_, key, value); !reason.empty()) refuse(reason);
+    const bool repeats = !fault && known->repeats;
+    if (!repeats && find(key)) refuse(fmt::format("{} is given twice", key));
+    if (fault)
+        if (const auto reason = set_fault(faults_, *fault, value); !reason.empty()) refuse(reason);
     options_.emplace_back(key, value);
 }
 
+const std::string* LinkString::find(std::string_view key) const noexcept {
+    const auto found = std::ranges::find(options_, key, &std::pair<std::string, std::string>::first);
+    return found == options_.end() ? nullptr : &found->second;
+}
+
 std::string_view LinkString::value(std::string_view key, std::string_view otherwise) const noexcept {
-    for (const auto& [name, value] : options_)
-        if (name == key) return value;
-    return otherwise;
+    const std::string* const value = find(key);
+    return value ? *value : otherwise;
 }
 
 std::uint64_t LinkString::number(std::string_view key, std::string_view what, std::uint64_t min, std::uint64_t max,
                                  std::uint64_t otherwise) const {
-    for (const auto& [name, value] : options_) {
-        if (name != key) continue;
-        const auto number = parse_decimal<std::uint64_t>(value);
-        if (!number || *number < min || *number > max)
-            refuse(fmt::format("{} \"{}\" is not a number from {} to {}", what, value, min, max));
-        return *number;
-    }
-    return otherwise;
+    const std::string* const value = find(key);
+    if (!value) return otherwise;
+    const auto number = parse_decimal<std::uint64_t>(*value);
+    if (!number || *number < min || *number > max)
+        refuse(fmt::format("{} \"{}\" is not a number from {} to {}", what, *value, min, max));
+    return *number;
 }
 
 MacAddress LinkString::mac() const {
-    for (const auto& [key, value] : options_) {
-        if (key != mac_key.name) continue;
-        const auto mac = MacAddress::parse(value);
-        if (!mac) refuse(fmt::format("\"{}\" is no MAC address", value));
-        if (mac->is_multicast() || mac->is_zero())
-            refuse(fmt::format("a NIC can't have {} as its MAC address", mac->to_string()));
-        return *mac;
-    }
-    return default_mac;
+    const std::string* const value = find(mac_key.name);
+    if (!value) return default_mac;
+    const auto mac = MacAddress::parse(*value);
+    if (!mac) refuse(fmt::format("\"{}\" is no MAC address", *value));
+    if (mac->is_multicast() || mac->is_zero())
+        refuse(fmt::format("a NIC can't have {} as its MAC address", mac->to_string()));
+    return *mac;
 }
 
 std::uint32_t LinkString::mtu(std::uint32_t otherwise) const {

@@ -23,7 +23,7 @@ public:
     static LinkString parse(std::string_view text, std::string_view forms);
     /// The forms of all kinds, with `before` before each, and what every kind takes.
     static std::string forms(std::string_view before = {});
-    /// "&loss=P&duplicate=P...": the keys of every kind.
+    /// "loss=P&duplicate=P...": the keys of every kind.
     static std::string common_keys();
 
     const std::string& text() const noexcept { return text_; }
@@ -54,6 +54,8 @@ private:
     LinkString(std::string_view text, std::string_view forms) : text_{text}, forms_{forms} {}
     void read();
     void read_option(std::string_view option);
+    /// Null if it isn't there; of one that repeats, the first.
+    const std::string* find(std::string_view key) const noexcept;
 
     std::string text_;
     std::string forms_;

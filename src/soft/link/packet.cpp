@@ -20,8 +20,6 @@
 
 #include <fmt/core.h>
 
-#include <pktverbs/verbs/error.hpp>
-
 #include "interface/interface.hpp"
 #include "interface/interface_name.hpp"
 #include "interface/interface_watch.hpp"
@@ -32,6 +30,7 @@
 #include "soft/link/packet_ring.hpp"
 #include "soft/link/packet_sender.hpp"
 #include "soft/link/packet_socket.hpp"
+#include "verbs/device_string.hpp"
 
 namespace pktverbs::soft {
 namespace {
@@ -333,9 +332,7 @@ LinkPort packet_port(std::shared_ptr<const Interface> interface) {
 LinkPort find_packet(const LinkString& string) {
     if (!is_interface_name(string.name())) string.refuse("no interface can have that name");
     auto interface = Interface::find(string.name());
-    if (!interface)
-        verbs::throw_message(ENODEV, fmt::format("cannot find a device for \"{}\": no such interface: {}",
-                                                 string.text(), string.name()));
+    if (!interface) verbs::no_device_for(string.text(), fmt::format("no such interface: {}", string.name()));
     return packet_port(std::move(interface));
 }
 
