@@ -103,7 +103,7 @@ bool Executor::State::step(std::chrono::nanoseconds timeout) {
     if (is_woken) {
         woken.clear();
         take_stops();
-        take_calls();
+        calls.make([this] { wake(); });
     }
     did |= do_due();
     sweep_tasks();
@@ -360,46 +360,8 @@ void Executor::State::spawn(Task<> task) {
 }
 
 void Executor::State::post(std::function<void()> call) {
-    {
-        const std::lock_guard lock{calls_mutex};
-        calls.push_back(std::move(call));
-    }
+    calls.add(std::move(call));
     wake();
-}
-
-/// Calls that were posted; those that were not called when one threw are posted again, before later ones.
-class Executor::State::UncalledCalls {
-public:
-    explicit UncalledCalls(State& state) : state_{state} {
-        const std::lock_guard lock{state_.calls_mutex};
-        calls_.swap(state_.calls);
-    }
-    UncalledCalls(const UncalledCalls&) = delete;
-    UncalledCalls& operator=(const UncalledCalls&) = delete;
-    ~UncalledCalls() {
-        if (calls_.empty()) return;
-        {
-            const std::lock_guard lock{state_.calls_mutex};
-            state_.calls.splice(state_.calls.begin(), calls_);
-        }
-        state_.wake();
-    }
-
-    bool empty() const noexcept { return calls_.empty(); }
-    void call_first() {
-        Calls first;
-        first.splice(first.begin(), calls_, calls_.begin());
-        first.front()();
-    }
-
-private:
-    State& state_;
-    Calls calls_;
-};
-
-void Executor::State::take_calls() {
-    UncalledCalls calls_now{*this};
-    while (!calls_now.empty()) calls_now.call_first();
 }
 
 }  // namespace pktverbs::async

@@ -6,13 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <list>
-#include <mutex>
 #include <vector>
 
 #include <pktverbs/async/executor.hpp>
 #include <pktverbs/async/hook.hpp>
 
+#include "async/posted_calls.hpp"
 #include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 
@@ -85,7 +84,6 @@ private:
     bool resume_ready();
     bool is_complete(Operation& operation) noexcept;
     void sweep_tasks();
-    void take_calls();
     void take_stops() noexcept;
     bool take_timers() noexcept;
     /// Not before call_after() sets a new one.
@@ -116,11 +114,7 @@ private:
     std::vector<Task<>> tasks;
     std::size_t ended_tasks = 0;
 
-    class UncalledCalls;
-    using Calls = std::list<std::function<void()>>;  ///< which are moved from list to list without memory
-
-    std::mutex calls_mutex;
-    Calls calls;
+    PostedCalls calls;
 };
 
 }  // namespace pktverbs::async
