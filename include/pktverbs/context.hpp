@@ -14,8 +14,7 @@
 #include <string_view>
 #include <utility>
 
-#include <pktverbs/address/ipv4_address.hpp>
-#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/counters/stats.hpp>
 #include <pktverbs/export.hpp>
 #include <pktverbs/flow.hpp>
@@ -32,11 +31,10 @@ namespace pktverbs {
 
 class Core;
 struct Counters;
-class Peer;
+class Datagrams;
 namespace verbs {
 struct AsyncEvent;
-struct Endpoint;
-}  // namespace verbs
+}
 namespace async {
 template <class Source>
 class Recv;
@@ -96,25 +94,9 @@ public:
     /// Removes the rule of a slot. An empty slot is no error.
     void clear_flow(std::size_t slot);
 
-    /// Returns the address of a queue, which peers need to send datagrams to it. Fails with EOPNOTSUPP without
-    /// Transport::datagram, as peer(), join() and leave() do. All of them throw std::system_error, and any thread may
-    /// call them.
-    verbs::Endpoint endpoint(std::size_t queue = 0) const;
-    /// Returns the peer behind an endpoint, for SendPkt::set_peer. The device looks up the route now, once for each
-    /// GID, and keeps it in one address handle until the Context closes.
-    Peer peer(const verbs::Endpoint& endpoint);
-    /// Returns the sender of a datagram, as a peer to reply to. The sender must use this context's key.
-    Peer peer(const RecvPkt& packet);
-    /// Returns a multicast group as a peer: datagrams go to all members.
-    Peer peer(const Ipv4Address& group);
-    Peer peer(const Ipv6Address& group);
-    /// Receives datagrams sent to a group as well, until leave() or until the Context closes. Joins the group on the
-    /// device's interface.
-    void join(const Ipv4Address& group, std::size_t queue = 0);
-    void join(const Ipv6Address& group, std::size_t queue = 0);
-    /// Leaves a group. A group that was not joined is no error.
-    void leave(const Ipv4Address& group, std::size_t queue = 0);
-    void leave(const Ipv6Address& group, std::size_t queue = 0);
+    /// Returns the endpoints, peers and multicast groups of a context with Transport::datagram; valid until the Context
+    /// closes. Throws std::system_error (EOPNOTSUPP) for any other. Needs <pktverbs/datagram/datagrams.hpp>.
+    Datagrams& datagrams();
 
     /// Registers more of the program's memory, until remove_region() or until the Context closes; earlier registrations
     /// stay valid. Returns a slice of all of it, or of its first 2^32 - 1 bytes. Throws std::system_error. No thread

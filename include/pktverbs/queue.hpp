@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <stop_token>
 
 #include <pktverbs/counters/stats.hpp>
@@ -18,7 +17,6 @@
 
 namespace pktverbs {
 
-class Core;
 namespace async {
 template <class Source>
 class Recv;
@@ -33,7 +31,6 @@ class PKTVERBS_EXPORT Queue {
 public:
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
-    ~Queue();
 
     /// Returns packets that have arrived, at most Limits::max_batch, in completion order. Waits until there is one,
     /// `timeout` has passed or `stop` was requested; RecvList::outcome() says which. `no_timeout` never times out; zero
@@ -103,43 +100,10 @@ public:
     /// Returns the completion queue of sends.
     ibv_cq* raw_send_cq() noexcept;
 
-private:
-    friend class Core;
-    friend class Context;
-    friend class RecvList;
-    friend class SendList;
-    struct State;
-
-    explicit Queue(std::unique_ptr<State> state) noexcept;
-    void start();
-    void collect();
-
-    RecvList poll_recv(std::uint32_t most) noexcept;
-    RecvList next_list() noexcept;
-    std::uint32_t poll_batch(RecvList& list, std::uint32_t most) noexcept;
-    std::uint32_t poll_extended(RecvList& list, std::uint32_t most) noexcept;
-    void park(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
-    void failed(RecvList& list, RecvPkt& pkt, ibv_wc_status status) noexcept;
-    struct Posted {
-        std::size_t posted = 0;
-        std::size_t offered = 0;
-    };
-    bool request_event() noexcept;
-    void take_events() noexcept;
-    std::size_t post(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
-    std::size_t give_back(RecvPkt* first, RecvPkt* last, std::uint32_t count) noexcept;
-    Posted post_parked() noexcept;
-
-    int shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept;
-    void reclaim() noexcept;
-    void retire(SendPkt& newest, bool ok) noexcept;
-    bool completion_due() const noexcept;
-    void put_free(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept;
-    void cancel(SendPkt* first, SendPkt* last, std::uint32_t count) noexcept;
-    template <class Done>
-    bool wait_sends(std::chrono::nanoseconds timeout, const std::stop_token& stop, Done done) noexcept;
-
-    std::unique_ptr<State> state_;
+protected:
+    // What is behind it is the library's own, derived from it.
+    Queue() noexcept = default;
+    ~Queue() = default;
 };
 
 }  // namespace pktverbs

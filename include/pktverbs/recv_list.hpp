@@ -13,11 +13,6 @@
 
 namespace pktverbs {
 
-namespace async {
-template <class Source>
-class Recv;
-}
-
 /// Why a call that may wait returned.
 enum class Outcome : std::uint8_t {
     packets,          ///< the list holds packets
@@ -39,6 +34,8 @@ class PKTVERBS_EXPORT RecvList : public PacketChain<RecvPkt> {
 public:
     /// An empty list.
     RecvList() noexcept = default;
+    /// An empty list with the reason that it is empty.
+    explicit RecvList(Outcome outcome) noexcept : outcome_{outcome} {}
     RecvList(RecvList&& other) noexcept { swap(other); }
     RecvList& operator=(RecvList&& other) noexcept {
         RecvList{std::move(other)}.swap(*this);
@@ -78,12 +75,7 @@ public:
     }
 
 private:
-    friend class Context;
-    friend class Core;
-    friend class Queue;
-    template <class Source>
-    friend class async::Recv;
-    explicit RecvList(Outcome outcome) noexcept : outcome_{outcome} {}
+    friend class RecvSide;
 
     Outcome outcome_ = Outcome::timeout;
 };

@@ -85,7 +85,7 @@ public:
     /// only.
     std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
 
-    /// Returns the number of the queue pair that sent a datagram; Context::peer(packet) is the way to reply. It has no
+    /// Returns the number of the queue pair that sent a datagram; Datagrams::peer(packet) is the way to reply. It has no
     /// meaning for a frame.
     std::uint32_t source_queue_pair() const noexcept { return tag_and_flags_ & 0xffffff; }
     /// Returns the header that precedes a datagram; null for a frame.
@@ -97,7 +97,8 @@ public:
     ibv_recv_wr* raw() noexcept { return &wr_; }
 
 private:
-    friend class Queue;
+    friend class RecvPool;
+    friend class RecvSide;
     friend class ReceiveOffloads;
     template <class Pkt>
     friend class PacketChain;

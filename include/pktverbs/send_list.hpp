@@ -52,8 +52,7 @@ public:
     }
 
 private:
-    friend class Context;
-    friend class Queue;
+    friend class SendSide;
 
     int error_ = 0;
 };

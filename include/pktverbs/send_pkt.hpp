@@ -91,7 +91,8 @@ public:
     ibv_send_wr* raw() noexcept { return &wr_; }
 
 private:
-    friend class Queue;
+    friend class SendPool;
+    friend class SendSide;
     friend class SendOffloads;
     template <class Pkt>
     friend class PacketChain;

@@ -2,11 +2,10 @@
 #include <pktverbs/context.hpp>
 
 #include <fmt/core.h>
-#include <pktverbs/verbs/async_event.hpp>
-#include <pktverbs/verbs/endpoint.hpp>
-#include <pktverbs/datagram/peer.hpp>
 #include <pktverbs/counters/counters.hpp>
 #include <pktverbs/device.hpp>
+#include <pktverbs/verbs/async_event.hpp>
+#include <pktverbs/verbs/endpoint.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,9 +16,8 @@
 
 #include "base/deadline.hpp"
 #include "context/core.hpp"
-#include "context/datagrams.hpp"
-#include "context/queue_state.hpp"
 #include "context/rss_groups.hpp"
+#include "datagram/datagram_state.hpp"
 #include "flow/flow_registry.hpp"
 #include "memory/region_table.hpp"
 
@@ -44,22 +42,21 @@ void Context::close() {
 }
 
 RecvList Context::recv(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
-    Core& core = *core_;
-    if (core.queues.size() == 1) return core.queues.front()->recv(timeout, std::move(stop));
-    return core.recv(timeout, stop);
+    return core_->receiver->recv(timeout, stop);
 }
 
-SendList Context::acquire(std::size_t count) noexcept { return core_->queues.front()->acquire(count); }
+SendList Context::acquire(std::size_t count) noexcept { return core_->queues.front()->send_side.acquire(count); }
 
 SendList Context::acquire(std::size_t count, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
-    return core_->queues.front()->acquire(count, timeout, std::move(stop));
+    return core_->queues.front()->send_side.acquire(count, timeout, stop);
 }
 
 SendList Context::send(SendList packets) noexcept {
-    // A queue refuses what is not its own.
-    Queue* const queue = packets.queue_;
-    const bool ours = queue && &queue->state_->core == core_.get();
-    return (ours ? *queue : *core_->queues.front()).send(std::move(packets));
+    // A queue refuses packets that are not its own.
+    Queue* const of = SendSide::queue_of(packets);
+    const bool ours = of && &QueueState::of(*of).core == core_.get();
+    (ours ? QueueState::of(*of) : *core_->queues.front()).send_side.send(packets);
+    return packets;
 }
 
 bool Context::flush(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
@@ -88,7 +85,7 @@ Flow Context::install(const FlowRule& rule, std::span<const std::size_t> queues)
     if (queues.empty()) throw std::system_error{EINVAL, std::generic_category(), "cannot install a flow on no queue"};
     if (core_->datagrams)
         verbs::throw_error(EOPNOTSUPP, fmt::format("install a flow on {}", core_->device.name),
-                           "datagrams come by endpoint(), or by join() to a group");
+                           "datagrams come by Datagrams::endpoint(), or by join() to a group");
     if (core_->rss) {
         rule.check();
         return core_->flows->install(rule, core_->rss->target(rule, queues));
@@ -97,7 +94,7 @@ Flow Context::install(const FlowRule& rule, std::span<const std::size_t> queues)
         verbs::throw_error(EOPNOTSUPP,
                            fmt::format("install a flow on {} queues of {}", queues.size(), core_->device.name),
                            "open it with Options::rss");
-    return core_->flows->install(rule, core_->queues[queues.front()]->raw());
+    return core_->flows->install(rule, core_->queues[queues.front()]->qp());
 }
 
 void Context::set_flow(std::size_t slot, const FlowRule& rule) {
@@ -110,100 +107,17 @@ void Context::set_flow(std::size_t slot, const FlowRule& rule, std::size_t queue
 }
 
 void Context::set_flow(std::size_t slot, const FlowRule& rule, std::span<const std::size_t> queues) {
-    const std::lock_guard lock{core_->slots_mutex};
-    const auto at = core_->slots.find(slot);
-    std::vector<std::size_t> chosen{queues.begin(), queues.end()};
-    // The same again would be refused as a duplicate of itself.
-    const bool is_taken = at != core_->slots.end();
-    if (is_taken && at->second.flow.installed() && std::ranges::equal(at->second.queues, queues) &&
-        core_->flows->same(rule, at->second.flow.rule()))
-        return;
-    Flow flow;
-    try {
-        flow = install(rule, queues);
-    } catch (const std::system_error& error) {
-        if (error.code().value() != EEXIST || !is_taken) throw;
-        // mlx5 takes no two rules that differ only in what they do: this one has to come after the old one has gone.
-        const FlowRule old = at->second.flow.rule();
-        at->second.flow.remove();
-        try {
-            flow = install(rule, queues);
-        } catch (...) {
-            try {
-                at->second.flow = install(old, at->second.queues);
-            } catch (...) {
-                core_->slots.erase(at);  // the first reason is the one to tell
-            }
-            throw;
-        }
-    }
-    // Nothing of this fails once the old rule has gone.
-    Core::Slot filled{std::move(chosen), std::move(flow)};
-    if (is_taken)
-        at->second = std::move(filled);
-    else
-        core_->slots.emplace(slot, std::move(filled));
+    core_->flow_slots.set(
+        slot, rule, queues, [this](const FlowRule& wanted, FlowSlots::Queues on) { return install(wanted, on); },
+        [this](const FlowRule& a, const FlowRule& b) { return core_->flows->same(a, b); });
 }
 
-void Context::clear_flow(std::size_t slot) {
-    const std::lock_guard lock{core_->slots_mutex};
-    core_->slots.erase(slot);
-}
+void Context::clear_flow(std::size_t slot) { core_->flow_slots.clear(slot); }
 
-namespace {
-
-Datagrams& datagrams_of(const Core& core) {
-    if (core.datagrams) return *core.datagrams;
-    verbs::throw_error(EOPNOTSUPP, fmt::format("address datagrams on {}", core.device.name),
+Datagrams& Context::datagrams() {
+    if (core_->datagrams) return *core_->datagrams;
+    verbs::throw_error(EOPNOTSUPP, fmt::format("address datagrams on {}", core_->device.name),
                        "it was opened for raw packets: open it with transport = Transport::datagram");
-}
-
-Queue& queue_at(const Core& core, std::size_t index) {
-    if (index < core.queues.size()) return *core.queues[index];
-    verbs::throw_error(EINVAL, fmt::format("use queue {} of {}", index, core.device.name),
-                       fmt::format("there are {}, counted from 0", core.queues.size()));
-}
-
-constexpr std::uint32_t everybody = 0xffffff;  ///< the queue pair number of multicast datagrams
-
-}  // namespace
-
-verbs::Endpoint Context::endpoint(std::size_t queue) const {
-    const Queue::State& state = *queue_at(*core_, queue).state_;
-    return datagrams_of(*core_).endpoint(*state.qp, state.qkey);
-}
-
-Peer Context::peer(const verbs::Endpoint& endpoint) {
-    return {datagrams_of(*core_).way_to(endpoint.gid, endpoint.lid), endpoint.queue_pair, endpoint.qkey};
-}
-
-Peer Context::peer(const RecvPkt& packet) {
-    Datagrams& datagrams = datagrams_of(*core_);
-    datagrams.need_ethernet();
-    const ibv_grh* const grh = packet.grh();
-    if (!grh || !packet.ok())
-        verbs::throw_error(EINVAL, fmt::format("answer a packet on {}", core_->device.name), "it is no datagram");
-    return {datagrams.way_to(verbs::source_of(*grh)), packet.source_queue_pair(), core_->queues[0]->state_->qkey};
-}
-
-Peer Context::peer(const Ipv4Address& group) { return peer(verbs::to_mapped(group)); }
-
-Peer Context::peer(const Ipv6Address& group) {
-    Datagrams& datagrams = datagrams_of(*core_);
-    datagrams.need_ethernet();
-    return {datagrams.way_to(group), everybody, core_->queues[0]->state_->qkey};
-}
-
-void Context::join(const Ipv4Address& group, std::size_t queue) { join(verbs::to_mapped(group), queue); }
-
-void Context::join(const Ipv6Address& group, std::size_t queue) {
-    datagrams_of(*core_).join(*queue_at(*core_, queue).raw(), group);
-}
-
-void Context::leave(const Ipv4Address& group, std::size_t queue) { leave(verbs::to_mapped(group), queue); }
-
-void Context::leave(const Ipv6Address& group, std::size_t queue) {
-    datagrams_of(*core_).leave(*queue_at(*core_, queue).raw(), group);
 }
 
 verbs::LocalSlice Context::add_region(const Region& region) { return core_->regions->add(region); }
@@ -215,24 +129,16 @@ std::optional<verbs::LocalSlice> Context::slice(std::span<const std::uint8_t> by
 }
 
 std::size_t Context::queue_count() const noexcept { return core_->queues.size(); }
-Queue& Context::queue(std::size_t index) { return queue_at(*core_, index); }
 
-int Context::fd() const noexcept { return core_->all_ready ? core_->all_ready->fd() : core_->queues.front()->fd(); }
-
-bool Context::arm() noexcept {
-    bool armed = true;
-    for (const auto& queue : core_->queues) armed &= queue->arm();
-    return armed;
+Queue& Context::queue(std::size_t index) {
+    if (index < core_->queues.size()) return *core_->queues[index];
+    verbs::throw_error(EINVAL, fmt::format("use queue {} of {}", index, core_->device.name),
+                       fmt::format("there are {}, counted from 0", core_->queues.size()));
 }
 
-void Context::drain() noexcept {
-    Core& core = *core_;
-    if (!core.all_ready) return core.queues.front()->drain();
-    core.all_ready->drain(core, [&core](std::uint32_t i) {
-        const SideGuard guard{core.queues[i]->state_->recv_side};
-        core.queues[i]->take_events();
-    });
-}
+int Context::fd() const noexcept { return core_->receiver->fd(); }
+bool Context::arm() noexcept { return core_->receiver->arm(); }
+void Context::drain() noexcept { core_->receiver->drain(); }
 
 const Device& Context::device() const noexcept { return core_->device; }
 const Limits& Context::limits() const noexcept { return core_->limits; }
@@ -257,13 +163,10 @@ Counters Context::counters() const {
     return counters;
 }
 
-std::optional<verbs::AsyncEvent> Context::next_event() noexcept {
-    core_->look_for_device_events();
-    return core_->events.take();
-}
+std::optional<verbs::AsyncEvent> Context::next_event() noexcept { return core_->events->next(); }
 
 std::optional<verbs::AsyncEvent> Context::wait_event(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
-    return core_->wait_event(timeout, stop);
+    return core_->events->wait(timeout, stop);
 }
 
 MacAddress Context::mac() const noexcept { return core_->mac(); }

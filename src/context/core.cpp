@@ -2,7 +2,6 @@
 #include "context/core.hpp"
 
 #include <fmt/core.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,12 +12,10 @@
 #include <pktverbs/verbs/gid.hpp>
 
 #include "context/check_options.hpp"
-#include "context/datagrams.hpp"
 #include "context/grant.hpp"
-#include "context/queue_state.hpp"
-#include "context/readiness.hpp"
 #include "context/rss_groups.hpp"
 #include "counters/stats_fields.hpp"
+#include "datagram/datagram_state.hpp"
 #include "flow/flow_registry.hpp"
 #include "memory/region_table.hpp"
 #include "net/frame_sizes.hpp"
@@ -53,14 +50,10 @@ Device with_netdev(Device device) {
 
 }  // namespace
 
-Core::Core(Device device_opened)
-    : device{with_netdev(std::move(device_opened))},
-      interface_counters{device.netdev},
-      wake_fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+Core::Core(Device device_opened) : device{with_netdev(std::move(device_opened))}, interface_counters{device.netdev} {}
 
 // The other constructor is done by now: whatever is thrown here, the destructor takes down what there is.
 Core::Core(Device device_opened, const Options& options) : Core{std::move(device_opened)} {
-    if (!wake_fd || events.fd() < 0) verbs::throw_error(errno, action("eventfd", "make an eventfd for"));
     check_options(options, device.name);
     const verbs::Provider& provider = *device.provider;
     context = verbs::ContextHandle{
@@ -68,6 +61,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         {&provider}};
 
     verbs::set_non_blocking(context->async_fd, action("fcntl", "make the event descriptor non-blocking of"));
+    events.emplace(provider, *context, device.name);
     drops_before_ = drops();
 
     ibv_device_attr_ex extended{};
@@ -114,33 +108,57 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
         for (const Layout::Chunk& chunk : layout->chunks())
             if (!chunk.is_own) regions->add(chunk.region);
     flows = std::make_shared<FlowRegistry>(device, limits.mac);
+    events->on_address_change([this] { flows->follow([this] { return this->mac(); }); });
     if (datagram) {
-        datagrams = std::make_unique<Datagrams>(device, context.get(), pd.get(), port);
+        datagrams = std::make_unique<DatagramState>(device, this->port(), port, options.qkey);
         limits.max_packet_size = std::min(limits.max_packet_size, datagrams->mtu_bytes());
     }
     if (options.rss && options.recv_packets != none)
-        rss = std::make_unique<RssGroups>(*this, *options.rss, is_extended ? extended.rss_caps : ibv_rss_caps{});
+        rss = std::make_unique<RssGroups>(this->port(), queues, *options.rss,
+                                          is_extended ? extended.rss_caps : ibv_rss_caps{});
+    open_queues(options, attr, clock_khz);
+}
+
+void Core::open_queues(const Options& options, const ibv_device_attr& attr, std::uint64_t clock_khz) {
+    QueueSetup setup{
+        .options = options,
+        .device = device,
+        .port = port(),
+        .regions = *regions,
+        .events = *events,
+        .offloads = offloads,
+        .limits = limits,
+        .clock_khz = clock_khz,
+        .max_work_requests = static_cast<std::uint32_t>(std::max(std::min(attr.max_qp_wr, attr.max_cqe), 0)),
+        .by_work_queue = rss != nullptr};
+    const auto vectors = static_cast<std::uint32_t>(std::max(context->num_comp_vectors, 1));
+    std::vector<RecvSide*> sides;
     for (std::uint32_t i = 0; i < options.queues; ++i) {
+        setup.comp_vector = i % vectors;
+        QueueState& queue = *queues.emplace_back(std::make_unique<QueueState>(*this, setup));
         all_queues.push_back(i);
-        queues.push_back(
-            std::unique_ptr<Queue>{new Queue{std::make_unique<Queue::State>(*this, options, attr, clock_khz, i)}});
-        queues.back()->start();
-        queue_pointers.push_back(queues.back().get());
+        sides.push_back(&queue.recv_side);
+        events->add(queue);
+        if (datagrams) datagrams->add_queue(*queue.qp());
+        // With device_maximum, later queues may have got less.
+        const Limits& granted = queue.limits;
+        if (i == 0) {
+            limits = granted;
+        } else {
+            limits.recv_packets = std::min(limits.recv_packets, granted.recv_packets);
+            limits.send_packets = std::min(limits.send_packets, granted.send_packets);
+            limits.recv_depth = std::min(limits.recv_depth, granted.recv_depth);
+            limits.send_depth = std::min(limits.send_depth, granted.send_depth);
+            limits.buffer_bytes += granted.buffer_bytes;
+        }
+        setup.recv_packets_before += granted.recv_packets;
+        setup.send_packets_before += granted.send_packets;
     }
-    limits = queues.front()->limits();
-    // With device_maximum, later queues may have got less.
-    limits.buffer_bytes = 0;
-    for (const auto& queue : queues) {
-        limits.recv_packets = std::min(limits.recv_packets, queue->limits().recv_packets);
-        limits.send_packets = std::min(limits.send_packets, queue->limits().send_packets);
-        limits.recv_depth = std::min(limits.recv_depth, queue->limits().recv_depth);
-        limits.send_depth = std::min(limits.send_depth, queue->limits().send_depth);
-        limits.buffer_bytes += queue->limits().buffer_bytes;
-    }
-    pollfds.resize(queues.size() + 2);
+    receiver = &*queues.front()->receiver;
     if (queues.size() == 1 || limits.recv_packets == 0) return;
-    all_ready = std::make_unique<Readiness>(*this, wake_fd.get());
-    for (std::uint32_t i = 0; i < options.queues; ++i) all_ready->add(*this, queues[i]->state_->recv_channel->fd, i);
+    all_receive_ = std::make_unique<RecvGroup>(*events, WaitStrategy{options.wait, options.spin}, std::move(sides));
+    receiver = all_receive_.get();
+    events->wake_also(receiver->wake());
 }
 
 std::vector<std::size_t> Core::queues_of(const ibv_qp* queue_pair) const {
@@ -172,14 +190,13 @@ Core::~Core() { close(); }
 
 void Core::close() noexcept {
     // From here on packets that come back are only counted; those that are being posted are waited for.
-    for (const auto& queue : queues) queue->state_->shut();
-    slots.clear();
+    for (const auto& queue : queues) queue->status.returns.close();
+    flow_slots.clear();
     if (flows) flows->close();
     rss.reset();
     if (datagrams) datagrams->leave_all();
-    for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) {
-        (*queue)->state_->close();
-    }
+    if (all_receive_) all_receive_->close();
+    for (auto queue = queues.rbegin(); queue != queues.rend(); ++queue) (*queue)->close();
     datagrams.reset();
     regions.reset();
     pd.reset();
@@ -188,7 +205,7 @@ void Core::close() noexcept {
 
 std::uint32_t Core::held() const noexcept {
     std::uint32_t held = 0;
-    for (const auto& queue : queues) held += queue->state_->held();
+    for (const auto& queue : queues) held += queue->held();
     return held;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// EventLog: the last events of a device, until somebody asks for them.
+// EventLog: the last events of a device, until they are read.
 #pragma once
-
-#include <sys/eventfd.h>
 
 #include <array>
 #include <cstddef>
@@ -12,8 +10,7 @@
 
 #include <pktverbs/verbs/async_event.hpp>
 
-#include "base/file_descriptor.hpp"
-#include "context/stop_wake.hpp"
+#include "base/event_fd.hpp"
 
 namespace pktverbs {
 
@@ -27,23 +24,23 @@ public:
             ++count_;
         else
             first_ = (first_ + 1) % events_.size();
-        set_event_fd(fd_.get());
+        ready_.set();
     }
     std::optional<verbs::AsyncEvent> take() noexcept {
         const std::lock_guard lock{mutex_};
         if (count_ == 0) return std::nullopt;
-        if (--count_ == 0) clear_event_fd(fd_.get());
+        if (--count_ == 0) ready_.clear();
         return events_[std::exchange(first_, (first_ + 1) % events_.size())];
     }
-    /// Readable while there are events. -1: there was none to be had.
-    int fd() const noexcept { return fd_.get(); }
+    /// Readable while there are events. -1 if the process had no descriptor left.
+    int fd() const noexcept { return ready_.get(); }
 
 private:
     std::mutex mutex_;
     std::array<verbs::AsyncEvent, 64> events_;
     std::size_t first_ = 0;
     std::size_t count_ = 0;
-    FileDescriptor fd_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    EventFd ready_;
 };
 
 }  // namespace pktverbs

@@ -5,18 +5,20 @@
 
 namespace pktverbs {
 
-Readiness::Readiness(const Core& core, int wake) : fd_{epoll_create1(EPOLL_CLOEXEC)}, wake_{wake} {
-    if (!fd_) verbs::throw_error(errno, core.action("epoll_create1", "make an epoll instance for"));
-    watch(core, wake, wake_up);
-    watch(core, core.context->async_fd, device_events);
+void Readiness::open(const EventFd& wake) {
+    fd_ = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
+    if (!fd_) verbs::throw_error(errno, events_.action("epoll_create1", "make an epoll instance for"));
+    wake_ = &wake;
+    watch(wake.get(), wake_up);
+    watch(events_.fd(), device_events);
 }
 
-void Readiness::watch(const Core& core, int fd, std::uint32_t what) {
+void Readiness::watch(int fd, std::uint32_t what) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u32 = what;
     if (epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-        verbs::throw_error(errno, core.action("epoll_ctl", "watch the events of"));
+        verbs::throw_error(errno, events_.action("epoll_ctl", "watch the events of"));
 }
 
 }  // namespace pktverbs

@@ -4,7 +4,7 @@
 #include <ranges>
 #include <utility>
 
-#include <pktverbs/queue.hpp>
+#include "context/queue_state.hpp"
 
 namespace pktverbs {
 
@@ -31,7 +31,8 @@ std::string_view to_string(Outcome outcome) noexcept {
 std::size_t RecvList::release() noexcept {
     if (!head_) return 0;
     RecvPkt* const first = std::exchange(head_, nullptr);
-    return queue_->give_back(first, std::exchange(tail_, nullptr), std::exchange(size_, 0));
+    RecvSide& side = QueueState::of(*queue_).recv_side;
+    return side.give_back(first, std::exchange(tail_, nullptr), std::exchange(size_, 0));
 }
 
 }  // namespace pktverbs

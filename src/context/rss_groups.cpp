@@ -5,21 +5,21 @@
 #include <bit>
 #include <cerrno>
 
-#include "context/core.hpp"
 #include "context/queue_state.hpp"
 
 #include <pktverbs/format.hpp>
 
 namespace pktverbs {
 
-RssGroups::RssGroups(Core& core, const Rss& rss, const ibv_rss_caps& caps)
-    : core_{core}, rss_{rss}, max_places_{std::max(caps.max_rwq_indirection_table_size, 1U)} {
+RssGroups::RssGroups(const verbs::Port& port, const std::vector<std::unique_ptr<QueueState>>& queues, const Rss& rss,
+                     const ibv_rss_caps& caps)
+    : port_{port}, queues_{queues}, rss_{rss}, max_places_{std::max(caps.max_rwq_indirection_table_size, 1U)} {
     const bool can = (caps.supported_qpts & 1U << IBV_QPT_RAW_PACKET) != 0 &&
                      (caps.rx_hash_function & IBV_RX_HASH_FUNC_TOEPLITZ) != 0;
     if (!can)
         verbs::throw_message(EOPNOTSUPP, fmt::format("cannot spread over the queues of {}: it has no receive-side "
                                                      "scaling (give each queue rules of its own)",
-                                                     core.device.name));
+                                                     port.name));
 }
 
 /// A device hashes one version of IP and one protocol above it, not either of two (create_rss_raw_qp_tir in the
@@ -42,7 +42,7 @@ std::uint64_t RssGroups::fields_of(const FlowRule& rule) const {
     if (fields == 0)
         verbs::throw_message(EINVAL, fmt::format("cannot spread the frames of the flow rule '{}' on {}: it has none of "
                                                  "the fields that are to be hashed (ports need udp() or tcp())",
-                                                 rule, core_.device.name));
+                                                 rule, port_.name));
     return fields;
 }
 
@@ -56,17 +56,16 @@ ibv_rwq_ind_table* RssGroups::table_of(const Queues& queues) {
     const std::size_t places = std::min(wanted, std::size_t{std::bit_floor(max_places_)});
     if (places < queues.size())
         verbs::throw_message(EINVAL, fmt::format("cannot spread over {} queues of {}: its tables have {} places",
-                                                 queues.size(), core_.device.name, places));
+                                                 queues.size(), port_.name, places));
     std::vector<ibv_wq*> wqs(places);
-    for (std::size_t i = 0; i < places; ++i) wqs[i] = core_.queues[queues[i % queues.size()]]->raw_wq();
-    const verbs::Provider& provider = *core_.device.provider;
+    for (std::size_t i = 0; i < places; ++i) wqs[i] = queues_[queues[i % queues.size()]]->wq();
     ibv_rwq_ind_table_init_attr attr{};
     attr.log_ind_tbl_size = static_cast<std::uint32_t>(std::bit_width(places) - 1);
     attr.ind_tbl = wqs.data();
     verbs::TableHandle table{
-        verbs::check_pointer(core_.action("create_rwq_ind_table", "make an indirection table"),
-                             [&] { return provider.create_rwq_ind_table(core_.context.get(), &attr); }),
-        {&provider}};
+        verbs::check_pointer(port_.action("create_rwq_ind_table", "make an indirection table"),
+                             [&] { return port_.provider.create_rwq_ind_table(port_.context, &attr); }),
+        {&port_.provider}};
     return tables_.emplace(queues, std::move(table)).first->second.get();
 }
 
@@ -81,18 +80,17 @@ ibv_qp* RssGroups::target(const FlowRule& rule, std::span<const std::size_t> que
     ibv_qp_init_attr_ex attr{};
     attr.qp_type = IBV_QPT_RAW_PACKET;
     attr.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_IND_TABLE | IBV_QP_INIT_ATTR_RX_HASH;
-    attr.pd = core_.pd.get();
+    attr.pd = port_.domain;
     attr.rwq_ind_tbl = table_of(chosen);
     auto key = rss_.key;
     attr.rx_hash_conf = {.rx_hash_function = IBV_RX_HASH_FUNC_TOEPLITZ,
                          .rx_hash_key_len = Rss::key_bytes,
                          .rx_hash_key = key.data(),
                          .rx_hash_fields_mask = fields};
-    const verbs::Provider& provider = *core_.device.provider;
     verbs::QpHandle qp{
-        verbs::check_pointer(core_.action("create_qp_ex", "create a queue pair that spreads over queues"),
-                             [&] { return provider.create_qp_ex(core_.context.get(), &attr); }),
-        {&provider}};
+        verbs::check_pointer(port_.action("create_qp_ex", "create a queue pair that spreads over queues"),
+                             [&] { return port_.provider.create_qp_ex(port_.context, &attr); }),
+        {&port_.provider}};
     return queue_pairs_.emplace(std::pair{std::move(chosen), fields}, std::move(qp)).first->second.get();
 }
 

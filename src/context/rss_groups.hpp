@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <utility>
@@ -16,16 +17,19 @@
 #include <pktverbs/rss.hpp>
 #include <pktverbs/verbs/handle.hpp>
 
+#include "verbs/port.hpp"
+
 namespace pktverbs {
 
-class Core;
+class QueueState;
 
 /// Makes indirection tables and their queue pairs as rules need them, and keeps them: one table for each choice of
 /// queues, one queue pair for each choice of fields to hash. Any thread.
 class RssGroups {
 public:
     /// Throws std::system_error (EOPNOTSUPP) if the device can't.
-    RssGroups(Core& core, const Rss& rss, const ibv_rss_caps& caps);
+    RssGroups(const verbs::Port& port, const std::vector<std::unique_ptr<QueueState>>& queues, const Rss& rss,
+              const ibv_rss_caps& caps);
 
     /// The queue pair for a rule whose frames go to these queues. Throws std::system_error.
     ibv_qp* target(const FlowRule& rule, std::span<const std::size_t> queues);
@@ -38,7 +42,8 @@ private:
     std::uint64_t fields_of(const FlowRule& rule) const;
     ibv_rwq_ind_table* table_of(const Queues& queues);
 
-    Core& core_;
+    const verbs::Port port_;
+    const std::vector<std::unique_ptr<QueueState>>& queues_;
     const Rss rss_;
     const std::uint32_t max_places_;
     std::mutex mutex_;

@@ -4,7 +4,7 @@
 #include <ranges>
 #include <utility>
 
-#include <pktverbs/queue.hpp>
+#include "context/queue_state.hpp"
 
 namespace pktverbs {
 
@@ -13,7 +13,7 @@ static_assert(std::ranges::forward_range<SendList>);
 void SendList::cancel() noexcept {
     if (!head_) return;
     SendPkt* const first = std::exchange(head_, nullptr);
-    queue_->cancel(first, std::exchange(tail_, nullptr), std::exchange(size_, 0));
+    QueueState::of(*queue_).send_side.cancel(first, std::exchange(tail_, nullptr), std::exchange(size_, 0));
 }
 
 }  // namespace pktverbs

@@ -1,40 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// StopWake: makes an eventfd readable when stop is requested, and unreadable again at the end.
+// StopWake: sets an EventFd when a stop is requested, and clears it at the end.
 #pragma once
 
-#include <unistd.h>
-
-#include <cstdint>
 #include <stop_token>
+
+#include "base/event_fd.hpp"
 
 namespace pktverbs {
 
-/// What is in an eventfd, taken out.
-inline void clear_event_fd(int fd) noexcept {
-    std::uint64_t count;
-    [[maybe_unused]] const auto got = read(fd, &count, sizeof count);
-}
-
-inline void set_event_fd(int fd) noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto put = write(fd, &one, sizeof one);
-}
-
 class StopWake {
 public:
-    StopWake(const std::stop_token& stop, int fd) : clear_{stop.stop_possible() ? fd : -1}, callback_{stop, Set{fd}} {}
+    StopWake(const std::stop_token& stop, const EventFd& event)
+        : clear_{stop.stop_possible() ? &event : nullptr}, callback_{stop, Set{&event}} {}
     StopWake(const StopWake&) = delete;
     StopWake& operator=(const StopWake&) = delete;
 
 private:
     struct Set {
-        int fd;
-        void operator()() const noexcept { set_event_fd(fd); }
+        const EventFd* event;
+        void operator()() const noexcept { event->set(); }
     };
     struct Clear {
-        int fd;
+        const EventFd* event;
         ~Clear() {
-            if (fd >= 0) clear_event_fd(fd);
+            if (event) event->clear();
         }
     };
     Clear clear_;  // before the callback, so that it runs when no callback can come any more

@@ -9,19 +9,14 @@
 #include <pktverbs/verbs/handle.hpp>
 
 #include "base/deadline.hpp"
+#include "verbs/completion_objects.hpp"
 #include "verbs/completion_queue_state.hpp"
-#include "verbs/non_blocking.hpp"
 #include "verbs/share.hpp"
 
 namespace pktverbs::verbs {
 
 CompletionChannel::CompletionChannel(OpenDevice device) : device_{std::move(device)} {
-    const Provider& provider = device_.provider();
-    CompChannelHandle channel{check_pointer(device_.action("create_comp_channel", "create a completion channel"),
-                                            [&] { return provider.create_comp_channel(device_.raw()); }),
-                              {&provider}};
-    channel_ = share(std::move(channel), device_);
-    set_non_blocking(fd(), device_.action("fcntl", "make a completion channel non-blocking"));
+    channel_ = share(make_completion_channel(Port::of(device_)), device_);
 }
 
 std::optional<CompletionEvent> CompletionChannel::next_event() {
@@ -30,7 +25,7 @@ std::optional<CompletionEvent> CompletionChannel::next_event() {
     errno = 0;
     if (device_.provider().get_cq_event(raw(), &cq, &context) == 0) {
         auto& queue = *static_cast<CompletionQueue::State*>(context);
-        queue.count_event();
+        queue.events.add(device_.provider(), cq);
         return CompletionEvent{cq, queue.user_context};
     }
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;

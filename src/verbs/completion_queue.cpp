@@ -4,8 +4,9 @@
 #include <fmt/core.h>
 
 #include <cerrno>
-#include <new>
+#include <string_view>
 
+#include "verbs/completion_objects.hpp"
 #include "verbs/completion_queue_state.hpp"
 
 namespace pktverbs::verbs {
@@ -16,30 +17,21 @@ CompletionQueue::CompletionQueue(const OpenDevice& device, const CompletionQueue
     state.channel = options.channel;
     state.user_context = options.context;
     ibv_comp_channel* const channel = options.channel ? options.channel->raw() : nullptr;
-    const Provider& provider = device.provider();
-    const Action action = device.action("create_cq", "create a completion queue");
+    constexpr std::string_view what = "create a completion queue";
+    const Port port = Port::of(device);
     if (channel && channel->context != device.raw())
         throw_error(EINVAL, "create a completion queue on " + device.device().name,
                     "its channel was opened with another device");
-    if (options.extended && device.extended_polling_works()) {
-        ibv_cq_init_attr_ex attr{};
-        attr.cqe = options.entries;
-        attr.cq_context = &state;
-        attr.channel = channel;
-        attr.comp_vector = static_cast<std::uint32_t>(options.comp_vector);
-        attr.wc_flags = std::uint64_t{IBV_WC_STANDARD_FLAGS} | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
-        errno = 0;
-        state.extended = provider.create_cq_ex(device.raw(), &attr);
-        if (!state.extended && errno != EOPNOTSUPP && errno != ENOSYS) throw_error(errno != 0 ? errno : EIO, action);
-    }
-    state.cq = CqHandle{state.extended ? ibv_cq_ex_to_cq(state.extended)
-                                       : check_pointer(action,
-                                                       [&] {
-                                                           return provider.create_cq(
-                                                               device.raw(), static_cast<int>(options.entries), &state,
-                                                               channel, options.comp_vector);
-                                                       }),
-                        {&provider}};
+    ibv_cq_init_attr_ex attr{};
+    attr.cqe = options.entries;
+    attr.cq_context = &state;
+    attr.channel = channel;
+    attr.comp_vector = static_cast<std::uint32_t>(options.comp_vector);
+    attr.wc_flags = std::uint64_t{IBV_WC_STANDARD_FLAGS} | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+    if (options.extended && device.extended_polling_works())
+        state.extended = make_extended_completion_queue(port, attr, what);
+    state.cq = state.extended ? CqHandle{ibv_cq_ex_to_cq(state.extended), {&port.provider}}
+                              : make_completion_queue(port, attr, what);
 }
 
 const OpenDevice& CompletionQueue::device() const noexcept { return state_->device; }
@@ -63,7 +55,7 @@ std::size_t CompletionQueue::take(ibv_wc* wcs, std::uint64_t* ticks, std::size_t
     State& state = *state_;
     if (!state.extended) {
         const int got = ibv_poll_cq(state.cq.get(), static_cast<int>(most), wcs);
-        if (got < 0) state.error = EIO;  // not every negative number is an errno
+        if (got < 0) state.error = errno_of(got);
         for (int i = 0; i < got; ++i) ticks[i] = 0;
         return got > 0 ? static_cast<std::size_t>(got) : 0;
     }
@@ -72,7 +64,7 @@ std::size_t CompletionQueue::take(ibv_wc* wcs, std::uint64_t* ticks, std::size_t
     ibv_poll_cq_attr attr{};
     int result = ibv_start_poll(cq, &attr);
     if (result != 0) {
-        if (result != ENOENT) state.error = result > 0 ? result : EIO;
+        if (result != ENOENT) state.error = errno_of(result);
         return 0;
     }
     std::size_t got = 0;
@@ -99,7 +91,7 @@ std::size_t CompletionQueue::take(ibv_wc* wcs, std::uint64_t* ticks, std::size_t
         result = ++got < most ? ibv_next_poll(cq) : ENOENT;
     }
     ibv_end_poll(cq);
-    if (result != ENOENT) state.error = result > 0 ? result : EIO;
+    if (result != ENOENT) state.error = errno_of(result);
     return got;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <pktverbs/verbs/error.hpp>
+#include <pktverbs/verbs/open_device.hpp>
 #include <pktverbs/verbs/provider.hpp>
 
 namespace pktverbs::verbs {
@@ -17,6 +18,11 @@ struct Port {
     std::string_view name;  ///< for errors
     ibv_context* context;
     ibv_pd* domain;
+
+    /// Without a protection domain.
+    static Port of(const OpenDevice& device) noexcept {
+        return {device.provider(), device.device().name, device.raw(), nullptr};
+    }
 
     Action action(std::string_view verb, std::string_view what) const noexcept { return {verb, what, name}; }
 };

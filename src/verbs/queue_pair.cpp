@@ -15,6 +15,7 @@
 
 #include "verbs/post_result.hpp"
 #include "verbs/qp_transition.hpp"
+#include "verbs/queue_pair_steps.hpp"
 
 namespace pktverbs::verbs {
 
@@ -214,38 +215,16 @@ void QueuePair::reset() {
     modify(attr, mask);
 }
 
-ibv_qp_attr QueuePair::query(int mask) const {
-    const OpenDevice& device = state_->device();
-    ibv_qp_attr attr{};
-    ibv_qp_init_attr made{};
-    check_result(device.action("query_qp", "query a queue pair"),
-                 [&] { return device.provider().query_qp(raw(), &attr, mask, &made); });
-    return attr;
-}
+ibv_qp_attr QueuePair::query(int mask) const { return query_queue_pair(Port::of(state_->device()), *raw(), mask); }
 
 ibv_qp_state QueuePair::state() const { return query(IBV_QP_STATE).qp_state; }
 
 void QueuePair::modify(ibv_qp_attr attr, int mask) {
-    const OpenDevice& device = state_->device();
     const ibv_qp_type type = state_->options.type;
-    const bool moves = (mask & IBV_QP_STATE) != 0;
-    const std::string what = moves ? fmt::format("bring {} queue pair to {}", name_of(type), name_of(attr.qp_state))
-                                   : fmt::format("change {} queue pair", name_of(type));
-    const Action action = device.action("modify_qp", what);
-    try {
-        check_result(action, [&] { return device.provider().modify_qp(raw(), &attr, mask); });
-    } catch (const std::system_error& error) {
-        if (error.code().value() != EINVAL) throw;
-        // The driver doesn't say what was wrong; callers mostly get the attributes wrong.
-        ibv_qp_attr now{};
-        ibv_qp_init_attr made{};
-        if (device.provider().query_qp(raw(), &now, IBV_QP_STATE, &made) != 0) throw;
-        const std::string why = explain_transition(type, now.qp_state, moves ? attr.qp_state : now.qp_state, mask);
-        if (why.empty() && type == IBV_QPT_RAW_PACKET) throw;
-        throw_error(
-            EINVAL, fmt::format("{} on {}", what, device.device().name),
-            why.empty() ? "a value is out of the device's range, or no way leads from that GID to the peer" : why);
-    }
+    const std::string what = (mask & IBV_QP_STATE) != 0
+                                 ? fmt::format("bring {} queue pair to {}", name_of(type), name_of(attr.qp_state))
+                                 : fmt::format("change {} queue pair", name_of(type));
+    modify_queue_pair(Port::of(state_->device()), *raw(), type, attr, mask, what);
 }
 
 PostResult QueuePair::post_send(std::span<SendRequest> batch) noexcept {

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include <pktverbs/datagram/peer.hpp>
+#include <pktverbs/datagram/datagrams.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/verbs/address_handle.hpp>
 #include <pktverbs/verbs/async_event.hpp>
@@ -40,11 +40,11 @@ std::size_t write_text(std::span<std::uint8_t> buffer) {
 TEST(RdmaSnippets, Datagrams) {
     Context server{"ibv:rxe1", {.transport = Transport::datagram, .max_packet_size = 1024}};
     const auto tell = [](std::span<const std::uint8_t> bytes) { EXPECT_FALSE(bytes.empty()); };
-    const auto hear = [&] { return server.endpoint().to_bytes(); };
+    const auto hear = [&] { return server.datagrams().endpoint().to_bytes(); };
     // [datagrams]
     Context ctx{"ibv:rxe0", {.transport = Transport::datagram, .max_packet_size = 1024}};
-    tell(ctx.endpoint().to_bytes());  // to the peer, by other means
-    const Peer peer = ctx.peer(verbs::Endpoint::from_bytes(hear()).value());
+    tell(ctx.datagrams().endpoint().to_bytes());  // to the peer, by other means
+    const Peer peer = ctx.datagrams().peer(verbs::Endpoint::from_bytes(hear()).value());
 
     SendList packets = ctx.acquire(8);
     for (auto& pkt : packets) {
@@ -62,7 +62,7 @@ TEST(RdmaSnippets, Datagrams) {
             for (auto& pkt : answer) {
                 std::ranges::copy(question.bytes(), pkt.buffer().begin());
                 pkt.set_length(question.length());
-                pkt.set_peer(server.peer(question));
+                pkt.set_peer(server.datagrams().peer(question));
             }
             server.send(std::move(answer));
         }
@@ -81,8 +81,8 @@ TEST(RdmaSnippets, DatagramGroups) {
     Context sender{"ibv:rxe0", {.transport = Transport::datagram, .recv_packets = none}};
     Context receiver{"ibv:rxe1", {.transport = Transport::datagram, .send_packets = none}};
     // [datagram-groups]
-    receiver.join(Ipv4Address{"239.2.1.150"});
-    const Peer group = sender.peer(Ipv4Address{"239.2.1.150"});
+    receiver.datagrams().join(Ipv4Address{"239.2.1.150"});
+    const Peer group = sender.datagrams().peer(Ipv4Address{"239.2.1.150"});
     // [/datagram-groups]
     SendList packets = sender.acquire(1);
     packets.front().set_peer(group);
@@ -194,7 +194,7 @@ TEST(RdmaSnippets, VerbsDatagrams) {
     std::vector<std::uint8_t> memory(4096);
     const verbs::MemoryRegion region{pd, memory};
     Context other{"ibv:rxe1", {.transport = Transport::datagram}};
-    const verbs::Endpoint peer = other.endpoint();
+    const verbs::Endpoint peer = other.datagrams().endpoint();
     const verbs::LocalSlice message = region.slice(0, write_text(memory));
     // [verbs-datagrams]
     verbs::QueuePair qp = verbs::QueuePairBuilder{pd, IBV_QPT_UD}.completes_on(cq).create();

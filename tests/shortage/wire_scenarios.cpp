@@ -102,7 +102,7 @@ public:
         expect_refusal([] { Context{device, {.max_packet_size = 1}}; });
         expect_refusal([] { FlowRule{}.src_ip("10.0.0.1").dst_ip("::1").check(); });
         expect_refusal([this] { static_cast<void>(ctx_.queue(1)); });
-        expect_refusal([this] { static_cast<void>(ctx_.endpoint()); });
+        expect_refusal([this] { static_cast<void>(ctx_.datagrams()); });
     }
 
 private:

@@ -12,7 +12,7 @@ namespace pktverbs {
 
 /// A destination of datagrams: the way to a queue pair or a multicast group.
 ///
-/// A value, made by Context::peer() and passed to SendPkt::set_peer(). Valid until its Context closes.
+/// A value, made by Datagrams::peer() and passed to SendPkt::set_peer(). Valid until its Context closes.
 class Peer {
 public:
     /// Returns the number of the queue pair to send to.
@@ -23,7 +23,7 @@ public:
     ibv_ah* raw() const noexcept { return address_; }
 
 private:
-    friend class Context;
+    friend class Datagrams;
     Peer(ibv_ah* address, std::uint32_t queue_pair, std::uint32_t qkey) noexcept
         : address_{address}, queue_pair_{queue_pair}, qkey_{qkey} {}
 

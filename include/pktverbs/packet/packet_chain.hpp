@@ -11,9 +11,9 @@
 
 namespace pktverbs {
 
-class Context;
-class Core;
 class Queue;
+class RecvSide;
+class SendSide;
 
 /// Throws std::system_error (EINVAL), because the lists' packets come from two queues.
 [[noreturn]] PKTVERBS_EXPORT void refuse_to_join();
@@ -62,9 +62,8 @@ public:
     Pkt& front() const noexcept { return *head_; }
 
 protected:
-    friend class Context;
-    friend class Core;
-    friend class Queue;
+    friend class RecvSide;
+    friend class SendSide;
 
     PacketChain() noexcept = default;
     ~PacketChain() = default;

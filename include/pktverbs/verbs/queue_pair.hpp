@@ -106,7 +106,7 @@ public:
     PostResult post_recv(RecvRequest&& request) noexcept { return post_recv(request); }
 
     /// Receives datagrams to a multicast group as well, until leave() or its end (UD). On RoCE the interface must be in
-    /// the group, too: join it with a socket (IP_ADD_MEMBERSHIP), as Context::join() does. Throws std::system_error.
+    /// the group, too: join it with a socket (IP_ADD_MEMBERSHIP), as Datagrams::join() does. Throws std::system_error.
     void join(const Ipv6Address& group, std::uint16_t lid = 0);
     /// Leaves a multicast group. Throws std::system_error.
     void leave(const Ipv6Address& group, std::uint16_t lid = 0);

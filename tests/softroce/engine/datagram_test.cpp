@@ -3,7 +3,7 @@
 #include <array>
 #include <thread>
 
-#include <pktverbs/datagram/peer.hpp>
+#include <pktverbs/datagram/datagrams.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
 #include <pktverbs/verbs/gid.hpp>
 #include <pktverbs/verbs/provider.hpp>
@@ -32,19 +32,19 @@ protected:
 };
 
 TEST_F(Pair, TellsWhoSentAndTheWayBack) {
-    left.send(to(left.peer(right.endpoint()), left.acquire(1), 5));
+    left.send(to(left.datagrams().peer(right.datagrams().endpoint()), left.acquire(1), 5));
     const RecvList list = right.recv(5s);
     ASSERT_EQ(list.size(), 1u);
     const RecvPkt& pkt = list.front();
-    EXPECT_EQ(pkt.source_queue_pair(), left.endpoint().queue_pair);
+    EXPECT_EQ(pkt.source_queue_pair(), left.datagrams().endpoint().queue_pair);
     ASSERT_NE(pkt.grh(), nullptr);
-    right.send(to(right.peer(pkt), right.acquire(1), 6));
+    right.send(to(right.datagrams().peer(pkt), right.acquire(1), 6));
     EXPECT_EQ(numbers(left.recv(5s)), Numbers{6});
 }
 
 TEST_F(Pair, CarriesAnythingFromNothingToTheMtu) {
     EXPECT_EQ(left.limits().max_packet_size, 4096u);
-    const Peer peer = left.peer(right.endpoint());
+    const Peer peer = left.datagrams().peer(right.datagrams().endpoint());
     for (const std::size_t bytes : {0U, 1U, 40U, 41U, 64U, 1024U, 4095U, 4096U}) {
         SendList list = left.acquire(1);
         SendPkt& pkt = list.front();
@@ -61,7 +61,7 @@ TEST_F(Pair, CarriesAnythingFromNothingToTheMtu) {
 }
 
 TEST_F(Pair, GoesToItselfToo) {
-    left.send(to(left.peer(left.endpoint()), left.acquire(2), 3));
+    left.send(to(left.datagrams().peer(left.datagrams().endpoint()), left.acquire(2), 3));
     Numbers all;
     while (all.size() < 2) {
         const RecvList list = left.recv(5s);
@@ -72,17 +72,17 @@ TEST_F(Pair, GoesToItselfToo) {
 }
 
 TEST_F(Pair, DropsWhatHasAnotherKey) {
-    verbs::Endpoint wrong = right.endpoint();
+    verbs::Endpoint wrong = right.datagrams().endpoint();
     wrong.qkey ^= 1;
-    left.send(to(left.peer(wrong), left.acquire(1), 1));
-    left.send(to(left.peer(right.endpoint()), left.acquire(1), 2));
+    left.send(to(left.datagrams().peer(wrong), left.acquire(1), 1));
+    left.send(to(left.datagrams().peer(right.datagrams().endpoint()), left.acquire(1), 2));
     EXPECT_EQ(numbers(right.recv(5s)), Numbers{2});
 }
 
 TEST_F(Pair, ReachesAGroupOnceJoined) {
     const auto reaches = [&](const auto& group, std::uint32_t number) {
-        left.send(to(left.peer(group), left.acquire(1), number));
-        left.send(to(left.peer(right.endpoint()), left.acquire(1), 1000));
+        left.send(to(left.datagrams().peer(group), left.acquire(1), number));
+        left.send(to(left.datagrams().peer(right.datagrams().endpoint()), left.acquire(1), 1000));
         Numbers all;
         while (all.empty() || all.back() != 1000) {
             const RecvList list = right.recv(5s);
@@ -94,37 +94,38 @@ TEST_F(Pair, ReachesAGroupOnceJoined) {
     };
     const auto joins_and_leaves = [&](const auto& group) {
         EXPECT_FALSE(reaches(group, 1));
-        right.join(group);
-        right.join(group);
+        right.datagrams().join(group);
+        right.datagrams().join(group);
         EXPECT_TRUE(reaches(group, 2));
-        right.leave(group);
-        right.leave(group);
+        right.datagrams().leave(group);
+        right.datagrams().leave(group);
         EXPECT_FALSE(reaches(group, 3));
-        right.join(group);  // and the end of the context leaves it
+        right.datagrams().join(group);  // and the end of the context leaves it
     };
     joins_and_leaves(Ipv4Address{"239.18.2.1"});
     joins_and_leaves(Ipv6Address{"ff15::18:1"});
 }
 
 TEST_F(Pair, FindsTheWayToAnIpv6AddressToo) {
-    verbs::Endpoint to_right = right.endpoint();
+    verbs::Endpoint to_right = right.datagrams().endpoint();
     to_right.gid = Ipv6Address{"fd52::2"};
-    left.send(to(left.peer(to_right), left.acquire(1), 5));
+    left.send(to(left.datagrams().peer(to_right), left.acquire(1), 5));
     const RecvList list = right.recv(5s);
     ASSERT_EQ(numbers(list), Numbers{5});
     EXPECT_EQ(verbs::source_of(*list.front().grh()), Ipv6Address{"fd52::1"});
-    right.send(to(right.peer(list.front()), right.acquire(1), 6));
+    right.send(to(right.datagrams().peer(list.front()), right.acquire(1), 6));
     EXPECT_EQ(numbers(left.recv(5s)), Numbers{6});
 }
 
 TEST_F(Pair, IsNoGroupUnlessItIsOne) {
-    expect_words(expect_error(EINVAL, [&] { right.join(Ipv4Address{"10.1.2.3"}); }), {"10.1.2.3", "multicast"});
+    expect_words(expect_error(EINVAL, [&] { right.datagrams().join(Ipv4Address{"10.1.2.3"}); }),
+                 {"10.1.2.3", "multicast"});
 }
 
 TEST_F(Pair, SendsNothingWithoutAPeer) {
     SendList list = left.acquire(2);
     for (SendPkt& pkt : list) pkt.set_length(10);
-    list.front().set_peer(left.peer(right.endpoint()));
+    list.front().set_peer(left.datagrams().peer(right.datagrams().endpoint()));
     const SendList refused = left.send(std::move(list));
     EXPECT_EQ(refused.error(), EDESTADDRREQ);
     EXPECT_EQ(refused.size(), 1u);
@@ -139,7 +140,7 @@ TEST_F(Pair, HasNoFlows) {
 TEST_F(Pair, TalksBothWaysAtOnce) {
     constexpr std::uint32_t count = 5000;
     const auto talk = [](Context& ctx, const verbs::Endpoint& other, const Context& there) {
-        const Peer peer = ctx.peer(other);
+        const Peer peer = ctx.datagrams().peer(other);
         std::uint32_t sent = 0, next = 0;
         while (next < count || sent < count) {
             if (sent < count && sent < there.stats().recv_packets + 128) {  // never more than the other has posted
@@ -154,17 +155,17 @@ TEST_F(Pair, TalksBothWaysAtOnce) {
         }
         EXPECT_TRUE(ctx.flush(5s));
     };
-    std::thread other{[&] { talk(right, left.endpoint(), left); }};
-    talk(left, right.endpoint(), right);
+    std::thread other{[&] { talk(right, left.datagrams().endpoint(), left); }};
+    talk(left, right.datagrams().endpoint(), right);
     other.join();
     EXPECT_EQ(left.stats().recv_packets, count);
     EXPECT_EQ(right.stats().sent_packets, count);
 }
 
 TEST_F(Pair, RecoversFromTheErrorState) {
-    left.send(to(left.peer(right.endpoint()), left.acquire(3), 0));
+    left.send(to(left.datagrams().peer(right.datagrams().endpoint()), left.acquire(3), 0));
     EXPECT_TRUE(left.flush(5s));
-    const Peer peer = left.peer(right.endpoint());
+    const Peer peer = left.datagrams().peer(right.datagrams().endpoint());
     left.send(to(peer, left.acquire(1), 99));
     while (right.stats().recv_packets < 1) {
         const RecvList list = right.recv(5s);
@@ -206,8 +207,8 @@ TEST(DatagramContext, HasNoTimestampsWhereExtendedQueuesCannotBePolled) {
 TEST(DatagramContext, MadeAndDroppedLeavesNothing) {
     for (int turn = 0; turn < 50; ++turn) {
         Context ctx{"ibv:rxe0", as_datagrams(with_queues(3))};
-        (void)ctx.peer(ctx.endpoint());
-        if (turn % 2 == 0) ctx.join(Ipv4Address{"239.18.2.2"}, 1);
+        (void)ctx.datagrams().peer(ctx.datagrams().endpoint());
+        if (turn % 2 == 0) ctx.datagrams().join(Ipv4Address{"239.18.2.2"}, 1);
     }
 }
 

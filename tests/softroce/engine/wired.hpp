@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <pktverbs/datagram/peer.hpp>
+#include <pktverbs/datagram/datagrams.hpp>
 #include <pktverbs/soft/device.hpp>
 #include <pktverbs/verbs/endpoint.hpp>
 
@@ -52,10 +52,10 @@ public:
         }
     }
 
-    verbs::Endpoint endpoint() const { return there_.endpoint(0); }
+    verbs::Endpoint endpoint() { return there_.datagrams().endpoint(0); }
     void hear(const verbs::Endpoint& who, std::uint16_t ether_type) {
         std::erase_if(targets_, [&](const Target& target) { return target.peer.queue_pair() == who.queue_pair; });
-        targets_.push_back({there_.peer(who), ether_type});
+        targets_.push_back({there_.datagrams().peer(who), ether_type});
     }
 
 private:
@@ -90,7 +90,7 @@ private:
     /// A probe between the second queues.
     void settle(Context& from, Context& to) {
         const Bytes probe{static_cast<std::uint8_t>(++probes_)};
-        send(from.queue(1), from.peer(to.endpoint(1)), probe);
+        send(from.queue(1), from.datagrams().peer(to.datagrams().endpoint(1)), probe);
         const RecvList list = to.queue(1).recv(5s);
         if (list.size() != 1 || list.front().bytes()[0] != probe[0]) throw std::runtime_error{"a probe was lost"};
     }
@@ -108,12 +108,12 @@ protected:
         Context ctx{"ibv:rxe0", as_datagrams(options)};
         for (std::size_t i = 0; i < ctx.queue_count(); ++i)
             for (SendPkt& pkt : ctx.queue(i).acquire(ctx.limits().send_packets))
-                pkt.set_peer(ctx.peer(world.endpoint()));
+                pkt.set_peer(ctx.datagrams().peer(world.endpoint()));
         return ctx;
     }
     /// Makes a queue hear the world, all of it or only one EtherType.
     Flow hear(Context& ctx, std::size_t queue = 0, std::uint16_t ether_type = 0) {
-        world.hear(ctx.endpoint(queue), ether_type);
+        world.hear(ctx.datagrams().endpoint(queue), ether_type);
         return {};
     }
     /// The world sends `count` frames, numbered from `first`.
