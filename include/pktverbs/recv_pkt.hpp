@@ -85,8 +85,8 @@ public:
     /// only.
     std::uint32_t flow_tag() const noexcept { return tag_and_flags_ & 0xffffff; }
 
-    /// Returns the number of the queue pair that sent a datagram; Datagrams::peer(packet) is the way to reply. It has no
-    /// meaning for a frame.
+    /// Returns the number of the queue pair that sent a datagram; Datagrams::peer(packet) is the way to reply. It has
+    /// no meaning for a frame.
     std::uint32_t source_queue_pair() const noexcept { return tag_and_flags_ & 0xffffff; }
     /// Returns the header that precedes a datagram; null for a frame.
     const ibv_grh* grh() const noexcept {

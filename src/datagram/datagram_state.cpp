@@ -43,7 +43,8 @@ void DatagramState::refuse_reply() const {
 ibv_ah* DatagramState::address_handle(const Ipv6Address& gid, std::uint16_t lid) {
     {
         const std::lock_guard lock{mutex_};
-        if (const auto known = address_handles_.find({gid, lid}); known != address_handles_.end()) return known->second.get();
+        if (const auto known = address_handles_.find({gid, lid}); known != address_handles_.end())
+            return known->second.get();
     }
     verbs::AddressOptions options;
     options.gid = gid;
@@ -53,8 +54,8 @@ ibv_ah* DatagramState::address_handle(const Ipv6Address& gid, std::uint16_t lid)
     ibv_ah_attr attr = options.to_attr();
     const std::string what = fmt::format("create an address handle to {}", gid.to_string());
     verbs::AhHandle handle{verbs::check_pointer({"create_ah", what, device_.name},
-                                             [&] { return port_.provider.create_ah(port_.domain, &attr); }),
-                        {&port_.provider}};
+                                                [&] { return port_.provider.create_ah(port_.domain, &attr); }),
+                           {&port_.provider}};
     // Without the lock until here: the kernel may have to resolve the route.
     const std::lock_guard lock{mutex_};
     return address_handles_.emplace(std::pair{gid, lid}, std::move(handle)).first->second.get();

@@ -36,9 +36,7 @@ Peer Datagrams::peer(const Ipv6Address& group) {
 }
 
 void Datagrams::join(const Ipv4Address& group, std::size_t queue) { join(verbs::to_mapped(group), queue); }
-void Datagrams::join(const Ipv6Address& group, std::size_t queue) {
-    DatagramState::of(*this).join_group(group, queue);
-}
+void Datagrams::join(const Ipv6Address& group, std::size_t queue) { DatagramState::of(*this).join_group(group, queue); }
 void Datagrams::leave(const Ipv4Address& group, std::size_t queue) { leave(verbs::to_mapped(group), queue); }
 void Datagrams::leave(const Ipv6Address& group, std::size_t queue) {
     DatagramState::of(*this).leave_group(group, queue);
