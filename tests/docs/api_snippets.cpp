@@ -229,7 +229,7 @@ TEST_F(ApiSnippets, Queues) {
     EXPECT_EQ(ctx.queue(1).stats().recv_packets, 1u);
 }
 
-TEST_F(ApiSnippets, SpreadQueues) {
+TEST_F(ApiSnippets, RssQueues) {
     // [rss]
     Context ctx{"wire:rss", {.queues = 4, .rss = Rss{}}};
     const Flow all = ctx.install(FlowRule{}.dst_ip("10.0.0.2").udp());  // over all four

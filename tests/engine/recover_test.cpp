@@ -12,7 +12,7 @@
 namespace pktverbs::testing {
 namespace {
 
-enum class Kind { classic, extended, spread };
+enum class Kind { classic, extended, rss };
 
 class Recover : public Receiving, public ::testing::WithParamInterface<Kind> {
 protected:
@@ -21,7 +21,7 @@ protected:
         flow.remove();
         Options options = small;
         options.timestamps = GetParam() == Kind::extended;
-        if (GetParam() == Kind::spread) options.rss = Rss{};
+        if (GetParam() == Kind::rss) options.rss = Rss{};
         ctx = open(options);
         flow = hear(ctx);
     }
@@ -43,10 +43,10 @@ protected:
 };
 std::vector<Kind> kinds() {
     if (datagrams) return {Kind::classic, Kind::extended};
-    return {Kind::classic, Kind::extended, Kind::spread};
+    return {Kind::classic, Kind::extended, Kind::rss};
 }
 INSTANTIATE_TEST_SUITE_P(Queues, Recover, ::testing::ValuesIn(kinds()), [](const auto& param) {
-    return param.param == Kind::classic ? "classic" : param.param == Kind::extended ? "extended" : "spread";
+    return param.param == Kind::classic ? "classic" : param.param == Kind::extended ? "extended" : "rss";
 });
 
 TEST_P(Recover, RestoresFullFunctionWithFlowsIntact) {
@@ -227,7 +227,7 @@ TEST_P(Recover, ClearsADeviceError) {
 }
 
 TEST_P(Recover, ReportsReceivePacketsThatAreRefused) {
-    if (GetParam() == Kind::spread) GTEST_SKIP() << "work queues are posted to in another way";
+    if (GetParam() == Kind::rss) GTEST_SKIP() << "work queues are posted to in another way";
     FaultyOps ops{ctx};
     ops.recv_takes = 6;
     ops.error = ENOMEM;

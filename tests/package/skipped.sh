@@ -32,13 +32,13 @@ cat >CTestTestfile.cmake <<'END'
 add_test(unit.whole_program bash gtest.sh)
 add_test(soft.Suite.SaysNothing bash gtest.sh)
 set_tests_properties(soft.Suite.SaysNothing PROPERTIES SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
-add_test(net.script bash -c "echo 'softroce: NOT TESTED: no tool here' >&2; exit 77")
-set_tests_properties(net.script PROPERTIES SKIP_RETURN_CODE 77)
-add_test(net.silent bash -c "exit 77")
-set_tests_properties(net.silent PROPERTIES SKIP_RETURN_CODE 77)
-add_test(net.off bash -c "exit 0")
-set_tests_properties(net.off PROPERTIES DISABLED ON)
-add_test(net.passes bash -c "echo NOT TESTED: that is only a word; exit 0")
+add_test(netns.script bash -c "echo 'softroce: NOT TESTED: no tool here' >&2; exit 77")
+set_tests_properties(netns.script PROPERTIES SKIP_RETURN_CODE 77)
+add_test(netns.silent bash -c "exit 77")
+set_tests_properties(netns.silent PROPERTIES SKIP_RETURN_CODE 77)
+add_test(netns.off bash -c "exit 0")
+set_tests_properties(netns.off PROPERTIES DISABLED ON)
+add_test(netns.passes bash -c "echo NOT TESTED: that is only a word; exit 0")
 END
 ctest --output-junit junit.xml --test-output-size-passed 100000000 >/dev/null
 
@@ -54,27 +54,27 @@ expect() {
 
 expect 0 '== 0 skipped'
 all='== 8 skipped:
-    3  no reason given: net.silent and 2 more
+    3  no reason given: netns.silent and 2 more
     2  needs two lines: soft.Suite/Name.NeedsTwo/1 and 1 more
-    1  disabled: net.off
+    1  disabled: netns.off
     1  no package: scripts/test
-    1  no tool here: net.script'
+    1  no tool here: netns.script'
 expect 0 "$all" junit.xml --also "no package"
 
 cat >allowed.txt <<'END'
 # a comment, and an empty line
 
-net.script | no tool | it is rare
+netns.script | no tool | it is rare
 *.Suite/Name.NeedsTwo/? | two lines | they are
-net.off | disabled | of old
+netns.off | disabled | of old
 scripts/test | no | of a package
-net.silent | a reason | which it doesn't give
+netns.silent | a reason | which it doesn't give
 END
 expect 1 "$all
-not in allowed.txt: net.silent: no reason given
+not in allowed.txt: netns.silent: no reason given
 not in allowed.txt: soft.Suite.SaysNothing: no reason given
 not in allowed.txt: unit.Suite.SaysNothing: no reason given" junit.xml --also "no package" --allowed allowed.txt
-echo 'net.script | no tool' >bad.txt
+echo 'netns.script | no tool' >bad.txt
 expect 1 "== 0 skipped
 bad.txt:1: it is not PATTERN | WORDS | why" --allowed bad.txt
 # The list in the tree can be read.

@@ -115,13 +115,13 @@ TEST_F(FlowCounts, MakeASnapshotOfAllQueues) {
     EXPECT_TRUE(counters.interface.empty());
 }
 
-TEST_F(FlowCounts, CountRulesThatSpread) {
+TEST_F(FlowCounts, CountRulesWithRss) {
     Options options = with_queues(2);
     options.rss = Rss{};
-    Context spread = open(options);
-    const Flow all = spread.install(FlowRule{}.ipv4().count());
-    const Flow one = spread.install(FlowRule{}.ipv6().count(), 1);
-    const Counters counters = spread.counters();
+    Context rss = open(options);
+    const Flow all = rss.install(FlowRule{}.ipv4().count());
+    const Flow one = rss.install(FlowRule{}.ipv6().count(), 1);
+    const Counters counters = rss.counters();
     ASSERT_EQ(counters.flows.size(), 2u);
     EXPECT_EQ(counters.flows[0].queues, (std::vector<std::size_t>{0, 1}));
     EXPECT_EQ(counters.flows[1].queues, std::vector<std::size_t>{1});

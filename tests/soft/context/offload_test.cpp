@@ -203,7 +203,7 @@ TEST_P(OffloadBy, TakesVlanTagsOut) {
     }
 }
 
-TEST_P(OffloadBy, TakesVlanTagsOutOfSpreadQueues) {
+TEST_P(OffloadBy, TakesVlanTagsOutWithRss) {
     Options options = with({.strip_vlan = GetParam()});
     options.queues = 2;
     options.rss = Rss{};

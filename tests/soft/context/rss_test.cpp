@@ -46,7 +46,7 @@ Bytes frame_of(const Tuple& tuple, std::uint8_t protocol = udp_number, std::uint
         static_cast<std::uint8_t>(tuple.source_port >> 8), static_cast<std::uint8_t>(tuple.source_port),
         static_cast<std::uint8_t>(tuple.destination_port >> 8), static_cast<std::uint8_t>(tuple.destination_port)};
     std::ranges::copy(ports, made.begin() + 34);
-    if (protocol == udp)
+    if (protocol == udp_number)
         made[39] = 30;  // its length
     else
         made[46] = 0x50;  // TCP: a header of 20 bytes
@@ -60,9 +60,9 @@ std::uint32_t number_in(const RecvPkt& pkt) {
     return number;
 }
 
-class SpreadOver : public Wired {
+class RssQueues : public Wired {
 protected:
-    Options spread_over(std::uint32_t queues) {
+    Options rss_over(std::uint32_t queues) {
         Options options = small;
         options.queues = queues;
         options.recv_packets = 256;
@@ -84,7 +84,7 @@ protected:
     }
 };
 
-TEST_F(SpreadOver, QueuesAsMicrosoftsVectorsHaveIt) {
+TEST_F(RssQueues, AreThoseOfMicrosoftsVectors) {
     struct Vector {
         Tuple tuple;
         std::uint32_t addresses_only;
@@ -99,7 +99,7 @@ TEST_F(SpreadOver, QueuesAsMicrosoftsVectorsHaveIt) {
         Vector{{"153.39.163.191", 44251, "202.188.127.2", 1303}, 0x5d1809c5, 0x10e828a2},
     };
     for (const bool ports : {true, false}) {
-        Options options = spread_over(8);
+        Options options = rss_over(8);
         options.rss->src_port = options.rss->dst_port = ports;
         Context ctx = open(options);
         const Flow flow = ctx.install(FlowRule{}.ipv4().tcp());
@@ -112,8 +112,8 @@ TEST_F(SpreadOver, QueuesAsMicrosoftsVectorsHaveIt) {
     }
 }
 
-TEST_F(SpreadOver, EveryFlowStaysInOneQueueInItsOrder) {
-    Context ctx = open(spread_over(4));
+TEST_F(RssQueues, KeepEveryFlowInItsOrder) {
+    Context ctx = open(rss_over(4));
     const Flow flow = ctx.install(FlowRule{}.dst_ip("10.0.0.2").udp());
     constexpr std::uint16_t flows = 32, turns = 8;
     for (std::uint32_t turn = 0; turn < turns; ++turn)
@@ -141,8 +141,8 @@ TEST_F(SpreadOver, EveryFlowStaysInOneQueueInItsOrder) {
     EXPECT_EQ(used, 4U) << "32 flows are to meet all of 4 queues";
 }
 
-TEST_F(SpreadOver, OneWaitServesAllQueues) {
-    Context ctx = open(spread_over(3));
+TEST_F(RssQueues, AreServedByOneWait) {
+    Context ctx = open(rss_over(3));
     const Flow flow = ctx.install(FlowRule{}.udp());
     for (std::uint16_t port = 0; port < 30; ++port)
         world.send(frame_of({"10.0.0.1", port, "10.0.0.2", 7148}, udp_number, port));
@@ -158,16 +158,16 @@ TEST_F(SpreadOver, OneWaitServesAllQueues) {
     EXPECT_EQ(ctx.stats().posted_now, 3U * 256);
 }
 
-TEST_F(SpreadOver, RuleForOneQueueTakesItsFramesOutOfTheSpread) {
-    Context ctx = open(spread_over(4));
+TEST_F(RssQueues, YieldFramesToARuleForOneOfThem) {
+    Context ctx = open(rss_over(4));
     const Flow rest = ctx.install(FlowRule{}.udp().priority(1));
     const Flow one = ctx.install(FlowRule{}.udp().dst_port(7), 2);
     for (std::uint16_t i = 0; i < 16; ++i) world.send(frame_of({"10.0.0.1", i, "10.0.0.2", 7}));
     EXPECT_EQ(received(ctx), (std::vector<std::size_t>{0, 0, 16, 0}));
 }
 
-TEST_F(SpreadOver, RuleForSomeQueuesLeavesTheOthersAlone) {
-    Context ctx = open(spread_over(4));
+TEST_F(RssQueues, ArePassedByByARuleForOthers) {
+    Context ctx = open(rss_over(4));
     const std::array<std::size_t, 2> chosen{1, 3};
     const Flow flow = ctx.install(FlowRule{}.udp(), chosen);
     for (std::uint16_t i = 0; i < 64; ++i) world.send(frame_of({"10.0.0.1", i, "10.0.0.2", 7}));
@@ -178,8 +178,8 @@ TEST_F(SpreadOver, RuleForSomeQueuesLeavesTheOthersAlone) {
     EXPECT_GT(counts[3], 0U);
 }
 
-TEST_F(SpreadOver, QueuesThatAreNoPowerOfTwoGetFairShares) {
-    Context ctx = open(spread_over(3));
+TEST_F(RssQueues, GetFairSharesIfNoPowerOfTwo) {
+    Context ctx = open(rss_over(3));
     const Flow flow = ctx.install(FlowRule{}.udp());
     for (std::uint16_t i = 0; i < 300; ++i) world.send(frame_of({"10.0.0.1", i, "10.0.0.2", 7}));
     for (const std::size_t count : received(ctx)) {
@@ -188,15 +188,15 @@ TEST_F(SpreadOver, QueuesThatAreNoPowerOfTwoGetFairShares) {
     }
 }
 
-TEST_F(SpreadOver, FramesWithoutTheFieldsGoToTheFirstQueue) {
-    Context ctx = open(spread_over(4));
+TEST_F(RssQueues, SendFramesWithoutTheFieldsToTheFirst) {
+    Context ctx = open(rss_over(4));
     const Flow flow = ctx.install(FlowRule{});
     plant(5);
     EXPECT_EQ(received(ctx), (std::vector<std::size_t>{5, 0, 0, 0}));
 }
 
-TEST_F(SpreadOver, RuleWithoutAHashedFieldIsRefused) {
-    Options options = spread_over(2);
+TEST_F(RssQueues, RefuseARuleWithoutAHashedField) {
+    Options options = rss_over(2);
     options.rss->src_ip = options.rss->dst_ip = false;
     Context ctx = open(options);
     const auto text = expect_error(EINVAL, [&] { auto flow = ctx.install(FlowRule{}.dst_ip("10.0.0.1")); });
@@ -207,8 +207,8 @@ TEST_F(SpreadOver, RuleWithoutAHashedFieldIsRefused) {
     EXPECT_EQ(received(ctx), (std::vector<std::size_t>{0, 1})) << "one queue needs no hash";
 }
 
-TEST_F(SpreadOver, SlotsReplaceSpreadRules) {
-    Context ctx = open(spread_over(2));
+TEST_F(RssQueues, HaveSlotsWhoseRulesAreReplaced) {
+    Context ctx = open(rss_over(2));
     ctx.set_flow(0, FlowRule{}.udp().dst_port(1));
     ctx.set_flow(0, FlowRule{}.udp().dst_port(2), 1);
     ctx.set_flow(0, FlowRule{}.udp().dst_port(2), 1);
@@ -219,7 +219,7 @@ TEST_F(SpreadOver, SlotsReplaceSpreadRules) {
     EXPECT_EQ(received(ctx), (std::vector<std::size_t>{0, 0}));
 }
 
-TEST_F(SpreadOver, WithoutItSeveralQueuesAreRefused) {
+TEST_F(RssQueues, NeedRssForARuleOverSeveral) {
     Context ctx = open(with_queues(2));
     const std::array<std::size_t, 2> both{0, 1};
     const auto text = expect_error(EOPNOTSUPP, [&] { auto flow = ctx.install(FlowRule{}, both); });
@@ -228,24 +228,24 @@ TEST_F(SpreadOver, WithoutItSeveralQueuesAreRefused) {
                  {"on no queue"});
 }
 
-TEST_F(SpreadOver, SendersAreAsBefore) {
-    Options options = spread_over(2);
+TEST_F(RssQueues, SendAsOthersDo) {
+    Options options = rss_over(2);
     Context ctx = open(options);
     for (std::size_t i = 0; i < 2; ++i)
         ctx.queue(i).send(filled(ctx.queue(i).acquire(2), 10 * static_cast<std::uint32_t>(i)));
     EXPECT_TRUE(ctx.flush(0ns));
     EXPECT_EQ(numbers(world.receive()), (Numbers{0, 1, 10, 11}));
     options.send_packets = none;
-    Context deaf_mute = open(options);
-    EXPECT_EQ(deaf_mute.queue(0).raw(), nullptr);
-    EXPECT_NE(deaf_mute.queue(0).raw_wq(), nullptr);
-    const Flow flow = deaf_mute.install(FlowRule{});
+    Context receiver = open(options);
+    EXPECT_EQ(receiver.queue(0).raw(), nullptr);
+    EXPECT_NE(receiver.queue(0).raw_wq(), nullptr);
+    const Flow flow = receiver.install(FlowRule{});
     plant();
-    EXPECT_EQ(deaf_mute.recv(0ns).size(), 1U);
+    EXPECT_EQ(receiver.recv(0ns).size(), 1U);
 }
 
-TEST_F(SpreadOver, TimestampsAndLayoutsWorkTogether) {
-    Options options = spread_over(2);
+TEST_F(RssQueues, HaveTimestampsAndLayouts) {
+    Options options = rss_over(2);
     options.timestamps = true;
     options.recv_layout = Layout{}.chunk(42).chunk(100);
     Context ctx = open(options);
@@ -258,9 +258,9 @@ TEST_F(SpreadOver, TimestampsAndLayoutsWorkTogether) {
     EXPECT_EQ(list.front().flow_tag(), 5U);
 }
 
-TEST_F(SpreadOver, ThreadPerQueueLosesNothing) {
+TEST_F(RssQueues, LoseNothingWithAThreadEach) {
     constexpr std::uint32_t frames = 4096;
-    Options options = spread_over(2);
+    Options options = rss_over(2);
     options.recv_packets = frames;
     Context ctx = open(options);
     const Flow flow = ctx.install(FlowRule{}.udp());
@@ -285,13 +285,13 @@ TEST_F(SpreadOver, ThreadPerQueueLosesNothing) {
     EXPECT_GT(counts[1], frames / 3);
 }
 
-TEST_F(SpreadOver, EveryVerbThatFailsIsToldAndLeavesNothing) {
+TEST_F(RssQueues, ReportEveryVerbThatFailsAndLeaveNothing) {
     FaultyProvider faulty;
     std::vector<std::string> failed;
     for (int nth = 1;; ++nth) {
         faulty.fail(nth, ENOSPC);
         try {
-            Context ctx{faulty.device(name), spread_over(2)};
+            Context ctx{faulty.device(name), rss_over(2)};
             const Flow flow = ctx.install(FlowRule{}.udp());
             if (faulty.failed_verb.empty()) break;  // some it can do without: a GID
         } catch (const std::system_error& error) {
@@ -303,7 +303,7 @@ TEST_F(SpreadOver, EveryVerbThatFailsIsToldAndLeavesNothing) {
         EXPECT_NE(std::ranges::find(failed, verb), failed.end()) << verb;
 }
 
-TEST_F(SpreadOver, DeviceThatCannotIsToldApart) {
+TEST_F(RssQueues, NeedADeviceThatHasRss) {
     FaultyProvider faulty;
     verbs::Provider without = *faulty.device(name).provider;
     without.query_device_ex = [](ibv_context* context, const ibv_query_device_ex_input* input,
@@ -314,9 +314,9 @@ TEST_F(SpreadOver, DeviceThatCannotIsToldApart) {
     };
     verbs::Device device = faulty.device(name);
     device.provider = &without;
-    const auto text = expect_error(EOPNOTSUPP, [&] { Context(device, spread_over(2)); });
+    const auto text = expect_error(EOPNOTSUPP, [&] { Context(device, rss_over(2)); });
     expect_words(text, {"cannot spread over the queues of", "no receive-side scaling"});
-    Options datagram = spread_over(2);
+    Options datagram = rss_over(2);
     datagram.transport = Transport::datagram;
     expect_words(expect_error(EOPNOTSUPP, [&] { open(datagram); }), {"datagrams are not spread"});
 }

@@ -14,14 +14,14 @@
 namespace pktverbs::test {
 namespace {
 
-class CheckNet : public ::testing::Test {
+class DoctorOnInterfaces : public ::testing::Test {
 protected:
     void SetUp() override {
         if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << NetworkNamespace::unavailable();
     }
 };
 
-TEST_F(CheckNet, FindsWhatMattersOnAVethPair) {
+TEST_F(DoctorOnInterfaces, FindsWhatMattersOnAVethPair) {
     const VethPair pair;
     const Report report = pair.left.run([] { return check("packet:left0"); });
     EXPECT_EQ(report.count(Severity::problem), 0u) << report.to_string();
@@ -32,7 +32,7 @@ TEST_F(CheckNet, FindsWhatMattersOnAVethPair) {
     EXPECT_NE(report.find("gro"), nullptr);
 }
 
-TEST_F(CheckNet, LeavesTheInterfaceAsItWas) {
+TEST_F(DoctorOnInterfaces, LeavesTheInterfaceAsItWas) {
     const VethPair pair;
     const auto details = [&] { return pair.left.name_space.ip({"-d", "link", "show", "left0"}); };
     const std::string before = details();
@@ -40,7 +40,7 @@ TEST_F(CheckNet, LeavesTheInterfaceAsItWas) {
     EXPECT_EQ(details(), before);  // promiscuity and allmulti are counts there
 }
 
-TEST_F(CheckNet, TellsThatAnInterfaceIsDown) {
+TEST_F(DoctorOnInterfaces, ReportsThatAnInterfaceIsDown) {
     const VethPair pair;
     pair.left.set_up(false);
     const Report report = pair.left.run([] { return check("packet:left0"); });
@@ -50,7 +50,7 @@ TEST_F(CheckNet, TellsThatAnInterfaceIsDown) {
     EXPECT_NE(link->advice.find("ip link set left0 up"), std::string::npos);
 }
 
-TEST_F(CheckNet, WarnsOfALoopbackThatSendsLongFrames) {
+TEST_F(DoctorOnInterfaces, WarnsOfALoopbackThatSendsLongFrames) {
     const NetworkNamespace alone;
     alone.ip({"link", "set", "lo", "up"});
     const Report report = alone.run([] { return check("packet:lo"); });
@@ -58,7 +58,7 @@ TEST_F(CheckNet, WarnsOfALoopbackThatSendsLongFrames) {
     EXPECT_EQ(report.find("gso")->severity, Severity::warning);
 }
 
-TEST_F(CheckNet, ReadsADriversStatistics) {
+TEST_F(DoctorOnInterfaces, ReadsADriversStatistics) {
     const VethPair pair;
     pair.left.run([] {
         const Ethtool ethtool{Interface::find("left0")};
@@ -70,7 +70,7 @@ TEST_F(CheckNet, ReadsADriversStatistics) {
     });
 }
 
-TEST_F(CheckNet, LooksAtTheInterfaceThatWasFound) {
+TEST_F(DoctorOnInterfaces, LooksAtTheInterfaceThatWasFound) {
     const VethPair pair;
     const auto found = pair.left.run([] { return Interface::find("left0"); });
     pair.left.name_space.ip({"link", "set", "left0", "down"});
@@ -84,7 +84,7 @@ TEST_F(CheckNet, LooksAtTheInterfaceThatWasFound) {
     EXPECT_FALSE(ethtool.speed());
 }
 
-TEST_F(CheckNet, FindsNoStatisticsOfWhatIsNotThere) {
+TEST_F(DoctorOnInterfaces, FindsNoStatisticsOfWhatIsNotThere) {
     for (const char* name : {"no_such_if", "", "a/b", "a_name_that_is_far_too_long"}) {
         const Ethtool ethtool{Interface::find(name)};
         EXPECT_TRUE(ethtool.statistics().empty());

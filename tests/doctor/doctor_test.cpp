@@ -39,9 +39,9 @@ void drop_capabilities() {
     ASSERT_EQ(::syscall(SYS_capset, &header, none), 0);
 }
 
-TEST(Check, FindsNothingWrongWithAWire) {
-    const Report report = check("wire:Check");
-    EXPECT_EQ(report.device, "wire:Check");
+TEST(Doctor, FindsNothingWrongWithAWire) {
+    const Report report = check("wire:Doctor");
+    EXPECT_EQ(report.device, "wire:Doctor");
     EXPECT_EQ(report.count(Severity::problem), 0u) << report.to_string();
     EXPECT_EQ(report.find("link")->value, "up");
     EXPECT_EQ(report.find("mtu")->value, "9000 bytes, packets have room for 9216");
@@ -50,31 +50,31 @@ TEST(Check, FindsNothingWrongWithAWire) {
         EXPECT_EQ(severity_of(report, std::string{"flow_"} + kind), Severity::ok);
 }
 
-TEST(Check, NamesEachFindingOnce) {
+TEST(Doctor, NamesEachFindingOnce) {
     const Report report = check("packet:lo");
     std::set<std::string> names;
     for (const Finding& finding : report.findings) EXPECT_TRUE(names.insert(finding.what).second) << finding.what;
 }
 
-TEST(Check, LeavesNothingBehind) {
+TEST(Doctor, LeavesNothingBehind) {
     FaultyProvider provider;
-    check(provider.device("Check"));
+    check(provider.device("Doctor"));
     EXPECT_TRUE(provider.living.empty());
 }
 
-TEST(Check, TakesNoFrameFromOthers) {
-    Context receiver{"wire:Check.others"};
+TEST(Doctor, TakesNoFrameFromOthers) {
+    Context receiver{"wire:Doctor.others"};
     const Flow flow = receiver.install(FlowRule{});
-    soft::WireTap tap{"Check.others"};
-    check("wire:Check.others");
+    soft::WireTap tap{"Doctor.others"};
+    check("wire:Doctor.others");
     EXPECT_TRUE(tap.receive().empty()) << "it sent something";
     EXPECT_EQ(receiver.stats().recv_packets, 0u);
 }
 
-TEST(Check, OnlyLooksIfThatIsAsked) {
+TEST(Doctor, OnlyLooksIfThatIsAsked) {
     FaultyProvider provider;
     provider.fail(0, 0);
-    const Report report = check(provider.device("Check"), {}, Probe::nothing);
+    const Report report = check(provider.device("Doctor"), {}, Probe::nothing);
     EXPECT_EQ(report.find("flow_mac"), nullptr);
     EXPECT_EQ(report.find("memory"), nullptr);
     EXPECT_EQ(report.find("raw_packets"), nullptr);
@@ -82,9 +82,9 @@ TEST(Check, OnlyLooksIfThatIsAsked) {
 }
 
 /// Whichever verb fails, check() returns a report with the error's text and never throws.
-TEST(Check, SurvivesTheFailureOfEveryVerb) {
+TEST(Doctor, SurvivesTheFailureOfEveryVerb) {
     FaultyProvider provider;
-    const verbs::Device device = provider.device("Check");
+    const verbs::Device device = provider.device("Doctor");
     provider.fail(0, 0);
     const std::size_t all = check(device).findings.size();
     const int verbs = provider.calls;
@@ -101,9 +101,9 @@ TEST(Check, SurvivesTheFailureOfEveryVerb) {
     }
 }
 
-TEST(Check, AdvisesWhatRefusedFlowsNeed) {
+TEST(Doctor, AdvisesWhatRefusedFlowsNeed) {
     FaultyProvider provider;
-    const verbs::Device device = provider.device("Check");
+    const verbs::Device device = provider.device("Doctor");
     provider.fail(0, 0);
     check(device);
     const int flows = 14;
@@ -116,7 +116,7 @@ TEST(Check, AdvisesWhatRefusedFlowsNeed) {
     EXPECT_EQ(severity_of(report, "flow_ether_type"), Severity::ok);
 }
 
-TEST(Check, TellsOfDevicesThatAreNotThere) {
+TEST(Doctor, ReportsDevicesThatAreNotThere) {
     for (const char* text : {"packet:no_such_if", "nonsense:x", "no_such_if", "ibv:no_such_device"}) {
         const Report report = check(text);
         EXPECT_EQ(severity_of(report, "device"), Severity::problem);
@@ -125,59 +125,60 @@ TEST(Check, TellsOfDevicesThatAreNotThere) {
     }
 }
 
-TEST(Check, TellsThatTheLinkIsDown) {
-    soft::Wire wire{"Check.down"};
+TEST(Doctor, ReportsThatTheLinkIsDown) {
+    soft::Wire wire{"Doctor.down"};
     wire.set_link(false);
-    const Report report = check("wire:Check.down");
+    const Report report = check("wire:Doctor.down");
     EXPECT_EQ(severity_of(report, "link"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(report, "link"), "plug the cable"));
-    EXPECT_EQ(severity_of(check("wire:Check.down", {.require_link = false}), "link"), Severity::warning);
+    EXPECT_EQ(severity_of(check("wire:Doctor.down", {.require_link = false}), "link"), Severity::warning);
 }
 
-TEST(Check, ComparesTheOptionsWithTheDevice) {
+TEST(Doctor, ComparesTheOptionsWithTheDevice) {
     const Report report =
-        check("wire:Check?mtu=1500", {.recv_packets = 40000, .max_packet_size = 1517, .queues = 2000});
+        check("wire:Doctor?mtu=1500", {.recv_packets = 40000, .max_packet_size = 1517, .queues = 2000});
     EXPECT_EQ(severity_of(report, "queue_depth"), Severity::problem);
     EXPECT_EQ(severity_of(report, "queue_pairs"), Severity::problem);
     EXPECT_EQ(severity_of(report, "mtu"), Severity::warning);
     EXPECT_TRUE(contains(advice_for(report, "mtu"), "max_packet_size = 1518"));
-    EXPECT_EQ(severity_of(check("wire:Check?mtu=1500", {.max_packet_size = 1518}), "mtu"), Severity::ok);
-    EXPECT_EQ(severity_of(check("wire:Check", {.recv_packets = none}), "queue_depth"), Severity::ok);
+    EXPECT_EQ(severity_of(check("wire:Doctor?mtu=1500", {.max_packet_size = 1518}), "mtu"), Severity::ok);
+    EXPECT_EQ(severity_of(check("wire:Doctor", {.recv_packets = none}), "queue_depth"), Severity::ok);
 }
 
-TEST(Check, LetsTheDeviceSayHowManyPacketsThereCanBe) {
-    const Report too_many = check("wire:Check", {.send_packets = 40000, .max_packet_size = 64});
+TEST(Doctor, LetsTheDeviceSayHowManyPacketsThereCanBe) {
+    const Report too_many = check("wire:Doctor", {.send_packets = 40000, .max_packet_size = 64});
     EXPECT_EQ(severity_of(too_many, "queue_depth"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(too_many, "queue_depth"), "device_maximum"));
     // A side with device_maximum takes what there is, so it requires no memory; nor does a side left out.
     for (const std::uint32_t sends : {device_maximum, none}) {
         const Report most =
-            check("wire:Check", {.send_packets = sends, .recv_packets = 4, .max_packet_size = 1U << 23});
+            check("wire:Doctor", {.send_packets = sends, .recv_packets = 4, .max_packet_size = 1U << 23});
         EXPECT_EQ(severity_of(most, "queue_depth"), Severity::ok);
         EXPECT_EQ(severity_of(most, "memory"), Severity::ok);
         EXPECT_TRUE(contains(most.find("memory")->value, "32 MiB")) << most.find("memory")->value;
     }
 }
 
-TEST(Check, AsksForHugePagesThatAreMissing) {
+TEST(Doctor, AsksForHugePagesThatAreMissing) {
     // 256 GiB: more than this machine has set aside.
-    const Report report = check(
-        "wire:Check", {.recv_packets = 32768, .max_packet_size = 1U << 23, .pages = PageSize::huge_2m}, Probe::nothing);
+    const Report report =
+        check("wire:Doctor", {.recv_packets = 32768, .max_packet_size = 1U << 23, .pages = PageSize::huge_2m},
+              Probe::nothing);
     EXPECT_EQ(severity_of(report, "huge_pages_2m"), Severity::problem);
     EXPECT_TRUE(contains(advice_for(report, "huge_pages_2m"), "nr_hugepages"));
 }
 
-TEST(Check, TellsThatMemoryCannotBeHad) {
-    const Report report = check("wire:Check", {.recv_packets = 32768, .max_packet_size = 1U << 23, .queues = 1024});
+TEST(Doctor, ReportsThatMemoryCannotBeHad) {
+    const Report report = check("wire:Doctor", {.recv_packets = 32768, .max_packet_size = 1U << 23, .queues = 1024});
     EXPECT_EQ(severity_of(report, "memory"), Severity::problem);
     EXPECT_EQ(severity_of(report, "flow_udp"), Severity::ok);  // the rest goes on
 }
 
-TEST(Check, TellsThatRawPacketsNeedARight) {
+TEST(Doctor, ReportsThatRawPacketsNeedARight) {
     Report wire, packet, looked;
     std::thread{[&] {
         drop_capabilities();
-        wire = check("wire:Check");
+        wire = check("wire:Doctor");
         packet = check("packet:lo");
         looked = check("packet:lo", {}, Probe::nothing);
     }}.join();
@@ -191,7 +192,7 @@ TEST(Check, TellsThatRawPacketsNeedARight) {
     EXPECT_EQ(severity_of(wire, "cap_net_raw"), Severity::ok);
 }
 
-TEST(Check, JudgesTheMemoryLimitByTrying) {
+TEST(Doctor, JudgesTheMemoryLimitByTrying) {
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_MEMLOCK, &before), 0);
     const rlimit tight{65536, before.rlim_max};
@@ -199,10 +200,10 @@ TEST(Check, JudgesTheMemoryLimitByTrying) {
     Report tried, looked, failed;
     std::thread{[&] {
         drop_capabilities();
-        tried = check("wire:Check");
-        looked = check("wire:Check", {}, Probe::nothing);
+        tried = check("wire:Doctor");
+        looked = check("wire:Doctor", {}, Probe::nothing);
         FaultyProvider provider;
-        const verbs::Device device = provider.device("Check");
+        const verbs::Device device = provider.device("Doctor");
         for (int nth = 1; provider.failed_verb != "reg_mr"; ++nth) {
             provider.fail(nth, ENOMEM);
             failed = check(device);
