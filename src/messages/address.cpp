@@ -51,14 +51,14 @@ std::optional<HostAndPort> split(std::string_view text) {
     return where;
 }
 
-/// Of one link only, or of one node: the addresses that a zone says something about (RFC 4007, 4).
+/// Whether the address is valid on one link or node only, so that a zone has a meaning (RFC 4007, 4).
 bool needs_a_zone(const Ipv6Address& address) {
     const auto& bytes = address.bytes();
     if (address.is_multicast()) return (bytes[1] & 0xf) <= 2;
     return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
-/// The index that getnameinfo(3) writes like that: the name of an interface, or the number itself. 0: none.
+/// The index of a zone as getnameinfo(3) writes it: an interface's name, or the index as a number. 0: none.
 std::uint32_t zone_index(std::string_view zone, const Ipv6Address& address) {
     if (needs_a_zone(address) && is_interface_name(zone))
         if (const auto index = if_nametoindex(std::string{zone}.c_str()); index != 0) return index;
@@ -87,8 +87,8 @@ std::optional<Address> read_numbers(const HostAndPort& where) {
     return Address{reinterpret_cast<const sockaddr&>(at)};
 }
 
-/// What inet_aton(3), and with it getaddrinfo(3), takes for an IPv4 address and much that looks like one: "10.1",
-/// "010.0.0.1" for 8.0.0.1, "0xa000001". Names don't end like that (RFC 3696, 2).
+/// Whether inet_aton(3), and so getaddrinfo(3), may accept it as an IPv4 address: "10.1", "010.0.0.1" for 8.0.0.1,
+/// "0xa000001". No host name ends in a number (RFC 3696, 2).
 bool ends_in_a_number(std::string_view host) {
     if (host.ends_with('.')) host.remove_suffix(1);
     std::string_view label = host.substr(host.rfind('.') + 1);
@@ -98,16 +98,14 @@ bool ends_in_a_number(std::string_view host) {
     return (is_hex || !label.empty()) && label.find_first_not_of(digits) == std::string_view::npos;
 }
 
-/// Why a host that is no address is no name either; empty if it may be one. getaddrinfo(3) would read up to a NUL.
+/// Why a host that is no address is no name either; empty if it may be a name. getaddrinfo(3) reads only up to a NUL.
 std::string_view why_no_name(const HostAndPort& where) {
     constexpr std::string_view never{"\0\t\n\v\f\r %/:[]", 12};
     if (where.in_brackets || where.host.find(':') != std::string_view::npos)
-        return where.host.find('%') != std::string_view::npos
-                   ? "it is no IPv6 address, or there is no interface like its zone"
-                   : "it is no IPv6 address";
-    if (ends_in_a_number(where.host))
-        return "IPv4 addresses are four decimal numbers without zeros before them: 10.0.0.1";
-    return where.host.find_first_of(never) != std::string_view::npos ? "no name has such characters" : "";
+        return where.host.find('%') != std::string_view::npos ? "not an IPv6 address, or its zone names no interface"
+                                                              : "not an IPv6 address";
+    if (ends_in_a_number(where.host)) return "an IPv4 address is four decimal numbers without leading zeros: 10.0.0.1";
+    return where.host.find_first_of(never) != std::string_view::npos ? "a host name has no such characters" : "";
 }
 
 struct FreeAddrinfo {
@@ -151,7 +149,7 @@ std::optional<Address> Address::parse(std::string_view text) {
 std::vector<Address> Address::resolve(std::string_view text) {
     const std::string what = fmt::format("look up {}", text);
     const auto where = split(text);
-    if (!where) verbs::throw_error(EINVAL, what, "an address is HOST, HOST:PORT or [IPV6]:PORT");
+    if (!where) verbs::throw_error(EINVAL, what, "expected HOST, HOST:PORT or [IPV6]:PORT");
     if (const auto number = read_numbers(*where)) return {*number};
     if (const auto why = why_no_name(*where); !why.empty()) verbs::throw_error(EINVAL, what, why);
     std::vector<Address> found;
@@ -162,7 +160,7 @@ std::vector<Address> Address::resolve(std::string_view text) {
 }
 
 std::uint16_t Address::port() const noexcept {
-    // Both families have it at the same place.
+    // Both families have it at the same offset.
     return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
 }
 
@@ -171,7 +169,7 @@ socklen_t Address::raw_size() const noexcept { return is_ipv6() ? sizeof(sockadd
 std::string Address::to_string() const {
     std::array<char, NI_MAXHOST> host{};
     const auto size = static_cast<socklen_t>(host.size());
-    if (getnameinfo(raw(), raw_size(), host.data(), size, nullptr, 0, NI_NUMERICHOST) != 0) return "nowhere";
+    if (getnameinfo(raw(), raw_size(), host.data(), size, nullptr, 0, NI_NUMERICHOST) != 0) return "(no address)";
     return is_ipv6() ? fmt::format("[{}]:{}", host.data(), port()) : fmt::format("{}:{}", host.data(), port());
 }
 

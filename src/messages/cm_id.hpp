@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CmId: sole ownership of one identifier of the connection manager, and what happens to it.
+// CmId: an owned identifier of the connection manager, and its events.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct CmIdDestroyer {
     const ConnectionManager* manager = nullptr;
     void operator()(rdma_cm_id* id) const noexcept { manager->destroy_id(id); }
 };
-/// Its pending events are gone with it.
+/// Destroying it discards its pending events.
 using CmId = std::unique_ptr<rdma_cm_id, CmIdDestroyer>;
 
 /// A copy: the event itself is acknowledged already, because an id can't be destroyed before.
@@ -25,7 +25,7 @@ struct CmEvent {
     std::span<const std::uint8_t> private_data;
 };
 
-/// What an id's context points to.
+/// Gets the events of an id, whose context points to it.
 class CmIdOwner {
 public:
     virtual void on_event(const CmEvent& event) = 0;

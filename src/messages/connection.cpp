@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connection: how it ends, and what its socket and its waiters ask of it.
+// Connection: its events and its end.
 #include "messages/connection.hpp"
 
 #include <fmt/format.h>
@@ -28,11 +28,11 @@ Options with_times_that_fit(Options options) {
 
 void check(const Options& options) {
     const auto refuse = [](std::string_view why) { verbs::throw_error(EINVAL, "make a socket", why); };
-    if (options.message_bytes == 0) refuse("message_bytes is at least 1");
-    if (options.receives == 0 || options.sends == 0) refuse("receives and sends are at least 1");
-    if (options.ack_timeout > 31 || options.min_rnr_timer > 31) refuse("ack_timeout and min_rnr_timer are 0 to 31");
-    if (options.retry_count > 7 || options.rnr_retry > 7) refuse("retry_count and rnr_retry are 0 to 7");
-    if (options.connect_timeout.count() <= 0) refuse("connect_timeout is at least 1 ms");
+    if (options.message_bytes == 0) refuse("message_bytes must be at least 1");
+    if (options.receives == 0 || options.sends == 0) refuse("receives and sends must be at least 1");
+    if (options.ack_timeout > 31 || options.min_rnr_timer > 31) refuse("ack_timeout and min_rnr_timer must be 0 to 31");
+    if (options.retry_count > 7 || options.rnr_retry > 7) refuse("retry_count and rnr_retry must be 0 to 7");
+    if (options.connect_timeout.count() <= 0) refuse("connect_timeout must be at least 1 ms");
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ Connection::Connection(MessengerState& messenger, const Options& options, Socket
       work_{std::in_place, messenger.executor()},
       service_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::service>>(*this)},
       deadline_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::on_deadline>>(*this)},
-      keepalive_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::ask_whether_alive>>(*this)} {
+      keepalive_{messenger.executor(), async::Hook::call<&Connection::enter<&Connection::probe_peer>>(*this)} {
     check(options);
 }
 
@@ -69,13 +69,13 @@ void Connection::on_event(const CmEvent& event) {
         case RDMA_CM_EVENT_DISCONNECTED:
             if (state_ != State::established && state_ != State::accepting) return end({});
             if (!std::exchange(peer_has_left_, true)) manager.disconnect(id_.get());
-            service();  // what the peer sent before it left is still to be taken
+            service();  // takes the messages that the peer sent before it left
             return;
         case RDMA_CM_EVENT_TIMEWAIT_EXIT:
             if (state_ == State::established && !peer_has_left_)
                 fail(caught([&] {
                     verbs::throw_error(ECONNRESET, about_peer("keep the connection to"),
-                                       "the connection manager has ended it");
+                                       "the connection manager ended it");
                 }));
             return;
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
@@ -90,14 +90,14 @@ void Connection::on_event(const CmEvent& event) {
 }
 
 void Connection::on_async_event(const verbs::AsyncEvent& event) {
-    // It has received something, which may be no message: the question whether we live (rdma_notify(3)).
+    // It has received something, perhaps a probe, which is no message (rdma_notify(3)).
     if (event.type == IBV_EVENT_COMM_EST && state_ == State::accepting)
         messenger_->manager().notify(id_.get(), event.type);
-    // Where nothing is posted, no completion says so.
+    // Where nothing is posted, no completion reports it.
     if (event.is_fatal()) lose(EIO, ibv_event_type_str(event.type));
 }
 
-void Connection::lose_device() noexcept { lose(ENODEV, "its RDMA device failed, or was removed"); }
+void Connection::lose_device() noexcept { lose(ENODEV, "its RDMA device failed or was removed"); }
 
 void Connection::lose(int error, std::string_view why) noexcept {
     if (loss_ || state_ >= State::leaving || peer_has_left_) return;
@@ -111,7 +111,7 @@ bool Connection::is_subject_of(const verbs::AsyncEvent& event) const noexcept {
 
 void Connection::on_deadline() {
     switch (state_) {
-        case State::established:  // disconnect() has waited long enough for messages under way
+        case State::established:  // disconnect() has waited long enough for messages in flight
             if (peer_has_left_) return end({});
             leave();
             return;
@@ -136,13 +136,12 @@ void Connection::service() {
         return;
     }
     if (peer_has_left_) {
-        // A socket that has ended meanwhile waits for nothing.
+        // If the socket has ended meanwhile, there is nothing to wait for.
         if (is_drained || state_ >= State::leaving) end({});
         return;
     }
     if (post_error_ != 0 && state_ == State::established)
-        fail(caught(
-            [&] { verbs::throw_error(post_error_, about_peer("receive from"), "a receive could not be posted"); }));
+        fail(caught([&] { verbs::throw_error(post_error_, about_peer("receive from"), "cannot post a receive"); }));
     use_room();
     if (!is_leaving_) return;
     if (state_ == State::established && ring_.messages() == 0 && is_drained) leave();
@@ -180,11 +179,11 @@ void Connection::end(std::error_code why) {
     deadline_.cancel();
     keepalive_.cancel();
     resume_all();
-    messenger_->bury(*this);
-    // Either of them may end the socket, and throw.
+    messenger_->retire(*this);
+    // Either handler may end the socket, and may throw.
     std::exception_ptr thrown;
     try {
-        tell_failure();
+        report_failure();
     } catch (...) {
         thrown = std::current_exception();
     }
@@ -192,9 +191,9 @@ void Connection::end(std::error_code why) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
-void Connection::tell_failure() {
+void Connection::report_failure() {
     if (!failure_ || !socket_ || !handlers_.error) return;
-    tell_caught(failure_, [this](const std::system_error& error) { handlers_.error(*socket_, error); });
+    report_caught(failure_, [this](const std::system_error& error) { handlers_.error(*socket_, error); });
 }
 
 void Connection::drop() noexcept {
@@ -202,10 +201,10 @@ void Connection::drop() noexcept {
     if (!messenger_) return;
     resume_all();
     if (state_ == State::established) leave();
-    if (state_ >= State::leaving) return;  // the peer's answer is still to come
+    if (state_ >= State::leaving) return;  // waits for the peer's answer
     state_ = State::ended;
     deadline_.cancel();
-    messenger_->bury(*this);
+    messenger_->retire(*this);
 }
 
 void Connection::lose_messenger() noexcept {
@@ -233,13 +232,13 @@ void Connection::discard_attempt() noexcept {
     while (!ring_.empty())
         if (Buffer* const buffer = ring_.take()) buffer->pool->give_back(*buffer);
     if (Pool* const pool = std::exchange(pool_, nullptr)) pool->abandon();
-    // Before the identifier: without one, the connection manager may close the device.
+    // Before the identifier: when the last one ends, the connection manager may close the device.
     if (MessengerDevice* const device = std::exchange(device_, nullptr)) messenger_->leave(*device);
     id_.reset();
 }
 
 void Connection::resume_all() noexcept {
-    // While a connection leaves, its last messages and its end may still be waited for.
+    // While a connection leaves, coroutines may still wait for its last messages and its end.
     if (state_ == State::ended || !socket_)
         while (!receivers_.empty()) messenger_->resume_soon(receivers_.front());
     while (!acquirers_.empty()) messenger_->resume_soon(acquirers_.front());
@@ -255,8 +254,7 @@ void Connection::resume_all() noexcept {
 
 std::exception_ptr Connection::failure_to_establish() const noexcept {
     if (failure_) return failure_;
-    return caught(
-        [&] { verbs::throw_error(ECANCELED, connecting(), "the socket, or its messenger, has ended before"); });
+    return caught([&] { verbs::throw_error(ECANCELED, connecting(), "the socket or its messenger ended first"); });
 }
 
 bool Connection::establish(EstablishedWaiter& waiter) noexcept {

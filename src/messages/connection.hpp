@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connection: what is behind a Socket: its way through the connection manager's states, and its queue pair.
+// Connection: the state of a Socket: its steps through the connection manager's states, and its queue pair.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -46,23 +46,23 @@ public:
     ~Connection();
     /// Throws what the last address threw.
     void connect(std::span<const Address> addresses);
-    /// If it fails, the peer is rejected, and service() tells.
+    /// On failure it rejects the peer, and service() reports the error.
     void accept(CmId id, std::span<const std::uint8_t> private_data);
-    /// The peer has given up before: service() tells.
+    /// The peer gave up before: service() reports the error.
     void fail_to_accept(const Address& peer, std::exception_ptr failure) noexcept;
 
     // For the messenger.
     void on_event(const CmEvent& event) override;
     void on_completion_event();
     void on_async_event(const verbs::AsyncEvent& event);
-    /// Its device failed or was removed: service() tells.
+    /// Its device failed or was removed: service() reports it.
     void lose_device() noexcept;
     void service();
     void lose_messenger() noexcept;
     void tear_down() noexcept;
     using Connections = std::list<std::shared_ptr<Connection>>;
     void set_place(Connections::iterator place) noexcept { place_ = place; }
-    /// Nullopt if it has none, or not any more.
+    /// Nullopt if it is not in the messenger's list.
     std::optional<Connections::iterator> leave_place() noexcept { return std::exchange(place_, std::nullopt); }
     /// A buffer of this connection's pool is idle again.
     void released(Buffer& buffer) noexcept;
@@ -77,7 +77,7 @@ public:
     std::error_code try_send(Message& message);
     Message try_receive();
 
-    // For the waiters; true: no need to wait.
+    // For the waiters. These return true if there is no need to wait.
     bool acquire(AcquireWaiter& waiter);
     bool send(SendWaiter& waiter);
     bool receive(ReceiveWaiter& waiter);
@@ -88,7 +88,7 @@ public:
     void wait(EstablishedWaiter& waiter, std::coroutine_handle<> by) noexcept { establishers_.push(waiter, by); }
 
     bool is_on(const MessengerDevice& device) const noexcept { return device_ == &device; }
-    /// Whether it is about its queue pair or completion queue.
+    /// Whether the event is about its queue pair or completion queue.
     bool is_subject_of(const verbs::AsyncEvent& event) const noexcept;
 
     State state() const noexcept { return state_; }
@@ -112,14 +112,15 @@ private:
     void confirm(std::span<const std::uint8_t> private_data);
     void make_queue_pair();
     void step_queue_pair(ibv_qp_state to);
-    void hear(std::span<const std::uint8_t> private_data) noexcept;
+    void read_hello(std::span<const std::uint8_t> private_data) noexcept;
     rdma_conn_param parameters(const std::array<std::uint8_t, Hello::wire_bytes>& hello) const noexcept;
     void become_established();
     std::string connecting() const;
     /// "VERB the peer", for errors.
     std::string about_peer(std::string_view verb) const;
 
-    /// Of a send's wr_id; the rest is its number in the ring. A receive's is the index of its buffer.
+    /// Set in the wr_id of a send, whose other bits are its number in the ring. A receive's wr_id is its buffer's
+    /// index.
     static constexpr std::uint64_t send_bit = std::uint64_t{1} << 63;
 
     // Data: connection_receive.cpp and connection_send.cpp.
@@ -130,18 +131,18 @@ private:
     /// Whether nothing is left; otherwise service() is called again.
     bool poll();
     void arm();
-    /// Fails the connection if it can't.
+    /// Fails the connection on an error.
     void try_to_arm();
     void take_batch();
     void received(const ibv_wc& wc);
     void sent(const ibv_wc& wc);
     void completion_failed(const ibv_wc& wc, bool sending);
-    void confused(const ibv_wc& wc);
+    void unknown_completion(const ibv_wc& wc);
     void deliver(Buffer& buffer);
     void post_receive(Buffer& buffer) noexcept;
-    /// A message, or the question whether the peer lives. 0 or an errno.
+    /// Posts a message; without one, a probe, which asks whether the peer lives. Returns 0 or an errno.
     int post(const Message* message) noexcept;
-    void ask_whether_alive();
+    void probe_peer();
     void check_message(const Message& message) const;
     std::error_code send_now(Message& message);
     void send_for(SendWaiter& waiter) noexcept;
@@ -152,14 +153,14 @@ private:
     void leave() noexcept;
     void fail(std::exception_ptr failure);
     void end(std::error_code why);
-    /// The error handler.
-    void tell_failure();
+    /// Calls the error handler.
+    void report_failure();
     void resume_all() noexcept;
     void discard_attempt() noexcept;
     std::exception_ptr failure_to_establish() const noexcept;
-    /// Soon called: service().
+    /// The executor calls service() soon.
     void needs_service() noexcept { service_.call_soon(); }
-    /// What a hook calls: the member, while nothing is torn down.
+    /// Called by a hook. Calls the member, and meanwhile keeps ended connections.
     template <void (Connection::*member)()>
     bool enter();
     void cancel_hooks() noexcept;
@@ -176,15 +177,15 @@ private:
     bool wants_buffer_ = false;   ///< try_acquire() found none
     bool wants_slot_ = false;     ///< try_send() found none
     bool is_leaving_ = false;     ///< disconnect() was called
-    bool peer_has_left_ = false;  ///< what it sent before is still to be taken
+    bool peer_has_left_ = false;  ///< the messages that it sent before are taken first
     bool is_down_ = false;
     bool is_passive_ = false;
     bool is_armed_ = false;  ///< the next completion makes an event
     int post_error_ = 0;     ///< of a receive
     std::exception_ptr failure_;
-    std::exception_ptr loss_;  ///< of the device or queue pair; what it received before is still to be taken
+    std::exception_ptr loss_;  ///< of the device or queue pair; messages received before are taken first
 
-    std::vector<Address> addresses_;  ///< still to be tried, the last first
+    std::vector<Address> addresses_;  ///< not tried yet, in reverse order
     Clock::time_point connect_until_{};
     int attempt_ms_ = 0;
     Address peer_;

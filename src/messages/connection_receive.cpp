@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connection: completions, and messages that come.
+// Connection: completions, and received messages.
 #include <fmt/core.h>
 
 #include <cerrno>
@@ -20,7 +20,7 @@ void Connection::on_completion_event() {
 }
 
 bool Connection::poll() {
-    constexpr int max_batches = 8;  // then others have their turn
+    constexpr int max_batches = 8;  // then other connections get their turn
     const Unfinished unfinished{*this};
     for (int batches = 0; cq_ && state_ != State::ended; ++batches) {
         take_batch();
@@ -35,7 +35,7 @@ bool Connection::poll() {
             break;
         }
         if (got == 0 && is_armed_) break;
-        if (got == 0) try_to_arm();  // what came before that makes no event, so look once more
+        if (got == 0) try_to_arm();  // completions from before make no event, so poll again
         completions_ += static_cast<std::uint64_t>(got);
         batch_next_ = 0;
         batch_end_ = static_cast<std::size_t>(got);
@@ -53,7 +53,7 @@ void Connection::try_to_arm() {
 }
 
 Connection::Unfinished::~Unfinished() {
-    // A handler threw: what is left is for later.
+    // A handler threw: the remaining completions are handled later.
     const bool has_more =
         connection.batch_next_ != connection.batch_end_ || !connection.is_armed_ || connection.peer_has_left_;
     if (has_more && connection.state_ != State::ended && connection.messenger_) connection.needs_service();
@@ -63,7 +63,7 @@ void Connection::take_batch() {
     while (batch_next_ != batch_end_ && state_ != State::ended) {
         const ibv_wc& wc = batch_[batch_next_];
         if (state_ == State::accepting && wc.status == IBV_WC_SUCCESS && (wc.opcode & IBV_WC_RECV) != 0) {
-            // What was received has overtaken the peer's confirmation. It is taken after that: the handler may throw.
+            // The message has overtaken the peer's confirmation. It is handled after that one: the handler may throw.
             messenger_->manager().notify(id_.get(), IBV_EVENT_COMM_EST);
             become_established();
             continue;
@@ -77,7 +77,7 @@ void Connection::take_batch() {
 }
 
 void Connection::sent(const ibv_wc& wc) {
-    if (ring_.empty() || (wc.wr_id & ~send_bit) != ring_.first()) return confused(wc);
+    if (ring_.empty() || (wc.wr_id & ~send_bit) != ring_.first()) return unknown_completion(wc);
     Buffer* const buffer = ring_.take();
     if (wc.status == IBV_WC_SUCCESS && buffer && state_ == State::established && socket_ && handlers_.sent)
         return handlers_.sent(*socket_, Message{*buffer});
@@ -86,20 +86,20 @@ void Connection::sent(const ibv_wc& wc) {
 }
 
 void Connection::received(const ibv_wc& wc) {
-    if (wc.wr_id >= pool_->size() || !pool_->buffer(wc.wr_id).is_posted) return confused(wc);
+    if (wc.wr_id >= pool_->size() || !pool_->buffer(wc.wr_id).is_posted) return unknown_completion(wc);
     Buffer& buffer = pool_->buffer(wc.wr_id);
     buffer.is_posted = false;
     if (wc.status != IBV_WC_SUCCESS) {
         pool_->put_away(buffer);
         return completion_failed(wc, false);
     }
-    // A write with immediate data takes a receive, but is no message, and its length is no message's.
+    // A write with immediate data uses up a receive but is no message; byte_len is the write's.
     if (wc.opcode != IBV_WC_RECV) return pool_->give_back(buffer);
     if (wc.byte_len > pool_->capacity()) {
         pool_->put_away(buffer);
         return fail(caught([&] {
             verbs::throw_error(EPROTO, about_peer("receive from"),
-                               fmt::format("a completion says {} bytes of a buffer of {}: the driver is broken",
+                               fmt::format("a completion reports {} bytes in a buffer of {}: the driver is broken",
                                            wc.byte_len, pool_->capacity()));
         }));
     }
@@ -132,15 +132,15 @@ void Connection::completion_failed(const ibv_wc& wc, bool sending) {
     }));
 }
 
-void Connection::confused(const ibv_wc& wc) {
+void Connection::unknown_completion(const ibv_wc& wc) {
     fail(caught([&] {
         verbs::throw_error(EPROTO, about_peer("use the connection to"),
-                           fmt::format("a completion with the unknown wr_id {:#x}: the driver is broken", wc.wr_id));
+                           fmt::format("a completion has the unknown wr_id {:#x}: the driver is broken", wc.wr_id));
     }));
 }
 
 void Connection::released(Buffer& buffer) noexcept {
-    // Nothing more is to come from a peer that has left: so the queue runs dry.
+    // A peer that has left sends nothing more, so its receives are not posted again.
     if (state_ >= State::leaving || peer_has_left_) return;
     if (buffer.home == Buffer::Home::receives)
         post_receive(buffer);

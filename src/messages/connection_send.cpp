@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connection: messages that go, room for them, and the question whether the peer lives.
+// Connection: sending, room for messages, and the probe whether the peer lives.
 #include <fmt/core.h>
 
 #include <cerrno>
@@ -24,7 +24,8 @@ int Connection::post(const Message* message) noexcept {
         wr.sg_list = &slice;
         wr.num_sge = message->size_ != 0 ? 1 : 0;
     } else {
-        // An empty write needs no receive and no right to any memory, and is answered (IB specification, C9-88).
+        // An empty write needs no receive and no memory rights, and the peer's device acknowledges it (IB
+        // specification, C9-88).
         wr.opcode = IBV_WR_RDMA_WRITE;
     }
     ibv_send_wr* refused = nullptr;
@@ -32,23 +33,23 @@ int Connection::post(const Message* message) noexcept {
     return error >= 0 ? error : EIO;
 }
 
-void Connection::ask_whether_alive() {
+void Connection::probe_peer() {
     if (state_ != State::established || peer_has_left_) return;
     keepalive_.call_after(options_.keepalive);
-    // What is under way asks by itself.
+    // Sends in flight are as good as a probe.
     if (std::exchange(completions_at_tick_, completions_) != completions_ || !ring_.empty()) return;
     if (const int error = post(nullptr); error != 0)
-        return fail(caught([&] { verbs::throw_error(error, about_peer("ask whether the peer lives:"), {}); }));
-    ring_.add_question();
+        return fail(caught([&] { verbs::throw_error(error, about_peer("probe"), {}); }));
+    ring_.add_probe();
 }
 
 void Connection::check_message(const Message& message) const {
     if (message && message.buffer_->pool->device() == device_ && message.size_ <= peer_message_bytes_) return;
     const std::string what = fmt::format("send a message of {} bytes to {}", message.size_, peer_.to_string());
-    if (!message) verbs::throw_error(EINVAL, what, "it has no buffer: it was sent or moved from");
+    if (!message) verbs::throw_error(EINVAL, what, "the message has no buffer: it was sent or moved from");
     if (message.buffer_->pool->device() != device_)
-        verbs::throw_error(EINVAL, what, "its memory belongs to another device or messenger");
-    verbs::throw_error(EMSGSIZE, what, fmt::format("the peer takes at most {} bytes", peer_message_bytes_));
+        verbs::throw_error(EINVAL, what, "its buffer belongs to another device or messenger");
+    verbs::throw_error(EMSGSIZE, what, fmt::format("the peer accepts at most {} bytes", peer_message_bytes_));
 }
 
 std::error_code Connection::send_now(Message& message) {

@@ -18,7 +18,7 @@ namespace pktverbs::messages {
 
 namespace {
 
-/// Whether a terminal may get to see it: UTF-8 without control characters, of which there are also U+0080 to U+009F.
+/// Whether it is safe to print on a terminal: UTF-8 without control characters, which include U+0080 to U+009F.
 bool is_printable(std::string_view text) {
     while (!text.empty()) {
         const std::size_t length = utf8_length(text);
@@ -30,7 +30,7 @@ bool is_printable(std::string_view text) {
     return true;
 }
 
-/// What the peer, or its kernel, says by a rejection: the text in its private data, or the reason's number
+/// The reason of a rejection by the peer or its kernel: the text in its private data, or the reason's number
 /// (IB specification, vol. 1, 12.6.7.2).
 std::string reason_for(const CmEvent& event) {
     constexpr int no_such_service = 8;
@@ -38,10 +38,10 @@ std::string reason_for(const CmEvent& event) {
     const auto& data = event.private_data;
     const auto end = std::find(data.begin(), data.end(), std::uint8_t{0});
     const std::string text{data.begin(), end};
-    if (!text.empty() && is_printable(text)) return "the peer says: " + text;
-    if (event.status == no_such_service) return "nobody listens there";
-    if (event.status == consumer) return "the peer rejected it";
-    return fmt::format("rejected for reason {}", event.status);
+    if (!text.empty() && is_printable(text)) return "the peer's reason: " + text;
+    if (event.status == no_such_service) return "no listener at this address";
+    if (event.status == consumer) return "the peer rejected the connection";
+    return fmt::format("rejected with reason {}", event.status);
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ std::string Connection::about_peer(std::string_view verb) const {
 }
 
 void Connection::connect(std::span<const Address> addresses) {
-    if (addresses.empty()) verbs::throw_error(EDESTADDRREQ, "connect to nowhere", "there is no address");
+    if (addresses.empty()) verbs::throw_error(EDESTADDRREQ, "connect", "the list of addresses is empty");
     addresses_.assign(addresses.rbegin(), addresses.rend());
     connect_until_ = Clock::now() + options_.connect_timeout;
     for (;;) {
@@ -68,14 +68,14 @@ void Connection::connect(std::span<const Address> addresses) {
 }
 
 void Connection::begin_attempt() {
-    // Each address has its share of the time that is left.
+    // Each address gets an equal share of the remaining time.
     const auto left = std::max<Clock::duration>(connect_until_ - Clock::now(), std::chrono::milliseconds{1});
     const auto share = left / addresses_.size();
     attempt_ms_ = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(share).count());
     peer_ = addresses_.back();
     addresses_.pop_back();
     state_ = State::resolving_address;
-    // What an earlier attempt has left.
+    // Left over from an earlier attempt.
     post_error_ = 0;
     loss_ = nullptr;
     is_armed_ = false;
@@ -106,7 +106,7 @@ void Connection::on_setup_event(const CmEvent& event) {
 }
 
 void Connection::take_setup_step(const CmEvent& event) {
-    // What comes out of its turn would be a step of another attempt.
+    // An event out of order would be a step of another attempt.
     switch (event.type) {
         case RDMA_CM_EVENT_ADDR_RESOLVED:
             if (state_ != State::resolving_address) return;
@@ -143,7 +143,7 @@ void Connection::request() {
 }
 
 void Connection::confirm(std::span<const std::uint8_t> private_data) {
-    hear(private_data);
+    read_hello(private_data);
     step_queue_pair(IBV_QPS_RTR);
     step_queue_pair(IBV_QPS_RTS);
     check_cm({"establish", connecting()}, [&] { return messenger_->manager().establish(id_.get()); });
@@ -155,9 +155,9 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
     id_ = std::move(id);
     id_->context = static_cast<CmIdOwner*>(this);
     peer_ = Address{*rdma_get_peer_addr(id_.get())};
-    hear(private_data);
+    read_hello(private_data);
     try {
-        // Receives are posted before the peer hears of it: its first message must not wait for a receive.
+        // Receives are posted before the answer goes out: the peer's first message must not wait for a receive.
         make_queue_pair();
         step_queue_pair(IBV_QPS_RTR);
         step_queue_pair(IBV_QPS_RTS);
@@ -166,7 +166,7 @@ void Connection::accept(CmId id, std::span<const std::uint8_t> private_data) {
         check_cm({"accept", connecting()}, [&] { return messenger_->manager().accept(id_.get(), &param); });
         deadline_.call_after(options_.connect_timeout);
     } catch (...) {
-        // Mostly a peer that has left meanwhile: nothing to stop a server for.
+        // Usually the peer has left meanwhile, which must not stop a server.
         failure_ = std::current_exception();
         messenger_->manager().reject(id_.get(), nullptr, 0);
         discard_attempt();
@@ -188,7 +188,7 @@ void Connection::make_queue_pair() {
     const verbs::OpenDevice& device = device_->device();
     local_ = Address{*rdma_get_local_addr(id_.get())};
     pool_ = Pool::create(*this, *device_, options_);
-    // One more: the question whether the peer lives.
+    // One more: the probe.
     cq_.emplace(device,
                 verbs::CompletionQueueOptions{
                     .entries = options_.receives + options_.sends + 1, .channel = device_->channel(), .context = this});
@@ -213,7 +213,7 @@ void Connection::step_queue_pair(ibv_qp_state to) {
              [&] { return messenger_->manager().init_qp_attr(id_.get(), &attr, &mask); });
     switch (to) {
         case IBV_QPS_INIT:
-            // An empty write asks whether we live; no memory is registered for remote access.
+            // For the peer's probe, an empty write; no memory is registered for remote access.
             attr.qp_access_flags |= IBV_ACCESS_REMOTE_WRITE;
             break;
         case IBV_QPS_RTR:
@@ -230,7 +230,7 @@ void Connection::step_queue_pair(ibv_qp_state to) {
     qp_->modify(attr, mask);
 }
 
-void Connection::hear(std::span<const std::uint8_t> private_data) noexcept {
+void Connection::read_hello(std::span<const std::uint8_t> private_data) noexcept {
     if (const auto hello = Hello::from_bytes(private_data)) peer_message_bytes_ = hello->message_bytes;
 }
 

@@ -16,33 +16,33 @@ struct Hint {
 };
 
 constexpr std::string_view no_rdma =
-    "there is no RDMA device here, or rdma_ucm is not loaded: modprobe rdma_ucm; on a plain interface: rdma link add "
-    "rxe0 type rxe netdev eth0";
-constexpr std::string_view no_rights = "no access to /dev/infiniband/rdma_cm: a udev rule gives it";
-constexpr std::string_view not_ours =
+    "there is no RDMA device, or rdma_ucm is not loaded: modprobe rdma_ucm; on a plain interface: rdma link add rxe0 "
+    "type rxe netdev eth0";
+constexpr std::string_view no_access = "no access to /dev/infiniband/rdma_cm: grant it with a udev rule";
+constexpr std::string_view no_such_address =
     "no RDMA device has that address, or its interface is down: see rdma link and ip address";
-constexpr std::string_view nobody_there = "no such host on that network, or it is down";
+constexpr std::string_view host_unreachable = "the host is not on that network, or is down";
 
 constexpr std::array hints{
     Hint{"create_event_channel", ENODEV, no_rdma},
     Hint{"create_event_channel", ENOENT, no_rdma},
     Hint{"create_event_channel", ENOSYS, no_rdma},
-    Hint{"create_event_channel", EPERM, no_rights},
-    Hint{"create_event_channel", EACCES, no_rights},
+    Hint{"create_event_channel", EPERM, no_access},
+    Hint{"create_event_channel", EACCES, no_access},
     Hint{"create_id", ENODEV, no_rdma},
-    Hint{"bind_addr", ENODEV, not_ours},
-    Hint{"bind_addr", EADDRNOTAVAIL, not_ours},
-    Hint{"bind_addr", EADDRINUSE, "another program listens there"},
-    Hint{"bind_addr", EACCES, "ports below 1024 are for root"},
-    Hint{"listen", EADDRINUSE, "another program listens there"},
-    Hint{"listen", ENODEV, not_ours},
-    Hint{"resolve_addr", ENODEV, "the way there doesn't lead over an RDMA device: see ip route get and rdma link"},
-    Hint{"resolve_addr", ENETUNREACH, "the way there doesn't lead over an RDMA device: see ip route get and rdma link"},
-    Hint{"resolve_addr", EHOSTUNREACH, nobody_there},
-    Hint{"resolve_addr", ETIMEDOUT, nobody_there},
-    Hint{"resolve_route", ETIMEDOUT, nobody_there},
-    Hint{"connect", ETIMEDOUT, "nobody answers there: is the program running, does a firewall drop UDP port 4791?"},
-    Hint{"connect", EINVAL, "the device cannot do what the options ask for"},
+    Hint{"bind_addr", ENODEV, no_such_address},
+    Hint{"bind_addr", EADDRNOTAVAIL, no_such_address},
+    Hint{"bind_addr", EADDRINUSE, "another program listens at this address"},
+    Hint{"bind_addr", EACCES, "ports below 1024 need CAP_NET_BIND_SERVICE"},
+    Hint{"listen", EADDRINUSE, "another program listens at this address"},
+    Hint{"listen", ENODEV, no_such_address},
+    Hint{"resolve_addr", ENODEV, "the route uses no RDMA device: see ip route get and rdma link"},
+    Hint{"resolve_addr", ENETUNREACH, "the route uses no RDMA device: see ip route get and rdma link"},
+    Hint{"resolve_addr", EHOSTUNREACH, host_unreachable},
+    Hint{"resolve_addr", ETIMEDOUT, host_unreachable},
+    Hint{"resolve_route", ETIMEDOUT, host_unreachable},
+    Hint{"connect", ETIMEDOUT, "no answer: check that the program runs, and that no firewall drops UDP port 4791"},
+    Hint{"connect", EINVAL, "the device does not support these options"},
 };
 
 }  // namespace
@@ -68,8 +68,8 @@ std::error_code code_of(const std::exception_ptr& failure) noexcept {
 }
 
 int errno_of_status(int status, int otherwise) noexcept {
-    constexpr int greatest_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
-    return status < 0 && status >= -greatest_errno ? -status : otherwise;
+    constexpr int max_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
+    return status < 0 && status >= -max_errno ? -status : otherwise;
 }
 
 int errno_of(ibv_wc_status status) noexcept {
@@ -95,13 +95,14 @@ int errno_of(ibv_wc_status status) noexcept {
 std::string_view hint_for(ibv_wc_status status, bool sending) noexcept {
     switch (status) {
         case IBV_WC_RETRY_EXC_ERR:
-            return "the peer doesn't answer any more: its machine, its program or the network has gone";
+            return "the peer no longer answers: its machine, its program or the network has failed";
         case IBV_WC_RNR_RETRY_EXC_ERR:
-            return "the peer takes no more messages";
+            return "the peer has posted no receives for too long";
         case IBV_WC_LOC_LEN_ERR:
-            return sending ? "longer than the device sends" : "the peer sent more than Options::message_bytes";
+            return sending ? "the message is longer than the device can send"
+                           : "the peer sent a message longer than Options::message_bytes";
         case IBV_WC_REM_INV_REQ_ERR:
-            return "longer than the peer's buffer: lower Options::assumed_peer_message_bytes";
+            return "the message is longer than the peer's buffer: lower Options::assumed_peer_message_bytes";
         case IBV_WC_WR_FLUSH_ERR:
             return "the queue pair failed";
         default:

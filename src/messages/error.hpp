@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error: what the user reads when the connection manager or a completion fails.
+// Error: the errors of the connection manager and of completions.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -24,7 +24,8 @@ struct CmAction {
 [[noreturn]] void throw_cm_error(int error, const CmAction& action);
 std::string_view cm_error_hint(std::string_view verb, int error) noexcept;
 
-/// What it throws: an error for later, whose words are put together inside, so that a lack of memory is caught, too.
+/// Returns the exception that the call throws, to report it later. The call also makes its text, so running out of
+/// memory for the text is caught, too.
 template <class Throwing>
 std::exception_ptr caught(Throwing&& throwing) noexcept {
     try {
@@ -34,15 +35,15 @@ std::exception_ptr caught(Throwing&& throwing) noexcept {
     }
     return {};
 }
-/// Calls `tell` with the std::system_error that was caught, or with ENOMEM where there was no memory for it.
-template <class Tell>
-void tell_caught(const std::exception_ptr& failure, Tell&& tell) {
+/// Calls `report` with the caught std::system_error, or with ENOMEM if there was no memory for one.
+template <class Report>
+void report_caught(const std::exception_ptr& failure, Report&& report) {
     try {
         std::rethrow_exception(failure);
     } catch (const std::system_error& error) {
-        tell(error);
+        report(error);
     } catch (const std::bad_alloc&) {
-        tell(std::system_error{ENOMEM, std::generic_category()});
+        report(std::system_error{ENOMEM, std::generic_category()});
     }
 }
 std::error_code code_of(const std::exception_ptr& failure) noexcept;
@@ -54,9 +55,9 @@ void check_cm(const CmAction& action, Call&& call) {
     if (std::forward<Call>(call)() != 0) throw_cm_error(errno != 0 ? errno : EIO, action);
 }
 
-/// The errno of an event's status: a negative errno, or what a connection manager gives otherwise.
+/// The errno in an event's status, which is a negative errno; `otherwise` if it is another number.
 int errno_of_status(int status, int otherwise) noexcept;
-/// The errno that says best what a failed completion means, and what to do about it.
+/// The errno that fits a failed completion best, and what to do about it.
 int errno_of(ibv_wc_status status) noexcept;
 std::string_view hint_for(ibv_wc_status status, bool sending) noexcept;
 

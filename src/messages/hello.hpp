@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hello: what two sockets of this library tell each other when they connect.
+// Hello: the limits that two sockets of this library announce to each other when they connect.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace pktverbs::messages {
 
-/// The private data of a request and of an answer. Other programs don't look at it, and needn't send one.
+/// The private data of a request and of an answer. Other programs ignore it and need not send it.
 struct Hello {
     static constexpr std::uint32_t magic = 0x706b746d;  // "pktm"
     static constexpr std::uint32_t version = 1;
@@ -26,7 +26,7 @@ struct Hello {
         BigEndianWriter{bytes}.put(magic).put(version).put(message_bytes).put(receives);
         return bytes;
     }
-    /// There may be more behind it: the connection manager pads. A later version only adds.
+    /// More bytes may follow: the connection manager pads, and later versions only append.
     static std::optional<Hello> from_bytes(std::span<const std::uint8_t> bytes) noexcept {
         if (bytes.size() < wire_bytes) return std::nullopt;
         BigEndianReader reader{bytes};

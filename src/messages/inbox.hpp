@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inbox: received buffers that nobody has taken yet, in their order.
+// Inbox: received buffers that were not taken yet, in order.
 #pragma once
 
 #include <utility>
@@ -8,7 +8,7 @@
 
 namespace pktverbs::messages {
 
-/// Gives what is left back to its pool when it ends.
+/// Returns the remaining buffers to their pool when it ends.
 class Inbox {
 public:
     Inbox() noexcept = default;

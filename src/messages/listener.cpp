@@ -42,7 +42,7 @@ async::Task<std::optional<Socket>> Listener::accept_from(std::shared_ptr<Listene
             co_await socket.established();
             co_return std::move(socket);
         } catch (const std::system_error& error) {
-            state->tell(error);
+            state->report(error);
         }
     }
 }

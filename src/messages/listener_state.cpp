@@ -24,21 +24,21 @@ ListenerState::ListenerState(MessengerState& messenger, const Address& address, 
       work_{std::in_place, messenger.executor()} {
     const ConnectionManager& manager = messenger.manager();
     const std::string what = "listen at " + address_.to_string();
-    if (options_.backlog < 1) verbs::throw_error(EINVAL, what, "backlog is at least 1");
+    if (options_.backlog < 1) verbs::throw_error(EINVAL, what, "backlog must be at least 1");
     check_cm({"bind_addr", what}, [&] { return manager.bind_addr(id_.get(), address_.raw()); });
     check_cm({"listen", what}, [&] { return manager.listen(id_.get(), options_.backlog); });
     address_ = Address{*rdma_get_local_addr(id_.get())};
 }
 
 void ListenerState::on_event(const CmEvent& event) {
-    const auto self = shared_from_this();  // a handler may end the listener, and is part of it
+    const auto self = shared_from_this();  // a handler may end the listener, which owns the handler
     if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) {
         if (event.id != id_.get()) take_request(event);
     } else if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL && event.id == id_.get()) {
         const auto failure = caught(
             [&] { verbs::throw_error(ENODEV, "listen at " + address_.to_string(), "the RDMA device was removed"); });
         end();
-        tell_caught(failure, [this](const std::system_error& error) { tell(error); });
+        report_caught(failure, [this](const std::system_error& error) { report(error); });
     }
 }
 
@@ -53,8 +53,8 @@ void ListenerState::take_request(const CmEvent& event) {
         pending = std::make_unique<PendingRequest>(*messenger_, shared_from_this(), std::move(id), event.private_data,
                                                    options_);
     });
-    // What is missing is memory: the id has ended, which the peer takes for a rejection.
-    if (failure) return tell_caught(failure, [this](const std::system_error& error) { tell(error); });
+    // Out of memory: the id has ended, which the peer sees as a rejection.
+    if (failure) return report_caught(failure, [this](const std::system_error& error) { report(error); });
     take(Request{std::move(pending)});
 }
 
@@ -67,7 +67,7 @@ void ListenerState::take(Request request) {
         handlers_.request(std::move(request));
     } else if (keeps_requests_) {
         if (const auto failure = caught([&] { requests_.push_back(std::move(request)); }))
-            tell_caught(failure, [this](const std::system_error& error) { tell(error); });
+            report_caught(failure, [this](const std::system_error& error) { report(error); });
     }
 }
 

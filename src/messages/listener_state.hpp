@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ListenerState: what is behind a Listener: a listening id, and requests that nobody has taken yet.
+// ListenerState: the state of a Listener: a listening id, and requests that were not taken yet.
 #pragma once
 
 #include <cstddef>
@@ -24,22 +24,22 @@ public:
     ListenerState(MessengerState& messenger, const Address& address, const Options& options, ListenerHandlers handlers);
 
     void on_event(const CmEvent& event) override;
-    /// Of the listener, or of the messenger.
+    /// Ends with the listener or with its messenger.
     void end() noexcept;
 
-    /// The error handler.
-    void tell(const std::system_error& error) const {
+    /// Calls the error handler.
+    void report(const std::system_error& error) const {
         if (handlers_.error) handlers_.error(error);
     }
     const Address& address() const noexcept { return address_; }
-    /// True: no need to wait.
+    /// Returns true if there is no need to wait.
     bool request(RequestWaiter& waiter);
     void wait(RequestWaiter& waiter, std::coroutine_handle<> by) noexcept { waiters_.push(waiter, by); }
 
-    // For its requests, wherever they are.
+    // For its requests, which the program may own.
     void count_waiting() noexcept { ++unanswered_; }
     void count_answered() noexcept { --unanswered_; }
-    /// Nobody waits for the answer any more: ends the Request, if it is one of those that nobody has taken.
+    /// The peer no longer waits for the answer: ends the Request if it was not taken yet.
     void forget(const PendingRequest& pending) noexcept;
 
 private:
@@ -53,7 +53,7 @@ private:
     CmId id_;
     std::optional<async::Work> work_;  ///< until the end
     bool keeps_requests_ = false;      ///< request() was called
-    std::size_t unanswered_ = 0;       ///< also those that the program has
+    std::size_t unanswered_ = 0;       ///< including those that the program owns
     std::deque<Request> requests_;
     async::WaiterList waiters_;
 };

@@ -14,7 +14,7 @@ verbs::Device device_of(const rdma_cm_id& id, const verbs::Provider& provider) {
     ibv_device* const raw = id.verbs->device;
     device.name = raw->name + ('/' + std::to_string(id.port_num));
     device.port = id.port_num;
-    // Not ours to end: an open context holds it.
+    // Not owned here: an open context holds it.
     device.handle = std::shared_ptr<ibv_device>{std::shared_ptr<void>{}, raw};
     device.provider = &provider;
     return device;
@@ -33,7 +33,7 @@ MessengerDevice::MessengerDevice(MessengerState& messenger, const rdma_cm_id& id
     event_hook_.watch(device_.async_fd());
 }
 
-// Either may end this.
+// Either may destroy this object.
 bool MessengerDevice::take_completions() { return messenger_.take_completions(*this); }
 bool MessengerDevice::take_events() { return messenger_.take_events(*this); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MessengerDevice: a device that a messenger has connections on, and what they share.
+// MessengerDevice: a device that a messenger has connections on, and the objects that they share.
 #pragma once
 
 #include <rdma/rdma_cma.h>
@@ -20,9 +20,9 @@ namespace pktverbs::messages {
 
 class MessengerState;
 
-/// Opened once more, beside the connection manager: its context is the whole process's, so events that are read there
-/// may be another messenger's, and it closes it as it likes after the device was removed. A queue pair is known to the
-/// connection manager by its number alone.
+/// Opens the device a second time, apart from the connection manager, which shares its context with the whole process:
+/// events read there may belong to another messenger, and it may close that context at any time after the device was
+/// removed. The connection manager needs only the number of a queue pair.
 class MessengerDevice {
 public:
     /// Throws std::system_error.
@@ -43,12 +43,12 @@ public:
     verbs::CompletionChannel& channel() noexcept { return channel_; }
 
     void add_connection() noexcept { ++connections_; }
-    /// Whether nobody may use it any more.
+    /// Returns whether the device must end now: it is lost and this was the last connection.
     bool remove_connection() noexcept { return --connections_ == 0 && is_lost_; }
     bool has_connections() const noexcept { return connections_ != 0; }
-    /// It failed, or was removed: it has no new connections, and ends with the last one.
+    /// It failed or was removed: it gets no new connections, and ends with its last one.
     void set_lost() noexcept { is_lost_ = true; }
-    /// Nothing more is read from it but completions.
+    /// Reads no more events; completions are still read.
     void ignore_events() noexcept { event_hook_.cancel(); }
 
     void add(Pool& pool) { pools_.push_back(&pool); }

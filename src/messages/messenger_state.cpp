@@ -21,7 +21,7 @@ namespace pktverbs::messages {
 
 namespace {
 
-/// Of one descriptor in one step: what a handler does may bring the next one, and others have their turn.
+/// Of one descriptor in one step: handlers may cause further events, and other descriptors need their turn.
 constexpr int max_events = 64;
 
 }  // namespace
@@ -43,7 +43,7 @@ MessengerState::~MessengerState() {
     for (const auto& connection : connections_) connection->lose_messenger();
     while (!listeners_.empty()) listeners_.begin()->second->end();
     while (!requests_.empty()) (*requests_.begin())->expire();
-    bury_the_dead();
+    tear_down_ended();
     for (const auto& connection : connections_) connection->tear_down();
 }
 
@@ -76,10 +76,10 @@ bool MessengerState::take_cm_events() {
 
 bool MessengerState::take_completions(MessengerDevice& device) {
     const Working working{*this};
-    // A queue has one event at most until it is armed again: to look for a second one is a system call for nothing.
-    const int most = connections_.size() > 1 ? max_events : 1;
+    // A queue has at most one event until it is armed again, so looking for a second one would waste a system call.
+    const int max = connections_.size() > 1 ? max_events : 1;
     bool did = false;
-    for (int i = 0; i < most; ++i) {
+    for (int i = 0; i < max; ++i) {
         const auto event = device.channel().next_event();
         if (!event) break;
         did = true;
@@ -97,7 +97,7 @@ bool MessengerState::take_events(MessengerDevice& device) {
         try {
             event = device.device().next_event();
         } catch (...) {
-            is_gone = true;  // EIO, once the kernel has taken the device away
+            is_gone = true;  // EIO, once the kernel has removed the device
         }
         if (!event && !is_gone) return did;
         did = true;
@@ -117,7 +117,7 @@ Connection* MessengerState::owner_of(const verbs::AsyncEvent& event) const noexc
 }
 
 void MessengerState::lose(MessengerDevice& device) {
-    // Its completions are still read, until its connections have ended.
+    // Its completions are read until its connections have ended.
     device.ignore_events();
     device.set_lost();
     for (const auto& connection : connections_)
@@ -133,8 +133,8 @@ CmId MessengerState::make_id(CmIdOwner& owner) {
 }
 
 MessengerDevice& MessengerState::device(rdma_cm_id& id) {
-    // Of an event that came before the one that finds it.
-    if (!id.verbs) verbs::throw_message(ENODEV, "cannot make a connection: the kernel has named no RDMA device for it");
+    // An event that came before the one that resolves the address.
+    if (!id.verbs) verbs::throw_message(ENODEV, "cannot make a connection: the kernel names no RDMA device for it");
     for (const auto& device : devices_)
         if (device->is_device_of(id)) return *device;
     devices_.push_back(std::make_unique<MessengerDevice>(*this, id));
@@ -151,17 +151,17 @@ void MessengerState::add(std::shared_ptr<Connection> connection) {
     added.set_place(std::prev(connections_.end()));
 }
 
-void MessengerState::bury(Connection& connection) noexcept {
+void MessengerState::retire(Connection& connection) noexcept {
     const auto place = connection.leave_place();
     if (!place) return;
-    dead_.splice(dead_.end(), connections_, *place);
-    if (depth_ == 0) bury_the_dead();
+    ended_.splice(ended_.end(), connections_, *place);
+    if (depth_ == 0) tear_down_ended();
 }
 
-void MessengerState::bury_the_dead() noexcept {
-    while (!dead_.empty()) {
-        const auto connection = std::move(dead_.front());
-        dead_.pop_front();
+void MessengerState::tear_down_ended() noexcept {
+    while (!ended_.empty()) {
+        const auto connection = std::move(ended_.front());
+        ended_.pop_front();
         connection->tear_down();
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MessengerState: what is behind a Messenger: what its executor watches for it, and everything that lives in it.
+// MessengerState: the state of a Messenger: its descriptors, devices, connections, listeners and requests.
 #pragma once
 
 #include <list>
@@ -31,14 +31,14 @@ public:
     MessengerState& operator=(const MessengerState&) = delete;
     ~MessengerState();
 
-    /// While handlers may be on the stack, nothing is torn down.
+    /// Keeps ended connections while their handlers may be on the stack.
     class Working {
     public:
         explicit Working(MessengerState& messenger) noexcept : messenger_{messenger} { ++messenger_.depth_; }
         Working(const Working&) = delete;
         Working& operator=(const Working&) = delete;
         ~Working() {
-            if (--messenger_.depth_ == 0) messenger_.bury_the_dead();
+            if (--messenger_.depth_ == 0) messenger_.tear_down_ended();
         }
 
     private:
@@ -50,21 +50,21 @@ public:
     CmId make_id(CmIdOwner& owner);
     /// Makes it at the first connection on that device. Throws std::system_error.
     MessengerDevice& device(rdma_cm_id& id);
-    /// A connection of its has ended, but for its identifier.
+    /// One of its connections has ended, except for the identifier.
     void leave(MessengerDevice& device) noexcept;
-    /// It failed or was removed: its connections soon fail.
+    /// It failed or was removed: its connections will fail.
     void lose(MessengerDevice& device);
 
-    /// Soon resumed by the executor: nobody's code runs inside somebody else's call.
+    /// The executor resumes it later: no coroutine runs inside another one's call.
     void resume_soon(async::Waiter& waiter) noexcept { executor_.resume_soon(waiter); }
 
-    // For the devices: whether there was anything.
+    // For the devices. These return whether there were any.
     bool take_completions(MessengerDevice& device);
     bool take_events(MessengerDevice& device);
 
     void add(std::shared_ptr<Connection> connection);
-    /// Torn down when nothing of it is running any more.
-    void bury(Connection& connection) noexcept;
+    /// Tears it down once none of its calls is running.
+    void retire(Connection& connection) noexcept;
     void add(std::shared_ptr<ListenerState> listener);
     void remove(ListenerState& listener) noexcept;
     void add(PendingRequest& request) { requests_.insert(&request); }
@@ -78,7 +78,7 @@ private:
 
     bool take_cm_events();
     Connection* owner_of(const verbs::AsyncEvent& event) const noexcept;
-    void bury_the_dead() noexcept;
+    void tear_down_ended() noexcept;
 
     async::Executor& executor_;
     const ConnectionManager& manager_;
@@ -86,11 +86,11 @@ private:
     async::Hook channel_hook_;
     std::vector<std::unique_ptr<MessengerDevice>> devices_;
 
-    // Lists, so that what is noexcept moves nodes and allocates nothing.
+    // Lists, so that noexcept functions move nodes and allocate nothing.
     Connections connections_;
     std::unordered_map<ListenerState*, std::shared_ptr<ListenerState>> listeners_;
     std::unordered_set<PendingRequest*> requests_;
-    Connections dead_;
+    Connections ended_;
     int depth_ = 0;
 };
 

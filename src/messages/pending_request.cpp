@@ -21,7 +21,7 @@ PendingRequest::PendingRequest(MessengerState& messenger, const std::shared_ptr<
       private_data_{private_data.begin(), private_data.end()},
       options_{options},
       work_{std::in_place, messenger.executor()} {
-    // A new id comes with the listener's context (rdma_get_cm_event(3)).
+    // A new id has the listener's context (rdma_get_cm_event(3)).
     id_->context = static_cast<CmIdOwner*>(this);
     messenger_->add(*this);
     listener_ = listener;
@@ -37,7 +37,7 @@ void PendingRequest::on_event(const CmEvent& event) {
         case RDMA_CM_EVENT_CONNECT_ERROR:
         case RDMA_CM_EVENT_DISCONNECTED:
         case RDMA_CM_EVENT_TIMEWAIT_EXIT:
-            return withdraw(ECONNABORTED, "the peer has given up");
+            return withdraw(ECONNABORTED, "the peer withdrew its request");
         case RDMA_CM_EVENT_DEVICE_REMOVAL:
             return withdraw(ENODEV, "its RDMA device was removed");
         default:
@@ -49,8 +49,8 @@ void PendingRequest::withdraw(int error, std::string_view why) noexcept {
     withdrawal_ = caught([&] { verbs::throw_error(error, "accept a connection from " + peer_.to_string(), why); });
     id_.reset();
     work_.reset();
-    // Who waits for requests is to get one that can be accepted. The Request that holds this ends here, if the listener
-    // has it.
+    // The listener returns only requests that can be accepted. If it holds this one's Request, that ends here, and
+    // with it this object.
     if (const auto listener = listener_.lock()) listener->forget(*this);
 }
 
@@ -74,12 +74,12 @@ void PendingRequest::leave() noexcept {
 }
 
 void reject(const ConnectionManager& manager, rdma_cm_id& id, std::string_view reason) noexcept {
-    // What the connection manager carries in a rejection: 148 bytes (IB specification, REJ), the last one 0.
-    constexpr std::size_t most = 147;
+    // A rejection carries 148 bytes (IB specification, REJ), of which the last one is 0.
+    constexpr std::size_t max_bytes = 147;
     std::size_t length = reason.size();
-    if (length > most) {
-        // Not in the middle of a character: what follows the first byte of one is 10xxxxxx (RFC 3629, 3).
-        length = most;
+    if (length > max_bytes) {
+        // Not within a character: every byte of one after the first is 10xxxxxx (RFC 3629, 3).
+        length = max_bytes;
         while (length > 0 && (static_cast<unsigned char>(reason[length]) & 0xc0) == 0x80) --length;
     }
     manager.reject(&id, length != 0 ? reason.data() : nullptr, static_cast<std::uint8_t>(length));

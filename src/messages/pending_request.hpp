@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PendingRequest: what is behind a Request: an id that waits for an answer.
+// PendingRequest: the state of a Request: an id that waits for an answer.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace pktverbs::messages {
 class ListenerState;
 class MessengerState;
 
-/// The owner of its id's events from the start: the listener that brought it may end before the answer.
+/// Gets its id's events from the start, since the listener may end before the answer.
 class PendingRequest final : public CmIdOwner {
 public:
     PendingRequest(MessengerState& messenger, const std::shared_ptr<ListenerState>& listener, CmId id,
@@ -30,7 +30,7 @@ public:
     PendingRequest& operator=(const PendingRequest&) = delete;
     ~PendingRequest();
 
-    /// May end this, with the Request in the listener that it is behind.
+    /// May destroy this object, with its Request in the listener.
     void on_event(const CmEvent& event) override;
 
     const Address& peer() const noexcept { return peer_; }
@@ -40,9 +40,9 @@ public:
 
     /// Null once it is answered.
     MessengerState* messenger() const noexcept { return messenger_; }
-    /// Why nobody waits for the answer any more; null while somebody does.
+    /// Why the peer no longer waits for the answer; null while it waits.
     const std::exception_ptr& withdrawal() const noexcept { return withdrawal_; }
-    /// Null if nobody waits for the answer.
+    /// Null if the peer no longer waits for the answer.
     CmId take_id() noexcept;
     void reject(std::string_view reason) noexcept;
     /// The messenger ends.
@@ -63,7 +63,7 @@ private:
     std::optional<async::Work> work_;  ///< while the peer waits
 };
 
-/// With the reason, as far as a rejection carries it. Whoever owns the id still has to end it.
+/// Rejects with as much of the reason as a rejection carries. The id still belongs to its owner.
 void reject(const ConnectionManager& manager, rdma_cm_id& id, std::string_view reason) noexcept;
 
 }  // namespace pktverbs::messages

@@ -31,7 +31,7 @@ struct Buffer {
     bool is_posted = false;  ///< for receiving
 };
 
-/// Lives until its owner and its last message have gone; the registration ends with the device's messenger at the
+/// Lives until its owner and its last message have ended. Its registration ends with the device's messenger at the
 /// latest.
 class Pool {
 public:
@@ -46,16 +46,16 @@ public:
     std::uint32_t lkey() const noexcept { return region_->raw()->lkey; }
     const MessengerDevice* device() const noexcept { return device_; }
 
-    /// A buffer for a message to send; null if all are in use.
+    /// Returns a buffer for a message to send; null if all are in use.
     Buffer* take() noexcept;
     bool has_free() const noexcept { return free_ != nullptr; }
-    /// A buffer for receiving is about to be posted.
+    /// Counts a receive buffer as in use, before it is posted.
     void take(Buffer& buffer) noexcept;
-    /// It is idle; the owner hears of it.
+    /// As put_away(), and calls the owner's released().
     void give_back(Buffer& buffer) noexcept;
-    /// It is idle; the owner knows. The pool may end with it.
+    /// The buffer is idle again. May destroy the pool.
     void put_away(Buffer& buffer) noexcept;
-    /// The owner has ended, and what it had posted comes back. The pool may end.
+    /// The owner has ended, and its posted buffers are idle again. May destroy the pool.
     void abandon() noexcept;
     /// The device's messenger has ended.
     void deregister() noexcept;

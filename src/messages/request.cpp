@@ -27,7 +27,7 @@ Socket Request::accept(SocketHandlers handlers, const Options& options) {
     MessengerState* const messenger = pending_->messenger();
     if (!messenger)
         verbs::throw_error(EINVAL, "accept a connection from " + peer().to_string(),
-                           "the request was answered, or its messenger has ended");
+                           "the request was answered before, or its messenger has ended");
     auto connection = std::make_shared<Connection>(*messenger, options, std::move(handlers));
     messenger->add(connection);
     if (pending_->withdrawal()) {

@@ -134,7 +134,7 @@ bool run(int nth, bool once) {
     allocations_left = -1;
     world.settle();
     if (world.client) {
-        EXPECT_EQ(world.at_client.disconnected, 1) << "whatever failed, it is told";
+        EXPECT_EQ(world.at_client.disconnected, 1) << "every failure is reported";
         EXPECT_LE(world.at_client.errors, 1);
     }
     EXPECT_LE(world.at_server.disconnected, 1);

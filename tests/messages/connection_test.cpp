@@ -115,7 +115,7 @@ TEST(Connection, DeliversWhatCameWithTheGoodbye) {
     EXPECT_EQ(pair.server_notes.order, (Texts{"established", "message", "disconnected"}));
 }
 
-/// More than one turn has.
+/// More than one turn handles.
 constexpr messages::Options many{.message_bytes = 100, .receives = 400, .sends = 400, .keepalive = 0ms};
 
 TEST(Connection, DeliversHoweverMuchCameBeforeThePeerLeft) {
@@ -173,7 +173,7 @@ TEST(Connection, StopsItsQueuePairWhenItLeaves) {
     EXPECT_EQ(pair.client_notes.disconnected, 1);
 }
 
-TEST(Connection, TellsWhenThereIsRoomForTheFirstMessage) {
+TEST(Connection, IsWritableForTheFirstMessage) {
     Pair pair;
     pair.listen();
     pair.connect();
@@ -229,7 +229,7 @@ TEST(Connection, EndsWithMessagesUnderWay) {
     EXPECT_EQ(pair.server->try_send({}), std::errc::not_connected);
 }
 
-TEST(Connection, SendsNoMoreThanItHasRoomForAndTellsWhenThereIs) {
+TEST(Connection, SendsNoMoreThanItHasRoomForAndIsWritableAfterwards) {
     Pair pair;
     pair.establish();
     pair.fabric.holds_data = true;
@@ -274,7 +274,7 @@ TEST(Connection, LeavesAMessageThatItCannotSendNow) {
     EXPECT_EQ(pair.client_notes.received.back(), "forwarded");
 }
 
-TEST(Connection, TellsOfRoomToSendThoughAllBuffersAreTaken) {
+TEST(Connection, IsWritableThoughAllBuffersAreTaken) {
     Pair pair;
     pair.establish();
     pair.client->set_handlers({.writable = [&](auto&) { ++pair.client_notes.writable; }});
@@ -321,7 +321,7 @@ TEST(Connection, RefusesAMessageThatThePeerCannotTake) {
         expect_error(EMSGSIZE, [&] { static_cast<void>(pair.client->try_send(std::move(message))); });
     EXPECT_EQ(
         text,
-        "cannot send a message of 101 bytes to 10.0.0.2:12345: Message too long (the peer takes at most 100 bytes)");
+        "cannot send a message of 101 bytes to 10.0.0.2:12345: Message too long (the peer accepts at most 100 bytes)");
     EXPECT_TRUE(message);
     message.resize(100);
     EXPECT_FALSE(pair.client->try_send(std::move(message)));
@@ -338,7 +338,7 @@ TEST(Connection, RefusesNoMessageAndForeignOnes) {
                  {"another device or messenger"});
 }
 
-TEST(Connection, AssumesWhatAPeerTakesThatDoesNotSay) {
+TEST(Connection, AssumesTheLimitOfAPeerThatAnnouncesNone) {
     Pair pair;
     pair.fabric.replaces_private_data = true;
     pair.server_options.message_bytes = 9000;
@@ -365,7 +365,7 @@ TEST(Connection, LendsForeignPrivateDataToTheHandler) {
     EXPECT_EQ(pair.client_notes.established, 1);
 }
 
-TEST(Connection, AsksWithRcParametersThatSuitIbmsg) {
+TEST(Connection, UsesRcParametersThatSuitIbmsg) {
     Pair pair;
     pair.establish();
     ASSERT_EQ(pair.fabric.parameters.size(), 2U);
@@ -385,7 +385,7 @@ TEST(Connection, IsRejectedWithAReason) {
     pair.connect();
     pair.settle();
     EXPECT_EQ(pair.client_notes.errors,
-              Texts{"cannot connect to 10.0.0.2:12345: Connection refused (the peer says: full until noon)"});
+              Texts{"cannot connect to 10.0.0.2:12345: Connection refused (the peer's reason: full until noon)"});
     EXPECT_EQ(pair.client_notes.order, (Texts{"error", "disconnected"}));
     EXPECT_EQ(pair.client_notes.why, std::errc::connection_refused);
     EXPECT_EQ(pair.client->try_send({}), std::errc::not_connected);
@@ -397,15 +397,15 @@ TEST(Connection, IsRejectedWithoutARequestHandler) {
     pair.connect();
     pair.settle();
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
-    expect_words(pair.client_notes.errors[0], {"Connection refused", "the peer rejected it"});
+    expect_words(pair.client_notes.errors[0], {"Connection refused", "the peer rejected the connection"});
 }
 
-TEST(Connection, IsRefusedWhereNobodyListens) {
+TEST(Connection, IsRefusedWithoutAListener) {
     Pair pair;
     pair.connect();
     pair.settle();
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
-    expect_words(pair.client_notes.errors[0], {"Connection refused", "nobody listens there"});
+    expect_words(pair.client_notes.errors[0], {"Connection refused", "no listener at this address"});
 }
 
 TEST(Connection, GivesUpAfterItsTimeout) {
@@ -415,7 +415,7 @@ TEST(Connection, GivesUpAfterItsTimeout) {
     pair.connect();
     pair.wait_for_end(pair.client_notes);
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
-    expect_words(pair.client_notes.errors[0], {"cannot connect to 10.0.0.2:12345", "timed out", "nobody answers"});
+    expect_words(pair.client_notes.errors[0], {"cannot connect to 10.0.0.2:12345", "timed out", "no answer"});
     EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
 }
 
@@ -479,7 +479,7 @@ TEST(Connection, NoticesAPeerThatDiesWhileItSends) {
     pair.settle();
     ASSERT_EQ(pair.client_notes.errors.size(), 1U);
     expect_words(pair.client_notes.errors[0],
-                 {"cannot send to 10.0.0.2:12345: Connection timed out", "retry counter", "gone"});
+                 {"cannot send to 10.0.0.2:12345: Connection timed out", "retry counter", "has failed"});
     EXPECT_EQ(pair.client_notes.order, (Texts{"established", "error", "disconnected"}));
     EXPECT_EQ(pair.client_notes.why, std::errc::timed_out);
     EXPECT_EQ(pair.client_notes.sent, 0);
@@ -489,11 +489,11 @@ TEST(Connection, NoticesADeadPeerWhenIdle) {
     Pair pair;
     pair.client_options.keepalive = 1ms;
     pair.establish();
-    while (pair.fabric.questions < 3) {
+    while (pair.fabric.probes < 3) {
         pair.client_loop.step(1ms);
         pair.server_loop.step(0ns);
     }
-    EXPECT_TRUE(pair.server_notes.received.empty()) << "a question is no message";
+    EXPECT_TRUE(pair.server_notes.received.empty()) << "a probe is no message";
     EXPECT_EQ(pair.client_notes.disconnected, 0);
     pair.fabric.cut();
     pair.wait_for_end(pair.client_notes);
@@ -594,7 +594,7 @@ TEST(Connection, TakesNoLengthOfAWriteWithImmediate) {
     EXPECT_TRUE(pair.server_notes.errors.empty());
 }
 
-TEST(Connection, SaysWhatAPeerSentTooMuch) {
+TEST(Connection, ReportsThatAPeerSentTooMuch) {
     Pair pair;
     pair.fabric.replaces_private_data = true;  // so the server assumes 4096
     pair.server_options.message_bytes = 200;
@@ -682,7 +682,7 @@ TEST(Connection, RefusesOptionsThatMakeNoSense) {
     expect_error(EDESTADDRREQ, [&] { messages::Socket{pair.client_loop, std::vector<messages::Address>{}}; });
 }
 
-TEST(Connection, WaitsAsLongAsATypeCanSay) {
+TEST(Connection, WaitsForTheLongestTimeOfItsType) {
     Pair pair;
     for (auto* options : {&pair.client_options, &pair.server_options})
         options->connect_timeout = options->close_timeout = options->keepalive = std::chrono::milliseconds::max();
@@ -690,7 +690,7 @@ TEST(Connection, WaitsAsLongAsATypeCanSay) {
     ASSERT_FALSE(send_text(*pair.client, "x"));
     pair.settle();
     EXPECT_EQ(pair.server_notes.received, Texts{"x"});
-    EXPECT_EQ(pair.fabric.questions, 0);
+    EXPECT_EQ(pair.fabric.probes, 0);
     pair.fabric.holds_data = true;
     ASSERT_FALSE(send_text(*pair.client, "y"));
     pair.client->disconnect();

@@ -107,17 +107,17 @@ TEST_F(Coroutines, NeedNotWaitForTheConnection) {
     EXPECT_EQ(log.front(), "answered");
 }
 
-TEST_F(Coroutines, HearThatNobodyListens) {
+TEST_F(Coroutines, FailToConnectWithoutAListener) {
     const auto connect = [](Loop& on) -> Task<> {
         const messages::Socket socket = co_await on.messenger.connect("10.0.0.2");
         ADD_FAILURE() << "connected";
     };
     loop->spawn(connect(*loop));
-    expect_words(expect_error(ECONNREFUSED, [&] { settle(); }), {"cannot connect to 10.0.0.2:12345", "nobody listens"});
+    expect_words(expect_error(ECONNREFUSED, [&] { settle(); }), {"cannot connect to 10.0.0.2:12345", "no listener"});
     settle();  // the loop goes on
 }
 
-TEST_F(Coroutines, HearThatAMessageIsTooLong) {
+TEST_F(Coroutines, FailToSendAMessageThatIsTooLong) {
     messages::Listener listener{*loop, messages::Address{}, small};
     const auto send = [](Loop& on) -> Task<> {
         messages::Socket socket = co_await on.messenger.connect("10.0.0.2");
@@ -164,7 +164,7 @@ TEST_F(Coroutines, AreResumedWhenTheirSocketEnds) {
     settle();
     EXPECT_TRUE(log.empty());
     client.reset();
-    EXPECT_TRUE(log.empty()) << "nobody's code runs inside a destructor";
+    EXPECT_TRUE(log.empty()) << "no coroutine runs inside a destructor";
     settle();
     std::sort(log.begin(), log.end());
     EXPECT_EQ(log, (std::vector<std::string>{std::make_error_code(std::errc::not_connected).message(), "acquired 0",

@@ -19,12 +19,12 @@ std::ptrdiff_t count(const FakeFabric& fabric, std::string_view verb) {
     return std::ranges::count(fabric.living, verb, &FakeFabric::Living::verb);
 }
 
-TEST(MessengerDevice, TellsItsConnectionsThatItFailed) {
+TEST(MessengerDevice, EndsItsConnectionsWhenItFails) {
     for (const bool says_so : {true, false}) {
         Pair pair;
         pair.establish();
         pair.fabric.holds_data = true;
-        ASSERT_FALSE(send_text(*pair.client, "never")) << "no keepalive asks while something is under way";
+        ASSERT_FALSE(send_text(*pair.client, "never")) << "there are no probes while a send is in flight";
         pair.fabric.lose_device(says_so);
         pair.settle();
         for (const Notes* notes : {&pair.client_notes, &pair.server_notes}) {
@@ -36,7 +36,7 @@ TEST(MessengerDevice, TellsItsConnectionsThatItFailed) {
     }
 }
 
-TEST(MessengerDevice, TellsWhoWaitsForSomethingElse) {
+TEST(MessengerDevice, EndsConnectionsThatWaitForSomethingElse) {
     Pair pair;
     pair.establish();
     pair.fabric.holds_data = true;
@@ -90,7 +90,7 @@ TEST(MessengerDevice, IsNotKeptWhenItFailsWithoutConnections) {
     EXPECT_TRUE(pair.client->is_established()) << "it may have come back";
 }
 
-TEST(MessengerDevice, TellsOfAQueuePairOrCompletionQueueThatFailed) {
+TEST(MessengerDevice, EndsTheConnectionOfAFailedQueuePairOrCompletionQueue) {
     for (const auto type : {IBV_EVENT_QP_FATAL, IBV_EVENT_QP_REQ_ERR, IBV_EVENT_QP_ACCESS_ERR, IBV_EVENT_CQ_ERR}) {
         SCOPED_TRACE(ibv_event_type_str(type));
         Pair pair;

@@ -221,7 +221,7 @@ int post_send(ibv_qp* raw, ibv_send_wr* wr, ibv_send_wr** refused) {
     }
     if (wr->opcode == IBV_WR_RDMA_WRITE) {
         EXPECT_TRUE(posted.bytes.empty());
-        ++fabric().questions;
+        ++fabric().probes;
     }
     qp.sends.push_back(std::move(posted));
     carry(qp);
@@ -428,8 +428,8 @@ verbs::Provider make_provider() {
 
 // ---- The connection manager.
 
-void tell(FakeId& id, rdma_cm_event_type type, int status = 0, std::vector<std::uint8_t> data = {},
-          FakeId* listener = nullptr) {
+void queue_event(FakeId& id, rdma_cm_event_type type, int status = 0, std::vector<std::uint8_t> data = {},
+                 FakeId* listener = nullptr) {
     auto* event = make<FakeEvent>("get_cm_event");
     event->id = &id;
     event->listen_id = listener;
@@ -483,10 +483,10 @@ void leave_peer(FakeId& id) {
     if (!peer) return;
     using State = FakeId::State;
     if (id.state == State::requested) {
-        tell(*peer, RDMA_CM_EVENT_REJECTED, 28);
+        queue_event(*peer, RDMA_CM_EVENT_REJECTED, 28);
         peer->peer = nullptr;
     } else if (peer->state == State::connected || peer->state == State::leaving || peer->state == State::answered) {
-        tell(*peer, RDMA_CM_EVENT_DISCONNECTED);
+        queue_event(*peer, RDMA_CM_EVENT_DISCONNECTED);
         peer->state = State::gone;
         peer->peer = nullptr;
     } else {
@@ -564,12 +564,12 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         if (fabric().is_silent) return 0;
         on_device(id);
         id.state = State::resolved;
-        tell(id, RDMA_CM_EVENT_ADDR_RESOLVED);
+        queue_event(id, RDMA_CM_EVENT_ADDR_RESOLVED);
         return 0;
     };
     made.resolve_route = [](rdma_cm_id* raw, int) {
         PKTVERBS_FAIL_IF_DUE("resolve_route", -1)
-        tell(*static_cast<FakeId*>(raw), RDMA_CM_EVENT_ROUTE_RESOLVED);
+        queue_event(*static_cast<FakeId*>(raw), RDMA_CM_EVENT_ROUTE_RESOLVED);
         return 0;
     };
     made.connect = [](rdma_cm_id* raw, rdma_conn_param* param) {
@@ -580,7 +580,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         id.state = State::requesting;
         FakeId* const listener = listener_at(ntohs(id.route.addr.dst_sin.sin_port));
         if (!listener) {
-            tell(id, RDMA_CM_EVENT_REJECTED, 8);
+            queue_event(id, RDMA_CM_EVENT_REJECTED, 8);
             return 0;
         }
         FakeId& request = make_request(*listener);
@@ -590,7 +590,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         request.route.addr.dst_sin = id.route.addr.src_sin;
         auto data = padded(param->private_data, param->private_data_len, 56);
         if (fabric().replaces_private_data) data = fabric().replaced_private_data;
-        tell(request, RDMA_CM_EVENT_CONNECT_REQUEST, 0, data, listener);
+        queue_event(request, RDMA_CM_EVENT_CONNECT_REQUEST, 0, data, listener);
         return 0;
     };
     made.accept = [](rdma_cm_id* raw, rdma_conn_param* param) {
@@ -602,7 +602,8 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         errno = EINVAL;
         if (!id.peer) return -1;
         id.state = State::answered;
-        tell(*id.peer, RDMA_CM_EVENT_CONNECT_RESPONSE, 0, padded(param->private_data, param->private_data_len, 196));
+        queue_event(*id.peer, RDMA_CM_EVENT_CONNECT_RESPONSE, 0,
+                    padded(param->private_data, param->private_data_len, 196));
         return 0;
     };
     made.establish = [](rdma_cm_id* raw) {
@@ -614,7 +615,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         if (fabric().holds_established)
             id.peer->waits_for_established = true;
         else
-            tell(*id.peer, RDMA_CM_EVENT_ESTABLISHED);
+            queue_event(*id.peer, RDMA_CM_EVENT_ESTABLISHED);
         return 0;
     };
     made.reject = [](rdma_cm_id* raw, const void* data, std::uint8_t length) {
@@ -625,7 +626,7 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         fabric().rejections.emplace_back(text ? std::string{text, length} : std::string{});
         if (FakeId* const peer = std::exchange(id.peer, nullptr)) {
             peer->peer = nullptr;
-            tell(*peer, RDMA_CM_EVENT_REJECTED, 28, padded(data, length, 148));
+            queue_event(*peer, RDMA_CM_EVENT_REJECTED, 28, padded(data, length, 148));
         }
         return 0;
     };
@@ -636,19 +637,19 @@ messages::ConnectionManager make_manager(const verbs::Provider& provider) {
         if (id.state == State::gone || !peer) return 0;
         if (peer->state == State::leaving) {
             // The answer to the peer's request.
-            tell(*peer, RDMA_CM_EVENT_DISCONNECTED);
+            queue_event(*peer, RDMA_CM_EVENT_DISCONNECTED);
             id.state = peer->state = State::gone;
             id.peer = peer->peer = nullptr;
         } else if (id.state != State::leaving) {
             id.state = State::leaving;
-            tell(*peer, RDMA_CM_EVENT_DISCONNECTED);
+            queue_event(*peer, RDMA_CM_EVENT_DISCONNECTED);
         }
         return 0;
     };
     made.notify = [](rdma_cm_id* raw, ibv_event_type type) {
         EXPECT_EQ(type, IBV_EVENT_COMM_EST);
         PKTVERBS_FAIL_IF_DUE("notify", -1)
-        tell(*static_cast<FakeId*>(raw), RDMA_CM_EVENT_ESTABLISHED);
+        queue_event(*static_cast<FakeId*>(raw), RDMA_CM_EVENT_ESTABLISHED);
         return 0;
     };
     made.init_qp_attr = [](rdma_cm_id* raw, ibv_qp_attr* attr, int* mask) {
@@ -735,7 +736,7 @@ void FakeFabric::let_established_pass() {
     const Lock lock{mutex};
     holds_established = false;
     for (FakeId* id : ids)
-        if (std::exchange(id->waits_for_established, false)) tell(*id, RDMA_CM_EVENT_ESTABLISHED);
+        if (std::exchange(id->waits_for_established, false)) queue_event(*id, RDMA_CM_EVENT_ESTABLISHED);
 }
 
 void FakeFabric::cut() {
@@ -752,7 +753,7 @@ void FakeFabric::forge_completion(std::uint32_t qp_num, const ibv_wc& wc) {
 void FakeFabric::forge_event(std::uint32_t qp_num, rdma_cm_event_type type, int status) {
     const Lock lock{mutex};
     for (FakeId* id : ids)
-        if (id->qp_num == qp_num) return tell(*id, type, status);
+        if (id->qp_num == qp_num) return queue_event(*id, type, status);
     ADD_FAILURE() << "no identifier with queue pair " << qp_num;
 }
 
@@ -781,13 +782,13 @@ void FakeFabric::lose_device(bool says_so) {
 
 void FakeFabric::forge_events(rdma_cm_event_type type, int status, const std::vector<std::uint8_t>& private_data) {
     const Lock lock{mutex};
-    for (FakeId* id : ids) tell(*id, type, status, private_data);
+    for (FakeId* id : ids) queue_event(*id, type, status, private_data);
 }
 
 void FakeFabric::forge_event_at(std::size_t place, rdma_cm_event_type type, int status,
                                 const std::vector<std::uint8_t>& private_data) {
     const Lock lock{mutex};
-    if (!ids.empty()) tell(*ids[place % ids.size()], type, status, private_data);
+    if (!ids.empty()) queue_event(*ids[place % ids.size()], type, status, private_data);
 }
 
 bool FakeFabric::listens(std::uint16_t port) {
@@ -804,16 +805,16 @@ void FakeFabric::ask(std::uint16_t port) {
     request.route.addr.dst_sin.sin_family = AF_INET;
     request.route.addr.dst_sin.sin_port = htons(next_port++);
     inet_pton(AF_INET, "10.0.0.9", &request.route.addr.dst_sin.sin_addr);
-    tell(request, RDMA_CM_EVENT_CONNECT_REQUEST, 0,
-         replaces_private_data ? replaced_private_data : padded(nullptr, 0, 56), listener);
+    queue_event(request, RDMA_CM_EVENT_CONNECT_REQUEST, 0,
+                replaces_private_data ? replaced_private_data : padded(nullptr, 0, 56), listener);
 }
 
-void FakeFabric::give_up(std::optional<rdma_cm_event_type> told_by) {
+void FakeFabric::give_up(std::optional<rdma_cm_event_type> event) {
     const Lock lock{mutex};
     for (FakeId* id : ids) {
         if (id->state != FakeId::State::requested) continue;
         if (FakeId* const peer = std::exchange(id->peer, nullptr)) peer->peer = nullptr;
-        if (told_by) tell(*id, *told_by, 28);
+        if (event) queue_event(*id, *event, 28);
     }
 }
 

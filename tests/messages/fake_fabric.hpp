@@ -41,7 +41,7 @@ public:
     bool is_silent = false;                ///< no answers: no events for resolve_addr and connect
     bool holds_data = false;               ///< sends stay in flight until let_data_pass()
     bool holds_completion_events = false;  ///< completions make no events
-    bool holds_established = false;  ///< the passive side doesn't hear of the confirmation until let_established_pass()
+    bool holds_established = false;        ///< the passive side gets the confirmation only by let_established_pass()
     void let_data_pass();
     void let_established_pass();
     /// Every queue pair's other end fails: sends fail with RETRY_EXC.
@@ -60,7 +60,7 @@ public:
     /// Whether there is a listener.
     bool listens(std::uint16_t port = 12345);
     /// Every peer that waits for an answer gives up. This side gets an event, or none, as on Linux.
-    void give_up(std::optional<rdma_cm_event_type> told_by);
+    void give_up(std::optional<rdma_cm_event_type> event);
     /// Makes a device event about that queue pair or its completion queue.
     void forge_async_event(std::uint32_t qp_num, ibv_event_type type);
     /// The device fails everywhere: with an event, or its events can no longer be read.
@@ -78,7 +78,7 @@ public:
     std::vector<rdma_conn_param> parameters;    ///< of every connect() and accept()
     std::vector<std::string> order;             ///< queue pairs' changes of state
     std::vector<std::string> rejections;        ///< the text of every reject()
-    int questions = 0;                          ///< empty writes
+    int probes = 0;                             ///< empty writes
 
     struct Living {
         std::string verb;

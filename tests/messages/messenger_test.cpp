@@ -113,7 +113,7 @@ TEST(Messenger, LeavesItsExecutorWithNothingToWaitFor) {
     EXPECT_FALSE(executor.run_for(0ns));
 }
 
-TEST(Messenger, LetsOthersHearOfItsEnd) {
+TEST(Messenger, DisconnectsItsPeersWhenItEnds) {
     FakeFabric fabric;
     std::optional<Loop> loop{std::in_place, fabric.manager()};
     messages::Listener listener{*loop, messages::Address{}, small};
@@ -212,8 +212,8 @@ TEST(Messenger, IsReadableWhenACallLeftItSomethingToDo) {
     pair.server->disconnect();
     EXPECT_TRUE(is_readable(pair.server_loop.fd()));
     pair.client.reset();
-    EXPECT_TRUE(is_readable(pair.client_loop.fd())) << "somebody is to be resumed";
-    EXPECT_TRUE(pair.client_loop.step(0ns));  // without the peer's answer
+    EXPECT_TRUE(is_readable(pair.client_loop.fd())) << "a coroutine waits to be resumed";
+    EXPECT_TRUE(pair.client_loop.step(0ns));  // before the peer's answer
     pair.settle();
 }
 
@@ -230,7 +230,7 @@ TEST(Messenger, IsReadableWhenAListenerThatWasWaitedForEnds) {
     EXPECT_TRUE(loop.step(0ns));
 }
 
-TEST(Messenger, SaysWhatToDoWithoutRdma) {
+TEST(Messenger, AdvisesWhatToDoWithoutRdma) {
     const auto open = [] { Loop{messages::system_connection_manager()}; };
     try {
         open();
@@ -240,7 +240,7 @@ TEST(Messenger, SaysWhatToDoWithoutRdma) {
     }
 }
 
-TEST(CmError, KnowsWhatToDo) {
+TEST(CmError, HasHints) {
     EXPECT_NE(messages::cm_error_hint("create_event_channel", ENODEV), "");
     EXPECT_EQ(messages::cm_error_hint("create_event_channel", EIO), "");
     EXPECT_NE(messages::cm_error_hint("anything", EMFILE), "");

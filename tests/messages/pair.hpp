@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pair: a server and a client on a fake fabric, each with an executor, and notes of what their handlers were told.
+// Pair: a server and a client on a fake fabric, each with an executor, and notes of the calls of their handlers.
 #pragma once
 
 #include <gtest/gtest.h>

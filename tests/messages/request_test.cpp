@@ -43,7 +43,7 @@ struct Keeper {
 constexpr rdma_cm_event_type ends[] = {RDMA_CM_EVENT_REJECTED, RDMA_CM_EVENT_UNREACHABLE, RDMA_CM_EVENT_CONNECT_ERROR,
                                        RDMA_CM_EVENT_DISCONNECTED, RDMA_CM_EVENT_TIMEWAIT_EXIT};
 
-TEST(Request, SaysThatThePeerHasGivenUp) {
+TEST(Request, ReportsThatThePeerWithdrewIt) {
     for (const auto event : ends) {
         SCOPED_TRACE(rdma_event_str(event));
         Keeper keeper;
@@ -53,10 +53,10 @@ TEST(Request, SaysThatThePeerHasGivenUp) {
         keeper.settle();
         Notes notes;
         const messages::Socket socket = keeper.requests.at(0).accept(notes.handlers());
-        EXPECT_TRUE(notes.errors.empty()) << "not inside the call";
+        EXPECT_TRUE(notes.errors.empty()) << "handlers are not called within accept()";
         keeper.settle();
         ASSERT_EQ(notes.errors.size(), 1U);
-        expect_words(notes.errors[0], {"cannot accept a connection from 10.0.0.9:", "the peer has given up"});
+        expect_words(notes.errors[0], {"cannot accept a connection from 10.0.0.9:", "the peer withdrew its request"});
         EXPECT_EQ(notes.why, std::errc::connection_aborted);
         EXPECT_EQ(notes.disconnected, 1);
         EXPECT_EQ(keeper.requests[0].peer().to_string().substr(0, 9), "10.0.0.9:");
@@ -64,7 +64,7 @@ TEST(Request, SaysThatThePeerHasGivenUp) {
     }
 }
 
-TEST(Request, SaysSoAlsoWhenNoEventDid) {
+TEST(Request, ReportsThatWithoutAnEvent) {
     Keeper keeper;
     keeper.listen();
     keeper.ask();
@@ -96,7 +96,7 @@ TEST(Request, EndsWithItsDeviceAndTheListenerDoesNot) {
     keeper.ask();
     keeper.fabric.give_up(RDMA_CM_EVENT_DEVICE_REMOVAL);
     keeper.settle();
-    EXPECT_TRUE(keeper.errors.empty()) << "a wildcard listener stays, for the other devices";
+    EXPECT_TRUE(keeper.errors.empty()) << "a wildcard listener stays for the other devices";
     Notes notes;
     const messages::Socket socket = keeper.requests.at(0).accept(notes.handlers());
     keeper.ask();
@@ -126,7 +126,7 @@ TEST(Request, IsNotOfferedOnceThePeerHasGivenUp) {
     keeper.ask();
     keeper.loop.spawn(take(*keeper.listener, peers));
     keeper.settle();
-    EXPECT_EQ(peers, Texts{"10.0.0.9:40003"}) << "the others have gone";
+    EXPECT_EQ(peers, Texts{"10.0.0.9:40003"}) << "the others have left";
 }
 
 TEST(Listener, KeepsNoMoreRequestsThanItsBacklog) {
@@ -167,7 +167,7 @@ TEST(Listener, CountsNoRequestThatIsAnsweredAtOnce) {
     EXPECT_TRUE(second.is_established());
 }
 
-TEST(Listener, SaysToThePeerThatTooManyWait) {
+TEST(Listener, RejectsWithTheReasonThatTooManyWait) {
     Pair pair;
     std::vector<messages::Request> kept;
     messages::Options options = small;
@@ -180,7 +180,7 @@ TEST(Listener, SaysToThePeerThatTooManyWait) {
     pair.connect();
     pair.settle();
     EXPECT_EQ(pair.client_notes.errors,
-              Texts{"cannot connect to 10.0.0.2:12345: Connection refused (the peer says: too "
+              Texts{"cannot connect to 10.0.0.2:12345: Connection refused (the peer's reason: too "
                     "many requests wait for an answer)"});
 }
 
@@ -192,11 +192,11 @@ TEST(Listener, KeepsAtLeastOne) {
                                   [&] {
                                       messages::Listener{loop, messages::Address{}, {.backlog = backlog}};
                                   }),
-                     {"cannot listen at [::]:12345", "backlog is at least 1"});
+                     {"cannot listen at [::]:12345", "backlog must be at least 1"});
 }
 
 /// The client's error text for a rejection with that reason.
-std::string told(const std::string& reason) {
+std::string rejection_text(const std::string& reason) {
     Pair pair;
     pair.listener.emplace(
         pair.server_loop, messages::Address{}, small,
@@ -209,20 +209,22 @@ std::string told(const std::string& reason) {
 }
 
 TEST(Request, IsRejectedWithWholeCharacters) {
-    // 147 bytes fit: 146 and the first half of an u with two dots.
-    EXPECT_EQ(told(std::string(146, 'x') + "\u00fc"), "the peer says: " + std::string(146, 'x') + ")");
-    EXPECT_EQ(told(std::string(145, 'x') + "\u00fc"), "the peer says: " + std::string(145, 'x') + "\u00fc)");
-    EXPECT_EQ(told(std::string(300, 'x')), "the peer says: " + std::string(147, 'x') + ")");
-    EXPECT_EQ(told(std::string(300, '\x80')), "the peer rejected it)") << "nothing of it is a character";
+    // 147 bytes fit: 146, and the first byte of U+00FC.
+    EXPECT_EQ(rejection_text(std::string(146, 'x') + "\u00fc"), "the peer's reason: " + std::string(146, 'x') + ")");
+    EXPECT_EQ(rejection_text(std::string(145, 'x') + "\u00fc"),
+              "the peer's reason: " + std::string(145, 'x') + "\u00fc)");
+    EXPECT_EQ(rejection_text(std::string(300, 'x')), "the peer's reason: " + std::string(147, 'x') + ")");
+    EXPECT_EQ(rejection_text(std::string(300, '\x80')), "the peer rejected the connection)")
+        << "it contains no character";
 }
 
-TEST(Request, IsRejectedWithoutWhatATerminalObeys) {
+TEST(Request, IsRejectedWithoutControlCharacters) {
     for (const char* reason : {"\x1b[31mred", "two\nlines", "del\x7f",
                                "\xc2\x9b"
                                "31m",
                                "\xff\xfe", "\xc3"})
-        EXPECT_EQ(told(reason), "the peer rejected it)") << reason;
-    EXPECT_EQ(told("\u00a0\u00e9\u20ac"), "the peer says: \u00a0\u00e9\u20ac)");
+        EXPECT_EQ(rejection_text(reason), "the peer rejected the connection)") << reason;
+    EXPECT_EQ(rejection_text("\u00a0\u00e9\u20ac"), "the peer's reason: \u00a0\u00e9\u20ac)");
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(Address, HasBracketsAroundIpv6Alone) {
         EXPECT_FALSE(Address::parse(text)) << text;
         expect_error(EINVAL, [&] { Address::resolve(text); });
     }
-    EXPECT_EQ(Address::parse("fd00::1:80")->to_string(), "[fd00::1:80]:12345") << "it has no port";
+    EXPECT_EQ(Address::parse("fd00::1:80")->to_string(), "[fd00::1:80]:12345") << "without brackets there is no port";
     EXPECT_EQ(Address::parse("::ffff:10.0.0.1")->to_string(), "[::ffff:10.0.0.1]:12345");
     EXPECT_FALSE(Address::parse("::ffff:010.0.0.1"));
 }
@@ -99,7 +99,7 @@ TEST(Address, HasAZoneThatIsThere) {
         EXPECT_FALSE(Address::parse(text)) << text;
         expect_words(expect_error(EINVAL, [&] { Address::resolve("[" + text + "]:5"); }), {"zone"});
     }
-    EXPECT_FALSE(Address::parse("2001:db8::1%lo")) << "it is of no link";
+    EXPECT_FALSE(Address::parse("2001:db8::1%lo")) << "a global address has no zone";
     EXPECT_EQ(Address::parse("ff02::1%lo")->to_string(), "[ff02::1%lo]:12345");
     for (const char* text : {"[fe80::1%4294967295]:1", "[2001:db8::1%7]:1"})
         EXPECT_EQ(Address::parse(text)->to_string(), text);
@@ -112,7 +112,7 @@ TEST(Address, IsFoundByName) {
     EXPECT_EQ(Address::resolve("10.0.0.1").front().to_string(), "10.0.0.1:12345");
 }
 
-TEST(Address, SaysWhatIsNotFound) {
+TEST(Address, ReportsANameThatIsNotFound) {
     expect_words(expect_error(EINVAL, [] { Address::resolve(""); }), {"cannot look up", "HOST:PORT"});
     expect_words(expect_error(EINVAL, [] { Address::resolve("name:port"); }), {"cannot look up name:port"});
 }

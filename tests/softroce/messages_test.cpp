@@ -324,20 +324,20 @@ TEST_F(Messages, GiveUpWhereNobodyAnswers) {
     }
 }
 
-TEST_F(Messages, TellWhyTheyWereRejected) {
+TEST_F(Messages, ReportWhyTheyWereRejected) {
     async::Executor executor;
     messages::Messenger messenger{executor};
     const messages::Listener listener{messenger, messages::Address{}, {}, {.request = [](messages::Request request) {
                                           request.reject("come back tomorrow");
                                       }}};
-    for (const auto& [where, words] : {std::pair{"10.198.52.2", "the peer says: come back tomorrow"},
-                                       std::pair{"10.198.52.2:999", "nobody listens there"}}) {
-        std::string told;
+    for (const auto& [where, words] : {std::pair{"10.198.52.2", "the peer's reason: come back tomorrow"},
+                                       std::pair{"10.198.52.2:999", "no listener at this address"}}) {
+        std::string report;
         const Socket socket{
-            messenger, where, {}, {.error = [&](auto&, const std::system_error& error) { told = error.what(); }}};
+            messenger, where, {}, {.error = [&](auto&, const std::system_error& error) { report = error.what(); }}};
         const auto start = Clock::now();
-        while (told.empty() && Clock::now() < start + 10s) executor.step(100ms);
-        expect_words(told, {"Connection refused", words});
+        while (report.empty() && Clock::now() < start + 10s) executor.step(100ms);
+        expect_words(report, {"Connection refused", words});
     }
 }
 
@@ -369,7 +369,7 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
     EXPECT_TRUE(client.is_established());
     EXPECT_TRUE(server->is_established());
     EXPECT_FALSE(why) << words;
-    EXPECT_FALSE(server->try_receive()) << "a question is no message";
+    EXPECT_FALSE(server->try_receive()) << "a probe is no message";
     // The route to the peer is broken.
     ASSERT_EQ(std::system("ip neighbour replace 10.198.52.2 lladdr 02:00:00:00:99:99 dev veth0"), 0);
     const auto start = Clock::now();
@@ -377,7 +377,7 @@ TEST_F(Messages, TakeTheSilenceOfAPeerForItsEnd) {
     EXPECT_EQ(std::system("ip neighbour replace 10.198.52.2 lladdr 02:00:00:00:52:02 dev veth0"), 0);
     ASSERT_TRUE(why);
     EXPECT_EQ(*why, std::errc::timed_out);
-    expect_words(words, {"retry counter", "the peer doesn't answer any more"});
+    expect_words(words, {"retry counter", "the peer no longer answers"});
     std::printf("noticed after %.3f s: %s\n", std::chrono::duration<double>(Clock::now() - start).count(),
                 words.c_str());
 }
@@ -420,7 +420,7 @@ TEST_F(Messages, GoToAProgramThatKnowsOnlyLibrdmacm) {
         message.resize(4097);
         expect_words(expect_error(EMSGSIZE, [&] { static_cast<void>(client.try_send(std::move(message))); }),
                      {"4097", "4096"});
-        // Idle: it answers questions without knowing.
+        // Idle: its device answers probes.
         for (const auto idle = Clock::now(); Clock::now() < idle + 1s;) executor.step(100ms);
         EXPECT_TRUE(client.is_established());
         client.disconnect();

@@ -33,7 +33,7 @@ expect '^9000 bytes: message 0$' '^received 5000 messages$'
 receive 10.198.52.2:777 --max-size 100
 if ./msg_send 10.198.52.2:777 --size 101 2>"$said.error"; then exit 1; fi
 cat "$said.error"
-grep -q 'Message too long (the peer takes at most 100 bytes)' "$said.error"
+grep -q 'Message too long (the peer accepts at most 100 bytes)' "$said.error"
 expect '^received 0 messages$'
 
 at_receiver=$PKTVERBS_SOFTROCE_SIDE1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ConnectionManager: the RDMA connection manager as a table, so that a test can bring its own.
+// ConnectionManager: the RDMA connection manager as a table, so that a test can replace it.
 #pragma once
 
 #include <infiniband/verbs.h>

@@ -23,9 +23,9 @@ class ListenerState;
 
 /// The functions that a listener calls, in the executor's thread.
 struct ListenerHandlers {
-    /// Called with each request, which may be answered now or later. Without this handler, requests wait for request()
-    /// and accept() once one of them was called, and are rejected before. At most Options::backlog requests wait, of
-    /// both kinds together.
+    /// Called with each request, which may be answered now or later. Without this handler, requests are rejected until
+    /// request() or accept() was called for the first time; later ones wait for these. At most Options::backlog
+    /// requests wait, in the listener and in the program together.
     std::function<void(Request)> request = {};
     /// Called if a connection that accept() took was not established; or with ENOMEM if there was no memory for a
     /// request, which is rejected; or with ENODEV if the listener has ended with its device.
@@ -73,7 +73,7 @@ public:
     async::Task<std::optional<Socket>> accept();
 
 private:
-    /// A task starts late: the listener may have moved or ended by then.
+    /// A task starts later, when the listener may have moved or ended.
     static async::Task<std::optional<Socket>> accept_from(std::shared_ptr<ListenerState> state);
 
     std::shared_ptr<ListenerState> state_;

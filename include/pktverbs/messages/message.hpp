@@ -15,9 +15,8 @@ struct Buffer;
 
 /// Holds a message that was received, or one to fill and send.
 ///
-/// Move-only. When it ends, its buffer returns to where it came from; that of a received message makes room for the
-/// next one. It may outlive its socket and its messenger. It must be used, and end, in the executor's
-/// thread.
+/// Move-only. When it ends, its buffer returns to its socket; that of a received message makes room for the next one.
+/// It may outlive its socket and its messenger. It must be used, and end, in the executor's thread.
 class PKTVERBS_EXPORT Message {
 public:
     /// No message.
@@ -28,7 +27,7 @@ public:
           size_{std::exchange(other.size_, 0)},
           capacity_{std::exchange(other.capacity_, 0)} {}
     Message& operator=(Message&& other) noexcept {
-        Message taken{std::move(other)};  // so that what was here ends here
+        Message taken{std::move(other)};  // so that the previous message ends here
         std::swap(buffer_, taken.buffer_);
         std::swap(data_, taken.data_);
         std::swap(size_, taken.size_);

@@ -16,7 +16,7 @@ namespace pktverbs::messages {
 
 class MessengerState;
 
-/// Serves listeners and sockets on an executor, beside whatever else runs there: it has the channel to the RDMA
+/// Serves listeners and sockets on an executor, which may serve other things, too. Owns the channel to the RDMA
 /// connection manager, and the devices that its connections use.
 ///
 /// Neither copied nor moved. A messenger and all that belongs to it (listeners, requests, sockets, messages) must be
@@ -24,12 +24,12 @@ class MessengerState;
 /// requests.
 class PKTVERBS_EXPORT Messenger {
 public:
-    /// Both must outlive the messenger. Throws std::system_error: ENODEV or ENOENT where there is no RDMA at all.
+    /// Both must outlive the messenger. Throws std::system_error: ENODEV or ENOENT on a machine without RDMA.
     explicit Messenger(async::Executor& executor, const ConnectionManager& manager = system_connection_manager());
     Messenger(const Messenger&) = delete;
     Messenger& operator=(const Messenger&) = delete;
     /// Ends listeners and connections at once, without handlers; coroutines that wait for them are resumed by the
-    /// executor. Not from inside a handler.
+    /// executor. Must not be called by a handler.
     ~Messenger();
 
     /// Returns the executor that it was made on.

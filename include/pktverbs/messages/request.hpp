@@ -36,8 +36,8 @@ public:
     std::span<const std::uint8_t> private_data() const noexcept;
 
     /// Accepts the request, with the options of the listener or others. The socket can receive before the peer gets the
-    /// answer. Failures go to the socket's error handler: also if the peer has given up meanwhile (ECONNABORTED, or
-    /// EINVAL if the kernel's refusal is the only sign) or its device was removed (ENODEV). Throws std::system_error,
+    /// answer. Failures go to the socket's error handler, also if the peer has withdrawn its request (ECONNABORTED, or
+    /// EINVAL if only the kernel's refusal shows it) or its device was removed (ENODEV). Throws std::system_error,
     /// EINVAL, for options that contradict themselves, and if it was answered before.
     Socket accept(SocketHandlers handlers = {});
     Socket accept(SocketHandlers handlers, const Options& options);
