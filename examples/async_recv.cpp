@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// async_recv: one thread receives two flows on two queues, and tells once a second; on a wire it sends them, too.
+// async_recv: one thread receives two flows on two queues, and reports once a second; on a wire it sends them, too.
 #include <fmt/core.h>
 
 #include <array>
@@ -34,7 +34,7 @@ struct Count {
 async::Task<> receive(pktverbs::Queue& queue, Count& count, std::stop_token stop) {
     while (!stop.stop_requested()) {
         const auto packets = co_await async::recv(queue, pktverbs::no_timeout, stop);
-        if (packets.outcome() > pktverbs::Outcome::stopped) throw std::runtime_error{"cannot receive any more"};
+        if (packets.outcome() > pktverbs::Outcome::stopped) throw std::runtime_error{"the queue or the device failed"};
         for (const auto& pkt : packets) count.bytes += pkt.length();
         count.packets += packets.size();
     }

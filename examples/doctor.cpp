@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// doctor: what a device and this machine lack for a program, and what to do about it.
+// doctor: reports what a device and this machine lack for a program, and what to do about it.
 #include <fmt/core.h>
 
 #include <string>
@@ -9,11 +9,12 @@
 #include "common/quantity_option.hpp"
 
 int main(int argc, char** argv) {
-    example::CommandLine app{"Looks at all that a pktverbs program needs of a device and of this machine.", "doctor"};
+    example::CommandLine app{"Checks everything that a pktverbs program needs of a device and of this machine.",
+                             "doctor"};
     app.footer(
         "doctor eth0\ndoctor packet:eth0 --recv 16384 --size 1600 --json\n\n"
-        "Exit status 1 if there is a problem. Trying flows out takes no frames from anybody, but switches an\n"
-        "interface to promiscuous mode for a moment; --no-probe only looks.");
+        "Exit status 1 if there is a problem. Probing flows takes no frames from other programs, but switches\n"
+        "an interface to promiscuous mode for a moment; --no-probe only reads.");
     std::string device;
     pktverbs::Options options;
     bool json = false;
@@ -27,7 +28,7 @@ int main(int argc, char** argv) {
     bool huge_pages = false;
     app.add_flag("--huge-pages", huge_pages, "Buffers in huge pages of 2 MiB");
     app.add_flag("--json", json, "As JSON");
-    app.add_flag("--no-probe", no_probe, "Try nothing out");
+    app.add_flag("--no-probe", no_probe, "Probe nothing");
     return app.run(argc, argv, [&] {
         if (huge_pages) options.pages = pktverbs::PageSize::huge_2m;
         const auto probe = no_probe ? pktverbs::Probe::nothing : pktverbs::Probe::everything;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// list_devices: what can be opened here, whether it does raw packets, and how deep its queues are.
+// list_devices: lists the devices that can be opened, whether they do raw packets, and how deep their queues are.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -37,8 +37,8 @@ std::string mac_name(const ibv_gid& gid) {
     return mac ? mac->to_string() : "-";
 }
 
-/// What the kernel says of the interface; without one, the port's width times its speed (the kernel's enum
-/// ib_port_width and ib_port_speed), which is all that verbs tell.
+/// The speed of the interface as the kernel reports it; without one, the port's width times its speed (the kernel's
+/// enum ib_port_width and ib_port_speed), which is all that verbs report.
 std::string speed_name(const std::string& interface, const ibv_port_attr& port) {
     if (!interface.empty()) {
         std::ifstream file{"/sys/class/net/" + interface + "/speed"};
@@ -63,7 +63,7 @@ std::string speed_name(const std::string& interface, const ibv_port_attr& port) 
     return lanes > 0 && gbps > 0 ? fmt::format("{:g} Gb/s", gbps * static_cast<double>(lanes)) : "-";
 }
 
-/// "yes", or why not. Nothing but trying tells: no device attribute does.
+/// "yes", or why not. Only trying shows it: no device attribute does.
 std::string raw_packets(const pktverbs::Device& device, ibv_context* context) try {
     const auto& provider = *device.provider;
     const verbs::PdHandle pd{verbs::check_pointer({"alloc_pd", "allocate a protection domain", device.name},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// many_queues: one rule, spread over queues by the hash of addresses and ports, a thread for each.
+// many_queues: RSS: one rule over several queues, by the hash of addresses and ports, with a thread for each.
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -17,7 +17,7 @@
 namespace pv = pktverbs;
 namespace net = pktverbs::net;
 
-/// Every flow has a source port of its own.
+/// Every flow has its own source port.
 void send_flows(std::uint16_t flows, std::uint32_t turns) {
     pv::Context ctx{"wire:many_queues", {.send_packets = 512, .recv_packets = pv::none, .max_packet_size = 1024}};
     const auto src = pv::Ipv4Address{"192.0.2.1"}, dst = pv::Ipv4Address{"192.0.2.2"};
@@ -50,7 +50,7 @@ void receive(pv::Queue& queue, Share& share, std::optional<unsigned> cpu, const 
 }
 
 int main(int argc, char** argv) {
-    example::CommandLine app{"Spreads flows over queues, a thread for each.", "many_queues"};
+    example::CommandLine app{"Receives flows on several queues by RSS, with a thread for each.", "many_queues"};
     std::uint32_t queues = 4;
     std::uint16_t flows = 64;
     bool pin = false;

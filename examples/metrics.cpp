@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// metrics: receives UDP, and tells what was counted: as text, as JSON, or to a scraper (Prometheus) over HTTP.
+// metrics: receives UDP, and reports its counters: as text, as JSON, or to a scraper (Prometheus) over HTTP.
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ int listen_on(std::uint16_t port) {
     return fd;
 }
 
-/// One answer for each connection, whatever it asks for.
+/// Sends the same answer to every connection, whatever the request.
 void answer(int listening, const pktverbs::Context& ctx) {
     const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
@@ -54,7 +54,7 @@ void answer(int listening, const pktverbs::Context& ctx) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    example::CommandLine app{"Receives UDP and tells what was counted.", "metrics"};
+    example::CommandLine app{"Receives UDP and reports its counters.", "metrics"};
     app.footer("metrics packet:eth0 --seconds 10\nmetrics packet:eth0 --serve 9400   (then: curl 127.0.0.1:9400)");
     std::string device, format = "text";
     std::chrono::nanoseconds duration = std::chrono::seconds{1};

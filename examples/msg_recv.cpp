@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// msg_recv: takes connections and prints what comes, with callbacks.
+// msg_recv: accepts connections and prints the messages received, with callbacks.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -72,7 +72,7 @@ private:
         if (args_.once) stop();
     }
 
-    /// With nothing left to wait for, the executor returns.
+    /// Ends everything that the executor waits for, so that it returns.
     void stop() {
         listener_.reset();
         sockets_.clear();
@@ -87,7 +87,7 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    example::CommandLine app{"Takes connections and prints the messages that come.", "msg_recv"};
+    example::CommandLine app{"Accepts connections and prints the messages received.", "msg_recv"};
     Arguments args;
     app.add_option("ADDRESS", args.address, "Where to listen: HOST, HOST:PORT or [IPV6]:PORT (default [::]:12345)");
     app.add_option("--count", args.count, "Stop after so many messages").between(1, 1e15);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// paced_send: sends frames at three rates, stumbling once on the way, and tells what became of each.
+// paced_send: sends frames at three rates, pausing once on the way, and reports how well each was kept.
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
 #include <pktverbs/time/pacer.hpp>
@@ -52,10 +52,10 @@ int main(int argc, char** argv) try {
     for (const double gbps : {0.1, 1.0, 5.0}) {
         const auto rate = pktverbs::Rate::wire_bits(gbps * 1e9);
         auto pacer = pktverbs::Pacer::on(ctx, rate);
-        const std::string_view who = pacer.in_hardware() ? "the device" : "software";
+        const std::string_view by = pacer.in_hardware() ? "the device" : "software";
         const auto report = send(ctx, std::move(pacer), 500ms);
         missed |= report.missed();
-        fmt::print("{}, {} by {}: {}\n", rate, report.missed() ? "missed" : "kept", who, report);
+        fmt::print("{}, {} by {}: {}\n", rate, report.missed() ? "missed" : "kept", by, report);
     }
     return missed ? 5 : 0;  // as pktgen's
 } catch (const std::system_error& error) {

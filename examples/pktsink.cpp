@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// pktsink: receives the UDP stream of pktgen and tells what is missing, reordered or duplicated.
+// pktsink: receives the UDP stream of pktgen and reports what is missing, reordered or duplicated.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// timestamps: tells when frames were received, in UTC or TAI, from the timestamps of the device.
+// timestamps: prints when frames were received, in UTC or TAI, from the timestamps of the device.
 #include <fmt/chrono.h>
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
@@ -38,7 +38,7 @@ int main(int argc, char** argv) try {
     pktverbs::DeviceClock clock{ctx, tai ? CLOCK_TAI : CLOCK_REALTIME};
     fmt::print("timestamps are from the clock '{}'\n", ctx.limits().timestamp_clock);
 
-    // On a wire nobody else sends.
+    // A wire has no other sender.
     std::optional<pktverbs::Context> sender;
     if (device.starts_with("wire:")) sender.emplace(device, pktverbs::Options{.recv_packets = pktverbs::none});
     for (std::size_t received = 0; received < 5;) {

@@ -59,8 +59,8 @@ void BlockWriter::submit(Piece& piece) {
     queue_->submit(file_.descriptor(), piece);
 }
 
-void BlockWriter::wait(std::size_t most) {
-    for (poll(); in_flight() > most; poll()) {
+void BlockWriter::wait(std::size_t max) {
+    for (poll(); in_flight() > max; poll()) {
         Write* done = queue_->take_done(true);
         if (!done) throw std::logic_error{fmt::format("a write to {} doesn't end", path_)};
         take_result(static_cast<Piece&>(*done));

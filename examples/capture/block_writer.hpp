@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockWriter: writes large pieces of memory to a file, one behind the other, several at once, past the page cache; or
-// to a stream, in order.
+// BlockWriter: writes large pieces of memory to a file in sequence, several at once, without the page cache; or to a
+// stream, in order.
 #pragma once
 
 #include <cstddef>
@@ -17,45 +17,46 @@
 
 namespace capture {
 
-/// What a file is to be written like, where the kernel and the file system allow it.
+/// How to write a file, where the kernel and the file system allow it.
 struct WriterOptions {
     bool direct = true;                ///< by O_DIRECT; needs pieces aligned to BlockWriter::alignment
     bool uring = true;                 ///< by io_uring
     std::size_t writes_in_flight = 4;  ///< at least 1
-    Patience patience{};               ///< with who reads a stream
+    Patience patience{};               ///< with the reader of a stream
 };
 
-/// For one thread. A write that fails ends the file there: what comes after it isn't written, and is said to be
-/// complete at once; error() tells. So nobody waits for memory that a full disk never takes.
+/// For one thread. A write that fails ends the file there: later pieces are not written, and count as complete at once,
+/// so that the caller never waits for memory of a full disk. error() reports it.
 class BlockWriter {
 public:
-    /// What O_DIRECT wants of addresses, offsets and lengths at most: the logical block size of any disk (open(2)).
+    /// The largest alignment that O_DIRECT needs for addresses, offsets and lengths: the logical block size of any disk
+    /// (open(2)).
     static constexpr std::size_t alignment = 4096;
 
-    /// Of a file that appears at `path` when it is finished; of a device or a stream that is there; "-" is standard
+    /// Writes a file that appears at `path` when it is finished, or an existing device or stream; "-" is standard
     /// output. Throws std::system_error.
     BlockWriter(std::string path, const WriterOptions& options);
-    /// The same with a queue of the caller's, to test with.
+    /// The same with the caller's queue, for tests.
     BlockWriter(std::string path, const WriterOptions& options, std::unique_ptr<WriteQueue> queue);
     BlockWriter(const BlockWriter&) = delete;
     BlockWriter& operator=(const BlockWriter&) = delete;
-    /// Waits for what is in flight, and closes. A file that wasn't finished is removed.
+    /// Waits for writes in flight, and closes. A file that was not finished is removed.
     ~BlockWriter();
 
-    /// Takes bytes as they come and shows them at once: no places, no padding, no end that can be cut.
+    /// Whether it writes bytes in sequence and at once: no offsets, no padding, no cutting at the end.
     bool is_stream() const noexcept { return kind_ == OutputFile::Kind::stream; }
 
     /// Puts `piece` at the end of the file. It must stay as it is until completed() has counted it. Address and length
     /// are multiples of `alignment`, but for a stream. Waits while as many as there may be are in flight, and as long
     /// as patience allows for a reader.
     void write(std::span<const std::uint8_t> piece);
-    /// Sees what is done; waits until no more than `most` are in flight.
-    void wait(std::size_t most);
-    /// Sees what is done, without waiting.
+    /// Collects completed writes; waits until no more than `max` are in flight.
+    void wait(std::size_t max);
+    /// Collects completed writes, without waiting.
     void poll();
 
-    /// Pieces that are written, or never will be, counted in the order in which they were put: those before this
-    /// number are the caller's again.
+    /// Returns the number of pieces that are written or never will be, in their order: the caller may reuse the pieces
+    /// before this number.
     std::uint64_t completed() const noexcept { return completed_; }
     /// Pieces put so far.
     std::uint64_t queued() const noexcept { return queued_; }
@@ -68,17 +69,17 @@ public:
     /// could be written is removed, and what was in its place stays. Throws std::system_error if that fails, not for a
     /// failed write.
     void finish(std::uint64_t bytes);
-    /// Instead of finish(), where all else failed: leaves what was written, and returns under which name; empty if
-    /// there is no such file.
+    /// Instead of finish(), after another failure: keeps what was written, and returns the name of the file; empty if
+    /// there is none.
     std::string leave() noexcept;
 
-    /// What is written: the path, or "standard output".
+    /// Returns the path, or "standard output".
     std::string name() const { return path_ == "-" ? "standard output" : path_; }
-    /// "O_DIRECT, io_uring with 4 writes in flight", and why not, if that was asked for and isn't so.
+    /// Returns "O_DIRECT, io_uring with 4 writes in flight"; and why not, if either was wanted and cannot be used.
     std::string how() const;
 
 private:
-    /// What is left to write of a piece that was put.
+    /// The rest of a piece that is not written yet.
     struct Piece : Write {
         bool is_done = false;  ///< or failed, or never tried
         bool was_direct = false;
@@ -92,7 +93,7 @@ private:
 
     std::string path_;
     OutputFile::Kind kind_;
-    OutputFile file_;  ///< unless it is a stream, which the queue has
+    OutputFile file_;  ///< unless it is a stream, which the queue owns
     bool is_direct_ = false;
     bool is_uring_ = false;
     std::string why_not_direct_;

@@ -41,7 +41,7 @@ private:
 
     std::optional<pktverbs::SequenceField> sequence_;
     std::size_t front_bytes_;          ///< of a frame are looked at
-    std::vector<std::uint8_t> frame_;  ///< whose front is in one piece; the rest is whatever was there before
+    std::vector<std::uint8_t> frame_;  ///< only its front is filled; the rest is undefined
     std::vector<Flow> flows_;
     std::uint64_t others_ = 0;
 };

@@ -104,7 +104,7 @@ void OutputFile::keep(std::uint64_t bytes) {
     const auto name = std::exchange(growing_, {});
     // A device has no length to set.
     const int cut = name.empty() || ::ftruncate(file, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
-    // A file system on a network may tell only here that it had no room (close(2)).
+    // A network file system may report only here that it had no room (close(2)).
     const int closed = ::close(file) == 0 ? 0 : errno;
     const auto where = name.empty() ? path_ : fmt::format("{} (what was written is in {})", path_, name);
     if (cut != 0) throw_error(cut, "cut", where);

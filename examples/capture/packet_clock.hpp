@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PacketClock: when packets were received, in nanoseconds since 1970, whatever clock their timestamps are from.
+// PacketClock: when packets were received, in nanoseconds since 1970, from timestamps of any clock.
 #pragma once
 
 #include <chrono>

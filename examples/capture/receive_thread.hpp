@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReceiveThread: the producer of a ring, which receives from a device until it is told to stop, or has enough.
+// ReceiveThread: the producer of a ring, which receives from a device until a stop is requested, or it has enough.
 #pragma once
 
 #include <cstdint>

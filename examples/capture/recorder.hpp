@@ -41,12 +41,12 @@ public:
 /// Packets one behind the other; see PcapngFile. Times are the clock's.
 std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pktverbs::pcapng::Interface& interface,
                                                PacketClock clock, std::size_t pieces);
-/// Blocks as they stand in the ring, behind a page that tells how; see RawHeader. They are not copied, so as many are
+/// Blocks as they are in the ring, after a page that describes them; see RawHeader. They are not copied, so as many are
 /// taken from the ring as there are writes in flight. Times stay those of the device.
 std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,
                                             pktverbs::TimestampClock clock);
 
-/// What a raw file begins with, in this machine's byte order; docs/capture.md has it in words.
+/// The beginning of a raw file, in this machine's byte order; docs/capture.md describes it.
 struct RawHeader {
     static constexpr std::uint64_t magic_number = 0x3154504143565450;  ///< "PTVCAPT1"
     static constexpr std::size_t page_bytes = BlockWriter::alignment;

@@ -126,7 +126,7 @@ Summary Recording::finish() {
     outcome_ = receive_->join();
     const auto time = ReportLine::Clock::now() - start_;
     auto sum = counts();
-    receiver_.reset();  // tells the other thread that this was all
+    receiver_.reset();  // so that the other thread ends
     try {
         disk_->join();
     } catch (const std::exception& error) {
@@ -177,8 +177,8 @@ Counts Recording::counts() const {
 void Recording::check() const {
     if (file_.error() != 0) {
         const char* why = "";
-        if (file_.is_stream() && file_.error() == ENXIO) why = ", which nobody reads";
-        if (file_.is_stream() && file_.error() == ETIMEDOUT) why = ", whose reader takes nothing";
+        if (file_.is_stream() && file_.error() == ENXIO) why = ", which has no reader";
+        if (file_.is_stream() && file_.error() == ETIMEDOUT) why = ", whose reader reads nothing";
         throw std::system_error{file_.error(), std::generic_category(),
                                 fmt::format("cannot write {}{}", file_.name(), why)};
     }

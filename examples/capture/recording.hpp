@@ -23,8 +23,8 @@ namespace capture {
 
 class Recording {
 public:
-    /// Throws if the device, the ring, the flows or the file cannot be had. `interrupt` is a request of the user's: it
-    /// ends run(), and what waits for a reader of the output.
+    /// Throws if the device, the ring, the flows or the file cannot be made. `interrupt` is the user's request to end:
+    /// it ends run(), and waiting for a reader of the output.
     Recording(const Arguments& arguments, const pktverbs::Device& device, std::stop_token interrupt = {});
 
     Recording(const Recording&) = delete;
@@ -34,13 +34,13 @@ public:
     /// "capturing on packet:eth0 (02:00:00:00:00:01), 239.2.1.150:7148, into 64 blocks of 256 slots, ...".
     std::string describe() const;
 
-    /// Until `stop`, an interrupt, a limit of the arguments, or a failure. Prints a line a second.
+    /// Runs until `stop`, an interrupt, a limit of the arguments, or a failure. Prints a line a second.
     void run(const std::stop_token& stop = {});
-    /// Ends what run() began: everything that was received goes to the file.
+    /// Ends the recording: writes everything that was received to the file.
     Summary finish();
-    /// To be read after finish().
+    /// Valid after finish().
     const FlowSequences& sequences() const noexcept { return sequences_; }
-    /// Throws what made the recording end before its time.
+    /// Throws the error that ended the recording early.
     void check() const;
 
 private:

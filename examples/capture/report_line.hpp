@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReportLine: one line a second on how a capture goes.
+// ReportLine: a line a second on the progress of a capture.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,7 @@ public:
 
     /// Packets and bits of the time since the last line; all else of the whole capture:
     /// "3.0 s: 305000 packets, 9.870 Gb/s, missing 0, ring 2/16, drops 0, lost before 0".
-    /// `missing` is left out where nobody counts.
+    /// `missing` is left out where packets have no numbers.
     std::string format(const Counts& counts, bool has_numbers, Clock::time_point now);
 
 private:

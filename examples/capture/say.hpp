@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// say: prints what nobody has to read.
+// say: prints text that may be lost.
 #pragma once
 
 #include <poll.h>
@@ -12,14 +12,14 @@
 
 namespace capture {
 
-/// Writes text to a descriptor. A recording goes on when who reads it has gone, or reads no more: what isn't taken
-/// within `patience` is left out.
+/// Writes text to a descriptor. A recording must go on without a reader, so text that is not taken within `patience` is
+/// dropped.
 inline void say(int descriptor, std::string_view text,
                 std::chrono::milliseconds patience = std::chrono::milliseconds{0}) noexcept {
     while (!text.empty()) {
         pollfd room{.fd = descriptor, .events = POLLOUT, .revents = 0};
         if (::poll(&room, 1, static_cast<int>(patience.count())) <= 0) return;
-        // pipe(7): for so much there is room, and it stays in one piece.
+        // pipe(7): there is room for this much, and it is written in one piece.
         const auto written = ::write(descriptor, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
         if (written <= 0) return;
         text.remove_prefix(static_cast<std::size_t>(written));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// parse_sequence: where in a UDP payload the sequence number stands, as a word on the command line.
+// parse_sequence: the position of the sequence number in a UDP payload, as a word on the command line.
 #pragma once
 
 #include <optional>

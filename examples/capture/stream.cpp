@@ -19,10 +19,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Nothing tells when a FIFO gets its reader, nor poll(2) that somebody has lost patience.
+/// No event reports that a FIFO gets its reader, or that the time to wait has changed, so check this often.
 constexpr std::chrono::milliseconds a_look{20};
 
-/// open(2): ENXIO if nobody has the FIFO open for reading.
+/// open(2): ENXIO if the FIFO is not open for reading.
 int open_to_write(const char* path) noexcept { return ::open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); }
 
 }  // namespace
@@ -33,7 +33,7 @@ Stream::Stream(std::string path, int file, bool blocks, Patience patience) noexc
 Stream Stream::standard_output(Patience patience) {
     struct stat status {};
     int file = -1;
-    // A description of its own: others may use theirs, and must not find it non-blocking.
+    // A description of its own: other processes may use the original, which must stay blocking.
     if (::fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)) file = open_to_write("/proc/self/fd/1");
     const bool blocks = file < 0 && !S_ISREG(status.st_mode);
     if (file < 0) file = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -61,7 +61,7 @@ int Stream::close() noexcept {
     return ::close(std::exchange(file_, -1)) == 0 ? 0 : errno;
 }
 
-/// Until there is room for something. 0, or an errno.
+/// Waits until there is room. Returns 0 or an errno.
 int Stream::wait() noexcept {
     Clock::time_point impatient{};
     bool is_impatient = false;
@@ -69,11 +69,11 @@ int Stream::wait() noexcept {
         if (file_ < 0 && (file_ = open_to_write(path_.c_str())) < 0 && errno != ENXIO) return errno;
         pollfd room{.fd = file_, .events = POLLOUT, .revents = 0};  // a negative descriptor is none: it sleeps
         const int ready = ::poll(&room, 1, static_cast<int>(a_look.count()));
-        if (ready > 0) return 0;  // also for an error, which the write tells
+        if (ready > 0) return 0;  // also for an error, which the write reports
         if (ready < 0 && errno != EINTR) return errno;
         const auto limit = patience_.limit();
         if (!limit) continue;
-        // Who has not come yet has nothing to finish.
+        // A reader that never came has nothing to finish.
         if (file_ < 0 && patience_.interrupted.stop_requested()) return ENXIO;
         if (!std::exchange(is_impatient, true)) impatient = Clock::now();
         if (Clock::now() - impatient >= *limit) return file_ < 0 ? ENXIO : ETIMEDOUT;
@@ -83,7 +83,7 @@ int Stream::wait() noexcept {
 std::int64_t Stream::write(const std::uint8_t* bytes, std::size_t count) noexcept {
     for (;;) {
         if (const int error = wait(); error != 0) return -error;
-        // pipe(7): poll(2) says that there is room for so much.
+        // pipe(7): when poll(2) returns, there is room for this much.
         const auto written = ::write(file_, bytes, blocks_ ? std::min<std::size_t>(count, PIPE_BUF) : count);
         if (written > 0 || count == 0) return written;
         if (written == 0) return -EIO;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Summary: what a capture says at its end, in lines of "name: value" whose numbers add up.
+// Summary: the report at the end of a capture, in lines of "name: value" whose numbers add up.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UdpFlow: which packets a capture wants, as a word on the command line.
+// UdpFlow: the packets to capture, as a word on the command line.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct UdpFlow {
     std::string to_string() const;
 
     bool is_multicast() const noexcept { return address && address->is_multicast(); }
-    /// Multicast joins the group. Anything else must be addressed to the interface's own MAC address, as the network
-    /// may flood what is for others.
+    /// Multicast joins the group. Anything else must be addressed to the interface's own MAC address, since the network
+    /// may flood frames for other hosts.
     pktverbs::FlowRule rule() const;
 
     friend bool operator==(const UdpFlow&, const UdpFlow&) = default;

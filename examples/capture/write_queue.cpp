@@ -16,7 +16,7 @@ namespace capture {
 
 namespace {
 
-/// Of writes that are done when they are submitted.
+/// For writes that are complete when they are submitted.
 class WriteAtOnce : public WriteQueue {
 public:
     Write* take_done(bool) final {
@@ -48,7 +48,7 @@ class StreamQueue final : public WriteAtOnce {
 public:
     explicit StreamQueue(Stream stream) : stream_{std::move(stream)} {}
     void submit(int, Write& write) override {
-        // All of it, before another one begins. Who reads is waited for once: what failed goes on failing.
+        // All of it, before another one begins. It waits for the reader once: after a failure, all writes fail.
         std::size_t written = 0;
         while (written < write.bytes && failure_ == 0) {
             const std::int64_t result = stream_.write(write.data + written, write.bytes - written);
@@ -74,13 +74,13 @@ public:
     UringQueue& operator=(const UringQueue&) = delete;
     ~UringQueue() override {
         if (error_ != 0) return;
-        // The kernel reads the caller's memory as long as any is underway.
+        // The kernel reads the caller's memory while any is in flight.
         while (take_done(true)) {
         }
         io_uring_queue_exit(&ring_);
     }
 
-    /// 0, or a negative errno: then there is no queue.
+    /// 0, or a negative errno if there is no queue.
     int error() const noexcept { return error_; }
 
     void submit(int file, Write& write) override {

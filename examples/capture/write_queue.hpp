@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WriteQueue: takes writes to a file and gives them back when they are done, in any order.
+// WriteQueue: takes writes to a file and returns them when they are complete, in any order.
 #pragma once
 
 #include <cstddef>
@@ -11,24 +11,24 @@
 
 namespace capture {
 
-/// A piece of memory on its way to a place in a file. Stays where it is until the queue has given it back.
+/// A piece of memory to write at an offset of a file. Must not move until the queue has returned it.
 struct Write {
     const std::uint8_t* data = nullptr;
     std::size_t bytes = 0;
     std::uint64_t offset = 0;
-    /// What became of it: as write(2) counts, or a negative errno.
+    /// Its result: the bytes written, as of write(2), or a negative errno.
     std::int64_t result = 0;
 };
 
-/// Used by one thread at a time. Writes that were never taken back have ended when it has.
+/// Used by one thread at a time. Its destructor waits for the writes that were not taken back.
 class WriteQueue {
 public:
     virtual ~WriteQueue() = default;
-    /// The caller never has more underway than the queue was made for.
+    /// The caller must not have more in flight than the queue was made for.
     virtual void submit(int file, Write& write) = 0;
-    /// One that is done; null if none is, and, unless `wait`, if none is yet.
+    /// Returns a completed write; null if none is in flight or, unless `wait`, if none is complete yet.
     virtual Write* take_done(bool wait) = 0;
-    /// Of what the queue itself has open: 0, or an errno.
+    /// Closes what the queue itself has opened. Returns 0 or an errno.
     virtual int close() noexcept { return 0; }
 };
 

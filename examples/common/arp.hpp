@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ARP: finds the MAC address of an IPv4 neighbour, and answers those who look for ours.
+// ARP: finds the MAC address of an IPv4 neighbour, and answers requests for our own.
 #pragma once
 
 #include <chrono>
@@ -22,8 +22,8 @@ inline bool send_arp(pktverbs::Context& ctx, MacAddress dst, const net::Arp& arp
     return send_one(ctx, whole.frame_bytes(0), [&](net::Bytes frame) { whole.write(frame, 0); });
 }
 
-/// Requests come by broadcast, or to our own MAC address when a neighbour checks what it knows. Hold both
-/// flows while answering.
+/// Requests come by broadcast, or to our own MAC address when a neighbour checks its entry. Hold both flows while
+/// answering.
 struct ArpRequestFlows {
     explicit ArpRequestFlows(pktverbs::Context& ctx)
         : broadcast{ctx.install(
@@ -33,7 +33,7 @@ struct ArpRequestFlows {
     pktverbs::Flow unicast;
 };
 
-/// If the frame is an ARP request for `own`, answers it and is true.
+/// Answers the frame if it is an ARP request for `own`. Returns whether it was.
 inline bool answer_arp(pktverbs::Context& ctx, net::ConstBytes frame, Ipv4Address own) {
     const auto request = net::Headers{frame}.arp();
     if (!request || request.operation() != net::Arp::request || request.target_ip() != own) return false;
@@ -43,7 +43,7 @@ inline bool answer_arp(pktverbs::Context& ctx, net::ConstBytes frame, Ipv4Addres
 }
 
 /// Asks for `target` by broadcast, at most `tries` times a second apart. Frames of other flows that come meanwhile
-/// are lost. Throws if nobody answers.
+/// are lost. Throws if there is no reply.
 inline MacAddress resolve(pktverbs::Context& ctx, Ipv4Address source, Ipv4Address target,
                           const std::stop_token& stop = {}, int tries = 3) {
     using Clock = std::chrono::steady_clock;
@@ -62,9 +62,10 @@ inline MacAddress resolve(pktverbs::Context& ctx, Ipv4Address source, Ipv4Addres
             }
         }
     }
-    if (stop.stop_requested()) throw std::runtime_error{fmt::format("stopped while asking who has {}", target)};
+    if (stop.stop_requested())
+        throw std::runtime_error{fmt::format("stopped while waiting for an ARP reply from {}", target)};
     throw std::runtime_error{fmt::format(
-        "nobody answers ARP for {}: is it on this network? If it is behind a gateway, give the gateway's MAC address",
+        "no ARP reply from {}: is it on this network? If it is behind a gateway, give the gateway's MAC address",
         target)};
 }
 

@@ -14,7 +14,7 @@
 
 namespace example {
 
-/// A device string that can't be one is bad use. What there is to tell about the choice goes to stderr.
+/// A malformed device string is bad use. Notes about the choice of device go to stderr.
 inline pktverbs::Device find_device(std::string_view text) {
     try {
         auto device = pktverbs::find_device(text);

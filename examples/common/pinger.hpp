@@ -30,7 +30,7 @@ public:
         MacAddress peer_mac;
         std::size_t payload_bytes = 56;
         std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
-        /// Interval at least 1 ms and timeout at most 60 s, so that a 16-bit sequence number is told from its last use.
+        /// Interval at least 1 ms and timeout at most 60 s, so that a 16-bit sequence number is not reused too soon.
         std::chrono::nanoseconds interval = std::chrono::seconds{1};
         std::chrono::nanoseconds timeout = std::chrono::seconds{1};
         /// Answer ARP requests for `source`: the kernel doesn't.

@@ -12,7 +12,7 @@
 
 namespace example {
 
-/// Text that can't be an address is bad use; a name that nobody knows is not.
+/// Text that is no address is bad use; an unknown name is not.
 inline std::vector<pktverbs::messages::Address> resolve(const std::string& text) {
     try {
         return pktverbs::messages::Address::resolve(text);

@@ -14,13 +14,13 @@
 
 namespace example {
 
-/// The context must outlive it, and be received from by nobody else.
+/// The context must outlive it, and nothing else may receive from it.
 class Responder {
 public:
     struct Counts {
         std::uint64_t echo = 0;     ///< echo requests answered
         std::uint64_t arp = 0;      ///< ARP requests answered
-        std::uint64_t ignored = 0;  ///< for somebody else, or malformed
+        std::uint64_t ignored = 0;  ///< for other addresses, or malformed
     };
 
     Responder(pktverbs::Context& ctx, Ipv4Address address)
@@ -52,7 +52,7 @@ private:
         const auto echo = found.icmp();
         if (!echo || !ip.checksum_is_right() || ip.dst() != address_) return false;
         if (!echo.is_echo_request() || !echo.checksum_is_right()) return false;
-        // Nobody can be answered at a group address (RFC 1122, 3.2.1.3).
+        // A group address must not be answered (RFC 1122, 3.2.1.3).
         const MacAddress asker = found.ethernet().src();
         if (ip.src().is_multicast() || ip.src().is_zero() || asker.is_multicast()) return false;
 

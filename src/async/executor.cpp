@@ -10,8 +10,8 @@ namespace pktverbs::async {
 
 namespace {
 
-/// Inside run() and step(), what is left for later wakes nobody. At the end it does, also when something throws: for
-/// another loop that waits for fd().
+/// Marks the time inside run() and step(), when new work need not wake the executor. At the end, remaining work makes
+/// fd() readable, for another loop that waits for it; also when something throws.
 template <class State>
 class Running {
 public:

@@ -23,11 +23,11 @@ void move_all(const WaiterList& from, WaiterList& to) noexcept {
     while (!from.empty()) to.push(from.front());
 }
 
-/// For epoll_wait(2): rounded up, as a wait that ends early would be repeated at once.
+/// For epoll_wait(2): rounded up, since a wait that ends early would be repeated at once.
 int to_milliseconds(std::chrono::nanoseconds timeout) noexcept {
     if (timeout == std::chrono::nanoseconds::max()) return -1;
-    constexpr std::chrono::milliseconds longest{INT32_MAX};
-    if (timeout > longest - std::chrono::milliseconds{1}) return static_cast<int>(longest.count());
+    constexpr std::chrono::milliseconds max{INT32_MAX};
+    if (timeout > max - std::chrono::milliseconds{1}) return static_cast<int>(max.count());
     return std::max(static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count()), 0);
 }
 
@@ -35,7 +35,7 @@ int to_milliseconds(std::chrono::nanoseconds timeout) noexcept {
 
 void throw_unwatched(int error) {
     verbs::throw_error(error, "watch a descriptor on this executor",
-                       error == EBUSY ? "another coroutine waits for the same: one at a time" : "epoll_ctl");
+                       error == EBUSY ? "another coroutine or hook waits for it" : "epoll_ctl");
 }
 
 Executor::State::State()
@@ -58,7 +58,7 @@ void Executor::State::close() noexcept {
     is_closing = true;
     while (!tasks.empty()) tasks.pop_back();
     new_tasks.clear();
-    // Coroutines that are no tasks of ours hear that it's over.
+    // Coroutines that are not tasks of this executor are resumed as stopped.
     for (WaiterList* list : {&trying, &due, &waiting}) {
         while (!list->empty()) {
             Operation& operation = front(*list);
@@ -66,7 +66,7 @@ void Executor::State::close() noexcept {
             forget(operation);
             try {
                 operation.coroutine_.resume();
-            } catch (...) {  // a destructor has nobody to tell
+            } catch (...) {  // a destructor must not throw
             }
         }
     }
@@ -97,7 +97,7 @@ bool Executor::State::step(std::chrono::nanoseconds timeout) {
         else if (Operation* const operation = watcher(fd).operation)
             make_due(*operation, Cause::readable);
     }
-    // What these throw loses no event of others: operations have theirs, and hooks will be called for them again.
+    // If one throws, no event is lost: operations have theirs already, and epoll reports those of hooks again.
     for (int i = 0; i < got; ++i)
         if (const Hook* const hook = watcher(fd_of(i)).hook) did |= hook->call_.function(hook->call_.object);
     if (is_woken) {
@@ -111,7 +111,7 @@ bool Executor::State::step(std::chrono::nanoseconds timeout) {
 }
 
 bool Executor::State::start_tasks() {
-    // First of all: a task that has been started can't be let go any more.
+    // Allocates first: a task that was started must be kept.
     if (const std::size_t needed = tasks.size() + new_tasks.size(); needed > tasks.capacity())
         tasks.reserve(std::max(needed, 2 * tasks.capacity()));
     std::vector<Task<>> starting;
@@ -155,7 +155,7 @@ bool Executor::State::resume_ready() {
     return did;
 }
 
-/// Those that are due now: what becomes due meanwhile has its turn after new events.
+/// Tries those that are due now; operations that become due meanwhile have their turn after new events.
 bool Executor::State::try_due() {
     move_all(due, trying);
     bool did = false;
@@ -192,7 +192,7 @@ int Executor::State::enlist(Operation& operation) noexcept try {
     operation.is_suspended_ = true;
     waiting.push(operation);
     if (const int error = watch(operation); error != 0) return error;
-    // A stop that was requested since the first attempt wakes us at once.
+    // If a stop was requested since the first attempt, this wakes the executor at once.
     if (operation.stop_.stop_possible()) operation.stop_callback_.emplace(operation.stop_, Operation::Wake{executor});
     const auto now = Clock::now();
     if (operation.timeout_ > Clock::time_point::max() - now) return 0;
@@ -203,7 +203,7 @@ int Executor::State::enlist(Operation& operation) noexcept try {
     return ENOMEM;
 }
 
-/// For one event: what is not waited for must not keep us awake.
+/// Watches for one event: a descriptor that no coroutine waits for must not wake the executor.
 int Executor::State::watch(Operation& operation) noexcept {
     const int fd = operation.fd();
     if (fd < 0) return 0;
@@ -233,7 +233,7 @@ int Executor::State::watch(int fd, std::uint32_t events) noexcept {
     epoll_event event{};
     event.events = events;
     event.data.fd = fd;
-    // Known from an earlier wait, but for the first one, and when it was closed meanwhile.
+    // The descriptor is registered since its first wait, unless it was closed meanwhile.
     if (epoll_ctl(epoll.get(), EPOLL_CTL_MOD, fd, &event) != 0 &&
         (errno != ENOENT || epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0))
         return errno;
@@ -288,7 +288,7 @@ void Executor::State::make_due(Operation& operation, Cause cause) noexcept {
 }
 
 void Executor::State::forget(Operation& operation) noexcept {
-    operation.stop_callback_.reset();  // waits for one that is running: it may use us until then
+    operation.stop_callback_.reset();  // waits for a running callback, which may use the operation
     operation.unlink();
     if (operation.timer_) timers.erase(*std::exchange(operation.timer_, std::nullopt));
     if (operation.watched_fd_ >= 0)
@@ -324,7 +324,7 @@ bool Executor::State::take_timers() noexcept {
     return did;
 }
 
-/// Only ever forward: a timer that nobody needs any more fires once for nothing, which is cheaper than to stop it.
+/// Sets the timer only to earlier times: letting it fire once without need is cheaper than stopping it.
 void Executor::State::wind_timer() noexcept {
     const auto next = next_time();
     if (next >= wound_to) return;

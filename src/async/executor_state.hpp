@@ -17,25 +17,25 @@
 
 namespace pktverbs::async {
 
-/// Why an executor cannot watch a descriptor.
+/// Reports that an executor cannot watch a descriptor.
 [[noreturn]] void throw_unwatched(int error);
 
 /// An operation is in one of these lists: `waiting` for its descriptor, timer or stop; `due` to be tried in the next
-/// step, or already in this one (`trying`). It leaves when it ends, by whatever way. Hooks to be called and coroutines
-/// to be resumed have two lists each for the same reason: what one leads to comes after others have had their turn.
+/// step; `trying` in this step. It leaves the list when it ends. Hooks to be called and coroutines to be resumed have
+/// two lists each for the same reason: what becomes due meanwhile comes after others have had their turn.
 struct __attribute__((visibility("hidden"))) Executor::State {
     using Cause = Operation::Cause;
     using Clock = std::chrono::steady_clock;
 
     State();
-    /// Ends what waits here.
+    /// Ends everything that waits here.
     void close() noexcept;
 
     bool step(std::chrono::nanoseconds timeout);
     void post(std::function<void()> call);
     void wake() const noexcept { woken.set(); }
     void spawn(Task<> task);
-    /// There is nothing left to wait for.
+    /// Whether there is nothing left to wait for.
     bool is_idle() const noexcept {
         return works == 0 && tasks.empty() && new_tasks.empty() && waiting.empty() && !has_due();
     }
@@ -43,24 +43,24 @@ struct __attribute__((visibility("hidden"))) Executor::State {
         return !due.empty() || !trying.empty() || !due_hooks.empty() || !calling.empty() || !ready.empty() ||
                !resuming.empty();
     }
-    /// The next step has something to do at once.
+    /// Whether the next step has something to do at once.
     bool has_work() const noexcept { return has_due() || !new_tasks.empty() || ended_tasks != 0; }
 
-    /// Tries it for the first time: complete, failed, or in the list of those that wait.
+    /// Tries it for the first time. Returns whether it is complete or has failed; otherwise it waits.
     bool begin(Operation& operation) noexcept;
-    /// To be tried again, or for the first time when others have had their turn.
+    /// Lets it be tried again, or for the first time after others have had their turn.
     void make_due(Operation& operation, Cause cause) noexcept;
-    /// Out of everything that knows it.
+    /// Removes it from all lists.
     void forget(Operation& operation) noexcept;
 
-    /// 0 or an errno.
+    /// Returns 0 or an errno.
     int watch(Hook& hook, int fd) noexcept;
     void call_after(Hook& hook, std::chrono::nanoseconds time) noexcept;
     void call_soon(Hook& hook) noexcept;
     void forget(Hook& hook) noexcept;
     void resume_soon(Waiter& waiter) noexcept;
 
-    /// So often may a coroutine find what it wants at once before others have their turn.
+    /// How often a coroutine may complete an operation at once before others have their turn.
     static constexpr unsigned turns = 32;
     unsigned turns_left = turns;
     bool is_closing = false;
@@ -71,7 +71,7 @@ struct __attribute__((visibility("hidden"))) Executor::State {
     Executor* executor = nullptr;
 
 private:
-    /// What waits for a descriptor: one of them, or neither.
+    /// What waits for a descriptor: an operation, a hook or neither.
     struct Watcher {
         Operation* operation = nullptr;
         Hook* hook = nullptr;
@@ -86,11 +86,11 @@ private:
     void sweep_tasks();
     void take_stops() noexcept;
     bool take_timers() noexcept;
-    /// Not before call_after() sets a new one.
+    /// Until call_after() sets a new one.
     void stop_time(Hook& hook) noexcept;
     Clock::time_point next_time() const noexcept;
     void wind_timer() noexcept;
-    /// 0 or an errno.
+    /// Returns 0 or an errno.
     int enlist(Operation& operation) noexcept;
     int watch(Operation& operation) noexcept;
     int watch(int fd, std::uint32_t events) noexcept;

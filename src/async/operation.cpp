@@ -18,7 +18,7 @@ void Operation::Wake::operator()() const noexcept { executor->wake(); }
 bool Operation::suspend(Executor* executor) {
     if (!executor)
         verbs::throw_error(EINVAL, "wait in this coroutine",
-                           "it knows no executor: spawn its Task on one, or name one in the call");
+                           "it has no executor: spawn its Task on one, or pass one in the call");
     executor_ = executor;
     Executor::State& state = *executor->state_;
     if (state.is_closing) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PostedCalls: calls that any thread posts for one thread to make.
+// PostedCalls: functions that any thread posts and one thread calls.
 #pragma once
 
 #include <functional>
@@ -11,14 +11,14 @@ namespace pktverbs::async {
 
 class PostedCalls {
 public:
-    /// Any thread.
+    /// Any thread may call it.
     void add(std::function<void()> call) {
         const std::lock_guard lock{mutex_};
         calls_.push_back(std::move(call));
     }
 
-    /// Makes those that have been posted. If one throws, those after it are posted again, before later ones, and
-    /// `wake()` is called.
+    /// Calls the functions posted so far. If one throws, those after it are kept as the first ones of the next call,
+    /// and `wake()` is called.
     template <class Wake>
     void make(const Wake& wake) {
         Calls now;
@@ -39,7 +39,7 @@ public:
     }
 
 private:
-    using Calls = std::list<std::function<void()>>;  ///< moved from list to list without memory
+    using Calls = std::list<std::function<void()>>;  ///< moving an element between lists allocates nothing
 
     /// Whether there were any.
     bool put_back(Calls& calls) noexcept {

@@ -29,8 +29,7 @@ sigset_t signal_set(std::initializer_list<int> caught) {
     for (const int signal : caught)
         // sigprocmask(2): blocking SIGKILL or SIGSTOP is silently ignored.
         if (signal == SIGKILL || signal == SIGSTOP || sigaddset(&set, signal) != 0)
-            verbs::throw_message(EINVAL,
-                                 fmt::format("cannot stop on signal {}: it is none that can be blocked", signal));
+            verbs::throw_message(EINVAL, fmt::format("cannot stop on signal {}: it cannot be blocked", signal));
     return set;
 }
 
@@ -59,13 +58,13 @@ struct StopOnSignal::State {
         // Handlers of other signals run in the program's own threads.
         sigset_t all;
         sigfillset(&all);
-        const BlockedSignals none_here{all};
+        const BlockedSignals blocked_here{all};
         waiter = std::thread{[this] { wait(); }};
     }
     ~State() {
         end.set();
         waiter.join();
-        // The second of two that came as one request.
+        // The second signal of two that count as one request.
         if (source.stop_requested()) take();
     }
 
@@ -83,12 +82,12 @@ struct StopOnSignal::State {
         pollfd event{.fd = end.get(), .events = POLLIN, .revents = 0};
         while (poll(&event, 1, -1) < 0) continue;
     }
-    /// False if the object ends, or after so long.
-    bool wait_until_readable(std::chrono::milliseconds longest) const noexcept {
+    /// Returns false if the object ends or the time is over.
+    bool wait_until_readable(std::chrono::milliseconds timeout) const noexcept {
         pollfd events[]{{.fd = arrived.get(), .events = POLLIN, .revents = 0},
                         {.fd = end.get(), .events = POLLIN, .revents = 0}};
         int ready = 0;
-        do ready = poll(events, 2, static_cast<int>(longest.count()));
+        do ready = poll(events, 2, static_cast<int>(timeout.count()));
         while (ready < 0 && errno == EINTR);
         return ready > 0 && events[0].revents != 0;
     }
@@ -96,7 +95,7 @@ struct StopOnSignal::State {
         pollfd event{.fd = end.get(), .events = POLLIN, .revents = 0};
         return poll(&event, 1, 0) > 0;
     }
-    /// All that are pending.
+    /// Reads all pending signals.
     void take() const noexcept {
         signalfd_siginfo signal;
         while (read(arrived.get(), &signal, sizeof signal) > 0) continue;

@@ -217,7 +217,7 @@ TEST_P(AsioReceive, CancelsWhenTheReceiverEnds) {
     EXPECT_EQ(other.recv(no_timeout).size(), 1u);
 }
 
-TEST_P(AsioReceive, SaysThatTheQueueIsInError) {
+TEST_P(AsioReceive, ReportsThatTheQueueIsInError) {
     Outcome outcome = Outcome::timeout;
     world.send(frame(0, 300));
     receiver.async_recv([&](ErrorCode error, const RecvList& list) {
@@ -283,7 +283,7 @@ static_assert(std::is_same_v<Deduced<asio::any_io_executor, Context&>, async::As
 static_assert(std::is_same_v<Deduced<asio::io_context::executor_type, Context&>,
                              async::AsioReceiver<Context, asio::io_context::executor_type>>);
 
-TEST_F(AsyncWired, AsioReceiverOfASendOnlyContextSaysSo) {
+TEST_F(AsyncWired, AsioReceiverOfASendOnlyContextReportsIt) {
     Options options = small;
     options.recv_packets = none;
     Context ctx = open(options);
@@ -304,7 +304,7 @@ TEST_F(AsyncWired, AsioReceiversOfOneQueueAreRefused) {
                               [&] {
                                   async::AsioReceiver second{io, ctx.queue(0)};
                               }),
-                 {"cannot watch a descriptor by Asio", "another AsioReceiver does"});
+                 {"cannot watch a descriptor by Asio", "another AsioReceiver watches it"});
 }
 
 TEST_F(AsyncWired, AsioContextThatEndsGivesThePacketsBack) {
@@ -314,7 +314,7 @@ TEST_F(AsyncWired, AsioContextThatEndsGivesThePacketsBack) {
         asio::io_context io;
         async::AsioReceiver receiver{io, ctx};
         plant(3);
-        receiver.async_recv([](ErrorCode, const RecvList&) { FAIL() << "nobody ran it"; });
+        receiver.async_recv([](ErrorCode, const RecvList&) { FAIL() << "it was never run"; });
     }
     EXPECT_EQ(ctx.stats().posted_now, 16u);
 }

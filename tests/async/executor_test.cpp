@@ -109,7 +109,7 @@ TEST_F(Executors, RunsTasksThatTasksSpawn) {
     EXPECT_EQ(log, (Log{"1", "2", "2", "3", "3", "3", "3"}));
 }
 
-TEST_F(Executors, TellTasksWhereTheyRun) {
+TEST_F(Executors, GiveTasksTheirExecutor) {
     const auto inner = []() -> Task<bool> { co_return co_await async::sleep(0ns); };  // would throw without one
     const auto outer = [](auto make, bool& passed) -> Task<> { passed = co_await make(); };
     bool passed = false;
@@ -239,7 +239,7 @@ TEST_F(Executors, KeepTheCallsBehindOneThatThrows) {
     EXPECT_EQ(log, (Log{"1", "2", "3"}));
 }
 
-TEST_F(Executors, StepOnlyAsLongAsTheyWereTold) {
+TEST_F(Executors, StepForNoLongerThanTheirTimeout) {
     EXPECT_FALSE(executor->step(0ns));
     EXPECT_FALSE(executor->step(1ns));
     EXPECT_FALSE(executor->step(-1s));
@@ -311,10 +311,10 @@ TEST_F(Executors, ResumeCoroutinesThatAreNoTasksWhenTheyEnd) {
     EXPECT_EQ(log, (Log{"stopped", "stopped again"}));
 }
 
-TEST_F(Executors, EndWhateverLeavesCoroutinesThatAreNoTasks) {
+TEST_F(Executors, CatchExceptionsOfCoroutinesThatAreNoTasks) {
     const auto wait = [](Executor& on, Log& notes) -> ThrowingCoroutine {
         notes.push_back(co_await async::sleep(on, 1h) ? "passed" : "stopped");
-        throw std::runtime_error{"nobody hears this"};
+        throw std::runtime_error{"a destructor must not throw"};
     };
     const ThrowingCoroutine one = wait(*executor, log), two = wait(*executor, log);
     executor.reset();
@@ -339,7 +339,7 @@ TEST_F(Executors, AreFoundByPromisesOfTheUsersOwn) {
     EXPECT_EQ(log, Log{"passed"});
 }
 
-TEST_F(Executors, RefuseACoroutineThatKnowsNone) {
+TEST_F(Executors, RefuseACoroutineWithoutOne) {
     const auto wait = [](Log& notes) -> OwnCoroutine {
         try {
             co_await async::sleep(1h);
@@ -350,20 +350,20 @@ TEST_F(Executors, RefuseACoroutineThatKnowsNone) {
     };
     wait(log);
     ASSERT_EQ(log.size(), 1u);
-    expect_words(log[0], {"cannot wait in this coroutine", "it knows no executor"});
+    expect_words(log[0], {"cannot wait in this coroutine", "it has no executor"});
 }
 
 TEST_F(Executors, RefuseTwoThatWaitForOneDescriptor) {
     executor->spawn(pass("first"));
     executor->spawn(pass("second"));
     expect_words(expect_error(EBUSY, [&] { executor->run(); }),
-                 {"cannot watch a descriptor", "another coroutine waits for the same"});
+                 {"cannot watch a descriptor", "another coroutine or hook waits for it"});
     eventfd_write(event_fd, 1);
     EXPECT_TRUE(executor->run());
     EXPECT_EQ(log, Log{"first"});
 }
 
-TEST_F(Executors, SayWhatCannotBeWatched) {
+TEST_F(Executors, ReportADescriptorThatCannotBeWatched) {
     const int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const auto wait = [](int fd) -> Task<> { co_await Gate{fd}; };
     executor->spawn(wait(folder));
@@ -391,7 +391,7 @@ TEST_F(Executors, WatchADescriptorThatCameInThePlaceOfAnother) {
     EXPECT_EQ(log, (Log{"gate stopped", "new gate", "gate stopped", "new gate", "gate stopped", "new gate"}));
 }
 
-TEST_F(Executors, DoNotStayAwakeForADescriptorThatNobodyWaitsFor) {
+TEST_F(Executors, IgnoreADescriptorThatNoCoroutineWaitsFor) {
     std::stop_source stop;
     executor->spawn(pass("gate", stop.get_token()));
     executor->step(0ns);

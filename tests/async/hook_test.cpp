@@ -228,7 +228,8 @@ TEST_F(Hooks, LoseNothingToOnesThatThrow) {
 TEST_F(Hooks, RefuseADescriptorThatIsWaitedFor) {
     Caller first{executor, log, 'a'}, second{executor, log, 'b'};
     first.hook.watch(event.get());
-    expect_words(expect_error(EBUSY, [&] { second.hook.watch(event.get()); }), {"cannot watch a descriptor"});
+    expect_words(expect_error(EBUSY, [&] { second.hook.watch(event.get()); }),
+                 {"cannot watch a descriptor", "another coroutine or hook waits for it"});
     expect_error(EBADF, [&] { second.hook.watch(-1); });
     first.hook.watch(other.get());  // leaves the other one
     second.hook.watch(event.get());
@@ -306,7 +307,7 @@ TEST_F(Hooks, ResumeOtherCoroutinesAtTheEnd) {
     const auto wait = [](Door& at, std::string& notes) -> ThrowingCoroutine {
         co_await at.pass();
         notes += 'a';
-        throw std::runtime_error{"nobody hears this"};
+        throw std::runtime_error{"a destructor must not throw"};
     };
     std::optional<Executor> ending{std::in_place};
     const ThrowingCoroutine one = wait(door, log), two = wait(door, log);

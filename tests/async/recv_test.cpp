@@ -273,7 +273,7 @@ TEST_P(AsyncRecv, LetsOthersRunThoughPacketsNeverEnd) {
     EXPECT_EQ(got, counted(static_cast<std::uint32_t>(got.size())));
 }
 
-TEST_P(AsyncRecv, TellsThatTheQueueIsInError) {
+TEST_P(AsyncRecv, ReportsThatTheQueueIsInError) {
     world.send(frame(0, 300));
     Receiver<Context> receiver{ctx, 2};
     executor.spawn(receiver.run());
@@ -282,7 +282,7 @@ TEST_P(AsyncRecv, TellsThatTheQueueIsInError) {
     EXPECT_EQ(receiver.batches, std::vector<std::size_t>{1});
 }
 
-TEST_P(AsyncRecv, TellsThatTheDeviceCouldNotBeArmed) {
+TEST_P(AsyncRecv, ReportsThatTheDeviceCouldNotBeArmed) {
     FaultyOps ops{ctx};
     ops.bad_notifies = FaultyOps::always;
     Receiver<Context> receiver{ctx, 2};
@@ -293,7 +293,7 @@ TEST_P(AsyncRecv, TellsThatTheDeviceCouldNotBeArmed) {
 
 using AsyncRecvOf = AsyncWired;
 
-TEST_F(AsyncRecvOf, ASendOnlyContextSaysSo) {
+TEST_F(AsyncRecvOf, ASendOnlyContextReportsIt) {
     Options options = small;
     options.recv_packets = none;
     Context ctx = open(options);
@@ -304,7 +304,7 @@ TEST_F(AsyncRecvOf, ASendOnlyContextSaysSo) {
     EXPECT_EQ(receiver.outcome, Outcome::no_receive_side);
 }
 
-TEST_F(AsyncRecvOf, AQueueThatCannotBePolledAnyMoreSaysSo) {
+TEST_F(AsyncRecvOf, AQueueThatCannotBePolledReportsIt) {
     Context ctx = open();
     const Flow flow = hear(ctx);
     async::Executor executor;
@@ -366,7 +366,7 @@ TEST_F(AsyncRecvOf, TwoTasksOnOneQueueAreRefused) {
     Receiver<Queue> second{ctx.queue(0)};
     executor.spawn(first.run());
     executor.spawn(second.run());
-    expect_words(expect_error(EBUSY, [&] { executor.run(); }), {"another coroutine waits for the same"});
+    expect_words(expect_error(EBUSY, [&] { executor.run(); }), {"another coroutine or hook waits for it"});
     plant();
     EXPECT_TRUE(executor.run());
     EXPECT_EQ(first.got, Numbers{0});

@@ -128,7 +128,7 @@ TEST_F(AsyncSend, FlushWaitsUntilNothingIsInFlight) {
     EXPECT_EQ(flushed, true);
 }
 
-TEST_F(AsyncSend, FlushSaysFalseWhenTimeOrStopEndsIt) {
+TEST_F(AsyncSend, FlushReturnsFalseWhenTimeOrStopEndsIt) {
     withhold();
     ctx.send(filled(ctx.acquire(2), 0));
     std::stop_source stop;

@@ -136,8 +136,8 @@ TEST_F(DeviceEvents, EndOneWaitEach) {
 }
 
 /// A device whose events the test makes: it puts them here.
-struct ToldDevice {
-    explicit ToldDevice(const std::string& wire) : device{testing::wire_device(wire)} {
+struct ForgedEvents {
+    explicit ForgedEvents(const std::string& wire) : device{testing::wire_device(wire)} {
         static verbs::Provider provider = soft::provider();
         provider.get_async_event = [](ibv_context*, ibv_async_event* event) {
             if (!next) {
@@ -150,7 +150,7 @@ struct ToldDevice {
         provider.ack_async_event = [](ibv_async_event*) {};  // nothing waits for it
         device.provider = &provider;
     }
-    static void tell(ibv_event_type type, ibv_cq* cq = nullptr) {
+    static void report(ibv_event_type type, ibv_cq* cq = nullptr) {
         next.emplace();
         next->event_type = type;
         next->element.cq = cq;
@@ -161,11 +161,11 @@ struct ToldDevice {
 };
 
 TEST_F(DeviceEvents, OfADeviceThatFailedEndSending) {
-    const ToldDevice told{name};
-    Context failing{told.device, small};
+    const ForgedEvents forged{name};
+    Context failing{forged.device, small};
     EXPECT_TRUE(failing.send(filled(failing.acquire(1), 0)).empty());
     EXPECT_EQ(world.receive().size(), 1u);
-    told.tell(IBV_EVENT_DEVICE_FATAL);
+    forged.report(IBV_EVENT_DEVICE_FATAL);
     wire.set_link(false);  // which makes the descriptor readable
     EXPECT_EQ(all_events(failing), Texts{"device: local catastrophic error"});
     SendList list = failing.send(filled(failing.acquire(2), 1));
@@ -178,9 +178,9 @@ TEST_F(DeviceEvents, OfADeviceThatFailedEndSending) {
 }
 
 TEST_F(DeviceEvents, OfACompletionQueueThatFailedEndSendingOnItsQueue) {
-    const ToldDevice told{name};
-    Context failing{told.device, with_queues(2)};
-    told.tell(IBV_EVENT_CQ_ERR, failing.queue(1).raw_send_cq());
+    const ForgedEvents forged{name};
+    Context failing{forged.device, with_queues(2)};
+    forged.report(IBV_EVENT_CQ_ERR, failing.queue(1).raw_send_cq());
     wire.set_link(false);
     EXPECT_TRUE(failing.next_event());
     wire.set_link(true);
@@ -190,10 +190,10 @@ TEST_F(DeviceEvents, OfACompletionQueueThatFailedEndSendingOnItsQueue) {
 
 /// A program that only sends and never asks: with no packet free, the next check is some calls away.
 TEST_F(DeviceEvents, ReachWhoeverOnlyAcquires) {
-    const ToldDevice told{name};
-    Context failing{told.device, small};
+    const ForgedEvents forged{name};
+    Context failing{forged.device, small};
     const SendList all = failing.acquire(99);
-    told.tell(IBV_EVENT_DEVICE_FATAL);
+    forged.report(IBV_EVENT_DEVICE_FATAL);
     wire.set_link(false);
     for (int i = 0; i < 1 << 16; ++i) EXPECT_TRUE(failing.acquire(1).empty());
     EXPECT_EQ(failing.queue(0).error(), EIO);

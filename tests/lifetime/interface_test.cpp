@@ -338,7 +338,7 @@ TEST_F(LifeOnCable, EndsCleanlyWithItsInterface) {
     EXPECT_NO_THROW(receiver->close());
 }
 
-TEST_F(LifeOnCable, TellsAnEventLoopThatItsInterfaceIsGone) {
+TEST_F(LifeOnCable, ReportsToAnEventLoopThatItsInterfaceIsGone) {
     const Flow flow = hear();
     cable->right.name_space.ip({"link", "delete", "right0"});
     auto event = wait_for_event();

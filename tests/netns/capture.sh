@@ -167,7 +167,7 @@ case $case in
         wait "$capturing" || status=$?
         check "exit status" $status 1
         check written "$(number 'written:')" 0
-        grep -q "^capture: cannot write $work/fifo, which nobody reads" "$work/errors" || fail "no reason is given"
+        grep -q "^capture: cannot write $work/fifo, which has no reader" "$work/errors" || fail "no reason is given"
         # Somebody comes later.
         start_capture --flow any:7148 --sequence 0:8 --count 1000 --output "$work/fifo"
         send $ip1 --count 1000 --pps 10000 --size 100
@@ -190,7 +190,7 @@ case $case in
         kill $reader
         check "exit status" $status 1
         check "the sum" $(($(number 'written:') + $(number $'\ndrops'))) "$(number 'received:')"
-        grep -q "whose reader takes nothing" "$work/errors" || fail "no reason is given: $(cat "$work/errors")"
+        grep -q "whose reader reads nothing" "$work/errors" || fail "no reason is given: $(cat "$work/errors")"
         ;;
     standard_output)
         "${at_peer[@]}" "$capture" packet:dropin1 --flow any:7148 --sequence 0:8 --count 1000 -o - 2>"$work/errors" |

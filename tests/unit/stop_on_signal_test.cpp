@@ -128,7 +128,7 @@ TEST(StopOnSignal, TakesASignalThatWasIgnored) {
 TEST(StopOnSignal, RefusesWhatCannotBeBlocked) {
     for (const int signal : {SIGKILL, SIGSTOP, 0, -1, 1000})
         testing::expect_words(testing::expect_error(EINVAL, [&] { const StopOnSignal signals{signal}; }),
-                              {"cannot stop on signal", "none that can be blocked"});
+                              {"cannot stop on signal", "it cannot be blocked"});
     EXPECT_FALSE(is_blocked(SIGINT));
 }
 

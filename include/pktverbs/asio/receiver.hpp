@@ -31,7 +31,7 @@ class AsioReceiver {
 public:
     /// The type of executor that completes operations.
     using executor_type = Executor;
-    /// What operations complete with.
+    /// The signature with which operations complete.
     using Signature = void(std::error_code, RecvList);
 
     /// Throws std::system_error: EEXIST if another AsioReceiver receives from the same source, or the errno of
@@ -41,7 +41,7 @@ public:
         if (source.fd() >= 0) ready_.assign(source.fd(), error);
         if (error)
             verbs::throw_error(error.value(), "watch a descriptor by Asio",
-                               error.value() == EEXIST ? "another AsioReceiver does" : "epoll_ctl");
+                               error.value() == EEXIST ? "another AsioReceiver watches it" : "epoll_ctl");
     }
     /// Uses the executor of an execution context, such as an io_context.
     template <class ExecutionContext>
@@ -57,7 +57,7 @@ public:
     executor_type get_executor() noexcept { return ready_.get_executor(); }
 
     /// Completes with at least one packet. Or with none and an error: operation_aborted if it was cancelled, EIO if the
-    /// queue or the device failed, EOPNOTSUPP without a receive side; RecvList::outcome() tells these apart. Takes any
+    /// queue or the device failed, EOPNOTSUPP without a receive side; RecvList::outcome() distinguishes them. Takes any
     /// completion token: a callback, use_awaitable, use_future, ... Cancelling an operation, by its slot with any
     /// cancellation type or by cancel(), loses no packet: packets already taken are still delivered.
     template <class Token>

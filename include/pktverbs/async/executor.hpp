@@ -26,10 +26,10 @@ public:
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
     /// Ends the tasks where they are suspended, the last spawned first. Other coroutines that wait here are resumed as
-    /// if stopped. Not to be called inside run() or step().
+    /// if stopped. Must not be called inside run() or step().
     ~Executor();
 
-    /// Starts a task at the next step, and ends it with the executor if it has not ended by then. Exceptions that leave
+    /// Starts a task at the next step. The executor's end ends it. Exceptions that leave
     /// the task leave run() or step().
     void spawn(Task<> task);
 
@@ -40,7 +40,7 @@ public:
     /// Runs likewise, but for no longer than `timeout`.
     bool run_for(std::chrono::nanoseconds timeout, std::stop_token stop = {});
     /// Waits until something happens, but no longer than `timeout`, and handles it. Returns whether anything happened.
-    /// nanoseconds::max() waits for ever. Throws like run().
+    /// nanoseconds::max() waits forever. Throws like run().
     bool step(std::chrono::nanoseconds timeout);
     /// Returns a descriptor that is readable when there is something to do: for another epoll instance or poll(2),
     /// followed by step(0ns).

@@ -15,11 +15,11 @@ class Executor;
 /// Calls a function from an executor, so that callbacks can share it with coroutines.
 ///
 /// Neither copied nor moved. It must end before its executor, and may end while it is called. It is used and called in
-/// the executor's thread, inside run() and step() only. Exceptions of the function leave those, and nothing else is
-/// lost.
+/// the executor's thread, inside run() and step() only. Exceptions of the function leave those; no other
+/// event is lost.
 class PKTVERBS_EXPORT Hook : private Waiter {
 public:
-    /// A function and what it is called with. It returns whether it did anything.
+    /// A function and its argument. It returns whether it did anything.
     struct Call {
         bool (*function)(void*);
         void* object;  ///< its argument
@@ -31,18 +31,19 @@ public:
         return {[](void* of) { return (static_cast<Object*>(of)->*member)(); }, &object};
     }
 
-    /// Waits for nothing yet.
+    /// Waits for nothing at first.
     Hook(Executor& executor, Call call);
     ~Hook() { cancel(); }
 
     /// Calls it each time that `fd` is readable, until cancel(), which must come before `fd` is closed. Throws
-    /// std::system_error: EBUSY if something else waits for it here, or the error of epoll_ctl(2).
+    /// std::system_error: EBUSY if another hook or a coroutine waits for it on this executor, or the error of
+    /// epoll_ctl(2).
     void watch(int fd);
-    /// Calls it once, after a time. Of call_after() and call_soon(), the later one counts.
+    /// Calls it once, after a time. A later call_after() or call_soon() replaces this one.
     void call_after(std::chrono::nanoseconds time) noexcept;
     /// Calls it once, in this step or the next one.
     void call_soon() noexcept;
-    /// Ends all that was asked for.
+    /// Ends all of these: no more calls.
     void cancel() noexcept;
 
 private:
@@ -55,7 +56,7 @@ private:
     bool is_timed_ = false;
     bool is_due_ = false;
     Timers::iterator timer_;
-    Timers::node_type node_;  ///< while it has no time: to set one takes no memory
+    Timers::node_type node_;  ///< while no time is set, so that setting one allocates nothing
 };
 
 }  // namespace pktverbs::async

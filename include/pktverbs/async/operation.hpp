@@ -34,16 +34,16 @@ public:
     }
 
 protected:
-    /// Why it is tried. The later ones are stronger: at `timeout` and `stopped` it must complete.
+    /// Why it is tried. Later ones take precedence: at `timeout` and `stopped` it must complete.
     enum class Cause : std::uint8_t { start, readable, timeout, stopped };
 
-    /// `executor` may be null, which means the coroutine's. A timeout of zero or less never waits.
+    /// If `executor` is null, it is the coroutine's. A timeout of zero or less never waits.
     Operation(Executor* executor, std::chrono::nanoseconds timeout, std::stop_token stop) noexcept
         : executor_{executor}, timeout_{timeout}, stop_{std::move(stop)} {}
     virtual ~Operation();
 
-    /// Returns the descriptor that is readable when it should be tried again, or -1. Only one operation may wait for it
-    /// on the same executor.
+    /// Returns the descriptor that is readable when it should be tried again, or -1. Only one operation or hook
+    /// may wait for it on the same executor.
     virtual int fd() const noexcept = 0;
     /// Tries. Returns whether it is complete; if not, fd() becomes readable later.
     virtual bool attempt(Cause cause) noexcept = 0;
@@ -51,7 +51,7 @@ protected:
     /// Returns the stop token that ends the wait.
     const std::stop_token& stop() const noexcept { return stop_; }
     /// For await_resume(): throws std::system_error if the executor could not watch fd(): EBUSY if another coroutine
-    /// already waits for it, or the errno of epoll_ctl(2).
+    /// or a hook already waits for it, or the errno of epoll_ctl(2).
     void check() const;
 
 private:

@@ -14,7 +14,7 @@ class Executor;
 template <class T>
 class Task;
 
-/// Returns where a coroutine runs, if its promise knows; else null.
+/// Returns the executor of a coroutine, if its promise has one; else null.
 template <class Promise>
 Executor* executor_of(std::coroutine_handle<Promise> coroutine) noexcept {
     if constexpr (requires(Executor * found) { found = coroutine.promise().executor(); })
@@ -43,8 +43,7 @@ public:
     void rethrow() const {
         if (error_) std::rethrow_exception(error_);
     }
-    /// Returns the executor that it was spawned on, itself or through the task that awaits it; null where
-    /// something else resumes it.
+    /// Returns the executor that it, or the task that awaits it, was spawned on; null if something else resumes it.
     Executor* executor() const noexcept { return executor_; }
 
 private:
@@ -79,10 +78,11 @@ public:
     void take() const { rethrow(); }
 };
 
-/// Runs a coroutine, once it is awaited or spawned on an executor or loop.
+/// Runs a coroutine, once it is awaited or spawned on an executor.
 ///
-/// Move-only. Its end ends the coroutine, wherever that is suspended. `co_await task` returns what the coroutine
-/// returns, or throws what left it. A coroutine's parameters are copied into it; what they refer to is not.
+/// Move-only. When it ends, it destroys the coroutine, wherever that is suspended. `co_await task` returns the
+/// coroutine's result or throws its exception. A coroutine's parameters are copied into it; objects that they refer to
+/// are not.
 template <class T = void>
 class [[nodiscard]] Task {
 public:

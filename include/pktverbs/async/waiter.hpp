@@ -7,8 +7,8 @@
 
 namespace pktverbs::async {
 
-/// Keeps a suspended coroutine in the list of those that wait for the same thing. It leaves the list when it ends,
-/// which is when its coroutine is resumed or destroyed.
+/// Keeps a suspended coroutine in the list of those that wait for the same thing. It leaves the list when it ends, as
+/// its coroutine is resumed or destroyed.
 class Waiter {
 public:
     Waiter() noexcept = default;
@@ -35,7 +35,7 @@ class WaiterList {
 public:
     /// Whether no coroutine waits.
     bool empty() const noexcept { return ends_.next_ == &ends_; }
-    /// Returns the one that has waited longest. The list must not be empty.
+    /// Returns the waiter that has waited longest. The list must not be empty.
     Waiter& front() const noexcept { return *ends_.next_; }
     /// Appends a waiter, which leaves any other list.
     void push(Waiter& waiter) noexcept {
@@ -49,7 +49,7 @@ public:
         waiter.coroutine_ = coroutine;
         push(waiter);
     }
-    /// Resumes the first one, which has left the list by then.
+    /// Removes the first one and resumes its coroutine.
     void resume_front() const {
         Waiter& waiter = front();
         waiter.unlink();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work: something that Executor::run() waits for besides its tasks.
+// Work: something that Executor::run() waits for, besides tasks.
 #pragma once
 
 #include <pktverbs/export.hpp>
