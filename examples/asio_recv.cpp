@@ -22,6 +22,8 @@
 #include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
 
+using namespace std::chrono_literals;
+
 namespace {
 using Receiver = pktverbs::async::AsioReceiver<pktverbs::Context>;
 constexpr auto await = asio::use_awaitable;
@@ -83,6 +85,6 @@ int main(int argc, char** argv) {
     std::string device = "wire:asio";
     std::chrono::nanoseconds duration = std::chrono::seconds{3};
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process; default wire:asio)");
-    example::add_duration(app, "--seconds", duration, 0.001, 1e9, "Stop after so long (default 3)");
+    example::add_duration(app, "--seconds", duration, 1ms, example::max_time, "Stop after so long (default 3)");
     return app.run(argc, argv, [&] { return run(device, duration); });
 }

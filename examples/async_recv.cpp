@@ -86,6 +86,6 @@ int main(int argc, char** argv) {
     std::string device = "wire:async";
     std::chrono::nanoseconds duration = std::chrono::seconds{3};
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process; default wire:async)");
-    example::add_duration(app, "--seconds", duration, 0.001, 1e9, "Stop after so long (default 3)");
+    example::add_duration(app, "--seconds", duration, 1ms, example::max_time, "Stop after so long (default 3)");
     return app.run(argc, argv, [&] { return run(device, duration); });
 }

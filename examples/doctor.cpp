@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
     app.add_option("--recv", options.recv_packets, "Packets to receive into, for each queue").default_shown();
     app.add_option("--send", options.send_packets, "Packets to send with, for each queue").default_shown();
     example::add_size(app, "--size", options.max_packet_size, 14, (1 << 24) - 1,
-                      fmt::format("Longest frame, in bytes (default {})", options.max_packet_size));
+                      fmt::format("Longest frame (default {})", pktverbs::format_size(options.max_packet_size)));
     app.add_option("--queues", options.queues, "Queues").between(1, 1024).default_shown();
     bool huge_pages = false;
     app.add_flag("--huge-pages", huge_pages, "Buffers in huge pages of 2 MiB");

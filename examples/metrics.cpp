@@ -21,6 +21,8 @@
 #include "common/outcome.hpp"
 #include "common/quantity_option.hpp"
 
+using namespace std::chrono_literals;
+
 namespace {
 
 int listen_on(std::uint16_t port) {
@@ -61,7 +63,7 @@ int main(int argc, char** argv) {
     std::uint16_t port = 0;
     std::uint64_t frames = 0;
     app.add_option("DEVICE", device, "eth0, packet:eth0, wire:NAME (inside this process)").required();
-    example::add_duration(app, "--seconds", duration, 0, example::longest_seconds, "How long to receive (default 1)");
+    example::add_duration(app, "--seconds", duration, 0ms, example::max_time, "How long to receive (default 1)");
     app.add_option("--generate", frames, "Send as many packets first, from a NIC of its own")
         .between(1, example::max_packets);
     app.add_option("--format", format, "How to print the counters at the end").one_of({"text", "json", "openmetrics"});

@@ -16,6 +16,8 @@
 #include "common/quantity_option.hpp"
 #include "common/resolve.hpp"
 
+using namespace std::chrono_literals;
+
 namespace messages = pktverbs::messages;
 using pktverbs::async::Executor;
 using pktverbs::async::Task;
@@ -66,7 +68,7 @@ int main(int argc, char** argv) {
     app.add_option("PEER", args.peer, "HOST, HOST:PORT or [IPV6]:PORT (default port 12345)").required();
     app.add_option("--count", args.count, "Messages (default 1)").between(1, example::max_packets);
     example::add_size(app, "--size", args.size, 0, 1 << 24, "Bytes of each (default 64)");
-    example::add_duration(app, "--timeout", args.timeout, 0.001, 1e6, "Time to connect (default 5 s)");
+    example::add_duration(app, "--timeout", args.timeout, 1ms, 1000000s, "Time to connect (default 5 s)");
     return app.run(argc, argv, [&] {
         const auto peer = example::resolve(args.peer);
         Executor executor;

@@ -25,6 +25,8 @@
 #include "common/quantity_option.hpp"
 #include "common/responder.hpp"
 
+using namespace std::chrono_literals;
+
 namespace {
 
 struct Arguments {
@@ -113,8 +115,8 @@ int main(int argc, char** argv) {
     app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")
         .between(1, example::max_packets);
     example::add_size(app, "-s,--size", args.size, 0, 65507, "Payload in bytes (default 56)");
-    example::add_duration(app, "-i,--interval", args.interval, 0.001, 3600, "From request to request (default 1 s)");
-    example::add_duration(app, "-W,--timeout", args.timeout, 0.001, 60, "How long to wait for an answer (default 1 s)");
+    example::add_duration(app, "-i,--interval", args.interval, 1ms, 1h, "From request to request (default 1 s)");
+    example::add_duration(app, "-W,--timeout", args.timeout, 1ms, 60s, "How long to wait for an answer (default 1 s)");
 
     return app.run(argc, argv, [&] {
         if ((args.peer && args.peer->is_multicast()) || (args.respond && args.respond->is_multicast()))

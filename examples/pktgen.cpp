@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // pktgen: sends a UDP stream of numbered packets, at a chosen rate or as fast as it goes.
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -19,6 +20,8 @@
 #include "common/mtu.hpp"
 #include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -90,7 +93,7 @@ int main(int argc, char** argv) {
                                         "10G, 500Mbit/s, 1.5Mpps, or Gb/s (default: as fast as it goes)");
     app.add_option("--pps", args.packets_per_second, "Packets per second").between(0.001, 1e9).excludes(rate);
     app.add_option("--count", args.pace.count, "Stop after so many packets").between(1, example::max_packets);
-    example::add_duration(app, "--seconds", args.pace.duration, 0.001, example::longest_seconds, "Stop after so long");
+    example::add_duration(app, "--seconds", args.pace.duration, 1ms, example::max_time, "Stop after so long");
     app.add_option("--batch", args.pace.batch, "Most packets per call (default 32)").between(1, 1024);
     return app.run(argc, argv, [&] { return generate(args); });
 }

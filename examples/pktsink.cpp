@@ -28,6 +28,8 @@
 #include "common/quantity_option.hpp"
 #include "common/rate_meter.hpp"
 
+using namespace std::chrono_literals;
+
 namespace {
 
 struct Arguments {
@@ -182,7 +184,7 @@ int main(int argc, char** argv) {
         .required();
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");
-    example::add_duration(app, "--seconds", args.duration, 0.001, example::longest_seconds, "Stop after so long");
+    example::add_duration(app, "--seconds", args.duration, 1ms, example::max_time, "Stop after so long");
     app.add_option("--count", args.count, "Stop after so many packets").between(1, example::max_packets);
     const auto generate = app.add_flag("--generate", args.generate, "Send a stream as well, from a NIC of its own");
     example::add_rate(app, "--rate", args.rate, "To generate: 10G, 1.5Mpps, or Gb/s (default 1; 0: as fast as it goes)",

@@ -13,6 +13,8 @@
 #include "common/command_line.hpp"
 #include "common/quantity_option.hpp"
 
+using namespace std::chrono_literals;
+
 namespace route = pktverbs::route;
 
 namespace {
@@ -48,7 +50,7 @@ int main(int argc, char** argv) {
     std::chrono::nanoseconds timeout = std::chrono::seconds{5};
     app.add_option("ADDRESS", text, "IPv4 or IPv6").required();
     app.add_option("-i,--interface", interface, "The interface to send from: link-local addresses and groups need it");
-    example::add_duration(app, "-W,--timeout", timeout, 0, example::longest_seconds,
+    example::add_duration(app, "-W,--timeout", timeout, 0ms, example::max_time,
                           "How long to wait for an answer (default 5 s)");
     return app.run(argc, argv, [&] {
         if (const auto ipv4 = pktverbs::Ipv4Address::parse(text))

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,6 +12,8 @@
 #include "common/command_line.hpp"
 #include "common/quantity_option.hpp"
 #include "sequence_option.hpp"
+
+using namespace std::chrono_literals;
 
 namespace capture {
 
@@ -74,7 +77,7 @@ void add_options(example::CommandLine& app, Arguments& args) {
     app.add_option("--block-slots", args.block_slots, "Packets in a block (default 256)").between(1, 1048576);
     example::add_size(app, "--payload", args.payload_bytes, 1, 65507,
                       "Longest UDP payload in bytes (default: what the MTU allows)");
-    example::add_duration(app, "--seconds", args.duration, 0.001, example::longest_seconds, "Stop after so long");
+    example::add_duration(app, "--seconds", args.duration, 1ms, example::max_time, "Stop after so long");
     app.add_option("--count", args.count, "Stop when so many packets have come, or a few more")
         .between(1, example::max_packets);
     app.add_option("--pin", args.cpus, "CPUs of the receiving and the writing thread: 2,3")

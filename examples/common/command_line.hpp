@@ -3,6 +3,7 @@
 // reasons. CLI11 reads them; it takes long to compile, so only command_line.cpp includes it.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,7 +18,7 @@ class Option;
 namespace example {
 
 inline constexpr double max_packets = 1e15;
-inline constexpr double longest_seconds = 1e9;
+inline constexpr std::chrono::seconds max_time{1'000'000'000};
 
 class CommandLine {
 public:

@@ -16,15 +16,15 @@
 
 namespace example {
 
-/// An option that holds a time from `low` to `high` seconds: "200ms", or a number of seconds.
+/// An option that holds a time from `low` to `high`: "200ms", or a number of seconds.
 template <class Duration>
-CommandLine::Option add_duration(CommandLine& app, const std::string& name, Duration& value, double low, double high,
-                                 const std::string& help) {
+CommandLine::Option add_duration(CommandLine& app, const std::string& name, Duration& value,
+                                 std::chrono::nanoseconds low, std::chrono::nanoseconds high, const std::string& help) {
     auto take = [&value, low, high](const std::string& text) {
         const auto time = pktverbs::parse_duration(text);
-        const double seconds = time ? std::chrono::duration<double>{*time}.count() : -1;
-        if (seconds < low || seconds > high)
-            return fmt::format("'{}' is not a time from {:.15g} to {:.15g} s, such as 1.5s, 200ms", text, low, high);
+        if (!time || *time < low || *time > high)
+            return fmt::format("'{}' is not a time from {} to {}, such as 1.5s, 200ms", text,
+                               pktverbs::format_duration(low), pktverbs::format_duration(high));
         value = std::chrono::duration_cast<Duration>(*time);
         return std::string{};
     };
@@ -38,7 +38,8 @@ CommandLine::Option add_size(CommandLine& app, const std::string& name, Bytes& v
     auto take = [&value, low, high](const std::string& text) {
         const auto bytes = pktverbs::parse_size(text);
         if (!bytes || *bytes < low || *bytes > high)
-            return fmt::format("'{}' is not a number of bytes from {} to {}, such as 1500, 8KiB", text, low, high);
+            return fmt::format("'{}' is not a size from {} to {}, such as 1500, 8KiB", text, pktverbs::format_size(low),
+                               pktverbs::format_size(high));
         value = static_cast<Bytes>(*bytes);
         return std::string{};
     };

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/memory/size.hpp>
 
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <iterator>
+
 #include "base/quantity.hpp"
 
 namespace pktverbs {
@@ -27,6 +32,13 @@ std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
     const std::uint64_t bytes = bytes_of_unit(quantity->unit);
     if (bytes == 0) return std::nullopt;
     return quantity->times(bytes);
+}
+
+std::string format_size(std::uint64_t bytes) {
+    constexpr std::string_view units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    std::size_t unit = 0;
+    for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < std::size(units); ++unit) bytes /= 1024;
+    return fmt::format("{}{}", bytes, units[unit]);
 }
 
 }  // namespace pktverbs

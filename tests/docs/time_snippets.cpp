@@ -95,6 +95,7 @@ TEST(TimeSnippets, Words) {
     const std::optional<Rate> rate = Rate::parse("1.5Mpps");
     const std::optional<std::chrono::nanoseconds> duration = parse_duration("200ms");
     const std::optional<std::uint64_t> size = parse_size("1GiB");
+    fmt::print("{} in {}\n", format_size(1 << 30), format_duration(200ms));  // 1GiB in 200ms
     // [/words]
     ASSERT_TRUE(rate && duration && size);
     EXPECT_EQ(rate->per_second(), 1.5e6);

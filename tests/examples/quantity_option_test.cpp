@@ -35,7 +35,7 @@ std::string parse(const std::function<void(CommandLine&)>& add, std::string word
 TEST(QuantityOption, TakesADuration) {
     std::chrono::milliseconds time{7};
     const auto take = [&](const std::string& word) {
-        return parse([&](CommandLine& app) { example::add_duration(app, "-o,--option", time, 0.001, 60, ""); }, word);
+        return parse([&](CommandLine& app) { example::add_duration(app, "-o,--option", time, 1ms, 60s, ""); }, word);
     };
     EXPECT_EQ(take("200ms"), "");
     EXPECT_EQ(time, 200ms);
@@ -45,7 +45,7 @@ TEST(QuantityOption, TakesADuration) {
     EXPECT_EQ(time, 500ms);
     for (const char* word : {"0", "61", "999us", "2h", "1x", "", "-1"})
         EXPECT_EQ(take(word), "prog: --option: '" + std::string{word} +
-                                  "' is not a time from 0.001 to 60 s, such as 1.5s, 200ms (see --help)\n");
+                                  "' is not a time from 1ms to 60s, such as 1.5s, 200ms (see --help)\n");
     EXPECT_EQ(time, 500ms);
 }
 
@@ -62,7 +62,7 @@ TEST(QuantityOption, TakesASize) {
     EXPECT_EQ(bytes, 65507u);
     for (const char* word : {"7", "65508", "64KiB", "4294967304", "1x", ""})
         EXPECT_EQ(take(word), "prog: --option: '" + std::string{word} +
-                                  "' is not a number of bytes from 8 to 65507, such as 1500, 8KiB (see --help)\n");
+                                  "' is not a size from 8B to 65507B, such as 1500, 8KiB (see --help)\n");
     EXPECT_EQ(bytes, 65507u);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <random>
 
 namespace pktverbs {
 namespace {
@@ -56,6 +57,32 @@ TEST(Size, IsRefusedForAnythingElse) {
     for (const char* text : {"", "B", "k", "64 KiB", " 64", "64 ", "-1", "+1", "064", "1e3", "64kb", "64Kib", "64i",
                              "64iB", "1PB", "64KiBs", "64KB/s", "0x40", "1."})
         EXPECT_FALSE(parse_size(text)) << '"' << text << '"';
+}
+
+TEST(FormatSize, HasTheLargestUnitOfWhichItIsAMultiple) {
+    EXPECT_EQ(format_size(0), "0B");
+    EXPECT_EQ(format_size(1), "1B");
+    EXPECT_EQ(format_size(1023), "1023B");
+    EXPECT_EQ(format_size(1024), "1KiB");
+    EXPECT_EQ(format_size(1025), "1025B");
+    EXPECT_EQ(format_size(1536), "1536B");
+    EXPECT_EQ(format_size(65536), "64KiB");
+    EXPECT_EQ(format_size(3u << 29), "1536MiB");
+    EXPECT_EQ(format_size(1u << 30), "1GiB");
+    EXPECT_EQ(format_size(std::uint64_t{1} << 40), "1TiB");
+    EXPECT_EQ(format_size(std::uint64_t{1} << 63), "8388608TiB");
+    EXPECT_EQ(format_size(UINT64_MAX), "18446744073709551615B");
+}
+
+TEST(FormatSize, IsReadAsTheSameSize) {
+    for (unsigned power = 0; power < 64; ++power)
+        for (const std::uint64_t bytes : {std::uint64_t{1} << power, (std::uint64_t{1} << power) - 1})
+            EXPECT_EQ(parse_size(format_size(bytes)), bytes);
+    std::mt19937_64 random{20261129};
+    for (int i = 0; i < 10'000; ++i) {
+        const std::uint64_t bytes = random() >> random() % 64 << random() % 64;
+        EXPECT_EQ(parse_size(format_size(bytes)), bytes);
+    }
 }
 
 }  // namespace

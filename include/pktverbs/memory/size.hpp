@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <pktverbs/export.hpp>
@@ -17,5 +18,9 @@ namespace pktverbs {
 /// "64k" or "1G", is a power of 1024, as for dd(1), truncate(1) and the kernel's hugepagesz=1G. Prefixes may be in
 /// upper or lower case; a byte is "B", for "b" is a bit. What comes to a fraction of a byte is rounded to the nearest.
 PKTVERBS_EXPORT std::optional<std::uint64_t> parse_size(std::string_view text) noexcept;
+
+/// Returns "9000B", "64KiB" or "1536MiB", which parse_size() reads as the same size: the largest unit up to TiB of
+/// which the size is a whole multiple.
+PKTVERBS_EXPORT std::string format_size(std::uint64_t bytes);
 
 }  // namespace pktverbs
