@@ -70,7 +70,7 @@ private:
 
 std::vector<std::uint8_t> section_header(std::string_view program) {
     Block block{0x0a0d0d0a};
-    block.add(std::uint32_t{0x1a2b3c4d});  // whose order tells that of all numbers
+    block.add(std::uint32_t{0x1a2b3c4d});  // its byte order is that of all numbers
     block.add(std::uint16_t{1});
     block.add(std::uint16_t{0});
     block.add(std::int64_t{-1});
@@ -95,9 +95,9 @@ std::vector<std::uint8_t> interface_description(const Interface& interface) {
     return block.end();
 }
 
-std::vector<std::uint8_t> interface_statistics(const Statistics& statistics) {
+std::vector<std::uint8_t> interface_statistics(const Statistics& statistics, std::uint32_t interface) {
     Block block{5};
-    block.add(std::uint32_t{0});
+    block.add(interface);
     block.add_time(statistics.end);
     block.add_time_option(2, statistics.start);
     block.add_time_option(3, statistics.end);

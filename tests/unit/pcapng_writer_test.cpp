@@ -35,7 +35,7 @@ using test::read_pcapng;
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::chrono::nanoseconds start{1'700'000'000'123'456'789};
-constexpr std::uint32_t packet_type = 6;
+constexpr std::uint32_t interface_type = 1, packet_type = 6;
 
 /// Of a length and content of its own.
 Bytes numbered_frame(std::size_t number) {
@@ -190,6 +190,80 @@ TEST(PcapngWriter, CutsFramesToTheSnapLength) {
     }
 }
 
+TEST(PcapngWriter, DescribesEachInterfaceOnce) {
+    const auto file = memory_file();
+    const auto frame = numbered_frame(2);
+    PcapngWriter writer{file.get(), "a test", {.name = "eth0"}};
+    EXPECT_EQ(writer.add_interface({.name = "eth1", .snap_length = 45}), 1u);
+    writer.add(frame, start, 1);
+    writer.add(frame, start);
+    EXPECT_EQ(writer.add_interface({.name = "eth2", .snap_length = 50}), 2u) << "also after packets of others";
+    writer.add(std::span{frame}.first(42), std::span{frame}.subspan(42), start, 2);
+    writer.add(frame, start, 1);
+    ASSERT_TRUE(writer.flush());
+
+    const auto blocks = read_pcapng(file_contents(file.get()));
+    ASSERT_TRUE(blocks);
+    std::vector<std::string> names;
+    std::vector<std::uint32_t> interfaces, captured;
+    for (const PcapngBlock& block : *blocks) {
+        if (block.type == interface_type) names.push_back(block.option(8, 2).value_or("no name"));
+        if (block.type != packet_type) continue;
+        interfaces.push_back(block.number<std::uint32_t>(0));
+        ASSERT_LT(interfaces.back(), names.size()) << "a packet before the description of its interface";
+        captured.push_back(block.number<std::uint32_t>(12));
+        EXPECT_EQ(block.number<std::uint32_t>(16), frame.size());
+        const auto front = frame.begin() + static_cast<std::ptrdiff_t>(captured.back());
+        EXPECT_EQ(packet_bytes(block), with_padding({frame.begin(), front}));
+    }
+    EXPECT_EQ(names, (std::vector<std::string>{"eth0", "eth1", "eth2"}));
+    EXPECT_EQ(interfaces, (std::vector<std::uint32_t>{1, 0, 2, 1}));
+    EXPECT_EQ(captured, (std::vector<std::uint32_t>{45, static_cast<std::uint32_t>(frame.size()), 50, 45}));
+}
+
+TEST(PcapngWriter, CountsThePacketsOfEachInterface) {
+    const auto file = memory_file();
+    PcapngWriter writer{file.get(), "a test", {.name = "eth0"}};
+    const std::uint32_t second = writer.add_interface({.name = "eth1"});
+    for (std::size_t i = 0; i < 5; ++i) writer.add(numbered_frame(i), start, i < 2 ? 0 : second);
+    EXPECT_EQ(writer.packets(), 5u);
+    EXPECT_EQ(writer.packets(0), 2u);
+    EXPECT_EQ(writer.packets(second), 3u);
+    EXPECT_EQ(writer.packets(second + 1), 0u);
+    EXPECT_TRUE(writer.finish({.start = start, .end = start + 1s, .received = 20}));
+    EXPECT_TRUE(writer.finish({.start = start, .end = start + 1s, .received = 30}, second));
+
+    const auto blocks = read_pcapng(file_contents(file.get()));
+    ASSERT_TRUE(blocks);
+    const std::uint64_t received[]{20, 30}, delivered[]{2, 3};
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        const PcapngBlock& statistics = (*blocks)[blocks->size() - 2 + i];
+        EXPECT_EQ(statistics.type, 5u);
+        EXPECT_EQ(statistics.number<std::uint32_t>(0), i);
+        EXPECT_EQ(statistics.option(12, 4), as_option(received[i]));
+        EXPECT_EQ(statistics.option(12, 8), as_option(delivered[i]));
+    }
+}
+
+TEST(PcapngWriter, EndsWithAFrameOfNoInterface) {
+    const auto file = memory_file();
+    PcapngWriter writer{file.get(), "a test", {}};
+    writer.add(numbered_frame(1), start);
+    ASSERT_TRUE(writer.flush());
+    const auto before = file_contents(file.get());
+    writer.add(numbered_frame(2), start, 1);
+    EXPECT_EQ(writer.error(), EINVAL);
+    writer.add(numbered_frame(3), start);
+    EXPECT_FALSE(writer.flush());
+    EXPECT_FALSE(writer.finish({}));
+    EXPECT_EQ(writer.packets(), 1u);
+    EXPECT_EQ(file_contents(file.get()), before);
+
+    PcapngWriter other{file.get(), "a test", {}};
+    EXPECT_FALSE(other.finish({}, 1));
+    EXPECT_EQ(other.error(), EINVAL);
+}
+
 TEST(PcapngWriter, KeepsEveryPacketOfManyBuffers) {
     constexpr std::size_t packets = 1000;  // 4.5 MB
     const auto file = memory_file();
@@ -278,7 +352,7 @@ TEST(PcapngWriter, EndsWithTheFirstWriteThatFails) {
     EXPECT_TRUE(file_contents(file.get()).empty());
 }
 
-TEST(PcapngWriter, SaysThatAPipesReaderHasGone) {
+TEST(PcapngWriter, ReportsThatAPipesReaderHasClosed) {
     auto* const before = std::signal(SIGPIPE, SIG_IGN);
     {
         Pipe pipe;
@@ -296,17 +370,20 @@ TEST(PcapngWriter, IsReadByTshark) {
     char path[] = "/tmp/pktverbs-pcapng-XXXXXX";
     const FileDescriptor file{mkstemp(path)};
     PcapngWriter writer{file.get(), "a test", {.name = "veth0"}};
+    const std::uint32_t other = writer.add_interface({.name = "veth1"});
     std::string expected;
     for (std::size_t i = 0; i < packets; ++i) {
-        writer.add(numbered_frame(i), start + i * 1001ns);
+        writer.add(numbered_frame(i), start + i * 1001ns, i % 3 == 0 ? other : 0);
         expected += std::to_string(numbered_frame(i).size()) + "\t1700000000." + std::to_string(123456789 + i * 1001) +
-                    "\tveth0\n";
+                    (i % 3 == 0 ? "\t1\tveth1\n" : "\t0\tveth0\n");
     }
-    ASSERT_TRUE(writer.finish({.start = start, .end = start + 1s, .received = packets}));
+    for (const std::uint32_t interface : {std::uint32_t{0}, other})
+        ASSERT_TRUE(writer.finish({.start = start, .end = start + 1s, .received = packets}, interface));
     const std::string output = std::string{path} + ".txt";
-    const std::string command = std::string{"tshark -r "} + path +
-                                " -T fields -e frame.len -e frame.time_epoch -e frame.interface_name > " + output +
-                                " 2>/dev/null";
+    const std::string command =
+        std::string{"tshark -r "} + path +
+        " -T fields -e frame.len -e frame.time_epoch -e frame.interface_id -e frame.interface_name > " + output +
+        " 2>/dev/null";
     EXPECT_EQ(std::system(command.c_str()), 0);
     std::stringstream text;
     text << std::ifstream{output}.rdbuf();

@@ -34,15 +34,16 @@ struct Statistics {
 PKTVERBS_EXPORT std::vector<std::uint8_t> section_header(std::string_view program);
 /// Interface description (4.2): Ethernet, times in nanoseconds.
 PKTVERBS_EXPORT std::vector<std::uint8_t> interface_description(const Interface& interface);
-/// Interface statistics (4.6) of interface 0.
-PKTVERBS_EXPORT std::vector<std::uint8_t> interface_statistics(const Statistics& statistics);
+/// Interface statistics (4.6). `interface` is the number of its description in the section.
+PKTVERBS_EXPORT std::vector<std::uint8_t> interface_statistics(const Statistics& statistics,
+                                                               std::uint32_t interface = 0);
 
-/// An enhanced packet block (4.3) of interface 0, without options, is this header, the bytes of the packet, zeros up to
+/// An enhanced packet block (4.3), without options, is this header, the bytes of the packet, zeros up to
 /// a multiple of 4, and the length of the block once more.
 struct PacketHeader {
     std::uint32_t type = 6;            ///< enhanced packet block
     std::uint32_t block_bytes = 0;     ///< of the whole block
-    std::uint32_t interface = 0;       ///< its number in the section
+    std::uint32_t interface = 0;       ///< the number of its description in the section
     std::uint32_t time_high = 0;       ///< nanoseconds since 1970: the upper half
     std::uint32_t time_low = 0;        ///< and the lower
     std::uint32_t captured_bytes = 0;  ///< that follow
@@ -54,10 +55,11 @@ static_assert(sizeof(PacketHeader) == 28);
 constexpr std::size_t padded(std::size_t bytes) noexcept { return (bytes + 3) & ~std::size_t{3}; }
 
 /// Makes the header of a packet that had `original` bytes, of which `captured` follow. `time` is not negative.
-constexpr PacketHeader packet_header(std::size_t captured, std::size_t original,
-                                     std::chrono::nanoseconds time) noexcept {
+constexpr PacketHeader packet_header(std::size_t captured, std::size_t original, std::chrono::nanoseconds time,
+                                     std::uint32_t interface = 0) noexcept {
     const auto ticks = static_cast<std::uint64_t>(time.count());
     return {.block_bytes = static_cast<std::uint32_t>(sizeof(PacketHeader) + padded(captured) + 4),
+            .interface = interface,
             .time_high = static_cast<std::uint32_t>(ticks >> 32),
             .time_low = static_cast<std::uint32_t>(ticks),
             .captured_bytes = static_cast<std::uint32_t>(captured),
