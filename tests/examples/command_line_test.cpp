@@ -87,7 +87,7 @@ TEST(CommandLine, ReturnsWhatTheProgramReturns) {
     EXPECT_EQ(run(app, {}, [] { return 7; }).status, 7);
 }
 
-TEST(CommandLine, TellsFailuresInOneLine) {
+TEST(CommandLine, ReportsFailuresInOneLine) {
     CommandLine app{"", "prog"};
     const auto bad_use = run(app, {}, []() -> int { throw example::BadUse{"no\nway"}; });
     EXPECT_EQ(bad_use.status, 2);

@@ -110,7 +110,7 @@ TEST(Pinger, CountsDuplicatesApart) {
     EXPECT_EQ(counts.duplicates, 2U);
 }
 
-TEST(Pinger, TellsBadRepliesFromGoodOnes) {
+TEST(Pinger, DistinguishesBadRepliesFromGoodOnes) {
     const auto counts = ping(patient(1), [](const Frame& request) {
         const Frame good = reply_to(request);
         Frame wrong_checksum = good;

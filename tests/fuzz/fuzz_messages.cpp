@@ -119,8 +119,8 @@ private:
 
     messages::SocketHandlers handlers(End& end) {
         const auto note = [&end](const char* what) {
-            expect(end.socket.has_value(), "a socket that has ended is told nothing");
-            expect(end.notes.disconnected == 0, "the end is the last that is told");
+            expect(end.socket.has_value(), "no handler of an ended socket is called");
+            expect(end.notes.disconnected == 0, "disconnected is the last handler to be called");
             end.notes.order.emplace_back(what);
         };
         const auto keep = [this](messages::Message message) {

@@ -45,7 +45,7 @@ private:
     void access() {
         const std::uint64_t blocks = view_.geometry().blocks;
         const std::uint64_t most = 64 * (blocks * blocks + blocks * (16 + view_.geometry().block_slots));
-        expect(++accesses_ < most, "a call ends, whatever is written meanwhile");
+        expect(++accesses_ < most, "a call ends with any writes meanwhile");
         if (repeated_) put(*repeated_);
         if (!next_ || delay_-- != 0) return;
         put(*next_);

@@ -406,7 +406,8 @@ public:
         if (handles_.empty()) return;
         const auto handle = handles_.begin() + which % handles_.size();
         // Flows removed by remove_all() are still among the handles, but not in force.
-        if (table_.remove(*handle) != steering_.remove(*handle)) difference_ << "removing a flow tells the wrong thing";
+        if (table_.remove(*handle) != steering_.remove(*handle))
+            difference_ << "removing a flow reports the wrong result";
         handles_.erase(handle);
         compare_size();
     }

@@ -107,7 +107,7 @@ TEST(Ipv4View, RefusesLengthsThatLie) {
     EXPECT_EQ(with(0, 0x4c).payload().size(), 0U);
 }
 
-TEST(Ipv4View, TellsFragments) {
+TEST(Ipv4View, DistinguishesFragments) {
     auto packet = network_bytes(ipv4, 4);
     const auto with = [&](std::uint16_t value) {
         store(&packet[6], value);

@@ -148,7 +148,7 @@ TEST_F(ContextOnCable, SendsWhatTheKernelReceives) {
     EXPECT_EQ(std::string(received.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))), text);
 }
 
-TEST_F(ContextOnCable, FallsBackToTheSoftDeviceAndSaysSo) {
+TEST_F(ContextOnCable, FallsBackToTheSoftDeviceAndReportsIt) {
     Context ctx = open("left0");
     EXPECT_EQ(ctx.device().name, "packet:left0");
     EXPECT_EQ(ctx.device().note, "left0 has no verbs device: using the soft device packet:left0");

@@ -88,7 +88,7 @@ TEST_F(InterfaceNet, ListsAllOfItsNamespace) {
     EXPECT_EQ(std::ranges::find(names, "right0"), names.end());
 }
 
-TEST_F(InterfaceNet, StaysItselfWhateverItIsCalled) {
+TEST_F(InterfaceNet, StaysItselfUnderAnyName) {
     replace();
     const auto state = left->state();
     ASSERT_TRUE(state);
@@ -205,7 +205,7 @@ TEST_F(Watch, ReportsNothingOfPromiscuity) {
 }
 
 /// A bridge sends, for a port that leaves it, the message for interfaces that are removed.
-TEST_F(Watch, TellsAPortThatLeavesItsBridgeFromAnInterfaceThatIsGone) {
+TEST_F(Watch, DistinguishesAPortThatLeavesItsBridgeFromAnInterfaceThatIsGone) {
     ip({"link", "add", "bridge0", "type", "bridge"});
     ip({"link", "set", "left0", "master", "bridge0"});
     ip({"link", "set", "left0", "nomaster"});

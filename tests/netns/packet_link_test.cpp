@@ -589,7 +589,7 @@ TEST_F(PacketLinkTest, NeverSticksWhenTheInterfaceGoesDown) {
     EXPECT_EQ(left.link->unsent(), 100u);
 }
 
-TEST_F(PacketLinkTest, IsToldByAPollErrorThatTheInterfaceWentDown) {
+TEST_F(PacketLinkTest, DetectsByAPollErrorThatTheInterfaceWentDown) {
     const VethPair veth;
     Port left{veth.left};
     left.set_flows({everything()});

@@ -95,7 +95,7 @@ TEST_F(RouteTest, TakesTheInterfaceForAnAddressThatDoesNotSayIt) {
     EXPECT_EQ(on_left([] { return resolve(Ipv6Address{"fe80::2"}, patience, "left0"); }).mac, veth->right.mac);
 }
 
-TEST_F(RouteTest, TellsItsKind) {
+TEST_F(RouteTest, ReportsItsKind) {
     const auto kind = [&](const char* address, std::string_view interface = {}) {
         return on_left([&] { return route_to(Ipv4Address{address}, interface).kind; });
     };
@@ -179,7 +179,7 @@ TEST_F(RouteTest, NeighbourIsWhatTheTableHas) {
     EXPECT_FALSE(elsewhere);
 }
 
-TEST_F(RouteTest, ResolvesANeighbourThatNobodyKnowsYet) {
+TEST_F(RouteTest, ResolvesAnUnknownNeighbour) {
     const auto ipv4 = on_left([&] { return resolve(Ipv4Address{veth->right.ipv4}, patience); });
     EXPECT_EQ(ipv4.mac, veth->right.mac);
     EXPECT_EQ(ipv4.route.interface_mac, veth->left.mac);
@@ -206,7 +206,7 @@ TEST_F(RouteTest, ResolvesGroupsAndBroadcastWithoutAsking) {
     EXPECT_EQ(mac(Ipv4Address{"10.77.0.255"}), MacAddress::broadcast());
 }
 
-TEST_F(RouteTest, SaysThatNobodyAnswers) {
+TEST_F(RouteTest, ReportsThatThereIsNoAnswer) {
     const auto call = [] { return resolve(Ipv4Address{"10.77.0.99"}, patience); };
     EXPECT_EQ(expect_error(EHOSTUNREACH, [&] { on_left(call); }),
               "cannot resolve 10.77.0.99: 10.77.0.99 does not answer on left0");

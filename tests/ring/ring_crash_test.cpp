@@ -77,7 +77,7 @@ TEST_F(RingCrash, OfAProducerIsNoticed) {
     EXPECT_EQ(reader.next(0ns).outcome(), RingOutcome::timeout);
     other.kill();
     EXPECT_EQ(reader.next().outcome(), RingOutcome::producer_died) << "without a time limit";
-    EXPECT_EQ(reader.next(0ns).outcome(), RingOutcome::timeout) << "told once";
+    EXPECT_EQ(reader.next(0ns).outcome(), RingOutcome::timeout) << "reported once";
     EXPECT_EQ(reader.producer(), RingPeer::died);
 }
 

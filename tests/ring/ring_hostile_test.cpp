@@ -79,7 +79,7 @@ TEST_F(RingWriterHostile, OpensNoBlockTwice) {
     EXPECT_EQ(writer.open(8), std::nullopt);
 }
 
-TEST_F(RingWriterHostile, HandsOverWhatItHasOpenWhateverItsStateSays) {
+TEST_F(RingWriterHostile, HandsOverItsOpenBlocksInAnyState) {
     RingReader reader{ring};
     const auto block = writer.open(0);
     put(writer, *block, 0, 0);
@@ -104,7 +104,7 @@ TEST_F(RingWriterHostile, DoesNothingWithABlockThatIsNotOpen) {
 TEST_F(RingWriterHostile, LosesNoBlocksToStatesThatCannotBe) {
     for (std::uint64_t base = 0; base < 32; base += 8) hand_over(writer, base);
     set_states(9, State::filling);
-    EXPECT_EQ(writer.free_blocks(), 4U) << "nobody else fills blocks";
+    EXPECT_EQ(writer.free_blocks(), 4U) << "no other producer fills blocks";
     for (std::uint32_t i = 0; i < 4; ++i) {
         const auto block = writer.open(0);
         ASSERT_TRUE(block);
@@ -160,7 +160,7 @@ TEST_F(RingWriterHostile, CleansUpAfterAConsumerThoughItsBlocksComeAgain) {
     always([&] { set_states(1, State::reading); });
     writer.consumer();
     quiet();
-    EXPECT_EQ(writer.consumer(), RingPeer::died) << "nobody holds the lock, and somebody has blocks";
+    EXPECT_EQ(writer.consumer(), RingPeer::died) << "the lock is free, but blocks are taken";
     EXPECT_EQ(ring.filled_blocks(), 4U);
 }
 
@@ -171,7 +171,7 @@ TEST_F(RingWriterHostile, GetsBlocksBackFromAConsumerThatSaidItHadEnded) {
     EXPECT_EQ(ring.filled_blocks(), 4U);
 }
 
-TEST_F(RingWriterHostile, WaitsNoLongerThanItIsTold) {
+TEST_F(RingWriterHostile, WaitsNoLongerThanItsTimeout) {
     for (std::uint64_t base = 0; base < 32; base += 8) hand_over(writer, base);
     always([&] { add_event(ring, offsetof(RingHeader, consumer)); });  // it never sleeps
     EXPECT_FALSE(writer.wait_for_free(1ms));

@@ -151,7 +151,7 @@ TEST_F(RingReceiving, LeavesSlotsOfPacketsThatAreMissing) {
     const RingBlock block = reader.next(0ns);
     expect_packets(block, 1, {1, 2, 3, 6});
     EXPECT_EQ(block.bitmap()[0], 0b1001110U);
-    EXPECT_EQ(block.first_slot(), 1U) << "nobody knows what came before the first";
+    EXPECT_EQ(block.first_slot(), 1U) << "there is no count of packets before the first";
     EXPECT_EQ(block.missing(), 3U);
     plant(1, 5);
     EXPECT_EQ(receive().late, 1U);
@@ -212,7 +212,7 @@ TEST_F(RingReceiving, PlacesALateJoinersPacketsAfterAWrapThatTheStepDoesNotDivid
     EXPECT_EQ(stats.placed, 16U);
     EXPECT_EQ(stats.dropped() + stats.wild + stats.late + stats.missing + stats.restarts, 0U);
     const RingBlock block = reader.next(0ns);
-    EXPECT_EQ(block.base(), 1000 % 256) << "as who was there before the wraps has it, but for these";
+    EXPECT_EQ(block.base(), 1000 % 256) << "as for a receiver that saw the earlier wraps, except for these";
     expect_packets(block, 0, {7000, 7007, 7014, 7021, 7028, 7035, 7042, 7049});
 }
 
@@ -392,7 +392,7 @@ TEST_F(RingReceiving, DropsTheNewestWhenFull) {
     EXPECT_EQ(receiver->stats().blocks, 5U);
 }
 
-TEST_F(RingReceiving, HoldsTheLinkBackWhenFullAndToldToWait) {
+TEST_F(RingReceiving, HoldsTheLinkBackWhenFullIfItShallWait) {
     start({.when_full = WhenFull::wait});
     for (std::uint32_t i = 0; i < 64; i += 8) {
         plant(8, i);

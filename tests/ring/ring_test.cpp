@@ -122,7 +122,7 @@ TEST_F(Ring, TakesBackTheOldestThatIsNotBeingRead) {
     EXPECT_TRUE(is_whole(read, 0));
     const RingBlock next = reader.next(0ns);
     EXPECT_TRUE(is_whole(next, 16));
-    EXPECT_EQ(next.number(), 2U) << "the gap tells";
+    EXPECT_EQ(next.number(), 2U) << "the gap is visible in the numbers";
     const RingBlock third = reader.next(0ns), fourth = reader.next(0ns);
     EXPECT_TRUE(is_whole(fourth, 32));
     EXPECT_EQ(writer.take_back_oldest(), std::nullopt);
@@ -187,7 +187,7 @@ TEST_F(Ring, DoesNotWaitForTheLockToCleanUp) {
     {
         const LockHolder holder{ring};
         EXPECT_EQ(reader.next(1ms).outcome(), RingOutcome::timeout);
-        EXPECT_EQ(reader.producer(), RingPeer::present) << "somebody else is at it";
+        EXPECT_EQ(reader.producer(), RingPeer::present) << "another producer is attached";
     }
     EXPECT_EQ(reader.next(1ms).outcome(), RingOutcome::producer_died);
 }
@@ -205,7 +205,7 @@ TEST(RingSides, ComeAndGo) {
     EXPECT_EQ(reader->producer(), RingPeer::ended);
     EXPECT_TRUE(is_whole(reader->next(), 0)) << "blocks before the end of their producer";
     EXPECT_EQ(reader->next().outcome(), RingOutcome::finished);
-    EXPECT_EQ(reader->next(0ns).outcome(), RingOutcome::timeout) << "told once";
+    EXPECT_EQ(reader->next(0ns).outcome(), RingOutcome::timeout) << "reported once";
     writer.emplace(ring);
     EXPECT_EQ(writer->free_blocks(), 4U) << "what was open when it ended is free";
     hand_over(*writer, 16);

@@ -112,8 +112,8 @@ TEST(SequenceCounter, CountsTheFirstNumberOfAnyPhase) {
     EXPECT_EQ(counts(count({5, 21, 37}, field)), (Counts{3, 0, 0, 0, 0, 0}));
     EXPECT_EQ(counts(count({5, 37, 53}, field)), (Counts{3, 1, 0, 0, 0, 0}));
     EXPECT_EQ(counts(count({21, 5, 37}, field)), (Counts{3, 0, 1, 0, 0, 0})) << "late, but there";
-    EXPECT_EQ(counts(count({3, 5, 21, 5}, field)), (Counts{4, 0, 0, 1, 1, 0})) << "3 is nobody's";
-    EXPECT_EQ(counts(count({5, 48, 64}, field)), (Counts{3, 0, 0, 0, 1, 0})) << "5 is nobody's";
+    EXPECT_EQ(counts(count({3, 5, 21, 5}, field)), (Counts{4, 0, 0, 1, 1, 0})) << "3 belongs to no sequence";
+    EXPECT_EQ(counts(count({5, 48, 64}, field)), (Counts{3, 0, 0, 0, 1, 0})) << "5 belongs to no sequence";
 }
 
 TEST(SequenceCounter, RefusesAWindowThatIsNone) {

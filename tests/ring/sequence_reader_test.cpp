@@ -107,7 +107,7 @@ TEST(SequenceReader, TakesNothingFromTheFrameBefore) {
     EXPECT_FALSE(read(reader, UdpFrame(tagged.begin(), tagged.end() - 1), 42));
 }
 
-TEST(SequenceReader, CountsFromTheFrameWhereToldTo) {
+TEST(SequenceReader, CountsFromTheFrameIfAsked) {
     const SequenceField field{.offset = 14, .width = 2};
     UdpFrame frame(60);
     frame[14] = 0x12;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shortages: whatever is missing, the process goes on, nothing leaks, and the error says what is short.
+// Shortages: with any of them the process goes on, nothing leaks, and the error names what is short.
 #include "shortage.hpp"
 
 #include <gtest/gtest.h>
@@ -102,7 +102,7 @@ public:
     std::string kept;
 };
 
-TEST(ShortageTest, TellsWhenNothingIsShortAnyMore) {
+TEST(ShortageTest, ReportsWhenNothingIsShort) {
     EXPECT_TRUE(run_short(scenario<Forgetting>("forgetting"), {.n = 1}).was_short);
     EXPECT_FALSE(run_short(scenario<Forgetting>("forgetting"), {.n = 2}).was_short);
 }

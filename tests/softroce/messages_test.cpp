@@ -304,15 +304,15 @@ TEST_F(Messages, GoByIpv6AndPort) { expect_echo("[::]:777", "[fd52::2]:777"); }
 TEST_F(Messages, GoByLinkLocalAddress) { expect_echo("[::]", "fe80::ff:fe00:5202%veth0"); }
 TEST_F(Messages, GoByName) { expect_echo("[::]:4000", "rxe1:4000"); }
 
-TEST_F(Messages, GiveUpWhereNobodyAnswers) {
+TEST_F(Messages, GiveUpWithoutAnAnswer) {
     async::Executor executor;
     messages::Messenger messenger{executor};
-    for (const char* nobody : {"10.198.52.99", "[fd52::99]:1"}) {
+    for (const char* absent : {"10.198.52.99", "[fd52::99]:1"}) {
         const auto start = Clock::now();
         bool is_over = false;
         std::string words;
         const Socket socket{messenger,
-                            nobody,
+                            absent,
                             {.connect_timeout = 500ms},
                             {.disconnected = [&](auto&, std::error_code) { is_over = true; },
                              .error = [&](auto&, const std::system_error& error) { words = error.what(); }}};

@@ -148,12 +148,12 @@ TEST_P(ConnectedTest, WritesWithAnImmediate) {
     ASSERT_TRUE(to);
     expect_posted(a_qp_.post_send(SendRequest::write_with_immediate(*to, 77).with(a_.put(0, data))));
     a_.wait_ok();
-    const auto told = b_.wait_ok();
-    EXPECT_EQ(told.id(), 3U);
-    EXPECT_EQ(told.opcode(), IBV_WC_RECV_RDMA_WITH_IMM);
-    EXPECT_TRUE(told.is_receive());
-    EXPECT_EQ(told.immediate(), 77U);
-    EXPECT_EQ(told.length(), data.size());
+    const auto notified = b_.wait_ok();
+    EXPECT_EQ(notified.id(), 3U);
+    EXPECT_EQ(notified.opcode(), IBV_WC_RECV_RDMA_WITH_IMM);
+    EXPECT_TRUE(notified.is_receive());
+    EXPECT_EQ(notified.immediate(), 77U);
+    EXPECT_EQ(notified.length(), data.size());
     EXPECT_EQ(b_.copy(1000, data.size()), data);
 }
 
@@ -175,7 +175,7 @@ TEST_P(ConnectedTest, CompletesOnlyWhatIsSignaled) {
     }
 }
 
-TEST_P(ConnectedTest, TellsHowManyReceivesWereTaken) {
+TEST_P(ConnectedTest, ReportsHowManyReceivesWereUsed) {
     const std::size_t room = b_qp_.limits().max_recv_wr;
     EXPECT_GE(room, 16U);
     std::vector<RecvRequest> receives(room * 4);
@@ -234,7 +234,7 @@ TEST_P(ConnectedTest, TalksAgainAfterAReset) {
     EXPECT_EQ(b_.copy(0, 100), pattern(100));
 }
 
-TEST_P(ConnectedTest, StartsFromTheSequenceNumberThatItWasTold) {
+TEST_P(ConnectedTest, StartsFromTheGivenSequenceNumber) {
     const auto far = [](verbs::QueuePairBuilder& builder) { builder.options().psn = 0xfffffe; };
     Pair pair{GetParam(), far};
     for (int i = 0; i < 4; ++i) {  // beyond the end of 24 bits

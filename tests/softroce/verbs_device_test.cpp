@@ -36,7 +36,7 @@ TEST_F(SoftRoceTest, IsFoundByItsInterface) {
     EXPECT_EQ(device.interface, "veth0");
 }
 
-TEST_F(SoftRoceTest, TellsItsAttributes) {
+TEST_F(SoftRoceTest, ReportsItsAttributes) {
     const auto attr = device_.attributes();
     EXPECT_EQ(attr.phys_port_cnt, 1);
     EXPECT_EQ(attr.atomic_cap, IBV_ATOMIC_HCA);
@@ -179,7 +179,7 @@ TEST_F(SoftRoceTest, SaysWhichAttributesAreWrong) {
     expect_words(expect_error(EINVAL, [&] { qp.activate(); }), {"it needs a peer: connect() it"});
 }
 
-TEST_F(SoftRoceTest, CanBeLentByWhoOpenedIt) {
+TEST_F(SoftRoceTest, CanBeLentByItsOwner) {
     const auto owner = verbs::hardware_device("rxe0");
     ibv_context* const context = ibv_open_device(owner.handle.get());
     ASSERT_TRUE(context);

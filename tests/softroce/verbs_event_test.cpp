@@ -30,7 +30,7 @@ protected:
     std::optional<verbs::OpenDevice> device_;
 };
 
-TEST_F(LinkEventTest, TellsThatAPortWentDownAndCameUp) {
+TEST_F(LinkEventTest, ReportsThatAPortWentDownAndCameUp) {
     run("ip link set event0 down");
     const auto down = events_until(*device_, IBV_EVENT_PORT_ERR).back();
     EXPECT_EQ(down.subject, AsyncEvent::Subject::port);
@@ -44,7 +44,7 @@ TEST_F(LinkEventTest, TellsThatAPortWentDownAndCameUp) {
     EXPECT_EQ(device_->port().state, IBV_PORT_ACTIVE);
 }
 
-TEST_F(LinkEventTest, TellsThatTheGidsChanged) {
+TEST_F(LinkEventTest, ReportsThatTheGidsChanged) {
     const auto before = device_->gids().size();
     run("ip address add 10.198.99.1/24 dev event0");
     const auto changed = events_until(*device_, IBV_EVENT_GID_CHANGE).back();
@@ -64,7 +64,7 @@ TEST(AsyncEvents, AreNoneOnAQuietDevice) {
     EXPECT_FALSE(node.device.next_event());  // none for changes that the program itself makes
 }
 
-TEST(AsyncEvents, TellThatACompletionQueueOverflowed) {
+TEST(AsyncEvents, ReportThatACompletionQueueOverflowed) {
     Pair pair;
     verbs::CompletionQueue small{pair.a.device, {.entries = 1}};
     const std::uint32_t room = small.capacity();

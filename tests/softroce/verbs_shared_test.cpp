@@ -64,7 +64,7 @@ TEST_F(SharedReceiveTest, ServesWhicheverQueuePairNeedsOne) {
     EXPECT_EQ(b_.copy(100, 100), pattern(100, 1));
 }
 
-TEST_F(SharedReceiveTest, TellsWhenFewAreLeftOnce) {
+TEST_F(SharedReceiveTest, ReportsOnceThatFewAreLeft) {
     auto [a_qp, b_qp] = connected();
     std::array<RecvRequest, 8> receives;
     expect_posted(srq_.post(receives), receives.size());
@@ -144,7 +144,7 @@ protected:
     std::vector<verbs::QueuePair> receivers_;
 };
 
-TEST_F(SharedChannelTest, TellsWhichQueue) {
+TEST_F(SharedChannelTest, ReportsWhichQueue) {
     EXPECT_FALSE(b_.channel.next_event());
     for (const std::size_t i : {2U, 0U}) {
         send(i);
@@ -157,7 +157,7 @@ TEST_F(SharedChannelTest, TellsWhichQueue) {
     EXPECT_FALSE(b_.channel.next_event());
 }
 
-TEST_F(SharedChannelTest, TellsOnceUntilArmedAgain) {
+TEST_F(SharedChannelTest, ReportsOnceUntilArmedAgain) {
     send(1);
     EXPECT_TRUE(b_.channel.wait_event(patience));
     send(1);
@@ -252,7 +252,7 @@ TEST(Resources, AreBackWhenAHundredPairsWereThereAtOnce) {
     EXPECT_EQ(resources(), before);
 }
 
-TEST(Resources, AreBackWhateverEndsFirst) {
+TEST(Resources, AreBackInAnyOrderOfEnds) {
     const std::string before = resources();
     for (int order = 0; order < 4; ++order) {
         std::optional<verbs::OpenDevice> device{verbs::hardware_device("rxe0")};

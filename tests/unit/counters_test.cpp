@@ -133,7 +133,7 @@ TEST(OpenMetrics, KeepsTheSamplesOfAFamilyTogether) {
     EXPECT_EQ(text.find("# EOF"), text.rfind("# EOF"));
 }
 
-TEST(OpenMetrics, TellsContextsOnOneDeviceApart) {
+TEST(OpenMetrics, DistinguishesContextsOnOneDevice) {
     const std::array<Counters, 3> same{example_counters(), example_counters(), example_counters()};
     const std::string text = to_openmetrics(same);
     std::set<std::string_view> lines;

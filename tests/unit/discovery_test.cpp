@@ -106,7 +106,7 @@ TEST(Discovery, TakesNoInterfaceOfTheSameNameForThatOfAPort) {
     EXPECT_EQ(hardware.discovery().device("mlx5_0").interface, "eth4");
 }
 
-TEST(Discovery, TellsThePortsOfOneFunctionByDevPort) {
+TEST(Discovery, DistinguishesThePortsOfOneFunctionByDevPort) {
     FakeHardware hardware;
     hardware.add_device_in_sysfs("mlx4_0", {{}, {}});
     hardware.tie("eth4", "mlx4_0", 0);
@@ -201,7 +201,7 @@ TEST(Discovery, BelievesTheNetdevOfTheGidBeforeThePciFunction) {
     EXPECT_EQ(hardware.discovery().device("mlx5_0").interface, "eth4");
 }
 
-TEST(Discovery, TellsEthernetPortsFromInfinibandPorts) {
+TEST(Discovery, DistinguishesEthernetPortsFromInfinibandPorts) {
     FakeHardware hardware;
     hardware.add_device_in_sysfs("mlx4_0", {{}, {.link_layer = IBV_LINK_LAYER_INFINIBAND, .gids = {}}});
     const auto discovery = hardware.discovery();

@@ -184,7 +184,7 @@ TEST(CheckPointer, SaysEioWhenTheVerbForgotErrno) {
     expect_error(EIO, [] { check_pointer(create_qp, []() -> int* { return nullptr; }); });
 }
 
-TEST(CheckResult, PassesZeroWhateverErrnoIs) {
+TEST(CheckResult, PassesZeroWithAnyErrno) {
     EXPECT_NO_THROW(check_result(create_qp, [] {
         errno = EPERM;
         return 0;

@@ -213,7 +213,7 @@ TEST(HeldFrame, GoesAfterTheNextOneWithItsOwnTimeAndChecksum) {
     EXPECT_TRUE(faulty.nic.checked[1]);
 }
 
-TEST(HeldFrame, GoesWhenSomebodyLooksAndNothingFollowed) {
+TEST(HeldFrame, IsDeliveredByAPollIfNothingFollowed) {
     Faulty faulty{{.reordering = 1}};
     EXPECT_FALSE(faulty.link->wants_receive());
     EXPECT_FALSE(readable(faulty.link->receive_fd()));

@@ -167,7 +167,7 @@ TEST(FindDevice, MakesAPacketDevice) {
     EXPECT_EQ(device.note, "");
 }
 
-TEST(FindDevice, TakesTheSoftDeviceForAnInterfaceWithoutHardwareAndSaysSo) {
+TEST(FindDevice, TakesTheSoftDeviceForAnInterfaceWithoutHardwareAndReportsIt) {
     if (::if_nametoindex("lo") == 0) GTEST_SKIP() << "there is no interface lo";
     FakeHardware hardware;
     const auto device = find_device("lo", hardware.discovery());

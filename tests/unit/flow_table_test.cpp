@@ -126,7 +126,7 @@ TEST_F(FlowTableTest, SteersEverythingToARuleWithoutSpecs) {
     EXPECT_EQ(steer(udp(1, 2)), (Targets{{qp1, 0}}));
 }
 
-TEST_F(FlowTableTest, TellsTheTagOfTheRule) {
+TEST_F(FlowTableTest, ReportsTheTagOfTheRule) {
     add(tagging(77, to_port(1000)), qp1);
     EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp1, 77}}));
 }
@@ -310,7 +310,7 @@ TEST_F(FlowTableTest, RemovesAllFlowsOfAQueuePair) {
     EXPECT_EQ(table.size(), 1U);
 }
 
-TEST_F(FlowTableTest, TellsAllMatchesInForce) {
+TEST_F(FlowTableTest, ReportsAllMatchesInForce) {
     std::vector<const FlowMatch*> matches{nullptr};
     table.matches(matches);
     EXPECT_TRUE(matches.empty());

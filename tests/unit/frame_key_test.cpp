@@ -265,7 +265,7 @@ TEST(FrameKey, HoldsTheOutermostTagAndTheInnermostType) {
     expect_ports(key);
 }
 
-TEST(FrameKey, TellsATagOfZeroFromNone) {
+TEST(FrameKey, DistinguishesATagOfZeroFromNone) {
     const FrameKey key = parse(join({macs, {0x81, 0x00, 0, 0, 0x08, 0x06}}));
     EXPECT_EQ(key.flags, FrameKey::has_vlan);
     EXPECT_EQ(key.vlan_tci, 0);

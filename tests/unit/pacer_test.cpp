@@ -185,7 +185,7 @@ TEST_F(PacerTest, TakesBackWhatWasNotSent) {
     EXPECT_NEAR(report.achieved, 1e6, 1e-3);
 }
 
-TEST_F(PacerTest, TellsHowLongItIsStill) {
+TEST_F(PacerTest, ReportsTheRemainingTime) {
     Pacer pacer = make(Rate::packets(1e6));
     EXPECT_EQ(pacer.time_left(), 0ns);
     go(pacer, 5, 64);

@@ -236,7 +236,7 @@ TEST(PacketFilter, AcceptsFragmentsForTheirAddressesAlone) {
     EXPECT_TRUE(accepts(any_udp, make_frame({.fragment = 0x0010})));
 }
 
-TEST(PacketFilter, TellsVlansApart) {
+TEST(PacketFilter, DistinguishesVlans) {
     const Flows five{flow_like(make_frame({.tags = {{0x8100, 0x2005}}}), [](FrameKey& mask) {
         mask.flags = FrameKey::has_vlan;
         mask.vlan_tci = htons(0x0fff);
@@ -444,7 +444,7 @@ TEST(PacketFilter, NeverRefusesWhatAFlowMatchesAndIsExactForPlainFrames) {
     EXPECT_GT(refused, 20000u);
 }
 
-TEST(PacketFilter, NeverRunsLongForAFrameThatNobodyWants) {
+TEST(PacketFilter, NeverRunsLongForAnUnwantedFrame) {
     Flows flows;
     for (unsigned port = 0; port < 10; ++port)
         flows.push_back(flow_like(make_frame({.dst_port = port}), want_udp_port));

@@ -48,7 +48,7 @@ TEST(SharedMemory, IsMappedAgainByItsDescriptor) {
     EXPECT_EQ(again.data()[7], 1);
 }
 
-TEST(SharedMemory, CannotShrinkUnderWhoMappedIt) {
+TEST(SharedMemory, CannotShrinkWhileItIsMapped) {
     const SharedMemory memory = SharedMemory::anonymous(2 * page_bytes);
     EXPECT_EQ(::ftruncate(memory.fd(), 0), -1);
     EXPECT_EQ(errno, EPERM);
@@ -77,7 +77,7 @@ TEST(SharedMemory, LeavesNoNameWhenItCannotBeMade) {
     expect_error(EINVAL, [] { SharedMemory::create("/no/such/folder", 1); });
 }
 
-TEST(SharedMemory, TellsWhenThereIsNotThatMuch) {
+TEST(SharedMemory, ReportsThatThereIsNotThatMuch) {
     expect_words(expect_error(ENOMEM, [] { SharedMemory::anonymous(std::size_t{1} << 50); }),
                  {"cannot make shared memory of 1125899906842624 bytes", "the machine has"});
     expect_error(ENOMEM, [] { SharedMemory::anonymous(~std::size_t{0}); });
@@ -148,7 +148,7 @@ TEST_F(MemoryFile, MayBeMappedIfItCannotBeCutShortOrIsOnesOwn) {
     check_memory_file(file, F_SEAL_SHRINK, user, "");
 }
 
-TEST_F(MemoryFile, IsRefusedIfItBelongsToSomebodyElse) {
+TEST_F(MemoryFile, IsRefusedIfItBelongsToAnotherUser) {
     file.st_uid = 1001;
     refused(EPERM, -1, {"user 1001", "user 1000", "descriptor of sealed memory"});
     file.st_uid = 0;

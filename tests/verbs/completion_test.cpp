@@ -115,7 +115,7 @@ TEST_P(PollTest, GivesWhatCameBeforeAnError) {
     EXPECT_EQ(fake_.count("end_poll"), 1);
 }
 
-TEST_P(PollTest, TellsAllOfASuccess) {
+TEST_P(PollTest, ReportsAllOfASuccess) {
     ibv_wc wc = numbered(7);
     wc.src_qp = 9;
     wc.wc_flags = unsigned{IBV_WC_WITH_IMM} | IBV_WC_GRH;
@@ -137,7 +137,7 @@ TEST_P(PollTest, TellsAllOfASuccess) {
     EXPECT_EQ(one->to_string(), "receive 7: ok, 60 bytes");
 }
 
-TEST_P(PollTest, TellsAllOfAFailure) {
+TEST_P(PollTest, ReportsAllOfAFailure) {
     ibv_wc wc = numbered(7);
     wc.status = IBV_WC_REM_ACCESS_ERR;
     wc.vendor_err = 0x88;
@@ -161,7 +161,7 @@ TEST_P(PollTest, IsSharedByCopies) {
     EXPECT_FALSE(copy.poll_one());
 }
 
-TEST_P(PollTest, TellsWhatWasGranted) {
+TEST_P(PollTest, ReportsWhatWasGranted) {
     EXPECT_EQ(cq_.capacity(), 257U);
     cq_.resize(500);
     EXPECT_EQ(cq_.capacity(), 500U);
@@ -189,8 +189,8 @@ TEST_F(ChannelTest, GivesNothingWhereNothingIs) {
 TEST_F(ChannelTest, GivesTheEventsOfAllItsQueues) {
     int tag = 0;
     const CompletionQueue other{*world_.device, {.channel = channel_, .context = &tag}};
-    fake_.tell(other.raw());
-    fake_.tell(world_.cq->raw());
+    fake_.report(other.raw());
+    fake_.report(world_.cq->raw());
     pollfd readable{channel_.fd(), POLLIN, 0};
     EXPECT_EQ(poll(&readable, 1, 0), 1);
     const auto first = channel_.wait_event(nanoseconds::max());
@@ -205,7 +205,7 @@ TEST_F(ChannelTest, GivesTheEventsOfAllItsQueues) {
 }
 
 TEST_F(ChannelTest, WakesAWaiter) {
-    std::thread world{[&] { fake_.tell(world_.cq->raw()); }};
+    std::thread world{[&] { fake_.report(world_.cq->raw()); }};
     EXPECT_TRUE(channel_.wait_event(std::chrono::seconds{5}));
     world.join();
 }
@@ -217,14 +217,14 @@ TEST_F(ChannelTest, LooksAgainWhereItWasInterrupted) {
 
 class EventTest : public ::testing::Test {
 protected:
-    std::optional<verbs::AsyncEvent> tell(ibv_event_type type, void* object = nullptr, int port = 0) {
+    std::optional<verbs::AsyncEvent> report(ibv_event_type type, void* object = nullptr, int port = 0) {
         ibv_async_event event{};
         event.event_type = type;
         if (object)
             event.element.qp = static_cast<ibv_qp*>(object);
         else
             event.element.port_num = port;
-        fake_.tell(world_.device->raw(), event);
+        fake_.report(world_.device->raw(), event);
         return world_.device->next_event();
     }
 
@@ -238,7 +238,7 @@ TEST_F(EventTest, AreNoneOnAQuietDevice) {
 }
 
 TEST_F(EventTest, AreAcknowledgedAtOnce) {
-    const auto event = tell(IBV_EVENT_QP_FATAL, world_.qp->raw());
+    const auto event = report(IBV_EVENT_QP_FATAL, world_.qp->raw());
     ASSERT_TRUE(event);
     EXPECT_EQ(fake_.count("ack_async_event"), 1);
     EXPECT_TRUE(event->is_about(world_.qp->raw()));
@@ -252,7 +252,7 @@ TEST_F(EventTest, ComeInOrder) {
     for (const int port : {1, 2, 3}) {
         event.event_type = IBV_EVENT_PORT_ERR;
         event.element.port_num = port;
-        fake_.tell(world_.device->raw(), event);
+        fake_.report(world_.device->raw(), event);
     }
     for (const int port : {1, 2, 3}) EXPECT_EQ(world_.device->next_event()->port, port);
     EXPECT_FALSE(world_.device->next_event());
@@ -303,7 +303,7 @@ TEST_F(EventTest, KnowWhatTheyAreAbout) {
          }) {
         int thing = 0;
         const bool has_object = subject != Subject::port && subject != Subject::device;
-        const auto event = tell(type, has_object ? &thing : nullptr, subject == Subject::port ? 3 : 0);
+        const auto event = report(type, has_object ? &thing : nullptr, subject == Subject::port ? 3 : 0);
         ASSERT_TRUE(event);
         EXPECT_EQ(event->type, type);
         EXPECT_EQ(event->subject, subject) << text;
@@ -316,7 +316,7 @@ TEST_F(EventTest, KnowWhatTheyAreAbout) {
 }
 
 TEST_F(EventTest, OfATypeThatIsNotKnownAreTheDevices) {
-    const auto event = tell(static_cast<ibv_event_type>(31));
+    const auto event = report(static_cast<ibv_event_type>(31));
     ASSERT_TRUE(event);
     EXPECT_EQ(event->subject, verbs::AsyncEvent::Subject::device);
     EXPECT_FALSE(event->is_fatal());

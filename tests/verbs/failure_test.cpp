@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(Verbs, FailureTest, ::testing::ValuesIn(failures), [](c
     return std::string{test.param.verb} + "_" + std::to_string(test.index);
 });
 
-TEST_P(FailureTest, IsToldWithItsErrnoAndLeavesNothing) {
+TEST_P(FailureTest, IsReportedWithItsErrnoAndLeavesNothing) {
     const auto& [verb, gives_pointer, error, what, hint, act] = GetParam();
     const std::size_t living = fake_.living();
     for (const auto way : FakeVerbs::ways) {
@@ -140,7 +140,7 @@ TEST_P(FailureTest, IsEioWhereTheVerbForgotErrno) {
 
 TEST_P(FailureTest, IsForgottenWhenTheVerbWorksAgain) {
     const auto& [verb, gives_pointer, error, what, hint, act] = GetParam();
-    if (std::string{verb} == "get_cq_event") fake_.tell(world_.cq->raw());
+    if (std::string{verb} == "get_cq_event") fake_.report(world_.cq->raw());
     fake_.fail(verb, error);
     EXPECT_THROW(act(world_), std::system_error);
     fake_.works();

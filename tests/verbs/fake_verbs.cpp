@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 
+#include <pktverbs/verbs/provider.hpp>
+
 namespace pktverbs::testing {
 
 namespace {
@@ -328,12 +330,12 @@ void FakeVerbs::fail(std::string verb, int error, Way way) {
     failed_ = false;
 }
 
-void FakeVerbs::tell(ibv_context* context, const ibv_async_event& event) {
+void FakeVerbs::report(ibv_context* context, const ibv_async_event& event) {
     events_.push_back(event);
     add_one(context->async_fd);
 }
 
-void FakeVerbs::tell(ibv_cq* cq) {
+void FakeVerbs::report(ibv_cq* cq) {
     news_[cq->channel].push_back(cq);
     add_one(cq->channel->fd);
 }

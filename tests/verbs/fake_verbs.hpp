@@ -37,8 +37,8 @@ public:
     bool did_fail() const { return failed_; }
 
     /// The device's events, and a channel's.
-    void tell(ibv_context* context, const ibv_async_event& event);
-    void tell(ibv_cq* cq);
+    void report(ibv_context* context, const ibv_async_event& event);
+    void report(ibv_cq* cq);
 
     std::size_t living() const { return living_.size(); }
     /// How often a verb was called.

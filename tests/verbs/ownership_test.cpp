@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ownership: what keeps what alive, in whatever order handles end.
+// Ownership: which objects keep others alive, with handles ending in any order.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -151,7 +151,7 @@ TEST_P(OwnershipTest, SharesWhatIsShared) {
 TEST_P(OwnershipTest, AcknowledgesEventsBeforeAQueueEnds) {
     for (const int events : {1, 63, 64, 65, 200}) {
         World world{fake_, GetParam()};
-        for (int i = 0; i < events; ++i) fake_.tell(world.cq->raw());
+        for (int i = 0; i < events; ++i) fake_.report(world.cq->raw());
         int taken = 0;
         while (const auto event = world.channel->next_event()) {
             EXPECT_EQ(event->cq, world.cq->raw());
@@ -194,7 +194,7 @@ TEST_P(LentTest, DoesNotWaitForEventsThoughItsDescriptorBlocks) {
         EXPECT_FALSE(device.next_event());
         ibv_async_event event{};
         event.event_type = IBV_EVENT_PORT_ACTIVE;
-        fake_.tell(context, event);
+        fake_.report(context, event);
         EXPECT_TRUE(device.next_event());
         EXPECT_FALSE(device.next_event());
     }

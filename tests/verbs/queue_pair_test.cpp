@@ -52,7 +52,7 @@ TEST_F(QueuePairTest, IsMadeInInit) {
     }
 }
 
-TEST_F(QueuePairTest, TellsWhatWasGranted) {
+TEST_F(QueuePairTest, ReportsWhatWasGranted) {
     EXPECT_EQ(qp_.limits().max_send_wr, 129U);
     EXPECT_EQ(qp_.limits().max_recv_wr, 0U);  // it takes receives from a shared queue
     EXPECT_EQ(make(IBV_QPT_RC).limits().max_recv_wr, 128U);
@@ -126,7 +126,7 @@ TEST_F(QueuePairTest, BeginsAgainAfterAReset) {
                                    IBV_QPS_RTR, IBV_QPS_RTS}));
 }
 
-TEST_F(QueuePairTest, TellsThePeerWhatItNeeds) {
+TEST_F(QueuePairTest, DescribesItselfToThePeer) {
     QueuePairBuilder builder{*world_.pd, IBV_QPT_UD};
     builder.completes_on(*world_.cq);
     builder.options().psn = 8;
@@ -204,7 +204,7 @@ TEST_F(QueuePairTest, PostsNothingOfAnEmptyBatch) {
     EXPECT_TRUE(world_.srq->post(std::span<RecvRequest>{}));
 }
 
-TEST_F(QueuePairTest, TellsHowManyWerePosted) {
+TEST_F(QueuePairTest, ReportsHowManyWerePosted) {
     for (int room = 0; room <= 4; ++room) {
         std::vector<SendRequest> sends(4, SendRequest::send());
         std::array<RecvRequest, 4> receives;

@@ -302,7 +302,7 @@ TEST(RdmaCore, HasItsReleaseInTheNameOfItsLibrary) {
 
 TEST(RdmaCore, IsTheOneThatIsLoaded) {
     const auto release = rdma_core_release();
-    if (!release) GTEST_SKIP() << "NOT TESTED: this program's libibverbs does not tell its release";
+    if (!release) GTEST_SKIP() << "NOT TESTED: this program's libibverbs does not report its release";
     EXPECT_GE(*release, 17);  // the first of rdma-core that had ibv_query_gid_ex's forerunners
     EXPECT_LT(*release, 1000);
 }

@@ -163,7 +163,7 @@ TEST(PcapngRecorder, WritesThePacketsThatAreThere) {
     EXPECT_EQ(number, 20u * slots);
 }
 
-TEST(PacketClock, TellsTheTimeOfPacketsThatHaveNone) {
+TEST(PacketClock, GivesATimeToPacketsThatHaveNone) {
     pktverbs::Context ctx{"wire:recorder", {.send_packets = pktverbs::none}};
     const auto before = std::chrono::system_clock::now().time_since_epoch();
     const capture::PacketClock clock{ctx};

@@ -214,7 +214,7 @@ TEST_F(RecordingTest, GoesToAFifoAsItGoesToAFile) {
     EXPECT_TRUE(std::ranges::is_sorted(numbers));
 }
 
-TEST_F(RecordingTest, EndsWithItsSumWhenNobodyReadsTheFifo) {
+TEST_F(RecordingTest, EndsWithItsSumWhenTheFifoHasNoReader) {
     capture::test::Fifo fifo;
     args.output = fifo.path();
     args.policy = Policy::wait;

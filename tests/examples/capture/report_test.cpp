@@ -32,7 +32,7 @@ Counts some_counts() {
 
 }  // namespace
 
-TEST(ReportLine, TellsTheRateSinceTheLastLine) {
+TEST(ReportLine, ReportsTheRateSinceTheLastLine) {
     const ReportLine::Clock::time_point start{100s};
     ReportLine line{start};
     EXPECT_EQ(line.due(), start + 1s);

@@ -84,7 +84,7 @@ TEST(Stream, WaitsForAReader) {
     EXPECT_EQ(writer.error(), 0);
 }
 
-TEST(Stream, WaitsForNobodyWhenInterrupted) {
+TEST(Stream, WaitsForNoReaderWhenInterrupted) {
     Fifo fifo;
     BlockWriter writer{fifo.path(), interrupted(1h)};
     writer.write(pattern(100));
@@ -118,7 +118,7 @@ TEST(Stream, GivesUpAReaderThatTakesNothing) {
         writer.write(all);
         writer.finish(0);
         EXPECT_EQ(writer.error(), ETIMEDOUT);
-        EXPECT_EQ(writer.completed(), 2u) << "nobody waits for what is never taken";
+        EXPECT_EQ(writer.completed(), 2u) << "writes that never end are not waited for";
         const auto taken = fifo.take();
         EXPECT_EQ(writer.written_bytes(), taken.size());
         EXPECT_TRUE(std::equal(taken.begin(), taken.end(), all.begin()));
@@ -139,7 +139,7 @@ TEST(Stream, BearsASlowReaderWhenInterrupted) {
     EXPECT_EQ(writer.error(), 0);
 }
 
-TEST(Stream, TellsThatTheReaderHasGone) {
+TEST(Stream, ReportsThatTheReaderHasClosed) {
     Fifo fifo;
     fifo.open();
     BlockWriter writer{fifo.path(), {}};

@@ -31,7 +31,7 @@ protected:
     Context right = open("ibv:rxe1");
 };
 
-TEST_F(Pair, TellsWhoSentAndTheWayBack) {
+TEST_F(Pair, ReportsTheSenderAndTheWayBack) {
     left.send(to(left.datagrams().peer(right.datagrams().endpoint()), left.acquire(1), 5));
     const RecvList list = right.recv(5s);
     ASSERT_EQ(list.size(), 1u);

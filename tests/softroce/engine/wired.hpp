@@ -53,9 +53,9 @@ public:
     }
 
     verbs::Endpoint endpoint() { return there_.datagrams().endpoint(0); }
-    void hear(const verbs::Endpoint& who, std::uint16_t ether_type) {
-        std::erase_if(targets_, [&](const Target& target) { return target.peer.queue_pair() == who.queue_pair; });
-        targets_.push_back({there_.datagrams().peer(who), ether_type});
+    void hear(const verbs::Endpoint& end, std::uint16_t ether_type) {
+        std::erase_if(targets_, [&](const Target& target) { return target.peer.queue_pair() == end.queue_pair; });
+        targets_.push_back({there_.datagrams().peer(end), ether_type});
     }
 
 private:
