@@ -9,6 +9,7 @@
 
 #include "soft/device/soft_device.hpp"
 #include "soft/nic/completion_queue.hpp"
+#include "soft/nic/object_table.hpp"
 #include "soft/nic/queue_pair.hpp"
 #include "soft/verbs/work_queue_verbs.hpp"
 
@@ -22,7 +23,7 @@ ibv_context* open_device(ibv_device* device) {
 
 int close_device(ibv_context* context) {
     Nic& nic = Nic::of(context);
-    if (in_use(nic, nic.objects)) return EBUSY;  // hardware leaves them to the end of the process; here it is an error
+    if (!nic.objects().empty()) return EBUSY;  // hardware leaves them to the end of the process; here it is an error
     delete &nic;
     return 0;
 }
@@ -39,7 +40,7 @@ int query_device(ibv_context* context, ibv_device_attr* attr) {
     attr->sys_image_guid = attr->node_guid;
     attr->max_mr_size = UINT64_MAX;
     attr->page_size_cap = 4096;
-    attr->max_qp = static_cast<int>(Nic::max_queue_pairs);
+    attr->max_qp = static_cast<int>(ObjectTable::max_queue_pairs);
     attr->max_qp_wr = static_cast<int>(QueuePair::max_wr);
     attr->device_cap_flags = IBV_DEVICE_PORT_ACTIVE_EVENT | IBV_DEVICE_SYS_IMAGE_GUID |
                              IBV_DEVICE_MANAGED_FLOW_STEERING |

@@ -34,7 +34,11 @@ void modify(int epoll_fd, int fd, std::uint32_t events) noexcept {
 }  // namespace
 
 CompletionChannel::CompletionChannel(Nic& nic)
-    : ibv_comp_channel{}, nic_{nic}, receive_fd_{nic.link().receive_fd()}, send_fd_{nic.link().send_fd()} {
+    : ibv_comp_channel{},
+      object_entry{nic.objects(), ObjectEntry::Kind::other},
+      nic_{nic},
+      receive_fd_{nic.link().receive_fd()},
+      send_fd_{nic.link().send_fd()} {
     context = nic.context_base();
     fd = epoll_create1(EPOLL_CLOEXEC);
     if (fd < 0 || !event_ || add(fd, event_.get(), EPOLLIN) != 0 ||

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/event_fd.hpp"
+#include "soft/nic/object_entry.hpp"
 
 namespace pktverbs::soft {
 
@@ -42,6 +43,8 @@ public:
     void count_waiting(int change) noexcept;
     /// Makes the descriptor readable also when the link can send.
     void watch_send(bool on) noexcept;
+
+    ObjectEntry object_entry;
 
 private:
     bool pop(ibv_cq** cq, void** cq_context) noexcept;

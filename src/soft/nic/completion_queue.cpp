@@ -7,13 +7,17 @@
 #include <new>
 
 #include "soft/nic/completion_channel.hpp"
+#include "soft/nic/domain.hpp"
 #include "soft/nic/nic.hpp"
 
 namespace pktverbs::soft {
 
 CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_of_user,
-                                 CompletionChannel* channel_used, std::optional<Extended> extended)
+                                 CompletionChannel* channel_used, Domain* parent, std::optional<Extended> extended)
     : ibv_cq_ex{},
+      object_entry{nic.objects(),
+                   ObjectEntry::Kind::other,
+                   {channel_used ? &channel_used->object_entry : nullptr, parent ? &parent->object_entry : nullptr}},
       nic_{nic},
       channel_{channel_used},
       extended_{extended.has_value()},

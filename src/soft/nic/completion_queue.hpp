@@ -13,11 +13,13 @@
 #include <optional>
 
 #include "soft/nic/async_events.hpp"
+#include "soft/nic/object_entry.hpp"
 
 namespace pktverbs::soft {
 
 class CompletionChannel;
 class Nic;
+struct Domain;
 
 /// The source of completions: one side of a queue pair, or a work queue.
 struct CompletionSource {
@@ -63,8 +65,9 @@ public:
         std::uint64_t wc_flags;
     };
 
-    /// `entries` is rounded up to a power of two, as hardware does; without `extended`, a classic queue.
-    CompletionQueue(Nic& nic, std::uint32_t entries, void* cq_context, CompletionChannel* channel,
+    /// `entries` is rounded up to a power of two, as hardware does; without `extended`, a classic queue. `channel` and
+    /// the parent domain may be null.
+    CompletionQueue(Nic& nic, std::uint32_t entries, void* cq_context, CompletionChannel* channel, Domain* parent,
                     std::optional<Extended> extended);
     ~CompletionQueue();
     CompletionQueue(const CompletionQueue&) = delete;
@@ -105,6 +108,8 @@ public:
         CompletionQueue* queue_ = nullptr;
     };
 
+    ObjectEntry object_entry;
+
     // For the channel, under its lock.
     CompletionQueue* next_with_events = nullptr;
     std::uint32_t pending_events = 0;
@@ -113,9 +118,6 @@ public:
     // Under the lock of the NIC's events.
     PendingEvent error_event;
     std::uint32_t async_events_given = 0;
-
-    int users = 0;                    ///< under the lock of the NIC's objects
-    ibv_pd* parent_domain = nullptr;  ///< that it was made with, and marks as used
 
 private:
     static constexpr std::uint32_t batch = 16;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "soft/nic/nic.hpp"
+#include "soft/nic/object_entry.hpp"
 #include "soft/nic/receive_queue.hpp"
 #include "soft/nic/work_queue.hpp"
 
@@ -16,20 +18,27 @@ namespace pktverbs::soft {
 class IndirectionTable final : public ibv_rwq_ind_table {
 public:
     static constexpr std::uint32_t max_log_size = 9;
-    static constexpr std::uint32_t max_tables = 1024;
 
     /// `queues`: their number is a power of two; some may be the same.
-    IndirectionTable(ibv_context* made_of, std::vector<WorkQueue*> queues)
-        : ibv_rwq_ind_table{}, queues_{std::move(queues)} {
-        context = made_of;
+    IndirectionTable(Nic& nic, std::vector<WorkQueue*> queues)
+        : ibv_rwq_ind_table{},
+          object_entry{nic.objects(), ObjectEntry::Kind::indirection_table, entries_of(queues)},
+          queues_{std::move(queues)} {
+        context = nic.context_base();
     }
 
     ReceiveQueue& pick(std::uint32_t hash) noexcept { return queues_[hash & (queues_.size() - 1)]->receives(); }
-    const std::vector<WorkQueue*>& queues() const noexcept { return queues_; }
     std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(queues_.size()); }
-    int users = 0;  ///< under the lock of the NIC's objects
+
+    ObjectEntry object_entry;
 
 private:
+    static std::vector<ObjectEntry*> entries_of(const std::vector<WorkQueue*>& queues) {
+        std::vector<ObjectEntry*> entries;
+        for (WorkQueue* const queue : queues) entries.push_back(&queue->object_entry);
+        return entries;
+    }
+
     std::vector<WorkQueue*> queues_;
 };
 

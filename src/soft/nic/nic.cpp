@@ -15,7 +15,6 @@
 #include "net/internet_checksum.hpp"
 #include "soft/nic/completion_channel.hpp"
 #include "soft/nic/completion_queue.hpp"
-#include "soft/nic/indirection_table.hpp"
 #include "soft/nic/queue_pair.hpp"
 #include "soft/steering/counters.hpp"
 #include "soft/steering/frame_key.hpp"
@@ -144,10 +143,7 @@ void Nic::work() noexcept {
     const std::unique_lock working{work_mutex_, std::try_to_lock};
     if (!working.owns_lock()) return;  // another thread is doing it
     if (sends_pending_.exchange(false)) {
-        {
-            const std::lock_guard lock{objects_mutex_};
-            for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
-        }
+        objects_.for_each_queue_pair([](QueuePair& queue_pair) { queue_pair.resume_sending(); });
         // Under the lock: a send that stalls a moment later switches it on again.
         const std::lock_guard lock{channels_mutex_};
         if (!sends_pending_)
@@ -274,49 +270,6 @@ int Nic::destroy_flow(ibv_flow* flow) noexcept {
     return 0;
 }
 
-QueuePair* Nic::create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table,
-                                  const ibv_rx_hash_conf* hash) {
-    const std::lock_guard lock{objects_mutex_};
-    if (queue_pairs_.size() == max_queue_pairs) {
-        errno = ENOMEM;
-        return nullptr;
-    }
-    auto queue_pair = std::make_unique<QueuePair>(*this, domain, attr, next_number);
-    if (table) queue_pair->spread(*table, *hash);
-    queue_pairs_.push_back(queue_pair.get());
-    ++next_number;
-    count_users(*queue_pair, 1);
-    return queue_pair.release();
-}
-
-void Nic::count_users(QueuePair& queue_pair, int change) noexcept {
-    if (CompletionQueue* queue = queue_pair.send_queue()) queue->users += change;
-    if (CompletionQueue* queue = queue_pair.recv_queue()) queue->users += change;
-    if (CompletionQueue* queue = queue_pair.recv_queue(); queue && queue_pair.receives())
-        queue->count_receivers(change);
-    if (IndirectionTable* table = queue_pair.table()) table->users += change;
-    objects += change;
-}
-
-int Nic::destroy_queue_pair(QueuePair& queue_pair) noexcept {
-    {
-        const std::lock_guard lock{receive_mutex_};
-        if (queue_pair.flows > 0) return EBUSY;  // as the kernel counts them
-    }
-    {
-        const std::lock_guard lock{objects_mutex_};
-        std::erase(queue_pairs_, &queue_pair);
-    }
-    ibv_qp_attr attr{};
-    attr.qp_state = IBV_QPS_RESET;
-    queue_pair.modify(attr, IBV_QP_STATE);  // none of its completions is left over
-    // Not earlier: until then a destroy on another thread must find its parts in use.
-    const std::lock_guard lock{objects_mutex_};
-    count_users(queue_pair, -1);
-    delete &queue_pair;
-    return 0;
-}
-
 void Nic::add_channel(CompletionChannel& channel) {
     const std::lock_guard lock{channels_mutex_};
     channels_.push_back(&channel);
@@ -330,8 +283,7 @@ void Nic::remove_channel(CompletionChannel& channel) noexcept {
 
 void Nic::quiesce() noexcept {
     { const std::lock_guard lock{receive_mutex_}; }
-    const std::lock_guard lock{objects_mutex_};
-    for (QueuePair* queue_pair : queue_pairs_) queue_pair->resume_sending();
+    objects_.for_each_queue_pair([](QueuePair& queue_pair) { queue_pair.resume_sending(); });
 }
 
 verbs::DeviceDrops Nic::drops() const noexcept {

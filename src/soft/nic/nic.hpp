@@ -21,21 +21,19 @@
 #include "soft/link/link.hpp"
 #include "soft/nic/async_events.hpp"
 #include "soft/nic/memory_regions.hpp"
+#include "soft/nic/object_table.hpp"
 #include "soft/steering/flow_table.hpp"
 
 namespace pktverbs::soft {
 
 class CompletionChannel;
 class CompletionQueue;
-class IndirectionTable;
 class QueuePair;
 
 /// Has no thread: frames are sent in post_send, and received in any call that lets the link deliver: poll_cq and
 /// get_cq_event here, or a post_send at the other end of a wire.
 class Nic final : public verbs_context, public Sink {
 public:
-    static constexpr std::uint32_t max_queue_pairs = 1024;
-
     /// Throws std::system_error.
     Nic(ibv_device* opened, std::unique_ptr<Link> link);
     ~Nic();
@@ -52,6 +50,7 @@ public:
         return *link_;
     }
     MemoryRegions& regions() noexcept { return regions_; }
+    ObjectTable& objects() noexcept { return objects_; }
     std::uint32_t max_frame() const noexcept;
 
     /// Whether work() might find something: cheap enough for every empty poll.
@@ -91,11 +90,6 @@ public:
     ibv_flow* create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr);
     int destroy_flow(ibv_flow* flow) noexcept;
 
-    /// With a table, it makes one that spreads frames over the table's queues. Null and errno, or throws
-    /// std::bad_alloc.
-    QueuePair* create_queue_pair(ibv_pd* domain, ibv_qp_init_attr& attr, IndirectionTable* table = nullptr,
-                                 const ibv_rx_hash_conf* hash = nullptr);
-    int destroy_queue_pair(QueuePair& queue_pair) noexcept;
     void add_channel(CompletionChannel& channel);
     void remove_channel(CompletionChannel& channel) noexcept;
     /// Receives and sends that began before this call are over when it returns.
@@ -108,19 +102,10 @@ public:
 
     verbs::DeviceDrops drops() const noexcept;
 
-    std::mutex& objects_mutex() noexcept { return objects_mutex_; }
-    // Under objects_mutex().
-    int objects = 0;                ///< made from this context and not yet destroyed
-    std::uint32_t last_domain = 0;  ///< handle of a protection domain
-    std::uint32_t work_queues = 0;
-    std::uint32_t indirection_tables = 0;
-    std::uint32_t next_number = 1;  ///< for a queue pair or a work queue
-
 private:
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;
     void reapply_flows() noexcept;
-    void count_users(QueuePair& queue_pair, int change) noexcept;
     void make_async_fd();
     void raise_of_port(ibv_event_type type) noexcept;
     bool pop(ibv_async_event* event) noexcept;
@@ -130,9 +115,7 @@ private:
     FileDescriptor async_fd_{epoll_create1(EPOLL_CLOEXEC)};
     const bool verify_checksums_;
     MemoryRegions regions_;
-
-    std::mutex objects_mutex_;
-    std::vector<QueuePair*> queue_pairs_;
+    ObjectTable objects_;
 
     std::mutex channels_mutex_;
     std::vector<CompletionChannel*> channels_;

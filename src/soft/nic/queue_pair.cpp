@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "soft/nic/domain.hpp"
 #include "soft/nic/indirection_table.hpp"
 #include "soft/nic/nic.hpp"
 
@@ -32,14 +33,19 @@ ReceiveQueue::State receive_state(ibv_qp_state state) noexcept {
 
 }  // namespace
 
-QueuePair::QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint32_t number)
+QueuePair::QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr)
     : ibv_qp_ex{},
+      object_entry{
+          nic.objects(),
+          ObjectEntry::Kind::queue_pair,
+          {&Domain::of(domain).object_entry, attr.send_cq ? &CompletionQueue::of(attr.send_cq).object_entry : nullptr,
+           attr.recv_cq ? &CompletionQueue::of(attr.recv_cq).object_entry : nullptr}},
       nic_{nic},
       send_cq_{attr.send_cq ? &CompletionQueue::of(attr.send_cq) : nullptr},
       cap_{granted(attr.cap.max_send_wr), granted(attr.cap.max_recv_wr), std::max(attr.cap.max_send_sge, 1U),
            std::max(attr.cap.max_recv_sge, 1U), attr.cap.max_inline_data},
       signal_all_{attr.sq_sig_all != 0},
-      send_source_{number},
+      send_source_{object_entry.number()},
       send_stride_{sizeof(SendEntry) + cap_.max_send_sge * sizeof(ibv_sge)},
       send_ring_{std::make_unique<std::byte[]>(send_stride_ * cap_.max_send_wr)},
       inline_data_{std::make_unique<std::uint8_t[]>(std::size_t{cap_.max_inline_data} * cap_.max_send_wr)},
@@ -49,15 +55,15 @@ QueuePair::QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint
                 attr.recv_cq ? &CompletionQueue::of(attr.recv_cq) : nullptr,
                 cap_.max_recv_wr,
                 cap_.max_recv_sge,
-                number} {
+                object_entry.number()} {
     attr.cap = cap_;
     qp_base.context = nic.context_base();
     qp_base.qp_context = attr.qp_context;
     qp_base.pd = domain;
     qp_base.send_cq = attr.send_cq;
     qp_base.recv_cq = attr.recv_cq;
-    qp_base.handle = number;
-    qp_base.qp_num = number;
+    qp_base.handle = object_entry.number();
+    qp_base.qp_num = object_entry.number();
     qp_base.state = IBV_QPS_RESET;
     qp_base.qp_type = IBV_QPT_RAW_PACKET;
     pthread_mutex_init(&qp_base.mutex, nullptr);
@@ -241,6 +247,7 @@ void QueuePair::set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept {
 
 void QueuePair::spread(IndirectionTable& table, const ibv_rx_hash_conf& hash) {
     hash_ = std::make_unique<const ReceiveHash>(hash);
+    object_entry.use(table.object_entry);
     table_ = &table;
     qp_base.qp_num = 0;  // as on mlx5: no completion ever names it
 }
@@ -331,6 +338,12 @@ int QueuePair::modify(const ibv_qp_attr& attr, int mask) noexcept {
     else
         resume_sending();  // without the receive lock: the other end of a wire takes its own
     return 0;
+}
+
+void QueuePair::reset() noexcept {
+    ibv_qp_attr attr{};
+    attr.qp_state = IBV_QPS_RESET;
+    modify(attr, IBV_QP_STATE);
 }
 
 int QueuePair::query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept {

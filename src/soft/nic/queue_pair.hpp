@@ -14,6 +14,7 @@
 
 #include "soft/link/link.hpp"
 #include "soft/nic/completion_queue.hpp"
+#include "soft/nic/object_entry.hpp"
 #include "soft/nic/receive_queue.hpp"
 #include "soft/nic/rewritten_frames.hpp"
 #include "soft/steering/receive_hash.hpp"
@@ -38,7 +39,7 @@ public:
 
     /// `attr.cap` must be within the limits above; it is set to the granted values. The completion queues may be null
     /// for a queue pair that will spread frames.
-    QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr, std::uint32_t number);
+    QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr);
     ~QueuePair();
     QueuePair(const QueuePair&) = delete;
     QueuePair& operator=(const QueuePair&) = delete;
@@ -51,6 +52,8 @@ public:
     int post_recv(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept { return receives_.post(wr, bad_wr); }
     int modify(const ibv_qp_attr& attr, int mask) noexcept;
     int query(ibv_qp_attr& attr, ibv_qp_init_attr& init) noexcept;
+    /// After this call nothing is posted or received, and its completions are removed.
+    void reset() noexcept;
 
     /// From now on spreads frames over the queues of `table`, by a hash that ReceiveHash::check() accepted.
     void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
@@ -73,11 +76,8 @@ public:
     /// Sends frames that the link did not take before.
     void resume_sending() noexcept;
 
-    CompletionQueue* send_queue() noexcept { return send_cq_; }
-    CompletionQueue* recv_queue() noexcept { return receives_.completions(); }
-    bool receives() const noexcept { return cap_.max_recv_wr != 0; }  ///< into memory posted here
-    IndirectionTable* table() noexcept { return table_; }             ///< null if it does not spread frames
-    int flows = 0;                                                    ///< attached; under the NIC's lock
+    ObjectEntry object_entry;
+    int flows = 0;  ///< attached; under the NIC's receive lock
 
 private:
     // Ring entries have room for the granted number of scatter elements behind them.

@@ -27,7 +27,13 @@ ReceiveQueue::ReceiveQueue(Nic& nic, const ibv_pd* domain, CompletionQueue* comp
       depth_{depth},
       max_sge_{sges},
       stride_{sizeof(Entry) + sges * sizeof(ibv_sge)},
-      ring_{std::make_unique<std::byte[]>(stride_ * depth)} {}
+      ring_{std::make_unique<std::byte[]>(stride_ * depth)} {
+    if (completions_ && depth_ != 0) completions_->count_receivers(1);
+}
+
+ReceiveQueue::~ReceiveQueue() {
+    if (completions_ && depth_ != 0) completions_->count_receivers(-1);
+}
 
 ReceiveQueue::Entry& ReceiveQueue::entry(std::uint32_t index) noexcept {
     return *reinterpret_cast<Entry*>(&ring_[(index & (depth_ - 1)) * stride_]);

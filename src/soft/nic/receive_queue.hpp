@@ -46,6 +46,7 @@ public:
     /// `completions` may be null if no receive is ever posted.
     ReceiveQueue(Nic& nic, const ibv_pd* domain, CompletionQueue* completions, std::uint32_t depth, std::uint32_t sges,
                  std::uint32_t number);
+    ~ReceiveQueue();
     ReceiveQueue(const ReceiveQueue&) = delete;
     ReceiveQueue& operator=(const ReceiveQueue&) = delete;
 

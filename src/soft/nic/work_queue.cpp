@@ -5,6 +5,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "soft/nic/domain.hpp"
 #include "soft/nic/nic.hpp"
 
 namespace pktverbs::soft {
@@ -31,21 +32,26 @@ bool step_allowed(ibv_wq_state from, ibv_wq_state to) noexcept {
 
 }  // namespace
 
-WorkQueue::WorkQueue(Nic& nic, ibv_wq_init_attr& attr, std::uint32_t number)
-    : ibv_wq{}, nic_{nic}, receives_{nic,
-                                     attr.pd,
-                                     &CompletionQueue::of(attr.cq),
-                                     std::bit_ceil(attr.max_wr),
-                                     std::max(attr.max_sge, 1U),
-                                     number} {
+WorkQueue::WorkQueue(Nic& nic, ibv_wq_init_attr& attr)
+    : ibv_wq{},
+      object_entry{nic.objects(),
+                   ObjectEntry::Kind::work_queue,
+                   {&Domain::of(attr.pd).object_entry, &CompletionQueue::of(attr.cq).object_entry}},
+      nic_{nic},
+      receives_{nic,
+                attr.pd,
+                &CompletionQueue::of(attr.cq),
+                std::bit_ceil(attr.max_wr),
+                std::max(attr.max_sge, 1U),
+                object_entry.number()} {
     attr.max_wr = std::bit_ceil(attr.max_wr);
     attr.max_sge = std::max(attr.max_sge, 1U);
     context = nic.context_base();
     wq_context = attr.wq_context;
     pd = attr.pd;
     cq = attr.cq;
-    wq_num = number;
-    handle = number;
+    wq_num = object_entry.number();
+    handle = object_entry.number();
     if ((attr.comp_mask & IBV_WQ_INIT_ATTR_FLAGS) != 0)
         receives_.set_offloads({.strip_vlan = (attr.create_flags & IBV_WQ_FLAGS_CVLAN_STRIPPING) != 0,
                                 .scatter_fcs = (attr.create_flags & IBV_WQ_FLAGS_SCATTER_FCS) != 0});

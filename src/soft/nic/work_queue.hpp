@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "soft/nic/object_entry.hpp"
 #include "soft/nic/receive_queue.hpp"
 
 namespace pktverbs::soft {
@@ -15,14 +16,13 @@ class Nic;
 
 class WorkQueue final : public ibv_wq {
 public:
-    static constexpr std::uint32_t max_queues = 1024;
     static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
     static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
 
     static constexpr std::uint32_t flags_supported = IBV_WQ_FLAGS_CVLAN_STRIPPING | IBV_WQ_FLAGS_SCATTER_FCS;
 
     /// `attr` must be within the limits above; its max_wr and max_sge are set to the granted values.
-    WorkQueue(Nic& nic, ibv_wq_init_attr& attr, std::uint32_t number);
+    WorkQueue(Nic& nic, ibv_wq_init_attr& attr);
 
     static WorkQueue& of(ibv_wq* wq) noexcept { return *static_cast<WorkQueue*>(wq); }
 
@@ -32,7 +32,8 @@ public:
     void reset() noexcept;
 
     ReceiveQueue& receives() noexcept { return receives_; }
-    int users = 0;  ///< its places in tables; under the lock of the NIC's objects
+
+    ObjectEntry object_entry;  ///< its users are its places in tables
 
 private:
     int step(const ibv_wq_attr& attr) noexcept;

@@ -14,7 +14,7 @@
 namespace pktverbs::soft {
 
 /// Points are attached first, then flows are created with it, as on mlx5, which does not attach to existing flows.
-class Counters final : public ibv_counters {
+class Counters : public ibv_counters {
 public:
     explicit Counters(ibv_context* made_in) : ibv_counters{made_in} {}
 

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <mutex>
 #include <new>
 #include <system_error>
 
@@ -69,13 +68,6 @@ int read_counters(ibv_counters* counters, std::uint64_t* values, std::uint32_t c
 
 // Shared by the verbs.
 
-/// A protection domain, or a parent domain, which has its protection domain's handle: memory is checked by the handle.
-struct Domain : ibv_pd {
-    int users;           ///< under the lock of the NIC's objects
-    Domain* protection;  ///< a parent domain's
-    ibv_td* thread;      ///< a parent domain's, or null
-};
-
 /// Runs a function that makes an object: exceptions become null and errno.
 template <class Make>
 auto guarded(Make&& make) noexcept -> decltype(make()) {
@@ -103,16 +95,12 @@ void copy_sized(Structure* to, std::size_t size, const Structure& from) noexcept
     std::memcpy(static_cast<void*>(to), &from, std::min(size, sizeof from));
 }
 
-/// An object was made (1) or destroyed (-1): counts it for the NIC, and as a user of the objects that it was made from.
-inline void count(Nic& nic, int& users, int change) noexcept {
-    const std::lock_guard lock{nic.objects_mutex()};
-    users += change;
-    nic.objects += change;
-}
-
-inline bool in_use(Nic& nic, const int& users) noexcept {
-    const std::lock_guard lock{nic.objects_mutex()};
-    return users > 0;
+/// Returns EBUSY while other objects use it.
+template <class Object>
+int destroy_unused(Object& object) noexcept {
+    if (!object.object_entry.remove_unused()) return EBUSY;
+    delete &object;
+    return 0;
 }
 
 }  // namespace pktverbs::soft::control

@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flow counters.
 #include <cerrno>
-#include <memory>
 
+#include "soft/nic/nic.hpp"
+#include "soft/nic/object_entry.hpp"
 #include "soft/steering/counters.hpp"
 #include "soft/verbs/control_verbs.hpp"
 
 namespace pktverbs::soft::control {
 
+namespace {
+
+struct CountersObject final : Counters {
+    explicit CountersObject(Nic& nic)
+        : Counters{nic.context_base()}, object_entry{nic.objects(), ObjectEntry::Kind::other} {}
+
+    ObjectEntry object_entry;
+};
+
+}  // namespace
+
 ibv_counters* create_counters(ibv_context* context, ibv_counters_init_attr* attr) {
     if (attr->comp_mask != 0) return refuse<ibv_counters>(EOPNOTSUPP);
-    return guarded([context]() -> ibv_counters* {
-        auto counters = std::make_unique<Counters>(context);
-        int none = 0;
-        count(Nic::of(context), none, 1);
-        return counters.release();
-    });
+    return guarded([context]() -> ibv_counters* { return new CountersObject{Nic::of(context)}; });
 }
 
 int destroy_counters(ibv_counters* base) {
-    auto* counters = static_cast<Counters*>(base);
+    auto* const counters = static_cast<CountersObject*>(base);
     if (counters->has_flows()) return EBUSY;
-    int none = 0;
-    count(Nic::of(base->context), none, -1);
     delete counters;
     return 0;
 }

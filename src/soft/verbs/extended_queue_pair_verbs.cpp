@@ -4,6 +4,7 @@
 #include <pktverbs/verbs/provider.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <new>
 
 #include "soft/nic/indirection_table.hpp"
@@ -60,12 +61,10 @@ ibv_qp* create_spreading(const ibv_qp_init_attr_ex& attr) {
         ibv_qp_init_attr without_queues{};
         without_queues.qp_context = attr.qp_context;
         Nic& nic = Nic::of(attr.pd->context);
-        QueuePair* const queue_pair = nic.create_queue_pair(
-            attr.pd, without_queues, static_cast<IndirectionTable*>(attr.rwq_ind_tbl), &attr.rx_hash_conf);
-        if (!queue_pair) return nullptr;
-        const std::lock_guard lock{nic.objects_mutex()};
-        ++static_cast<Domain*>(attr.pd)->users;
-        return queue_pair->base();
+        auto queue_pair = std::make_unique<QueuePair>(nic, attr.pd, without_queues);
+        queue_pair->spread(*static_cast<IndirectionTable*>(attr.rwq_ind_tbl), attr.rx_hash_conf);
+        nic.objects().list(*queue_pair);
+        return queue_pair.release()->base();
     });
 }
 

@@ -10,6 +10,8 @@
 #include <memory>
 #include <utility>
 
+#include "soft/nic/domain.hpp"
+
 namespace pktverbs::soft::control {
 
 namespace {
@@ -47,7 +49,14 @@ private:
 };
 
 struct SoftMr : ibv_mr {
-    SoftMr() noexcept : ibv_mr{} {}
+    explicit SoftMr(ibv_pd* from)
+        : ibv_mr{},
+          object_entry{Nic::of(from->context).objects(), ObjectEntry::Kind::other, {&Domain::of(from).object_entry}} {
+        context = from->context;
+        pd = from;
+    }
+
+    ObjectEntry object_entry;
     Mapping mapping;  ///< a dmabuf's
 };
 
@@ -61,14 +70,10 @@ int check(std::uint64_t address, std::size_t length, int access, int known) noex
 }
 
 /// `address`: the first byte's address in work requests; `mapped`: its real address.
-ibv_mr* add(std::unique_ptr<SoftMr> mr, ibv_pd* pd, std::uint64_t address, std::uint64_t mapped, int access) noexcept {
-    Nic& nic = Nic::of(pd->context);
-    mr->context = pd->context;
-    mr->pd = pd;
+ibv_mr* add(std::unique_ptr<SoftMr> mr, std::uint64_t address, std::uint64_t mapped, int access) noexcept {
     mr->lkey = mr->rkey = mr->handle =
-        nic.regions().add(pd, address, mr->length, (access & IBV_ACCESS_LOCAL_WRITE) != 0, mapped);
+        Nic::of(mr->context).regions().add(mr->pd, address, mr->length, (access & IBV_ACCESS_LOCAL_WRITE) != 0, mapped);
     if (mr->lkey == 0) return refuse<ibv_mr>(ENOMEM);
-    count(nic, static_cast<Domain*>(pd)->users, 1);
     return mr.release();
 }
 
@@ -80,10 +85,10 @@ ibv_mr* reg_mr(ibv_pd* pd, void* addr, std::size_t length, int access) {
     const auto address = reinterpret_cast<std::uint64_t>(addr);
     if (const int error = check(address, length, access, known)) return refuse<ibv_mr>(error);
     return guarded([=]() -> ibv_mr* {
-        auto mr = std::make_unique<SoftMr>();
+        auto mr = std::make_unique<SoftMr>(pd);
         mr->addr = addr;
         mr->length = length;
-        return add(std::move(mr), pd, address, address, access);
+        return add(std::move(mr), address, address, access);
     });
 }
 
@@ -100,14 +105,14 @@ ibv_mr* reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std:
     if (status.st_size < 0 || offset + length > static_cast<std::uint64_t>(status.st_size))
         return refuse<ibv_mr>(EINVAL);
     return guarded([=]() -> ibv_mr* {
-        auto mr = std::make_unique<SoftMr>();
+        auto mr = std::make_unique<SoftMr>(pd);
         const bool writable = (access & IBV_ACCESS_LOCAL_WRITE) != 0;
         if (const int error = mr->mapping.map(fd, offset, length, writable))
             return refuse<ibv_mr>(error == ENODEV ? EOPNOTSUPP : error);
         mr->addr = reinterpret_cast<void*>(offset);
         mr->length = length;
         const std::uint64_t mapped = mr->mapping.address();
-        return add(std::move(mr), pd, iova, mapped, access);
+        return add(std::move(mr), iova, mapped, access);
     });
 }
 
@@ -116,7 +121,6 @@ int dereg_mr(ibv_mr* mr) {
     nic.regions().revoke(mr->lkey);
     nic.quiesce();  // the memory is the caller's again: no copy to or from it may still be running
     nic.regions().release(mr->lkey);
-    count(nic, static_cast<Domain*>(mr->pd)->users, -1);
     delete static_cast<SoftMr*>(mr);
     return 0;
 }

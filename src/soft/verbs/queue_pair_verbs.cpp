@@ -3,8 +3,10 @@
 #include "soft/verbs/control_verbs.hpp"
 
 #include <cerrno>
+#include <memory>
+#include <mutex>
 
-#include "soft/nic/completion_queue.hpp"
+#include "soft/nic/nic.hpp"
 #include "soft/nic/queue_pair.hpp"
 
 namespace pktverbs::soft::control {
@@ -21,11 +23,9 @@ ibv_qp* create_qp(ibv_pd* pd, ibv_qp_init_attr* attr) {
         return refuse<ibv_qp>(EINVAL);
     return guarded([=]() -> ibv_qp* {
         Nic& nic = Nic::of(pd->context);
-        QueuePair* queue_pair = nic.create_queue_pair(pd, *attr);
-        if (!queue_pair) return nullptr;
-        const std::lock_guard lock{nic.objects_mutex()};
-        ++static_cast<Domain*>(pd)->users;
-        return queue_pair->base();
+        auto queue_pair = std::make_unique<QueuePair>(nic, pd, *attr);
+        nic.objects().list(*queue_pair);
+        return queue_pair.release()->base();
     });
 }
 
@@ -39,10 +39,14 @@ int modify_qp(ibv_qp* qp, ibv_qp_attr* attr, int mask) {
 
 int destroy_qp(ibv_qp* qp) {
     Nic& nic = Nic::of(qp->context);
-    auto* domain = static_cast<Domain*>(qp->pd);
-    if (const int error = nic.destroy_queue_pair(QueuePair::of(qp))) return error;
-    const std::lock_guard lock{nic.objects_mutex()};
-    --domain->users;
+    QueuePair& queue_pair = QueuePair::of(qp);
+    {
+        const std::lock_guard lock{nic.receive_mutex()};
+        if (queue_pair.flows > 0) return EBUSY;  // as the kernel counts them
+    }
+    nic.objects().unlist(queue_pair);
+    queue_pair.reset();  // none of its completions is left over
+    delete &queue_pair;
     return 0;
 }
 

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -30,19 +29,7 @@ ibv_wq* create_wq(ibv_context* context, ibv_wq_init_attr* attr) {
         return refuse<ibv_wq>(EINVAL);
     if (attr->max_wr == 0 || attr->max_wr > WorkQueue::max_wr || attr->max_sge > WorkQueue::max_sge)
         return refuse<ibv_wq>(EINVAL);
-    return guarded([=]() -> ibv_wq* {
-        Nic& nic = Nic::of(context);
-        const std::lock_guard lock{nic.objects_mutex()};
-        if (nic.work_queues == WorkQueue::max_queues) return refuse<ibv_wq>(ENOMEM);
-        auto wq = std::make_unique<WorkQueue>(nic, *attr, nic.next_number);
-        ++nic.next_number;
-        ++nic.work_queues;
-        ++nic.objects;
-        ++static_cast<Domain*>(attr->pd)->users;
-        ++CompletionQueue::of(attr->cq).users;
-        CompletionQueue::of(attr->cq).count_receivers(1);
-        return wq.release();
-    });
+    return guarded([=]() -> ibv_wq* { return new WorkQueue{Nic::of(context), *attr}; });
 }
 
 int modify_wq(ibv_wq* wq, ibv_wq_attr* attr) {
@@ -55,15 +42,8 @@ int modify_wq(ibv_wq* wq, ibv_wq_attr* attr) {
 
 int destroy_wq(ibv_wq* base) {
     WorkQueue& wq = WorkQueue::of(base);
-    Nic& nic = Nic::of(base->context);
-    if (in_use(nic, wq.users)) return EBUSY;
+    if (wq.object_entry.in_use()) return EBUSY;
     wq.reset();
-    const std::lock_guard lock{nic.objects_mutex()};
-    --nic.work_queues;
-    --nic.objects;
-    --static_cast<Domain*>(base->pd)->users;
-    --CompletionQueue::of(base->cq).users;
-    CompletionQueue::of(base->cq).count_receivers(-1);
     delete &wq;
     return 0;
 }
@@ -78,28 +58,11 @@ ibv_rwq_ind_table* create_rwq_ind_table(ibv_context* context, ibv_rwq_ind_table_
             if (!wq || wq->context != context) return refuse<ibv_rwq_ind_table>(EINVAL);
             queues[i] = &WorkQueue::of(wq);
         }
-        auto table = std::make_unique<IndirectionTable>(context, std::move(queues));
-        Nic& nic = Nic::of(context);
-        const std::lock_guard lock{nic.objects_mutex()};
-        if (nic.indirection_tables == IndirectionTable::max_tables) return refuse<ibv_rwq_ind_table>(ENOMEM);
-        ++nic.indirection_tables;
-        ++nic.objects;
-        for (WorkQueue* queue : table->queues()) ++queue->users;
-        return table.release();
+        return new IndirectionTable{Nic::of(context), std::move(queues)};
     });
 }
 
-int destroy_rwq_ind_table(ibv_rwq_ind_table* base) {
-    auto* const table = static_cast<IndirectionTable*>(base);
-    Nic& nic = Nic::of(base->context);
-    const std::lock_guard lock{nic.objects_mutex()};
-    if (table->users > 0) return EBUSY;
-    --nic.indirection_tables;
-    --nic.objects;
-    for (WorkQueue* queue : table->queues()) --queue->users;
-    delete table;
-    return 0;
-}
+int destroy_rwq_ind_table(ibv_rwq_ind_table* base) { return destroy_unused(*static_cast<IndirectionTable*>(base)); }
 
 }  // namespace
 }  // namespace control
@@ -114,11 +77,11 @@ void install_work_queue_verbs(Nic& nic) noexcept {
 
 void report_work_queues(ibv_device_attr_ex& attr) noexcept {
     attr.rss_caps.supported_qpts = 1U << IBV_QPT_RAW_PACKET;
-    attr.rss_caps.max_rwq_indirection_tables = IndirectionTable::max_tables;
+    attr.rss_caps.max_rwq_indirection_tables = ObjectTable::max_indirection_tables;
     attr.rss_caps.max_rwq_indirection_table_size = 1U << IndirectionTable::max_log_size;
     attr.rss_caps.rx_hash_fields_mask = ReceiveHash::fields_supported;
     attr.rss_caps.rx_hash_function = IBV_RX_HASH_FUNC_TOEPLITZ;
-    attr.max_wq_type_rq = WorkQueue::max_queues;
+    attr.max_wq_type_rq = ObjectTable::max_work_queues;
 }
 
 }  // namespace pktverbs::soft
