@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -20,10 +21,14 @@ namespace {
 
 constexpr unsigned greatest_errno = 4095;  // MAX_ERRNO of the kernel's include/linux/err.h
 
-constexpr std::string_view forms =
-    "known are loss=P, duplicate=P, reorder=P, corrupt=P, with P from 0 to 1, and seed=N, with commas between them; "
-    "VERB=ERRNO, VERB=ERRNO@N and VERB=ERRNO@N+, with N from 1; semicolons between all these: "
-    "loss=0.01,seed=7;create_qp=ENOMEM@2";
+std::string forms() {
+    std::string faults;
+    for (const soft::FaultKey& key : soft::fault_keys) faults += fmt::format("{}={}, ", key.name, key.value);
+    return fmt::format(
+        "known are {}with P from 0 to 1 and commas between them; VERB=ERRNO, VERB=ERRNO@N and VERB=ERRNO@N+, with N "
+        "from 1; semicolons between all these: loss=0.01,seed=7;create_qp=ENOMEM@2",
+        faults);
+}
 
 /// 0 if it is not an errno.
 int read_error(std::string_view text) noexcept {
@@ -66,7 +71,7 @@ private:
     template <class... Args>
     [[noreturn]] void refuse(fmt::format_string<Args...> what, Args&&... args) const {
         verbs::throw_message(EINVAL, fmt::format("cannot read the faults '{}': {} ({})", text_,
-                                                 fmt::format(what, std::forward<Args>(args)...), forms));
+                                                 fmt::format(what, std::forward<Args>(args)...), forms()));
     }
 
     void read(std::string_view setting, bool alone) {
