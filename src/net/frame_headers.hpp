@@ -6,16 +6,12 @@
 #include <cstdint>
 #include <span>
 
-#include <pktverbs/net/ipv4.hpp>
+#include <pktverbs/net/header_positions.hpp>
 
 namespace pktverbs {
 
 struct FrameHeaders {
     enum class Ip : std::uint8_t { other, v4, v6 };
-    /// Whether IP's length fields or the frame's end give the packet's length: in a header for segmentation the fields
-    /// are not filled in yet.
-    enum class Lengths : bool { of_ip, of_frame };
-
     Ip ip = Ip::other;
     /// There is a routing header: the pseudo-header's destination is not the one in the IPv6 header (RFC 8200, 8.1).
     bool routed = false;
@@ -33,9 +29,24 @@ struct FrameHeaders {
     bool is_udp() const noexcept { return protocol == net::ip_protocol::udp && transport != 0; }
 };
 
-/// Skips up to eight VLAN tags, IPv4's options and IPv6's extension headers. `head` is the beginning of a frame of
-/// `frame_bytes`; the rest is not visible. The rules are those of net::Headers, which sees whole frames.
-FrameHeaders find_headers(std::span<const std::uint8_t> head, std::size_t frame_bytes,
-                          FrameHeaders::Lengths lengths = FrameHeaders::Lengths::of_ip) noexcept;
+/// What net::HeaderPositions finds, for checksums and segments.
+[[gnu::always_inline]] inline FrameHeaders find_headers(std::span<const std::uint8_t> head, std::size_t frame_bytes,
+                                                        net::Lengths lengths = net::Lengths::of_fields) noexcept {
+    const net::HeaderPositions at{head, frame_bytes, lengths};
+    FrameHeaders found;
+    const auto network = head.subspan(at.network_at);
+    if (at.ether_type == net::ether_type::ipv4 && net::Ipv4View<>::measure_header(network) != 0)
+        found.ip = FrameHeaders::Ip::v4;
+    if (at.ether_type == net::ether_type::ipv6 && network.size() >= net::Ipv6View<>::size && network[0] >> 4 == 6)
+        found.ip = FrameHeaders::Ip::v6;
+    found.routed = at.is_routed;
+    found.ip_offset = at.network_at;
+    if (at.transport_at == 0) return found;
+    found.protocol = at.protocol;
+    found.offset = at.transport_at;
+    found.length = at.network_end() - at.transport_at;
+    if (at.is_tcp() || at.is_udp()) found.transport = at.transport.packet_bytes;
+    return found;
+}
 
 }  // namespace pktverbs

@@ -23,7 +23,7 @@ void write_be(std::uint8_t* at, std::size_t bytes, std::size_t value) noexcept {
 }  // namespace
 
 FrameHeaders find_segment_headers(std::span<const std::uint8_t> header) noexcept {
-    FrameHeaders found = find_headers(header, header.size(), FrameHeaders::Lengths::of_frame);
+    FrameHeaders found = find_headers(header, header.size(), net::Lengths::of_frame);
     const bool ends_there =
         found.is_tcp() ? (header[found.offset + 12] >> 4) * 4u == found.length : found.is_udp() && found.length == 8;
     // With a routing header, the checksum covers another destination than the header's.

@@ -41,6 +41,9 @@ constexpr std::size_t field_or_all(std::uint16_t field, std::size_t there) noexc
     return field == 0 && there > 0xffff ? there : field;
 }
 
+/// What gives a packet's length: its header's length fields, or the end of what it lies in, whatever the fields say.
+enum class Lengths : bool { of_fields, of_frame };
+
 /// Gives access to a header in place.
 ///
 /// It owns nothing: the bytes must outlive it. It tests false if there was no whole header; its fields must not be read

@@ -41,8 +41,10 @@ class IcmpHeaderView : public HeaderView<Byte> {
 public:
     static constexpr std::size_t size = 8;
 
-    static constexpr Extent measure(ConstBytes message) noexcept {
-        return message.size() < size ? Extent{} : Extent{size, message.size()};
+    static constexpr Extent measure(ConstBytes message) noexcept { return measure(message, message.size()); }
+    /// Measures a message of `there` bytes, of which `visible` are the first.
+    static constexpr Extent measure(ConstBytes visible, std::size_t there) noexcept {
+        return visible.size() < size ? Extent{} : Extent{size, there};
     }
 
     constexpr std::uint8_t type() const noexcept { return this->get8(0); }

@@ -56,14 +56,22 @@ public:
     /// Views a header that measure() has measured. `measured` must be its result for these bytes.
     constexpr Ipv4View(std::span<Byte> packet, const Extent& measured) noexcept : HeaderView<Byte>{packet, measured} {}
 
-    static constexpr Extent measure(ConstBytes packet) noexcept {
-        if (packet.size() < size) return {};
-        const std::uint8_t first = packet[0];
-        const std::size_t header_bytes = 4 * static_cast<std::size_t>(first & 0x0f);
-        const std::size_t total_bytes = field_or_all(load<std::uint16_t>(packet.data() + 2), packet.size());
-        if (first >> 4 != 4 || header_bytes < size) return {};
-        if (total_bytes < header_bytes || total_bytes > packet.size()) return {};
-        return {header_bytes, total_bytes};
+    /// Returns the header's length by its own field, which may be right although the packet's is not; 0 if the header
+    /// is not whole.
+    static constexpr std::size_t measure_header(ConstBytes packet) noexcept {
+        if (packet.size() < size || packet[0] >> 4 != 4) return 0;
+        const std::size_t header_bytes = 4 * static_cast<std::size_t>(packet[0] & 0x0f);
+        return header_bytes < size || header_bytes > packet.size() ? 0 : header_bytes;
+    }
+    static constexpr Extent measure(ConstBytes packet) noexcept { return measure(packet, packet.size()); }
+    /// Measures a packet that may be `there` bytes long, of which `visible` are the first.
+    static constexpr Extent measure(ConstBytes visible, std::size_t there,
+                                    Lengths lengths = Lengths::of_fields) noexcept {
+        const std::size_t header_bytes = measure_header(visible);
+        if (header_bytes == 0) return {};
+        if (lengths == Lengths::of_frame) return {header_bytes, there};
+        const std::size_t total_bytes = field_or_all(load<std::uint16_t>(visible.data() + 2), there);
+        return total_bytes < header_bytes || total_bytes > there ? Extent{} : Extent{header_bytes, total_bytes};
     }
 
     constexpr std::uint8_t tos() const noexcept { return this->get8(1); }

@@ -38,11 +38,14 @@ public:
     /// Views a header that measure() has measured. `measured` must be its result for these bytes.
     constexpr Ipv6View(std::span<Byte> packet, const Extent& measured) noexcept : HeaderView<Byte>{packet, measured} {}
 
-    static constexpr Extent measure(ConstBytes packet) noexcept {
-        if (packet.size() < size || packet[0] >> 4 != 6) return {};
-        const std::size_t packet_bytes =
-            size + field_or_all(load<std::uint16_t>(packet.data() + 4), packet.size() - size);
-        return packet_bytes > packet.size() ? Extent{} : Extent{size, packet_bytes};
+    static constexpr Extent measure(ConstBytes packet) noexcept { return measure(packet, packet.size()); }
+    /// Measures a packet that may be `there` bytes long, of which `visible` are the first.
+    static constexpr Extent measure(ConstBytes visible, std::size_t there,
+                                    Lengths lengths = Lengths::of_fields) noexcept {
+        if (visible.size() < size || visible[0] >> 4 != 6) return {};
+        if (lengths == Lengths::of_frame) return {size, there};
+        const std::size_t packet_bytes = size + field_or_all(load<std::uint16_t>(visible.data() + 4), there - size);
+        return packet_bytes > there ? Extent{} : Extent{size, packet_bytes};
     }
 
     /// Returns the traffic class: DSCP in the upper six bits, ECN in the lower two.

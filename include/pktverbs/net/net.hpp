@@ -7,6 +7,7 @@
 #include <pktverbs/net/checksum.hpp>
 #include <pktverbs/net/ethernet.hpp>
 #include <pktverbs/net/frame_template.hpp>
+#include <pktverbs/net/header_positions.hpp>
 #include <pktverbs/net/headers.hpp>
 #include <pktverbs/net/icmp.hpp>
 #include <pktverbs/net/ipv4.hpp>

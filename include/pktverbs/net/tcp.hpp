@@ -35,10 +35,12 @@ public:
     /// Views a header that measure() has measured. `measured` must be its result for these bytes.
     constexpr TcpView(std::span<Byte> segment, const Extent& measured) noexcept : HeaderView<Byte>{segment, measured} {}
 
-    static constexpr Extent measure(ConstBytes segment) noexcept {
-        if (segment.size() < size) return {};
-        const std::size_t header_bytes = 4 * static_cast<std::size_t>(segment[12] >> 4);
-        return header_bytes < size || header_bytes > segment.size() ? Extent{} : Extent{header_bytes, segment.size()};
+    static constexpr Extent measure(ConstBytes segment) noexcept { return measure(segment, segment.size()); }
+    /// Measures a segment of `there` bytes, of which `visible` are the first. Its options need not be visible.
+    static constexpr Extent measure(ConstBytes visible, std::size_t there) noexcept {
+        if (visible.size() < size) return {};
+        const std::size_t header_bytes = 4 * static_cast<std::size_t>(visible[12] >> 4);
+        return header_bytes < size || header_bytes > there ? Extent{} : Extent{header_bytes, there};
     }
 
     constexpr std::uint16_t src_port() const noexcept { return this->get16(0); }

@@ -32,10 +32,14 @@ public:
     constexpr UdpView(std::span<Byte> datagram, const Extent& measured) noexcept
         : HeaderView<Byte>{datagram, measured} {}
 
-    static constexpr Extent measure(ConstBytes datagram) noexcept {
-        if (datagram.size() < size) return {};
-        const std::size_t bytes = field_or_all(load<std::uint16_t>(datagram.data() + 4), datagram.size());
-        return bytes < size || bytes > datagram.size() ? Extent{} : Extent{size, bytes};
+    static constexpr Extent measure(ConstBytes datagram) noexcept { return measure(datagram, datagram.size()); }
+    /// Measures a datagram that may be `there` bytes long, of which `visible` are the first.
+    static constexpr Extent measure(ConstBytes visible, std::size_t there,
+                                    Lengths lengths = Lengths::of_fields) noexcept {
+        if (visible.size() < size) return {};
+        if (lengths == Lengths::of_frame) return {size, there};
+        const std::size_t bytes = field_or_all(load<std::uint16_t>(visible.data() + 4), there);
+        return bytes < size || bytes > there ? Extent{} : Extent{size, bytes};
     }
 
     constexpr std::uint16_t src_port() const noexcept { return this->get16(0); }
