@@ -5,8 +5,8 @@
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <cstring>
 
+#include "net/segment.hpp"
 #include "soft/nic/domain.hpp"
 #include "soft/nic/indirection_table.hpp"
 #include "soft/nic/nic.hpp"
@@ -46,10 +46,7 @@ QueuePair::QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr)
            std::max(attr.cap.max_recv_sge, 1U), attr.cap.max_inline_data},
       signal_all_{attr.sq_sig_all != 0},
       send_source_{object_entry.number()},
-      send_stride_{sizeof(SendEntry) + cap_.max_send_sge * sizeof(ibv_sge)},
-      send_ring_{std::make_unique<std::byte[]>(send_stride_ * cap_.max_send_wr)},
-      inline_data_{std::make_unique<std::uint8_t[]>(std::size_t{cap_.max_inline_data} * cap_.max_send_wr)},
-      send_mask_{cap_.max_send_wr - 1},
+      send_ring_{cap_},
       receives_{nic,
                 domain,
                 attr.recv_cq ? &CompletionQueue::of(attr.recv_cq) : nullptr,
@@ -75,50 +72,14 @@ QueuePair::~QueuePair() {
     pthread_mutex_destroy(&qp_base.mutex);
 }
 
-QueuePair::SendEntry& QueuePair::send_entry(std::uint32_t index) noexcept {
-    return *reinterpret_cast<SendEntry*>(&send_ring_[(index & send_mask_) * send_stride_]);
-}
-
-std::uint8_t* QueuePair::inline_data(std::uint32_t index) noexcept {
-    return &inline_data_[std::size_t{index & send_mask_} * cap_.max_inline_data];
-}
-
 // Sending: requests that ibv_post_send(3) refuses at once are refused here; errors that a NIC finds when it reads the
 // work request become failed completions, in form_of().
 
 int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge) return EINVAL;
     if (send_posted_ - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) return ENOMEM;
-    SendEntry& entry = send_entry(send_posted_);
-    entry.wr_id = wr.wr_id;
-    entry.mss = 0;
-    entry.sge_count = static_cast<std::uint8_t>(wr.num_sge);
-    entry.signalled = signal_all_ || (wr.send_flags & IBV_SEND_SIGNALED) != 0;
-    entry.inlined = (wr.send_flags & IBV_SEND_INLINE) != 0;
-    entry.checksums = (wr.send_flags & IBV_SEND_IP_CSUM) != 0;
-    std::uint64_t length = 0;
-    for (int i = 0; i < wr.num_sge; ++i) {
-        entry.sges()[i] = wr.sg_list[i];
-        length += wr.sg_list[i].length;
-    }
-    entry.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, UINT32_MAX));
-    if (wr.opcode != IBV_WR_SEND) [[unlikely]] {
-        if (wr.opcode != IBV_WR_TSO || length > max_tso) return EINVAL;
-        if (const int error = write_segmentation(send_posted_, wr.tso.hdr, wr.tso.hdr_sz, wr.tso.mss)) return error;
-    }
-    if (entry.inlined) [[unlikely]] {
-        if (length > cap_.max_inline_data) return EINVAL;
-        // From here on the caller may reuse its memory, and needs no lkey for it.
-        std::uint8_t* const copy = inline_data(send_posted_);
-        std::uint8_t* at = copy;
-        for (int i = 0; i < wr.num_sge; ++i) {
-            if (wr.sg_list[i].length == 0) continue;
-            std::memcpy(at, reinterpret_cast<const void*>(wr.sg_list[i].addr), wr.sg_list[i].length);
-            at += wr.sg_list[i].length;
-        }
-        entry.sge_count = 1;
-        entry.sges()[0] = {reinterpret_cast<std::uint64_t>(copy), entry.length, 0};
-    }
+    const bool signalled = signal_all_ || (wr.send_flags & IBV_SEND_SIGNALED) != 0;
+    if (const int error = send_ring_.write(send_posted_, wr, signalled)) return error;
     ++send_posted_;
     return 0;
 }
@@ -147,8 +108,8 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
 }
 
 QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept {
-    const SendEntry& entry = send_entry(index);
-    failure = check_length(index, longest);
+    const SendRing::Entry& entry = send_ring_[index];
+    failure = send_ring_.check_length(index, longest);
     if (failure != IBV_WC_SUCCESS) return Form::refused;
     Form form = entry.checksums || entry.mss != 0 ? Form::rewritten : Form::plain;
     if (entry.inlined) return form;
@@ -170,7 +131,7 @@ void QueuePair::complete_sends(std::uint32_t count) noexcept {
     const std::uint64_t now = nic_.timestamp();
     CompletionQueue::Writer writer;
     for (const std::uint32_t end = send_done_ + count; send_done_ != end;) {
-        const SendEntry& entry = send_entry(send_done_++);
+        const SendRing::Entry& entry = send_ring_[send_done_++];
         if (!entry.signalled) continue;
         writer.push(*send_cq_, {.wr_id = entry.wr_id,
                                 .source = &send_source_,
@@ -182,7 +143,7 @@ void QueuePair::complete_sends(std::uint32_t count) noexcept {
 }
 
 void QueuePair::fail_send(ibv_wc_status failure) noexcept {
-    const SendEntry& entry = send_entry(send_done_++);
+    const SendRing::Entry& entry = send_ring_[send_done_++];
     {
         const std::lock_guard lock{nic_.receive_mutex()};
         CompletionQueue::Writer writer;
@@ -199,7 +160,7 @@ void QueuePair::fail_send(ibv_wc_status failure) noexcept {
 void QueuePair::flush_sends() noexcept {
     CompletionQueue::Writer writer;
     while (send_done_ != send_posted_) {
-        const SendEntry& entry = send_entry(send_done_++);
+        const SendRing::Entry& entry = send_ring_[send_done_++];
         writer.push(*send_cq_, {.wr_id = entry.wr_id,
                                 .source = &send_source_,
                                 .reclaim = send_done_,
@@ -222,7 +183,7 @@ void QueuePair::transmit() noexcept {
         for (std::uint32_t i = send_done_; i != send_posted_ && count < frames.size(); ++i) {
             form = form_of(i, longest, failure);
             if (form != Form::plain) break;
-            const SendEntry& entry = send_entry(i);
+            const SendRing::Entry& entry = send_ring_[i];
             frames[count++] = {entry.sges(), entry.sge_count, entry.length, false, this};
         }
         const std::size_t sent = count == 0 ? 0 : nic_.transmit(std::span{frames}.first(count));
@@ -231,6 +192,50 @@ void QueuePair::transmit() noexcept {
         if (form == Form::refused) return fail_send(failure);
         if (form == Form::rewritten && !transmit_rewritten(longest)) return nic_.sending_stalled();
     }
+}
+
+/// `readable` gets the scatter elements, at addresses that this process can read.
+RewrittenFrames::Source QueuePair::source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept {
+    const SendRing::Entry& entry = send_ring_[index];
+    for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
+        ibv_sge& sge = readable[i] = entry.sges()[i];
+        if (!entry.inlined && sge.length != 0)
+            sge.addr = nic_.regions().find(sge.lkey, qp_base.pd, sge.addr, sge.length, false);
+    }
+    RewrittenFrames::Source source{.sges = readable.first(entry.sge_count),
+                                   .length = entry.length,
+                                   .checksums = entry.checksums,
+                                   .mss = entry.mss,
+                                   .header = {}};
+    if (entry.mss != 0) source.header = send_ring_.header(index);
+    return source;
+}
+
+/// Sends a batch of frames to be rewritten, from the entry send_done_ on, which is already checked. Returns whether the
+/// link took all of it.
+bool QueuePair::transmit_rewritten(std::uint32_t longest) noexcept {
+    RewrittenFrames batch{this};
+    std::array<bool, RewrittenFrames::capacity> ends_entry{};
+    std::uint32_t segment = segments_sent_;
+    for (std::uint32_t i = send_done_; i != send_posted_ && !batch.full(); ++i) {
+        ibv_wc_status failure{};
+        if (i != send_done_ && form_of(i, longest, failure) != Form::rewritten) break;
+        std::array<ibv_sge, max_sge> readable;
+        const RewrittenFrames::Source source = source_of(i, readable);
+        const std::uint32_t count = source.mss == 0 ? 1 : Segment::count(source.length, source.mss);
+        for (; segment < count && !batch.full(); ++segment) batch.add(source, segment);
+        if (segment < count) break;
+        ends_entry[batch.size() - 1] = true;
+        segment = 0;
+    }
+    const std::size_t sent = nic_.transmit(batch.frames());
+    std::uint32_t ended = 0;
+    for (std::size_t i = 0; i < sent; ++i) {
+        segments_sent_ = ends_entry[i] ? 0 : segments_sent_ + 1;
+        if (ends_entry[i]) ++ended;
+    }
+    complete_sends(ended);
+    return sent == batch.size();
 }
 
 void QueuePair::resume_sending() noexcept {

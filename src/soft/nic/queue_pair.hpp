@@ -17,6 +17,7 @@
 #include "soft/nic/object_entry.hpp"
 #include "soft/nic/receive_queue.hpp"
 #include "soft/nic/rewritten_frames.hpp"
+#include "soft/nic/send_ring.hpp"
 #include "soft/steering/receive_hash.hpp"
 
 namespace pktverbs::soft {
@@ -34,7 +35,7 @@ public:
     static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
     static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
     static constexpr std::uint32_t max_inline = 1024;
-    static constexpr std::uint32_t max_tso = 262144;  ///< payload bytes of one segmented send
+    static constexpr std::uint32_t max_tso = SendRing::max_tso;
     static constexpr std::uint16_t max_tso_header = RewrittenFrames::max_header;
 
     /// `attr.cap` must be within the limits above; it is set to the granted values. The completion queues may be null
@@ -58,7 +59,7 @@ public:
     /// From now on spreads frames over the queues of `table`, by a hash that ReceiveHash::check() accepted.
     void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
     /// From now on takes IBV_WR_TSO, with headers of up to this many bytes, at most max_tso_header.
-    void allow_segmentation(std::uint16_t header_bytes);
+    void allow_segmentation(std::uint16_t header_bytes) { send_ring_.allow_segmentation(header_bytes); }
     void set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept;
     /// Provides ibv_qp_ex's functions. `operations`: the ibv_qp_create_send_ops_flags that work, at most SEND and TSO.
     void offer_send_ops(std::uint64_t operations) noexcept;
@@ -80,22 +81,9 @@ public:
     int flows = 0;  ///< attached; under the NIC's receive lock
 
 private:
-    // Ring entries have room for the granted number of scatter elements behind them.
-    struct SendEntry {
-        std::uint64_t wr_id;
-        std::uint32_t length;  ///< of the scatter elements
-        std::uint16_t mss;     ///< 0: no segmentation
-        std::uint8_t sge_count;
-        bool signalled : 1;
-        bool inlined : 1;
-        bool checksums : 1;  ///< to be filled in
-        ibv_sge* sges() noexcept { return reinterpret_cast<ibv_sge*>(this + 1); }
-        const ibv_sge* sges() const noexcept { return reinterpret_cast<const ibv_sge*>(this + 1); }
-    };
-    static_assert(sizeof(SendEntry) == 16);
     static constexpr std::size_t tx_batch = 64;
 
-    static Completion::Kind kind_of(const SendEntry& entry) noexcept {
+    static Completion::Kind kind_of(const SendRing::Entry& entry) noexcept {
         return entry.mss == 0 ? Completion::Kind::send : Completion::Kind::segmented_send;
     }
     /// How an entry is sent.
@@ -105,13 +93,12 @@ private:
         refused,
     };
 
-    SendEntry& send_entry(std::uint32_t index) noexcept;
-    std::uint8_t* inline_data(std::uint32_t index) noexcept;
     int may_post_send() const noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
     Form form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept;
-    ibv_wc_status check_length(std::uint32_t index, std::uint32_t longest) noexcept;
+    RewrittenFrames::Source source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept;
+    bool transmit_rewritten(std::uint32_t longest) noexcept;
     void complete_sends(std::uint32_t count) noexcept;
     void fail_send(ibv_wc_status failure) noexcept;
     void flush_sends() noexcept;
@@ -120,14 +107,7 @@ private:
     void enter_error(CompletionQueue::Writer& writer) noexcept;
     void forget_work() noexcept;
 
-    // In send_offloads.cpp.
-    std::span<std::uint8_t> tso_header(std::uint32_t index) noexcept;
-    int write_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
-                           std::uint16_t mss) noexcept;
-    RewrittenFrames::Source source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept;
-    bool transmit_rewritten(std::uint32_t longest) noexcept;
-
-    // Between wr_start and wr_complete or wr_abort.
+    // Between wr_start and wr_complete or wr_abort; in send_builder.cpp.
     void start_building() noexcept;
     bool begin_send(std::uint64_t operation) noexcept;
     void begin_segments(const void* header, std::uint16_t header_bytes, std::uint16_t mss) noexcept;
@@ -147,19 +127,13 @@ private:
     std::uint8_t port_ = 0;
     std::atomic<ibv_qp_state> state_{IBV_QPS_RESET};
 
-    // The send side: ring indexes are free-running; posted - reclaimed counts against the depth.
+    // The send side: posted - reclaimed counts against the depth.
     std::mutex send_mutex_;
     CompletionSource send_source_;
-    std::size_t send_stride_;
-    std::unique_ptr<std::byte[]> send_ring_;
-    std::unique_ptr<std::uint8_t[]> inline_data_;
-    std::uint32_t send_mask_;
+    SendRing send_ring_;
     std::uint32_t send_posted_ = 0;
     std::uint32_t send_done_ = 0;
     std::uint32_t segments_sent_ = 0;  ///< in the entry send_done_
-    std::uint16_t max_header_ = 0;     ///< of segments; 0: no segmentation
-    std::unique_ptr<std::uint8_t[]> tso_headers_;
-    std::unique_ptr<std::uint16_t[]> tso_header_bytes_;
 
     // Entries after the posted ones belong to the thread that builds; other threads that post wait until it has
     // finished. No lock is held meanwhile: polling sends held-up frames, and a program may poll in between.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of QueuePair that builds work requests by ibv_qp_ex's functions (ibv_wr_post(3)).
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "soft/nic/queue_pair.hpp"
 
@@ -69,14 +67,13 @@ bool QueuePair::begin_send(std::uint64_t operation) noexcept {
     const std::uint32_t index = send_posted_ + built_count_;
     if (index - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) fail_building(ENOMEM);
     if (build_error_ != 0) return false;
-    SendEntry& entry = send_entry(index);
-    entry = {.wr_id = wr_id,
-             .length = 0,
-             .mss = 0,
-             .sge_count = 0,
-             .signalled = signal_all_ || (wr_flags & IBV_SEND_SIGNALED) != 0,
-             .inlined = false,
-             .checksums = (wr_flags & IBV_SEND_IP_CSUM) != 0};
+    send_ring_[index] = {.wr_id = wr_id,
+                         .length = 0,
+                         .mss = 0,
+                         .sge_count = 0,
+                         .signalled = signal_all_ || (wr_flags & IBV_SEND_SIGNALED) != 0,
+                         .inlined = false,
+                         .checksums = (wr_flags & IBV_SEND_IP_CSUM) != 0};
     ++built_count_;
     return true;
 }
@@ -84,40 +81,21 @@ bool QueuePair::begin_send(std::uint64_t operation) noexcept {
 void QueuePair::begin_segments(const void* header, std::uint16_t header_bytes, std::uint16_t mss) noexcept {
     if (!begin_send(IBV_QP_EX_WITH_TSO)) return;
     const std::uint32_t index = send_posted_ + built_count_ - 1;
-    if (const int error = write_segmentation(index, header, header_bytes, mss)) fail_building(error);
+    if (const int error = send_ring_.set_segmentation(index, header, header_bytes, mss)) fail_building(error);
 }
 
 void QueuePair::set_sges(std::size_t count, const ibv_sge* sges) noexcept {
     if (built_count_ == 0 || count > cap_.max_send_sge) fail_building(EINVAL);
     if (build_error_ != 0) return;
-    SendEntry& entry = send_entry(send_posted_ + built_count_ - 1);
-    std::uint64_t length = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        entry.sges()[i] = sges[i];
-        length += sges[i].length;
-    }
-    if (entry.mss != 0 && length > max_tso) return fail_building(EINVAL);
-    entry.sge_count = static_cast<std::uint8_t>(count);
-    entry.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(length, UINT32_MAX));
-    entry.inlined = false;
+    const std::uint32_t index = send_posted_ + built_count_ - 1;
+    if (const int error = send_ring_.set_sges(index, {sges, count})) fail_building(error);
 }
 
 void QueuePair::set_inline_data(std::size_t count, const ibv_data_buf* buffers) noexcept {
     if (built_count_ == 0) fail_building(EINVAL);
     if (build_error_ != 0) return;
     const std::uint32_t index = send_posted_ + built_count_ - 1;
-    std::size_t length = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (buffers[i].length > cap_.max_inline_data - length) return fail_building(EINVAL);
-        if (buffers[i].length == 0) continue;
-        std::memcpy(inline_data(index) + length, buffers[i].addr, buffers[i].length);
-        length += buffers[i].length;
-    }
-    SendEntry& entry = send_entry(index);
-    entry.length = static_cast<std::uint32_t>(length);
-    entry.sge_count = 1;
-    entry.sges()[0] = {reinterpret_cast<std::uint64_t>(inline_data(index)), entry.length, 0};
-    entry.inlined = true;
+    if (const int error = send_ring_.set_inline_data(index, {buffers, count})) fail_building(error);
 }
 
 int QueuePair::complete_building() noexcept {
