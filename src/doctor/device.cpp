@@ -11,6 +11,7 @@
 
 #include "base/join.hpp"
 #include "doctor/inspection.hpp"
+#include "net/frame_sizes.hpp"
 #include "verbs/rdma_core.hpp"
 
 namespace pktverbs::checks {
@@ -18,7 +19,6 @@ namespace pktverbs::checks {
 namespace {
 
 constexpr std::uint32_t raw_packet_bit = 1U << IBV_QPT_RAW_PACKET;
-constexpr std::uint32_t ethernet_header_with_vlan = 18;
 
 /// An offload: whether the device has it; its absence is never a problem.
 void offload(Inspection& inspection, std::string what, const std::string& value, std::string without) {
@@ -134,13 +134,12 @@ void look_at_port(Inspection& inspection, const Device& device, ibv_context* con
                       : fmt::format("plug the cable, ip link set {} up, or open with require_link = false",
                                     device.interface.empty() ? "INTERFACE" : device.interface));
     if (device.mtu == 0) return inspection.add("mtu", "not known");
-    const bool cuts =
-        inspection.wanted.recv_packets != none && inspection.room() < device.mtu + ethernet_header_with_vlan;
+    const bool cuts = inspection.wanted.recv_packets != none && inspection.room() < device.mtu + tagged_ethernet_bytes;
     inspection.add("mtu", fmt::format("{} bytes, packets have room for {}", device.mtu, inspection.room()),
                    cuts && raw ? Severity::warning : Severity::ok,
                    cuts && raw ? fmt::format("a longer frame fails, and takes its queue to the error state: "
                                              "max_packet_size = {}, or as much in recv_layout",
-                                             device.mtu + ethernet_header_with_vlan)
+                                             device.mtu + tagged_ethernet_bytes)
                                : "");
 }
 

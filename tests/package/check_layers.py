@@ -32,7 +32,7 @@ ROOMS = {
     "async": "base verbs packet context",
     "asio": "verbs packet context",
     "pcapng": "base",
-    "doctor": "base interface verbs flow memory context device",
+    "doctor": "base net interface verbs flow memory context device",
     "messages": "base address interface verbs memory async",
     "route": "base address interface verbs",
     "dropin": "base address interface verbs soft soft/link soft/nic soft/verbs soft/device",

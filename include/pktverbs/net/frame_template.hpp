@@ -42,7 +42,8 @@ struct Stamp {
 class FrameTemplate {
 public:
     /// The longest headers: two VLAN tags, IPv6 and TCP.
-    static constexpr std::size_t max_header_bytes = 14 + 2 * 4 + 40 + 20;
+    static constexpr std::size_t max_header_bytes =
+        EthernetView<>::size + 2 * VlanView<>::size + Ipv6View<>::size + TcpView<>::size;
 
     /// For any payload, of EtherType `ethernet.type`.
     constexpr explicit FrameTemplate(const Ethernet& ethernet) noexcept { put_ethernet(ethernet, ethernet.type); }

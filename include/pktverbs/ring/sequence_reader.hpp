@@ -9,6 +9,7 @@
 #include <pktverbs/net/bytes.hpp>
 #include <pktverbs/net/ethernet.hpp>
 #include <pktverbs/net/ipv4.hpp>
+#include <pktverbs/net/udp.hpp>
 #include <pktverbs/ring/sequence_field.hpp>
 
 namespace pktverbs {
@@ -37,11 +38,12 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t plain_headers = 14 + 20 + 8;
+    static constexpr std::uint32_t ip_at = net::EthernetView<>::size;
+    static constexpr std::uint32_t udp_at = ip_at + net::Ipv4View<>::size;
+    static constexpr std::uint32_t plain_headers = udp_at + net::UdpView<>::size;
 
     /// Whether the frame is a UDP datagram behind plain headers that reaches as far as the field.
     bool is_plain(const std::uint8_t* frame, std::uint32_t length) const noexcept {
-        constexpr std::uint32_t ip_at = 14, udp_at = 34;
         if (length < plain_end_) return false;
         const std::uint32_t ip_bytes = net::load<std::uint16_t>(frame + ip_at + 2);
         const std::uint32_t udp_bytes = net::load<std::uint16_t>(frame + udp_at + 4);

@@ -24,7 +24,6 @@ namespace pktverbs::soft {
 namespace {
 
 constexpr std::size_t receive_batch = 256;
-constexpr std::uint32_t vlan_tags = 8;  // two of them may exceed the MTU (IEEE 802.1ad)
 
 struct SoftFlow : ibv_flow {
     QueuePair* queue_pair;
@@ -70,7 +69,7 @@ void Nic::make_async_fd() {
     context.async_fd = async_fd_.get();
 }
 
-std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + ethernet_bytes + vlan_tags; }
+std::uint32_t Nic::max_frame() const noexcept { return link_->mtu() + max_ethernet_bytes; }
 
 std::uint64_t Nic::timestamp() const noexcept {
     return timestamp_users_.load(std::memory_order_relaxed) == 0 ? 0 : now();

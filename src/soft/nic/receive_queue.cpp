@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "net/ethernet_fcs.hpp"
+#include "net/frame_sizes.hpp"
 #include "soft/nic/nic.hpp"
 
 namespace pktverbs::soft {
@@ -107,13 +108,13 @@ private:
 };
 
 bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept {
-    constexpr std::uint32_t addresses = 12, tag = 4;
     std::uint32_t written = 0;
-    if (offloads_.strip_vlan && frame.length >= addresses + tag + 2 && frame.data[12] == 0x81 && frame.data[13] == 0) {
-        completion.vlan_tci = static_cast<std::uint16_t>(frame.data[14] << 8 | frame.data[15]);
-        completion.byte_len -= tag;
-        if (!scatter.put(frame.data, addresses, completion.status)) return false;
-        written = addresses + tag;
+    if (offloads_.strip_vlan && frame.length >= tagged_ethernet_bytes &&
+        net::load<std::uint16_t>(frame.data + mac_pair_bytes) == net::ether_type::vlan) {
+        completion.vlan_tci = net::load<std::uint16_t>(frame.data + ethernet_bytes);
+        completion.byte_len -= vlan_tag_bytes;
+        if (!scatter.put(frame.data, mac_pair_bytes, completion.status)) return false;
+        written = mac_pair_bytes + vlan_tag_bytes;
     }
     if (!scatter.put(frame.data + written, frame.length - written, completion.status)) return false;
     if (!offloads_.scatter_fcs) return true;
