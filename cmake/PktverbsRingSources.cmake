@@ -6,6 +6,7 @@ set(pktverbs_ring_sources
   "${PROJECT_SOURCE_DIR}/src/memory/memory_file.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/block_placer.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/block_ring.cpp"
+  "${PROJECT_SOURCE_DIR}/src/ring/parked_packets.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/ring_geometry.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/ring_mapping.cpp"
   "${PROJECT_SOURCE_DIR}/src/ring/ring_reader.cpp"

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -37,11 +36,7 @@ BlockPlacer::BlockPlacer(const BlockRing& ring, const RingReceiverOptions& optio
       claimed_(std::size_t{view_.geometry().blocks} * words_),
       busy_(claimed_.size()),
       busy_count_(view_.geometry().blocks),
-      parked_at_(std::size_t{view_.geometry().blocks} * slots_),
-      parked_(packets) {
-    free_parked_.reserve(packets);
-    for (std::uint32_t i = packets; i-- > 0;) free_parked_.push_back(i);
-    spares_.reserve(packets);
+      parked_{view_.geometry(), packets} {
     moves_.reserve(packets);
 }
 
@@ -67,8 +62,8 @@ void BlockPlacer::vacate(const RingSlotIndex& landed) noexcept {
     if (landed.is_nowhere()) return;
     word(busy_, landed) &= ~bit(landed.slot);
     --busy_count_[landed.block];
-    if (parked_count_ != 0 && parked_at(landed) != 0) [[unlikely]]
-        unpark(landed);
+    if (parked_.contains(landed)) [[unlikely]]
+        unpark(landed, landed);
 }
 
 void BlockPlacer::put(const Packet& packet, const RingSlotIndex& to) noexcept {
@@ -88,33 +83,15 @@ void BlockPlacer::finish_moves() noexcept {
 }
 
 void BlockPlacer::park(const Move& move) noexcept {
-    assert(!free_parked_.empty() && !spares_.empty() && parked_at(move.to) == 0);
-    const std::uint32_t index = free_parked_.back();
-    free_parked_.pop_back();
-    Parked& parked = parked_[index];
-    parked.buffers = take_spare();
-    parked.info = move.packet.info;
-    const std::uint32_t header_bytes = std::min(parked.info.length, view_.geometry().header_bytes);
-    const bool two = view_.geometry().header_bytes != 0;
-    if (two) std::memcpy(reinterpret_cast<void*>(parked.buffers[0].addr), move.packet.header, header_bytes);
-    if (parked.info.length != header_bytes)
-        std::memcpy(reinterpret_cast<void*>(parked.buffers[1].addr), move.packet.payload,
-                    parked.info.length - header_bytes);
-    parked_at(move.to) = index + 1;
-    ++parked_count_;
+    parked_.add(move.to, move.packet.info, move.packet.header, move.packet.payload);
     vacate(move.packet.landed);
 }
 
-/// Its slot is free now.
-void BlockPlacer::unpark(const RingSlotIndex& at) noexcept {
-    const std::uint32_t index = std::exchange(parked_at(at), 0) - 1;
-    --parked_count_;
-    const Parked& parked = parked_[index];
-    copy(at, reinterpret_cast<const std::uint8_t*>(parked.buffers[0].addr),
-         reinterpret_cast<const std::uint8_t*>(parked.buffers[1].addr), parked.info.length);
-    put_spare(parked.buffers);
-    free_parked_.push_back(index);
-    settle(at, parked.info);
+/// The slot `to` is free, and takes the packet that waits for the slot `at`.
+void BlockPlacer::unpark(const RingSlotIndex& at, const RingSlotIndex& to) noexcept {
+    const ParkedPackets::Parked packet = parked_.take(at);
+    copy(to, packet.header(), packet.payload(), packet.info.length);
+    settle(to, packet.info);
 }
 
 /// If the next number's slot is in an open block, packets may follow there.
@@ -332,10 +309,8 @@ bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
         const RingSlotIndex old_place{from, slot};
         const RingSlotIndex new_place{*to, slot};
         if ((word(claimed_, old_place) & bit(slot)) == 0) continue;
-        if (const std::uint32_t parked = parked_at(old_place); parked != 0) {
-            parked_at(old_place) = 0;
-            parked_at(new_place) = parked;
-            unpark(new_place);
+        if (parked_.contains(old_place)) {
+            unpark(old_place, new_place);
         } else {
             const RingSlot info = view_.slot_infos(from)[slot].load();
             const std::uint32_t most = view_.geometry().header_bytes + view_.geometry().payload_bytes;
@@ -351,11 +326,8 @@ bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
 void BlockPlacer::drop_parked(std::uint32_t index) noexcept {
     for (std::uint32_t slot = 0; slot < slots_; ++slot) {
         const RingSlotIndex at{index, slot};
-        if (parked_at(at) == 0) continue;
-        const std::uint32_t parked = std::exchange(parked_at(at), 0) - 1;
-        --parked_count_;
-        put_spare(parked_[parked].buffers);
-        free_parked_.push_back(parked);
+        if (!parked_.contains(at)) continue;
+        parked_.take(at);
         --blocks_[index].claimed;
         ++stats.no_block;
     }

@@ -2,9 +2,6 @@
 // BlockPlacer: puts numbered packets into the slots of open blocks, and says where the next ones should land.
 #pragma once
 
-#include <infiniband/verbs.h>
-
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -14,16 +11,10 @@
 #include <pktverbs/ring/ring_stats.hpp>
 #include <pktverbs/ring/ring_writer.hpp>
 
-namespace pktverbs {
+#include "ring/parked_packets.hpp"
+#include "ring/ring_slot_index.hpp"
 
-/// A place in a ring, or none.
-struct RingSlotIndex {
-    static constexpr std::uint32_t nowhere = ~std::uint32_t{0};
-    std::uint32_t block = nowhere;
-    std::uint32_t slot = 0;
-    bool is_nowhere() const noexcept { return block == nowhere; }
-    bool operator==(const RingSlotIndex&) const = default;
-};
+namespace pktverbs {
 
 /// A window of blocks, from the one that is handed over next. A packet's block is `number - base` divided by the slots
 /// in a block; it is opened when the first packet arrives or is aimed there, and handed over when it is complete, or
@@ -46,8 +37,7 @@ public:
         RingSlot info;
         RingSlotIndex landed;  ///< the slot that holds both, if it was received into one
     };
-    /// A packet's own buffers: for header and payload, or payload alone.
-    using Buffers = std::array<ibv_sge, 2>;
+    using Buffers = ParkedPackets::Buffers;
 
     /// At most `packets` packets are received into slots at once.
     BlockPlacer(const BlockRing& ring, const RingReceiverOptions& options, std::uint32_t packets);
@@ -103,12 +93,8 @@ public:
     void aimed(std::uint32_t count) noexcept;
     /// Takes the buffers of a packet that has been aimed at a slot, as spares; gives a spare back to a packet that is
     /// not aimed.
-    void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
-    Buffers take_spare() noexcept {
-        const Buffers buffers = spares_.back();
-        spares_.pop_back();
-        return buffers;
-    }
+    void put_spare(const Buffers& buffers) noexcept { parked_.put_spare(buffers); }
+    Buffers take_spare() noexcept { return parked_.take_spare(); }
 
     RingWriter& writer() noexcept { return writer_; }
     const RingWriter& writer() const noexcept { return writer_; }
@@ -120,10 +106,6 @@ private:
         std::uint32_t claimed = 0;  ///< packets that belong here
         std::uint32_t settled = 0;  ///< those of them that are in their slots
         bool floating = false;      ///< `first` is the lowest that has arrived; what preceded it is unknown
-    };
-    struct Parked {
-        Buffers buffers;
-        RingSlot info;
     };
     struct Move {
         Packet packet;
@@ -146,14 +128,11 @@ private:
     void settle(const RingSlotIndex& at, const RingSlot& info) noexcept;
     void finish_moves() noexcept;
     void park(const Move& move) noexcept;
-    void unpark(const RingSlotIndex& at) noexcept;
+    void unpark(const RingSlotIndex& at, const RingSlotIndex& to) noexcept;
 
     static std::uint64_t bit(std::uint32_t slot) noexcept { return std::uint64_t{1} << slot % 64; }
     std::uint64_t& word(std::vector<std::uint64_t>& bits, const RingSlotIndex& at) const noexcept {
         return bits[std::size_t{at.block} * words_ + at.slot / 64];
-    }
-    std::uint32_t& parked_at(const RingSlotIndex& at) noexcept {
-        return parked_at_[std::size_t{at.block} * slots_ + at.slot];
     }
     bool is_busy(const RingSlotIndex& at) noexcept { return (word(busy_, at) & bit(at.slot)) != 0; }
     std::uint8_t* header_of(const RingSlotIndex& at) const noexcept {
@@ -195,11 +174,7 @@ private:
     std::vector<std::uint64_t> claimed_;
     std::vector<std::uint64_t> busy_;
     std::vector<std::uint32_t> busy_count_;  ///< by block
-    std::vector<std::uint32_t> parked_at_;   ///< by slot: index in parked_, plus 1
-    std::vector<Parked> parked_;
-    std::vector<std::uint32_t> free_parked_;
-    std::uint32_t parked_count_ = 0;
-    std::vector<Buffers> spares_;
+    ParkedPackets parked_;
     std::vector<Move> moves_;
 };
 
