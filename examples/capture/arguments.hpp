@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments: what capture is asked for on the command line.
+// Arguments: the command line of capture.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ namespace capture {
 
 enum class Format : std::uint8_t { pcapng, raw };
 
-/// What happens to packets while all blocks of the ring wait for the disk.
+/// What to do with packets while all blocks of the ring wait for the disk.
 enum class Policy : std::uint8_t { drop, wait, overwrite };
 
 struct Arguments {
@@ -39,11 +39,11 @@ struct Arguments {
     std::vector<unsigned> cpus;  ///< of the receiving thread and of the writing one
     WriterOptions writer;
 
-    /// The descriptor for what is said on the way: standard output, unless the recording goes there.
+    /// The descriptor for progress reports: standard output, unless the recording goes there.
     int talks_to() const noexcept { return output == "-" ? 2 : 1; }
 };
 
-/// Adds all options. Both must stay until they are parsed.
+/// Adds all options. Both must live until they are parsed.
 void add_options(example::CommandLine& app, Arguments& arguments);
 
 }  // namespace capture

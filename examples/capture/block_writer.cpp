@@ -80,7 +80,7 @@ void BlockWriter::poll() {
 void BlockWriter::take_result(Piece& piece) {
     if (piece.result == -EINTR || piece.result == -EAGAIN) return submit(piece);
     if (piece.result == -EINVAL && piece.was_direct) {
-        // Some file systems, and all that are mounted with certain options, refuse only now.
+        // Some file systems, and others with certain mount options, refuse only here.
         leave_direct("the file system refused it");
         return submit(piece);
     }
@@ -91,7 +91,7 @@ void BlockWriter::take_result(Piece& piece) {
     }
     auto written = static_cast<std::size_t>(piece.result);
     if (written < piece.bytes && piece.was_direct) {
-        written -= written % alignment;  // what came after the last whole unit is written once more
+        written -= written % alignment;  // the bytes after the last whole unit are written again
         if (written == 0) leave_direct("it wrote less than its own unit");
     }
     piece.data += written;
@@ -124,7 +124,7 @@ std::string BlockWriter::leave() noexcept {
     try {
         wait(0);
     } catch (const std::logic_error&) {
-        // What doesn't end isn't waited for.
+        // Does not wait for writes that may never end.
     }
     return file_.leave();
 }

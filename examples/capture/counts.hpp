@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts: what became of the packets of a capture.
+// Counts: the packets of a capture, by what happened to them.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ enum class Drop : std::uint8_t {
     overwritten,  ///< the same, where the newest packets are kept
     late,         ///< its place had been handed over
     duplicate,    ///< its place was taken
-    no_place,     ///< no sequence number, or one from nowhere near
+    no_place,     ///< no sequence number, or one far from the others
     too_long,     ///< longer than a slot
     failed,       ///< the device reported an error
     disk,         ///< a write failed
@@ -26,7 +26,7 @@ enum class Drop : std::uint8_t {
 inline constexpr std::array<std::string_view, 8> drop_names{"ring full", "overwritten", "late",   "duplicate",
                                                             "no place",  "too long",    "failed", "disk"};
 
-/// A snapshot. received = written + dropped + what is in the ring, and at the end the ring is empty.
+/// A snapshot. received = written + dropped + packets in the ring, which is empty at the end.
 struct Counts {
     std::uint64_t received = 0;
     std::uint64_t received_bytes = 0;  ///< whole frames without FCS
@@ -40,7 +40,7 @@ struct Counts {
     std::uint64_t& operator[](Drop reason) noexcept { return drops[static_cast<std::size_t>(reason)]; }
     const std::uint64_t& operator[](Drop reason) const noexcept { return drops[static_cast<std::size_t>(reason)]; }
     std::uint64_t dropped() const noexcept { return std::reduce(drops.begin(), drops.end()); }
-    /// Whether packets that were wanted are not in the file; of a duplicate, the other one is there.
+    /// Whether wanted packets are not in the file. Duplicates do not count, as the first one is there.
     bool has_losses() const noexcept {
         return missing != 0 || device.lost() != 0 || dropped() != (*this)[Drop::duplicate];
     }

@@ -28,13 +28,13 @@ void DiskThread::run() noexcept {
         error_ = std::current_exception();
         report_failure();
     }
-    // The producer must not wait for a consumer that is there and doesn't consume.
+    // The producer must not wait for a consumer that is attached and does not consume.
     while (reader_.next().outcome() != pktverbs::RingOutcome::finished) {
     }
 }
 
 void DiskThread::take_blocks() {
-    // Blocks whose writes have ended go back to the ring at least so often.
+    // How often, at least, written blocks return to the ring.
     constexpr std::chrono::milliseconds longest_wait{20};
     for (;;) {
         auto block = reader_.next(longest_wait);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DiskThread: the consumer of a ring, which puts its blocks into a file.
+// DiskThread: the consumer of a ring, which writes its blocks to a file.
 #pragma once
 
 #include <atomic>
@@ -18,18 +18,18 @@ namespace capture {
 
 class DiskThread {
 public:
-    /// `recorder` writes to `file`. When that fails, `failed` is called once, from the thread; blocks are taken and
-    /// given back all the same, until the ring's producer has ended, so that this one never waits for a dead disk.
+    /// `recorder` writes to `file`. When that fails, `failed` is called once, from the thread. Blocks are still taken
+    /// and returned until the ring's producer has ended, so that the producer never waits for a failed disk.
     DiskThread(const pktverbs::BlockRing& ring, BlockWriter& file, Recorder& recorder, FlowSequences& sequences,
                std::function<void()> failed);
 
-    /// Of blocks that are in the file, or on their way. Any thread.
+    /// Returns the number of packets in blocks that are written or being written. Any thread may call it.
     std::uint64_t packets() const noexcept { return packets_.load(std::memory_order_relaxed); }
-    /// By their sequence numbers. Any thread.
+    /// Returns the number of missing sequence numbers. Any thread may call it.
     std::uint64_t missing() const noexcept { return missing_.load(std::memory_order_relaxed); }
     std::thread::native_handle_type handle() { return thread_.native_handle(); }
 
-    /// Until everything is taken, after the producer has ended. Throws what the thread threw.
+    /// Waits until all blocks are taken, after the producer has ended. Throws the exception of the thread.
     void join();
 
 private:

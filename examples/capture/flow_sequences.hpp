@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlowSequences: counts the packets of each flow, and what is missing from its sequence.
+// FlowSequences: counts the packets of each flow, and those missing from its sequence.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace capture {
 
-/// One sender per flow is assumed: of several, the numbers mean nothing.
+/// Assumes one sender per flow; with several, the numbers mean nothing.
 class FlowSequences {
 public:
     /// `sequence` is counted from the UDP payload.
@@ -31,16 +31,16 @@ public:
     };
     const std::vector<Flow>& flows() const noexcept { return flows_; }
     bool has_numbers() const noexcept { return sequence_.has_value(); }
-    /// Of all flows.
+    /// The sum over all flows.
     std::uint64_t missing() const noexcept;
-    /// Packets whose headers do not say which flow they belong to: fragments, and what is cut short.
+    /// Packets whose headers do not show their flow: fragments, and packets that are cut short.
     std::uint64_t others() const noexcept { return others_; }
 
 private:
     void add_number(Flow& flow, std::span<const std::uint8_t> payload) const;
 
     std::optional<pktverbs::SequenceField> sequence_;
-    std::size_t front_bytes_;          ///< of a frame are looked at
+    std::size_t front_bytes_;          ///< of a frame that are parsed
     std::vector<std::uint8_t> frame_;  ///< only its front is filled; the rest is undefined
     std::vector<Flow> flows_;
     std::uint64_t others_ = 0;

@@ -22,7 +22,7 @@ namespace {
     throw std::system_error{error, std::generic_category(), fmt::format("cannot {} {}", verb, path)};
 }
 
-/// The file that a path leads to by way of symbolic links; the path itself if there is none yet.
+/// Resolves symbolic links; returns the path itself if there is no file yet.
 std::string real_path(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> real{::realpath(path.c_str(), nullptr), &std::free};
     return real ? real.get() : path;
@@ -65,7 +65,7 @@ OutputFile::OutputFile(const std::string& path, Kind kind) : path_{path} {
         return;
     }
     path_ = real_path(path);
-    // Who may not write a file may not replace it.
+    // A user without write access to a file must not replace it.
     if (::access(path_.c_str(), W_OK) != 0 && errno != ENOENT) throw_error(errno, "write", path);
     growing_ = path_ + ".XXXXXX";
     descriptor_ = ::mkostemp(growing_.data(), O_CLOEXEC);  // mode 0600

@@ -14,13 +14,13 @@ namespace capture {
 /// For one thread at a time.
 class PacketClock {
 public:
-    /// The context outlives it. Throws std::system_error if its device's clock can't be read.
+    /// The context must outlive it. Throws std::system_error if its device's clock cannot be read.
     explicit PacketClock(pktverbs::Context& ctx);
 
-    /// Looks at the clocks again, about once a second. To be called before the packets of a block.
+    /// Reads the clocks again, about once a second. Call it before the packets of a block.
     void update();
 
-    /// Where there are no timestamps, the time of the last update().
+    /// Returns the time of the last update() for packets without timestamps.
     std::chrono::nanoseconds at(std::chrono::nanoseconds timestamp) const noexcept {
         if (timestamp.count() == 0) return now_;
         return device_ ? device_->at(timestamp) : timestamp;

@@ -53,7 +53,7 @@ void PcapngFile::append(const void* bytes, std::size_t count) {
         used_ += part;
         if (used_ < piece_bytes) continue;
         write_piece();
-        // What has not been written stays, for last_whole().
+        // Pieces that were not written are kept for last_whole().
         if (writer_.error() != 0) return;
     }
 }
@@ -67,7 +67,7 @@ void PcapngFile::flush() {
     if (writer_.is_stream() && used_ > 0 && writer_.error() == 0) write_piece();
 }
 
-/// Writes the current piece, and goes on with the next one as soon as that is free.
+/// Writes the current piece, and waits until the next one is free.
 void PcapngFile::write_piece() {
     std::size_t bytes = used_;
     if (!writer_.is_stream()) {
@@ -101,10 +101,10 @@ std::uint64_t PcapngFile::finish(pktverbs::pcapng::Statistics statistics) {
     return end.packets;
 }
 
-/// The end of the last block that is wholly in a file that a failed write has ended.
+/// The end of the last whole block in a file after a failed write.
 PcapngFile::Boundary PcapngFile::last_whole() const {
     const auto end = writer_.written_bytes();
-    // The pieces from the one on in which the file ends are not used again.
+    // The piece in which the file ends, and those after it, were not reused.
     const Piece* last = nullptr;
     for (const auto& piece : pieces_)
         if (piece.is_used && piece.start <= end && (!last || piece.start > last->start)) last = &piece;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PcapngFile: puts packets into a pcapng file, through large pieces of its own.
+// PcapngFile: writes packets to a pcapng file, in large pieces of its own.
 #pragma once
 
 #include <chrono>
@@ -15,31 +15,31 @@
 
 namespace capture {
 
-/// Packets are copied once, into pieces of 1 MiB, which the BlockWriter takes as they are.
+/// Packets are copied once, into pieces of 1 MiB, which the BlockWriter writes without copying them.
 class PcapngFile {
 public:
-    /// `writer` is new, and outlives this.
+    /// `writer` must be new, and outlive this object.
     PcapngFile(BlockWriter& writer, const std::string& program, const pktverbs::pcapng::Interface& interface,
                std::size_t pieces);
 
-    /// A frame in two parts. Does nothing once a write has failed: see BlockWriter::error().
+    /// Adds a frame in two parts. Does nothing after a write has failed: see BlockWriter::error().
     void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest, std::chrono::nanoseconds time);
 
-    /// Of a stream: writes what there is. Else does nothing.
+    /// Writes the packets added so far to a stream; does nothing for a file.
     void flush();
 
-    /// Those that were added before a write failed.
+    /// Returns the number of packets added before a write failed.
     std::uint64_t packets() const noexcept { return packets_; }
 
-    /// Writes the statistics and all that is left, and closes the file. Of a file that a failed write has ended,
-    /// only whole blocks stay; of a stream, whatever it took. Returns how many packets are in the file. Throws
+    /// Writes the statistics and all remaining packets, and closes the file. If a write has failed, a file is cut to
+    /// its last whole block; a stream keeps what it got. Returns the number of packets in the file. Throws
     /// std::system_error.
     std::uint64_t finish(pktverbs::pcapng::Statistics statistics);
-    /// Of the finished file.
+    /// Valid for the finished file.
     std::uint64_t file_bytes() const noexcept { return file_bytes_; }
 
 private:
-    /// Between two blocks of the file.
+    /// A boundary between two blocks of the file.
     struct Boundary {
         std::uint64_t offset = 0;
         std::uint64_t packets = 0;  ///< before it
@@ -50,7 +50,7 @@ private:
     struct Piece {
         std::unique_ptr<std::uint8_t[], Free> memory;
         bool is_used = false;
-        std::uint64_t start = 0;  ///< where it stands in the file
+        std::uint64_t start = 0;  ///< its offset in the file
         Boundary before;          ///< the last one before this piece
         Boundary first;           ///< the first one in this piece, or the same
     };
@@ -65,11 +65,11 @@ private:
 
     BlockWriter& writer_;
     std::vector<Piece> pieces_;
-    Piece* piece_ = nullptr;  ///< the one that is being filled
+    Piece* piece_ = nullptr;  ///< being filled
     std::uint64_t piece_number_ = 0;
     std::size_t used_ = 0;  ///< bytes of the current piece
     std::uint64_t packets_ = 0;
-    Boundary last_;  ///< where the block begins that is being appended
+    Boundary last_;  ///< the beginning of the block that is being appended
     std::uint64_t file_bytes_ = 0;
 };
 

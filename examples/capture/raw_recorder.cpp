@@ -42,13 +42,13 @@ public:
         const auto header = describe(layout_, clock);
         std::memcpy(first_page_->bytes, &header, sizeof header);
     }
-    // Blocks and page must stay until nothing is written from them any more.
+    // Blocks and page must live until all writes from them have ended.
     ~RawRecorder() override { file_.wait(0); }
 
     void add(pktverbs::RingBlock block) override {
         begin();
         blocks_.push_back(std::move(block));
-        // Waits while as many are being written as may be, so no more blocks than that are kept from the ring.
+        // Waits while the most writes are in flight, so no more blocks than that stay out of the ring.
         file_.write(blocks_.back().memory());
         give_back();
     }
@@ -69,7 +69,7 @@ public:
     }
 
 private:
-    /// In the thread that writes: a stream may have to wait for its reader.
+    /// In the writing thread: a stream may have to wait for its reader.
     void begin() {
         if (!std::exchange(has_begun_, true)) file_.write(first_page_->bytes);
     }
@@ -86,7 +86,7 @@ private:
     pktverbs::RingLayout layout_;
     std::unique_ptr<FirstPage> first_page_ = std::make_unique<FirstPage>();
     bool has_begun_ = false;
-    std::deque<pktverbs::RingBlock> blocks_;  ///< those that are being written
+    std::deque<pktverbs::RingBlock> blocks_;  ///< being written
     std::uint64_t returned_ = 0;
     std::uint64_t packets_ = 0;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recorder: puts the blocks of a ring into a file, in one format or another.
+// Recorder: writes the blocks of a ring to a file, in one of several formats.
 #pragma once
 
 #include <cstddef>
@@ -23,12 +23,12 @@ class Recorder {
 public:
     virtual ~Recorder() = default;
 
-    /// Puts it into the file; it may be given back to the ring some calls later, when it is written.
+    /// Writes the block. It may return to the ring some calls later, when it is written.
     virtual void add(pktverbs::RingBlock block) = 0;
-    /// Gives back what is written. To be called while nothing comes.
+    /// Returns written blocks to the ring. Call it while no blocks come.
     virtual void poll() = 0;
 
-    /// What is in a finished file.
+    /// The contents of a finished file.
     struct File {
         std::uint64_t packets = 0;
         std::uint64_t bytes = 0;
@@ -38,11 +38,11 @@ public:
     virtual File finish(const pktverbs::pcapng::Statistics& statistics) = 0;
 };
 
-/// Packets one behind the other; see PcapngFile. Times are the clock's.
+/// Writes packets in sequence; see PcapngFile. Times are those of the clock.
 std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pktverbs::pcapng::Interface& interface,
                                                PacketClock clock, std::size_t pieces);
-/// Blocks as they are in the ring, after a page that describes them; see RawHeader. They are not copied, so as many are
-/// taken from the ring as there are writes in flight. Times stay those of the device.
+/// Blocks as they are in the ring, after a page that describes them; see RawHeader. They are not copied, so as
+/// many stay out of the ring as there are writes in flight. Times are those of the device.
 std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,
                                             pktverbs::TimestampClock clock);
 
@@ -56,11 +56,11 @@ struct RawHeader {
     std::uint32_t header_page_bytes = page_bytes;  ///< the first block is here
     std::uint64_t block_stride = 0;                ///< bytes from one block to the next
     std::uint64_t bitmap_offset = 0;               ///< from a block to its validity bitmap
-    std::uint64_t slots_offset = 0;                ///< ... to what is known of each slot
+    std::uint64_t slots_offset = 0;                ///< ... to the records of its slots
     std::uint64_t headers_offset = 0;              ///< ... to the first bytes of its frames
     std::uint64_t payloads_offset = 0;             ///< ... to the rest of them
     std::uint32_t slots = 0;                       ///< in a block
-    std::uint32_t header_bytes = 0;                ///< most that a frame has in the headers
+    std::uint32_t header_bytes = 0;                ///< most bytes of a frame in the headers
     std::uint32_t payload_bytes = 0;               ///< ... and in the payloads
     std::uint32_t header_stride = 0;               ///< bytes from one header to the next
     std::uint32_t payload_stride = 0;

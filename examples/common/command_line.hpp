@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CommandLine: a program's options and arguments, and what all programs do alike with them: exit statuses, one-line
-// reasons. CLI11 reads them; it takes long to compile, so only command_line.cpp includes it.
+// CommandLine: a program's options and arguments, with the exit statuses and one-line errors that all examples have.
+// CLI11 parses them; it takes long to compile, so only command_line.cpp includes it.
 #pragma once
 
 #include <chrono>
@@ -22,25 +22,25 @@ inline constexpr std::chrono::seconds max_time{1'000'000'000};
 
 class CommandLine {
 public:
-    /// One of the options, to say more about. It must not outlive its CommandLine.
+    /// One of the options, to configure it. It must not outlive its CommandLine.
     class Option {
     public:
         Option required() const;
-        /// What it takes is a number from `low` to `high`.
+        /// Its value must be a number from `low` to `high`.
         Option between(double low, double high) const;
-        /// The same for whole numbers, in CLI11's own words.
+        /// The same for whole numbers, with CLI11's own error text.
         Option in_range(int low, int high) const;
         Option one_of(const std::vector<std::string>& words) const;
-        /// So many values; `separator` stands between those that come in one word.
+        /// Takes so many values; `separator` divides those in one word.
         Option expected(int least, int most) const;
         Option delimiter(char separator) const;
-        /// May only be given with the other option.
+        /// It may only be given with the other option.
         Option needs(Option other) const;
-        /// May not be given with the other option.
+        /// It may not be given with the other option.
         Option excludes(Option other) const;
-        /// What the help calls its value.
+        /// Sets the name of its value in the help.
         Option type_name(const std::string& name) const;
-        /// The help shows the value that the variable has now.
+        /// Shows the present value of the variable as its default in the help.
         Option default_shown() const;
 
     private:
@@ -49,13 +49,13 @@ public:
         CLI::Option* option_;
     };
 
-    /// `program` is the name that errors begin with; empty: the one that it was started by.
+    /// `program` is the name at the beginning of errors; empty: argv[0].
     explicit CommandLine(const std::string& what_it_does, const std::string& program = {});
     CommandLine(const CommandLine&) = delete;
     CommandLine& operator=(const CommandLine&) = delete;
     ~CommandLine();
 
-    /// Stands at the end of the help.
+    /// Sets the text at the end of the help.
     void footer(const std::string& text);
 
     /// "-c,--count" names an option, "DEVICE" an argument without a name. `value` must live until all is parsed.
@@ -63,22 +63,22 @@ public:
     /// vector of std::string, double, std::uint32_t or std::uint64_t. Others don't link: the list is in the source.
     template <class Value>
     Option add_option(const std::string& names, Value& value, const std::string& help = {});
-    /// "--direct,!--no-direct": with the second name it is false.
+    /// "--direct,!--no-direct": the second name sets it to false.
     Option add_flag(const std::string& names, bool& value, const std::string& help = {});
 
-    /// Takes a word, and returns why it can't, or an empty text.
+    /// Reads a word. Returns an empty text, or why it is refused.
     using Take = std::function<std::string(const std::string& word)>;
-    /// An option of a type that the program reads itself.
+    /// An option whose value the program parses itself.
     Option add_text(const std::string& name, const Take& take, const std::string& help);
-    /// The same, for one that may be repeated: `take` takes each word.
+    /// The same, for one that may be repeated: calls `take` with each word.
     Option add_texts(const std::string& name, const Take& take, const std::string& help);
 
-    /// Parses, and runs the program. Returns its exit status; 2 for bad use, which is what CLI11 refuses and what
-    /// throws BadUse; 1 if it throws anything else, or if what it printed can't be written. Errors are one line on
+    /// Parses, and runs the program. Returns its exit status: 2 for bad use, which CLI11 refuses or BadUse reports;
+    /// 1 if it throws anything else, or if its output cannot be written. Errors are one line on
     /// stderr.
     int run(int argc, char** argv, const std::function<int()>& program);
-    /// Parses, and returns an exit status if the program is to end here: after the help, or an error, as CLI11 tells
-    /// it.
+    /// Parses, and returns an exit status if the program must end here: after the help, or after an error, which CLI11
+    /// prints.
     std::optional<int> parse(int argc, char** argv);
 
 private:

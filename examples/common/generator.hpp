@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generator: sends a UDP stream of numbered payloads, at a rate or as fast as it goes.
+// Generator: sends a UDP stream of numbered payloads, at a rate or as fast as possible.
 #pragma once
 
 #include <fmt/core.h>
@@ -24,7 +24,7 @@ namespace example {
 
 namespace net = pktverbs::net;
 
-/// Where a stream goes, and what its packets look like.
+/// The destination of a stream, and the form of its packets.
 struct Stream {
     static constexpr std::uint16_t default_port = 7148;
     static constexpr std::size_t default_payload_bytes = 8192;
@@ -35,27 +35,27 @@ struct Stream {
     /// Starts with the 8-byte sequence number.
     std::size_t payload_bytes = default_payload_bytes;
 
-    /// Without a UDP checksum: one would mean to read every payload.
+    /// Without a UDP checksum, for which every payload would have to be read.
     net::FrameTemplate headers(pktverbs::MacAddress src_mac) const noexcept {
         return {net::Ethernet{.dst = dst_mac, .src = src_mac}, net::Ipv4{.src = src_ip, .dst = dst_ip},
                 net::Udp{.src_port = port, .dst_port = port, .checksum = false}};
     }
     std::size_t frame_bytes() const noexcept { return headers({}).frame_bytes(payload_bytes); }
-    /// From the IP header on: what the MTU limits.
+    /// From the IP header on, which the MTU limits.
     std::size_t packet_bytes() const noexcept { return frame_bytes() - net::EthernetView<>::size; }
 
-    /// Payloads of so many bytes, or if that is 0, of the usual length, or of what packets of `max_packet_bytes` hold.
+    /// Sets the length of payloads; 0: the default length, or less if packets of `max_packet_bytes` hold less.
     void set_payload_bytes(std::size_t bytes, std::size_t max_packet_bytes) noexcept {
         const std::size_t headers = packet_bytes() - payload_bytes;
-        const std::size_t most = max_packet_bytes - std::min(max_packet_bytes, headers);
-        constexpr std::size_t least = sizeof(std::uint64_t);
-        payload_bytes = bytes != 0 ? bytes : std::max(std::min(default_payload_bytes, most), least);
+        const std::size_t max_bytes = max_packet_bytes - std::min(max_packet_bytes, headers);
+        constexpr std::size_t min_bytes = sizeof(std::uint64_t);
+        payload_bytes = bytes != 0 ? bytes : std::max(std::min(default_payload_bytes, max_bytes), min_bytes);
     }
 };
 
 /// How much to send, and how fast.
 struct Pace {
-    std::optional<pktverbs::Rate> rate = {};  ///< none: as fast as it goes
+    std::optional<pktverbs::Rate> rate = {};  ///< none: as fast as possible
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     std::chrono::nanoseconds duration = pktverbs::no_timeout;
     std::size_t batch = 32;
@@ -64,8 +64,8 @@ struct Pace {
 /// Sends in the calling thread, and owns the context's send side. The context must outlive it.
 class Generator {
 public:
-    /// Writes the headers into every buffer: buffers keep their bytes, so from now on only the number changes.
-    /// Takes all packets for that, so none may be in flight.
+    /// Writes the headers into every buffer. Buffers keep their bytes, so afterwards only the number changes. No packet
+    /// may be in flight.
     Generator(pktverbs::Context& ctx, const Stream& stream) : ctx_{ctx}, frame_bytes_{stream.frame_bytes()} {
         const auto headers = stream.headers(ctx.limits().mac);
         number_at_ = headers.header_bytes();
@@ -76,8 +76,8 @@ public:
         }
     }
 
-    /// Calls progress(packets sent so far) after every batch. Flushes before it returns. A device that refuses a
-    /// packet ends it: see check().
+    /// Calls progress(packets sent so far) after every batch. Flushes before it returns. Ends when the device refuses a
+    /// packet: see check().
     template <class Progress>
     void run(const Pace& pace, const std::stop_token& stop, Progress&& progress) {
         const auto start = std::chrono::steady_clock::now();
@@ -93,11 +93,11 @@ public:
     }
 
     std::uint64_t sent() const noexcept { return sent_; }
-    /// Of the last run with a rate.
+    /// The report of the last run with a rate.
     std::optional<pktverbs::PacerReport> report() const {
         return pacer_ ? std::optional{pacer_->report()} : std::nullopt;
     }
-    /// Throws if the device refused a packet, or failed to send one that it had taken.
+    /// Throws if the device refused a packet or failed to send one.
     void check() const {
         if (error_ != 0)
             throw std::system_error{error_, std::generic_category(),
@@ -112,12 +112,12 @@ public:
 private:
     static constexpr std::chrono::milliseconds longest_wait{100};
 
-    /// A slow stream comes evenly, not in bursts.
+    /// Sends a slow stream evenly, not in bursts.
     std::size_t batch(const Pace& pace) const { return pacer_ ? pacer_->batch(frame_bytes_, pace.batch) : pace.batch; }
 
-    /// Sends up to `most` packets; those that find no free buffer now are for the next time.
-    void send(std::size_t most, const std::stop_token& stop) {
-        auto packets = ctx_.acquire(most);
+    /// Sends up to `max` packets, no more than there are free buffers.
+    void send(std::size_t max, const std::stop_token& stop) {
+        auto packets = ctx_.acquire(max);
         if (packets.empty()) packets = ctx_.acquire(1, longest_wait);
         if (packets.empty() || (pacer_ && !pacer_->wait(packets, stop))) return;
         const std::size_t filled = packets.size();

@@ -24,7 +24,7 @@ namespace example {
 
 /// In the kernel's order, each with its subnet's length. Empty without an interface.
 inline std::vector<pktverbs::Ipv4Prefix> local_addresses(std::string_view interface) {
-    // sockaddr_in holds the address in wire order, so its bytes are copied as they stand.
+    // sockaddr_in holds the address in wire order, so its bytes are copied unchanged.
     auto bytes_of = [](const sockaddr* address) {
         sockaddr_in in{};
         std::memcpy(&in, address, sizeof in);
@@ -57,7 +57,7 @@ inline bool contains(const pktverbs::Ipv4Prefix& subnet, pktverbs::Ipv4Address a
 }
 
 /// The interface's own address on the peer's subnet; or any of its addresses, if `any_will_do` because the peer
-/// needn't be found by ARP. Throws BadUse if there is none.
+/// need not be found by ARP. Throws BadUse if there is none.
 inline pktverbs::Ipv4Address choose_source(const pktverbs::Device& device, pktverbs::Ipv4Address peer,
                                            bool any_will_do) {
     const auto own = local_addresses(device.interface);

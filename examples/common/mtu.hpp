@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MTU: how long the packets may be that a device's port lets through.
+// MTU: the longest packets that a device's port sends.
 #pragma once
 
 #include <fmt/core.h>
@@ -13,7 +13,7 @@
 
 namespace example {
 
-/// Buffers for any frame that the device's port lets through, and `packets` of them each way.
+/// Options with `packets` buffers each way, long enough for any frame of the device's port.
 inline pktverbs::Options options_for(const pktverbs::Device& device, std::uint32_t packets) {
     constexpr std::uint32_t ethernet_header_with_two_vlans = 22;
     pktverbs::Options options{.send_packets = packets, .recv_packets = packets};
@@ -21,12 +21,12 @@ inline pktverbs::Options options_for(const pktverbs::Device& device, std::uint32
     return options;
 }
 
-/// How long an IP packet may be that the port lets through in one piece.
+/// Returns the longest IP packet that the port sends unfragmented.
 inline std::size_t max_packet_bytes(const pktverbs::Context& ctx) {
     return ctx.limits().mtu != 0 ? ctx.limits().mtu : ctx.limits().max_packet_size - 14;
 }
 
-/// Throws BadUse if the port doesn't let an IP packet of that size through in one piece.
+/// Throws BadUse if the port cannot send an IP packet of that size unfragmented.
 inline void check_mtu(const pktverbs::Context& ctx, std::size_t packet_bytes) {
     const std::size_t most = max_packet_bytes(ctx);
     if (packet_bytes > most)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outcome: why receiving came to an end.
+// Outcome: why receiving ended.
 #pragma once
 
 #include <fmt/core.h>
@@ -12,7 +12,7 @@
 
 namespace example {
 
-/// Throws if receiving came to an end for another reason than time or the user.
+/// Throws if receiving ended for another reason than the time or a stop.
 inline void check_outcome(pktverbs::Context& ctx, pktverbs::Outcome outcome) {
     if (outcome != pktverbs::Outcome::queue_error && outcome != pktverbs::Outcome::device_error) return;
     const int error = ctx.queue(0).error();

@@ -33,7 +33,7 @@ public:
         /// Interval at least 1 ms and timeout at most 60 s, so that a 16-bit sequence number is not reused too soon.
         std::chrono::nanoseconds interval = std::chrono::seconds{1};
         std::chrono::nanoseconds timeout = std::chrono::seconds{1};
-        /// Answer ARP requests for `source`: the kernel doesn't.
+        /// Answers ARP requests for `source`, which the kernel does not.
         bool answer_arp = false;
     };
 
@@ -65,7 +65,7 @@ public:
 
     struct Counts {
         std::uint64_t sent = 0;        ///< also the number of the last request; the first is 1
-        std::uint64_t received = 0;    ///< requests with a right reply, late ones included
+        std::uint64_t received = 0;    ///< requests with a correct reply, also a late one
         std::uint64_t duplicates = 0;  ///< further replies to the same request
         std::uint64_t bad = 0;         ///< replies with the wrong content
     };
@@ -97,7 +97,7 @@ private:
 
     Probe& probe(std::uint64_t number) { return probes_[number & 0xffff]; }
 
-    /// What the payload holds at `at`: differs from packet to packet.
+    /// The payload's byte at `at`, which differs from packet to packet.
     static std::uint8_t pattern(std::uint16_t sequence, std::size_t at) {
         return static_cast<std::uint8_t>(at + sequence);
     }
@@ -114,7 +114,7 @@ private:
         if (!posted) fmt::print("cannot send icmp_seq={}\n", sequence);
     }
 
-    /// Gives up the requests whose time has passed; what comes later is still counted.
+    /// Gives up requests whose time has passed; later replies still count.
     void give_up_overdue(Clock::time_point now) {
         for (; oldest_ <= counts_.sent; ++oldest_) {
             Probe& oldest = probe(oldest_);

@@ -11,7 +11,7 @@
 
 namespace example {
 
-/// Its time begins when it is made.
+/// Its time starts when it is made.
 class RateMeter {
 public:
     using Clock = std::chrono::steady_clock;
@@ -28,7 +28,7 @@ public:
         last_ = now;
         return text;
     }
-    /// The same since the beginning, and up to `end`.
+    /// The same, from the beginning to `end`.
     std::string total(std::uint64_t packets, std::uint64_t bytes, Clock::time_point end = Clock::now()) const {
         return "total " + format(first_, {end, packets, bytes});
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// send_one: one frame, for programs that answer or ask now and then.
+// send_one: sends one frame, for programs that send only now and then.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@ namespace example {
 
 namespace net = pktverbs::net;
 
-/// Lets `fill` write a frame of `frame_bytes`, and sends it. False if it wasn't posted: all packets in
+/// Lets `fill` write a frame of `frame_bytes`, and sends it. Returns false if it was not posted: all packets were in
 /// flight for a second, or the device refused it.
 template <class Fill>
 bool send_one(pktverbs::Context& ctx, std::size_t frame_bytes, Fill&& fill) {
