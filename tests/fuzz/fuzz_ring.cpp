@@ -57,7 +57,8 @@ std::uint64_t read(const RingBlock& block) {
     for (std::uint32_t slot = 0; slot < block.slot_count(); ++slot) {
         const RingGeometry& own = block.layout().geometry;  // the overwritten values may make sense, too
         expect(block.length(slot) <= own.header_bytes + own.payload_bytes, "a frame is not longer than a slot");
-        all += block.valid(slot) + block.status(slot) + sum(block.header(slot)) + sum(block.payload(slot));
+        all += block.valid(slot) ? 1U : 0U;
+        all += static_cast<std::uint64_t>(block.status(slot)) + sum(block.header(slot)) + sum(block.payload(slot));
         all += static_cast<std::uint64_t>(block.timestamp(slot).count());
     }
     return all;
