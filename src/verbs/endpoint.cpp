@@ -37,9 +37,9 @@ std::optional<Endpoint> Endpoint::from_bytes(std::span<const std::uint8_t> bytes
     endpoint.qkey = reader.get<std::uint32_t>();
     endpoint.lid = reader.get<std::uint16_t>();
     const auto mtu = reader.get<std::uint16_t>();
-    endpoint.mtu = static_cast<ibv_mtu>(mtu);
     if (endpoint.queue_pair > max_number || endpoint.psn > max_number) return std::nullopt;
     if (mtu < IBV_MTU_256 || mtu > IBV_MTU_4096) return std::nullopt;
+    endpoint.mtu = static_cast<ibv_mtu>(mtu);
     return endpoint;
 }
 

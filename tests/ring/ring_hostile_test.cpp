@@ -285,6 +285,22 @@ TEST_F(RingReaderHostile, ReadsALengthOnce) {
     quiet();
 }
 
+TEST_F(RingReaderHostile, ReturnsNoStatusThatThereIsNot) {
+    const auto index = writer.open(0);
+    put(writer, *index, 0, 0);
+    writer.hand_over(*index, 0, 1, 1);
+    const RingBlock block = reader.next(0ns);
+    ASSERT_TRUE(block);
+    constexpr std::uint32_t last = IBV_WC_TM_RNDV_INCOMPLETE;
+    auto& info = writer.view().slot_infos(*index)[0];
+    for (const std::uint32_t number : {last + 1, 0x7fffffffU, 0xffffffffU}) {
+        info.store({8, number, 0});
+        EXPECT_EQ(block.status(0), IBV_WC_GENERAL_ERR) << number;
+    }
+    info.store({8, last, 0});
+    EXPECT_EQ(block.status(0), IBV_WC_TM_RNDV_INCOMPLETE);
+}
+
 TEST_F(RingHostile, AttachesByOneReadOfEverySize) {
     // Every word of the description is right at the first read, and wrong from then on.
     auto* const words = reinterpret_cast<std::uint64_t*>(ring.memory().data());

@@ -91,8 +91,12 @@ public:
         const RingGeometry& geometry = view_.geometry();
         return std::min(info(slot).length, geometry.header_bytes + geometry.payload_bytes);
     }
-    /// Returns the packet's RecvPkt::status().
-    ibv_wc_status status(std::uint32_t slot) const noexcept { return static_cast<ibv_wc_status>(info(slot).status); }
+    /// Returns the packet's RecvPkt::status(); IBV_WC_GENERAL_ERR if the producer wrote a number that is no status.
+    ibv_wc_status status(std::uint32_t slot) const noexcept {
+        const std::uint32_t status = info(slot).status;
+        // Casting any other number is undefined behaviour (C++20, expr.static.cast 10).
+        return status <= IBV_WC_TM_RNDV_INCOMPLETE ? static_cast<ibv_wc_status>(status) : IBV_WC_GENERAL_ERR;
+    }
     /// Returns the packet's RecvPkt::timestamp().
     std::chrono::nanoseconds timestamp(std::uint32_t slot) const noexcept {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(info(slot).timestamp_ns)};
