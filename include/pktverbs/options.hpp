@@ -87,7 +87,8 @@ struct Options {
     PageSize pages = PageSize::normal;
     /// Put the buffers on the device's NUMA node, where it has one.
     bool local_numa_node = false;
-    /// Refuse to open a port whose link is down, instead of waiting silently for it to come up.
+    /// Refuse to open a port whose link is down, instead of waiting silently for it to come up; but not one whose link
+    /// waits for another program (Device::waits_for_peer).
     bool require_link = true;
     /// Ask for receive timestamps and flow tags, where the device has them. SoftRoCE before rdma-core 55 has none, as
     /// its extended completion queues can't be polled.

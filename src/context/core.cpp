@@ -86,7 +86,7 @@ Core::Core(Device device_opened, const Options& options) : Core{std::move(device
                              fmt::format("cannot open {}: port {} is not Ethernet (raw packets need a port whose link "
                                          "layer is Ethernet; on ConnectX, mlxconfig LINK_TYPE_P{}=2)",
                                          device.name, device.port, device.port));
-    if (options.require_link && port.state != IBV_PORT_ACTIVE)
+    if (options.require_link && !device.waits_for_peer && port.state != IBV_PORT_ACTIVE)
         verbs::throw_message(
             ENETDOWN, fmt::format("cannot open {}: the link of port {} is down (plug the cable, ip link set {} up, "
                                   "or open with require_link = false)",

@@ -127,12 +127,14 @@ void look_at_port(Inspection& inspection, const Device& device, ibv_context* con
                          : "");
     const bool up = port.state == IBV_PORT_ACTIVE;
     inspection.add("link", up ? "up" : "down",
-                   up                               ? Severity::ok
-                   : inspection.wanted.require_link ? Severity::problem
-                                                    : Severity::warning,
+                   up                                                         ? Severity::ok
+                   : inspection.wanted.require_link && !device.waits_for_peer ? Severity::problem
+                                                                              : Severity::warning,
                    up ? ""
-                      : fmt::format("plug the cable, ip link set {} up, or open with require_link = false",
-                                    device.interface.empty() ? "INTERFACE" : device.interface));
+                   : device.waits_for_peer
+                       ? "it comes up when another program joins it"
+                       : fmt::format("plug the cable, ip link set {} up, or open with require_link = false",
+                                     device.interface.empty() ? "INTERFACE" : device.interface));
     if (device.mtu == 0) return inspection.add("mtu", "not known");
     const bool cuts = inspection.wanted.recv_packets != none && inspection.room() < device.mtu + tagged_ethernet_bytes;
     inspection.add("mtu", fmt::format("{} bytes, packets have room for {}", device.mtu, inspection.room()),

@@ -61,6 +61,9 @@ struct Device {
     std::string interface;
     /// Whether multicast groups are joined through the kernel, on `interface`; false if no kernel is behind the port.
     bool joins_groups = true;
+    /// Whether the link comes up when another program joins it, which may be later: then it is opened while it is down,
+    /// whatever Options::require_link says.
+    bool waits_for_peer = false;
     /// The port's MTU in bytes, without the Ethernet header; 0 if it is not known.
     std::uint32_t mtu = 0;
     /// What a user should know about how this device was chosen; mostly empty.

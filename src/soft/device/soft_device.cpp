@@ -25,6 +25,7 @@ verbs::Device make(std::string name, const std::string& short_name, LinkPort por
     if (port.interface) device.interface = port.interface->label();
     device.joins_groups = port.interface != nullptr;
     device.mtu = port.mtu;
+    device.waits_for_peer = port.waits_for_peer;
     device.read_drops = [](const verbs::Device&, ibv_context* context) { return Nic::of(context).drops(); };
     device.timestamp_clock = port.timestamp_clock;
     device.netdev = port.interface;

@@ -80,6 +80,7 @@ public:
     int send_fd() const noexcept override { return inner_->send_fd(); }
     int receive_fd() const noexcept override { return signal_.fd(); }
     void waited() noexcept override { inner_->waited(); }
+    void watched(bool on) noexcept override { inner_->watched(on); }
     int news_fd() const noexcept override { return inner_->news_fd(); }
     void take_news() noexcept override { inner_->take_news(); }
 

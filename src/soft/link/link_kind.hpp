@@ -29,6 +29,7 @@ struct LinkPort {
     std::function<MacAddress()> mac;
     std::function<std::vector<Ipv6Address>()> addresses;
     std::uint32_t mtu = 0;
+    bool waits_for_peer = false;  ///< as verbs::Device has it
     TimestampClock timestamp_clock = TimestampClock::delivery;
     std::shared_ptr<const Interface> interface = nullptr;  ///< null if there is none
 };

@@ -8,6 +8,7 @@
 
 namespace pktverbs::soft {
 
+extern const LinkKind memif_kind;
 extern const LinkKind packet_kind;
 extern const LinkKind wire_kind;
 
@@ -16,6 +17,7 @@ namespace {
 constexpr const LinkKind* table[] = {
     &packet_kind,
     &wire_kind,
+    &memif_kind,
 };
 
 }  // namespace

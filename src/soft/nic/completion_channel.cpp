@@ -49,7 +49,10 @@ CompletionChannel::CompletionChannel(Nic& nic)
     }
 }
 
-CompletionChannel::~CompletionChannel() { close(fd); }
+CompletionChannel::~CompletionChannel() {
+    watch_receive(false);
+    close(fd);
+}
 
 bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
     const std::lock_guard lock{mutex_};
@@ -127,6 +130,7 @@ void CompletionChannel::count_waiting(int change) noexcept {
 void CompletionChannel::watch_receive(bool on) noexcept {
     if (watching_ == on || receive_fd_ < 0) return;
     watching_ = on;
+    nic_.link().watched(on);
     modify(fd, receive_fd_, on ? static_cast<std::uint32_t>(EPOLLIN) : 0U);
 }
 

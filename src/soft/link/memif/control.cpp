@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/link/memif/control.hpp"
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "soft/link/memif/refusal.hpp"
+
+namespace pktverbs::soft::memif {
+
+namespace {
+
+using Progress = Step::Progress;
+
+constexpr std::chrono::seconds handshake_limit{3};
+constexpr std::chrono::milliseconds accept_pause{100};  ///< without descriptors or memory
+/// A peer does not say when it has made room.
+constexpr std::chrono::microseconds stall_interval{100};
+constexpr std::size_t max_visits = 16;
+
+Terms terms_of(const Settings& settings) {
+    return {.id = settings.id,
+            .mode = settings.mode,
+            .secret = settings.secret,
+            .max_rings = settings.queues,
+            .name = fmt::format("memif/{}", settings.id)};
+}
+
+}  // namespace
+
+Control::Control(const Settings& settings, DataPath& data, const EventFd& wake)
+    : settings_{settings}, data_{data}, wake_{wake}, maker_{getpid()} {
+    if (settings.is_server) place_.emplace(Listener::at(settings.socket), terms_of(settings));
+    visits_.reserve(max_visits + 1);
+    polled_.reserve(max_visits + 5);
+}
+
+Control::~Control() { stop(); }
+
+void Control::start(Sink& sink) {
+    sink_ = &sink;
+    // Signals are the program's.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    try {
+        thread_ = std::thread{[this] { run(); }};
+    } catch (...) {
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        throw;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_setname_np(thread_.native_handle(), "memif");
+    if (!place_) tried_.get_future().wait();
+}
+
+void Control::stop() noexcept {
+    if (!thread_.joinable()) return;
+    // After fork(), the child has no such thread, and the peer is its parent's.
+    if (getpid() != maker_) return thread_.detach();
+    stopping_.store(true);
+    wake_.set();
+    thread_.join();
+}
+
+void Control::run() noexcept {
+    while (!stopping_.load()) {
+        try {
+            turn();
+        } catch (const std::exception&) {
+            // Without memory nothing is agreed; what is connected goes on. Clients come again.
+            visits_.clear();
+            if (place_ && !peer_) place_->set_free();
+            attempt_.reset();
+            connect_at_ = Clock::now() + settings_.reconnect;
+            accept_at_ = Clock::now() + accept_pause;
+        }
+        if (!attempt_ && !has_tried_) {
+            has_tried_ = true;
+            tried_.set_value();
+        }
+        wait();
+    }
+    for (Visit& visit : visits_) visit.guest->channel.send({disconnect_message("the server closes")});
+    if (attempt_) attempt_->channel.send({disconnect_message("the client closes")});
+    sink_ = nullptr;
+    if (peer_) disconnected("the interface is closed");
+    visits_.clear();
+    attempt_.reset();
+}
+
+std::optional<Control::Clock::time_point> Control::next_time() const noexcept {
+    std::optional<Clock::time_point> next;
+    const auto consider = [&next](Clock::time_point time) { next = next ? std::min(*next, time) : time; };
+    for (const Visit& visit : visits_) consider(visit.deadline);
+    if (attempt_) consider(attempt_->deadline);
+    if (!place_ && !attempt_ && !peer_) consider(connect_at_);
+    if (place_ && accept_at_ != Clock::time_point{}) consider(accept_at_);
+    if (data_.is_stalled()) consider(Clock::now() + stall_interval);
+    return next;
+}
+
+void Control::wait() noexcept {
+    polled_.clear();
+    const auto add = [this](int fd) { polled_.push_back({fd, POLLIN, 0}); };
+    add(wake_.get());
+    if (place_) add(place_->fd());
+    if (place_ && visits_.size() < max_visits && accept_at_ == Clock::time_point{}) add(place_->listener().fd());
+    if (peer_) add(peer_->fd());
+    if (attempt_) add(attempt_->channel.fd());
+    for (const Visit& visit : visits_) add(visit.guest->channel.fd());
+    const auto next = next_time();
+    timespec left{};
+    if (next) {
+        const auto ns = std::max<std::int64_t>(0, std::chrono::nanoseconds{*next - Clock::now()}.count());
+        left.tv_sec = ns / 1'000'000'000;
+        left.tv_nsec = ns % 1'000'000'000;
+    }
+    if (ppoll(polled_.data(), polled_.size(), next ? &left : nullptr, nullptr) > 0 && polled_[0].revents != 0)
+        wake_.clear();
+}
+
+void Control::turn() {
+    if (peer_) watch_peer();
+    if (data_.is_stalled()) data_.relieve();
+    if (place_) {
+        if (auto guest = place_->guest()) visits_.push_back({std::move(guest), Clock::now() + handshake_limit, true});
+        accept_guests();
+        for (Visit& visit : visits_) serve(visit);
+        std::erase_if(visits_, [](const Visit& visit) { return !visit.guest; });
+        drop_late_guests();
+    } else if (attempt_) {
+        continue_attempt();
+    } else if (!peer_ && Clock::now() >= connect_at_) {
+        try_connecting();
+    }
+}
+
+void Control::accept_guests() {
+    if (accept_at_ > Clock::now()) return;
+    accept_at_ = {};
+    while (visits_.size() < max_visits) {
+        errno = 0;
+        auto guest = place_->listener().accept();
+        if (guest) {
+            visits_.push_back({std::move(guest), Clock::now() + handshake_limit});
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            accept_at_ = Clock::now() + accept_pause;
+        if (errno != 0) return;
+    }
+}
+
+/// Without a guest, the visit is over.
+void Control::close(Visit& visit, std::string_view reason) noexcept {
+    if (!reason.empty()) visit.guest->channel.send({disconnect_message(reason)});
+    if (visit.claimed) place_->set_free();
+    visit.guest.reset();
+}
+
+void Control::drop_late_guests() noexcept {
+    const auto now = Clock::now();
+    for (Visit& visit : visits_)
+        if (visit.deadline <= now) close(visit, "the handshake takes too long");
+    std::erase_if(visits_, [](const Visit& visit) { return !visit.guest; });
+}
+
+void Control::serve(Visit& visit) {
+    for (;;) {
+        Guest& guest = *visit.guest;
+        auto received = guest.channel.receive();
+        if (received.what == Channel::Received::What::nothing) return;
+        if (received.what == Channel::Received::What::closed) return close(visit, {});
+        Step step = guest.handshake.receive(received.message(), std::move(received.fd));
+        const std::uint32_t id = guest.handshake.terms().id;
+        if (step.progress == Progress::agreed && !place_->listener().claim(id))
+            return close(visit, fmt::format("id {} has its client already", id));
+        if (step.progress == Progress::agreed && id == place_->id()) visit.claimed = true;
+        if (step.reply && !guest.channel.send(*step.reply)) return close(visit, {});
+        switch (step.progress) {
+            case Progress::going_on:
+                break;
+            case Progress::refused:
+                return close(visit, {});
+            case Progress::agreed:
+                if (visit.claimed) break;
+                return place_->listener().pass(std::move(visit.guest));
+            case Progress::ready:
+                try {
+                    auto connection = Connection::serve(guest.handshake.take_offer(), form());
+                    const Message answer = guest.handshake.connected();
+                    connected(guest.channel, std::move(connection), &answer);
+                    visit.guest.reset();
+                } catch (const Refusal& refusal) {
+                    close(visit, refusal.what());
+                } catch (const std::exception&) {
+                    close(visit, "no memory");
+                }
+                return;
+        }
+    }
+}
+
+void Control::try_connecting() {
+    connect_at_ = Clock::now() + settings_.reconnect;
+    FileDescriptor socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    const auto [address, bytes] = settings_.socket.address();
+    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) return;
+    ClientTerms terms{.id = settings_.id,
+                      .mode = settings_.mode,
+                      .secret = settings_.secret,
+                      .rings = settings_.queues,
+                      .log2_slots = settings_.log2_slots,
+                      .name = fmt::format("memif/{}", settings_.id)};
+    attempt_.reset(
+        new Attempt{Channel{std::move(socket)}, ClientHandshake{std::move(terms)}, Clock::now() + handshake_limit});
+}
+
+void Control::fail_attempt(std::string_view reason) noexcept {
+    if (!reason.empty()) attempt_->channel.send({disconnect_message(reason)});
+    attempt_.reset();
+    connect_at_ = Clock::now() + settings_.reconnect;
+}
+
+OfferShape Control::shape_for(const ClientHandshake& handshake) const noexcept {
+    return {.to_server = handshake.rings_to_server(),
+            .to_client = handshake.rings_to_client(),
+            .log2_slots = handshake.log2_slots(),
+            .buffer_bytes = settings_.buffer_bytes};
+}
+
+void Control::continue_attempt() {
+    if (attempt_->deadline <= Clock::now()) return fail_attempt("the handshake takes too long");
+    for (;;) {
+        auto received = attempt_->channel.receive();
+        if (received.what == Channel::Received::What::nothing) return;
+        if (received.what == Channel::Received::What::closed) return fail_attempt({});
+        Step step = attempt_->handshake.receive(received.message());
+        try {
+            if (step.progress == Progress::agreed) {
+                const OfferShape shape = shape_for(attempt_->handshake);
+                attempt_->offer = make_offer(shape);
+                step = attempt_->handshake.offer(attempt_->offer);
+                attempt_->connection = Connection::bring(attempt_->offer, shape, form());
+            }
+            if (step.reply && !attempt_->channel.send(*step.reply)) return fail_attempt({});
+            if (step.progress == Progress::refused) return fail_attempt({});
+            if (step.progress != Progress::ready) continue;
+            connected(attempt_->channel, std::move(attempt_->connection), nullptr);
+            attempt_.reset();
+        } catch (const std::exception&) {
+            fail_attempt("no memory");
+        }
+        return;
+    }
+}
+
+FrameForm Control::form() const noexcept {
+    constexpr std::uint32_t headers = 22;  // Ethernet's and two VLAN tags, on top of the MTU (Nic::max_frame())
+    return {settings_.mode, settings_.mac, settings_.mtu + headers};
+}
+
+/// With the answer that a server still owes. The channel is left if it throws.
+void Control::connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer) {
+    data_.connect(std::move(connection));
+    peer_.emplace(std::move(channel));
+    if (answer && !peer_->send({*answer})) return disconnected({});
+    up_.store(true, std::memory_order_relaxed);
+    sink_->link_changed(true);
+}
+
+void Control::watch_peer() noexcept {
+    if (const char* const fault = data_.fault()) return disconnected(fault);
+    auto received = peer_->receive();
+    if (received.what == Channel::Received::What::nothing) return;
+    const bool is_open = received.what == Channel::Received::What::message;
+    Message message;
+    const bool is_message = received.size == sizeof message;
+    if (is_message) std::memcpy(&message, received.bytes.data(), sizeof message);
+    const bool said_why = is_message && message.type == MessageType::disconnect;
+    disconnected(is_open && !said_why ? "a message that is not expected" : "");
+}
+
+void Control::disconnected(std::string_view reason) noexcept {
+    if (!reason.empty()) peer_->send({disconnect_message(reason)});
+    data_.disconnect();
+    peer_.reset();
+    if (place_) place_->set_free();
+    connect_at_ = Clock::now() + settings_.reconnect;
+    if (up_.exchange(false, std::memory_order_relaxed) && sink_) sink_->link_changed(false);
+}
+
+}  // namespace pktverbs::soft::memif

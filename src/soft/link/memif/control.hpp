@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control: a memif link's thread: it makes connections, watches them, and makes them again.
+#pragma once
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/event_fd.hpp"
+#include "soft/link/link.hpp"
+#include "soft/link/memif/channel.hpp"
+#include "soft/link/memif/data_path.hpp"
+#include "soft/link/memif/handshake.hpp"
+#include "soft/link/memif/listener.hpp"
+#include "soft/link/memif/settings.hpp"
+
+namespace pktverbs::soft::memif {
+
+class Control {
+public:
+    /// A server listens from now on. Throws std::system_error: EADDRINUSE, EBUSY. The data path watches wake().
+    Control(const Settings& settings, DataPath& data, const EventFd& wake);
+    ~Control();
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
+
+    /// Starts the thread, which reports to the sink. A client waits until its first try to connect is over, so that
+    /// with a server there, it is up from the beginning. Throws std::system_error.
+    void start(Sink& sink);
+    /// Takes leave of the peer, and ends the thread. The sink is not called any more.
+    void stop() noexcept;
+
+    bool is_up() const noexcept { return up_.load(std::memory_order_relaxed); }
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    /// A client that this server has accepted.
+    struct Visit {
+        std::unique_ptr<Guest> guest;
+        Clock::time_point deadline;
+        bool claimed = false;
+    };
+    /// A client's own handshake.
+    struct Attempt {
+        Channel channel;
+        ClientHandshake handshake;
+        Clock::time_point deadline;
+        Offer offer = {};
+        std::unique_ptr<Connection> connection = nullptr;
+    };
+
+    void run() noexcept;
+    void wait() noexcept;
+    void turn();
+    std::optional<Clock::time_point> next_time() const noexcept;
+
+    void accept_guests();
+    void serve(Visit& visit);
+    void close(Visit& visit, std::string_view reason) noexcept;
+    void drop_late_guests() noexcept;
+
+    void try_connecting();
+    void continue_attempt();
+    void fail_attempt(std::string_view reason) noexcept;
+    OfferShape shape_for(const ClientHandshake& handshake) const noexcept;
+
+    void connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer);
+    void watch_peer() noexcept;
+    void disconnected(std::string_view reason) noexcept;
+    FrameForm form() const noexcept;
+
+    const Settings settings_;
+    DataPath& data_;
+    const EventFd& wake_;
+    const pid_t maker_;
+    std::optional<Listener::Place> place_;
+
+    std::thread thread_;
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> up_{false};
+    Sink* sink_ = nullptr;
+    std::promise<void> tried_;  ///< to connect, by a client, once
+
+    // The thread's own.
+    std::vector<pollfd> polled_;
+    std::vector<Visit> visits_;
+    Clock::time_point accept_at_{};
+    std::unique_ptr<Attempt> attempt_;
+    Clock::time_point connect_at_{};
+    std::optional<Channel> peer_;
+    bool has_tried_ = false;
+};
+
+}  // namespace pktverbs::soft::memif

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "soft/link/memif/receive_ring.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "net/frame_sizes.hpp"
+
+namespace pktverbs::soft::memif {
+
+namespace {
+
+/// Of frames that come without a header. Any would do: there is nobody else on the link.
+constexpr MacAddress::Bytes source_of_ip = {0x02, 0, 0, 0, 0, 0x01};
+
+/// The EtherType of a packet by its first byte; 0 if that is of no IP version.
+unsigned ether_type_of(std::uint8_t first) noexcept {
+    switch (first >> 4) {
+        case 4:
+            return 0x0800;
+        case 6:
+            return 0x86dd;
+        default:
+            return 0;
+    }
+}
+
+}  // namespace
+
+ReceiveRing::ReceiveRing(const Ring& ring, const Regions& regions, std::optional<OwnBuffers> own, FileDescriptor event,
+                         Mode mode, const MacAddress& mac, std::uint32_t max_frame)
+    : ring_{ring},
+      regions_{regions},
+      own_{own},
+      event_{std::move(event)},
+      mode_{mode},
+      mac_{mac},
+      max_frame_{max_frame},
+      chain_(ring.slots()) {}
+
+void ReceiveRing::post_all() noexcept {
+    give_back(0, ring_.slots());
+    ring_.head().store(ring_.slots(), std::memory_order_release);
+}
+
+/// A client posts the buffers again that the slots from `from` to `to` have brought.
+void ReceiveRing::give_back(std::uint16_t from, std::uint16_t to) noexcept {
+    if (!own_) return;
+    for (std::uint16_t index = from; index != to; ++index)
+        ring_.write(index, own_->descriptor(index & (ring_.slots() - 1U), 0, own_->bytes));
+}
+
+std::uint16_t ReceiveRing::count_given() noexcept {
+    if (fault_) return 0;
+    const std::uint16_t limit = last_ ? *last_ : peers_index().load(std::memory_order_acquire);
+    const auto given = static_cast<std::uint16_t>(limit - next_.load(std::memory_order_relaxed));
+    if (given <= ring_.slots()) return given;
+    fault_ = own_ ? "the tail of a ring to the client runs past its head"
+                  : "the head of a ring to the server runs past its tail";
+    return 0;
+}
+
+void ReceiveRing::freeze() noexcept {
+    if (last_) return;
+    last_ = peers_index().load(std::memory_order_acquire);
+}
+
+/// Returns how many slots it has.
+std::uint16_t ReceiveRing::read_chain(std::uint16_t first, std::uint16_t given, bool& complete) noexcept {
+    std::uint16_t slots = 0;
+    complete = false;
+    while (slots < given && !complete) {
+        chain_[slots] = ring_.read(static_cast<std::uint16_t>(first + slots));
+        complete = (chain_[slots].flags & Descriptor::next) == 0;
+        ++slots;
+    }
+    return slots;
+}
+
+/// A client knows its buffers, whatever the descriptor says; it is the server that fills them in order.
+const std::byte* ReceiveRing::find(const Descriptor& piece, std::uint16_t index) const noexcept {
+    if (!own_) return regions_.find(piece.region, piece.offset, piece.length);
+    return piece.length <= own_->bytes ? own_->at(index & (ring_.slots() - 1U)) : nullptr;
+}
+
+std::size_t ReceiveRing::take(std::span<RxFrame> frames, std::span<std::uint8_t>& room) noexcept {
+    const std::uint16_t first = next_.load(std::memory_order_relaxed);
+    const std::uint16_t given = count_given();
+    const std::uint32_t header = mode_ == Mode::ip ? ethernet_bytes : 0U;
+    std::uint16_t used = 0;
+    std::size_t taken = 0;
+    while (used < given && taken < frames.size()) {
+        const auto at = static_cast<std::uint16_t>(first + used);
+        bool complete;
+        const std::uint16_t slots = read_chain(at, static_cast<std::uint16_t>(given - used), complete);
+        // The rest of a frame may come, but a whole ring without an end is no frame; nor is what a dead peer left.
+        if (!complete && slots < ring_.slots() && !last_) break;
+        std::uint64_t length = 0;
+        bool good = complete;
+        for (std::uint16_t i = 0; i < slots && good; ++i) {
+            good = find(chain_[i], static_cast<std::uint16_t>(at + i)) != nullptr;
+            length += chain_[i].length;
+        }
+        good = good && length != 0 && header + length <= max_frame_;
+        if (good && header + length > room.size()) break;
+        used = static_cast<std::uint16_t>(used + slots);
+        if (!good) {
+            ++lost_;
+            continue;
+        }
+        std::uint8_t* to = room.data() + header;
+        for (std::uint16_t i = 0; i < slots; ++i) {
+            std::memcpy(to, find(chain_[i], static_cast<std::uint16_t>(at + i)), chain_[i].length);
+            to += chain_[i].length;
+        }
+        if (header != 0) {
+            const unsigned type = ether_type_of(room[header]);
+            if (type == 0) {
+                ++lost_;
+                continue;
+            }
+            std::ranges::copy(mac_.bytes(), room.begin());
+            std::ranges::copy(source_of_ip, room.begin() + MacAddress::size);
+            room[12] = static_cast<std::uint8_t>(type >> 8);
+            room[13] = static_cast<std::uint8_t>(type);
+        }
+        frames[taken++] = {room.data(), static_cast<std::uint32_t>(header + length)};
+        room = room.subspan(header + static_cast<std::size_t>(length));
+    }
+    if (used == 0) return taken;
+    const auto next = static_cast<std::uint16_t>(first + used);
+    give_back(first, next);
+    next_.store(next, std::memory_order_relaxed);
+    // What was copied must be read before the peer may write there again.
+    if (own_)
+        ring_.head().store(static_cast<std::uint16_t>(next + ring_.slots()), std::memory_order_release);
+    else
+        ring_.tail().store(next, std::memory_order_release);
+    return taken;
+}
+
+void ReceiveRing::clear_event() const noexcept {
+    std::uint64_t count;
+    [[maybe_unused]] const auto got = ::read(event_.get(), &count, sizeof count);
+}
+
+void ReceiveRing::want_events(bool on) const noexcept {
+    ring_.set_masked(!on);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+}  // namespace pktverbs::soft::memif

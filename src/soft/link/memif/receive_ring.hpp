@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// ReceiveRing: the ring that frames are read from.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/counter.hpp"
+#include "base/file_descriptor.hpp"
+#include "soft/link/link.hpp"
+#include "soft/link/memif/message.hpp"
+#include "soft/link/memif/regions.hpp"
+#include "soft/link/memif/ring.hpp"
+#include "soft/link/memif/send_ring.hpp"
+
+namespace pktverbs::soft::memif {
+
+/// Frames are copied out of the shared memory before anyone looks at them.
+///
+/// One thread at a time, except for what says otherwise.
+class ReceiveRing {
+public:
+    /// With `own`, as the client. The regions must stay. `mac` is the destination of frames that come without a header,
+    /// in IP mode.
+    ReceiveRing(const Ring& ring, const Regions& regions, std::optional<OwnBuffers> own, FileDescriptor event,
+                Mode mode, const MacAddress& mac, std::uint32_t max_frame);
+
+    /// A client's empty buffers, for a server that has just connected.
+    void post_all() noexcept;
+
+    /// Copies frames to the beginning of `room`, which it makes smaller; it must have at least max_frame bytes. Returns
+    /// how many, and 0 only if there are no more whole frames, or after a fault.
+    std::size_t take(std::span<RxFrame> frames, std::span<std::uint8_t>& room) noexcept;
+    /// What was given until now is taken, and nothing that comes later.
+    void freeze() noexcept;
+
+    const char* fault() const noexcept { return fault_; }
+    /// Frames that are too long, or whose descriptors are wrong.
+    std::uint64_t lost() const noexcept { return lost_; }
+
+    int event_fd() const noexcept { return event_.get(); }
+    void clear_event() const noexcept;
+
+    // Any thread.
+    /// With a fence behind it: a frame that comes later is announced, or has_frames() sees it.
+    void want_events(bool on) const noexcept;
+    bool has_frames() const noexcept {
+        return peers_index().load(std::memory_order_acquire) != next_.load(std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic_ref<std::uint16_t> peers_index() const noexcept { return own_ ? ring_.tail() : ring_.head(); }
+    std::uint16_t count_given() noexcept;
+    std::uint16_t read_chain(std::uint16_t first, std::uint16_t given, bool& complete) noexcept;
+    const std::byte* find(const Descriptor& piece, std::uint16_t index) const noexcept;
+    void give_back(std::uint16_t from, std::uint16_t to) noexcept;
+
+    Ring ring_;
+    const Regions& regions_;
+    std::optional<OwnBuffers> own_;
+    FileDescriptor event_;
+    Mode mode_;
+    MacAddress mac_;
+    std::uint32_t max_frame_;
+    std::atomic<std::uint16_t> next_{0};  ///< slot to read; one thread writes it
+    std::optional<std::uint16_t> last_ = {};
+    std::vector<Descriptor> chain_;  ///< private copies
+    std::uint64_t lost_ = 0;
+    const char* fault_ = nullptr;
+};
+
+}  // namespace pktverbs::soft::memif

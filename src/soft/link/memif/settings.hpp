@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings: what a memif device string says.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <pktverbs/address/ipv6_address.hpp>
+#include <pktverbs/address/mac_address.hpp>
+
+#include "soft/link/memif/message.hpp"
+#include "soft/link/memif/socket_name.hpp"
+
+namespace pktverbs::soft::memif {
+
+struct Settings {
+    SocketName socket;
+    bool is_server = false;
+    std::uint32_t id = 0;
+    std::string secret = {};
+    std::uint16_t queues = 1;
+    std::uint32_t buffer_bytes = 2048;  ///< a client's
+    std::uint8_t log2_slots = 10;       ///< a client's
+    Mode mode = Mode::ethernet;
+    std::chrono::nanoseconds reconnect = std::chrono::seconds{2};  ///< a client's
+    MacAddress mac = {};
+    std::uint32_t mtu = 0;
+    std::vector<Ipv6Address> addresses = {};
+};
+
+}  // namespace pktverbs::soft::memif
