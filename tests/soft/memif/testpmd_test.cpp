@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memif link with a peer that nobody here wrote: DPDK's.
+#include "testpmd.hpp"
+
+namespace pktverbs::testing {
+namespace {
+
+struct Role {
+    const char* ours;
+    const char* theirs;
+};
+
+class MemifTestpmd : public ::testing::TestWithParam<Role> {
+protected:
+    void SetUp() override {
+        if (!Testpmd::path()) GTEST_SKIP() << "dpdk-testpmd (package dpdk-dev) is not installed";
+        if (GetParam().ours != std::string{"server"}) return;
+        ours.emplace(device());
+    }
+
+    std::string device(const std::string& keys = {}) const {
+        return fmt::format("memif:{}?role={}{}{}", socket, GetParam().ours,
+                           GetParam().ours == std::string{"client"} ? "&reconnect=5ms" : "", keys);
+    }
+    std::string peer(const std::string& keys = {}) const {
+        return fmt::format("role={},id=0{}", GetParam().theirs, keys);
+    }
+    End& end() {
+        if (!ours) ours.emplace(device());
+        return *ours;
+    }
+
+    const std::string socket = socket_name();
+    std::optional<End> ours;
+};
+
+TEST_P(MemifTestpmd, TakesEveryFrame) {
+    Testpmd testpmd{socket, peer()};
+    testpmd.command("set fwd rxonly");
+    testpmd.command("start");
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    end().send(0, 20'000);
+    // It polls: what was put in the ring is counted soon.
+    std::uint64_t received = 0;
+    for (int i = 0; i < 1000 && received != 20'000; ++i) received = testpmd.count("RX-packets");
+    EXPECT_EQ(received, 20'000U);
+    EXPECT_EQ(testpmd.count("RX-bytes"), 20'000U * 64);
+    EXPECT_EQ(end().ctx.stats().drops.unsent, 0U);
+}
+
+TEST_P(MemifTestpmd, SendsFramesThatAllArrive) {
+    Testpmd testpmd{socket, peer()};
+    testpmd.command("set fwd txonly");
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    testpmd.put("start");
+    std::uint64_t received = 0;
+    while (received < 50'000) {
+        const RecvList list = end().ctx.recv(patience);
+        ASSERT_FALSE(list.empty());
+        received += list.size();
+    }
+    testpmd.read_until_prompt();
+    testpmd.put("stop");
+    while (!testpmd.is_ready()) received += end().ctx.recv(std::chrono::milliseconds{1}).size();
+    testpmd.read_until_prompt();
+    for (RecvList list = end().ctx.recv(0ns); !list.empty(); list = end().ctx.recv(0ns)) received += list.size();
+    EXPECT_EQ(received + end().ctx.stats().drops.total(), testpmd.count("TX-packets"));
+    EXPECT_EQ(end().ctx.stats().drops.link, 0U);
+}
+
+TEST_P(MemifTestpmd, EchoesFramesOfEveryLength) {
+    Testpmd testpmd{socket, peer()};
+    testpmd.command("set fwd io");
+    testpmd.command("start");
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    for (const std::size_t bytes : {60U, 1500U, 2048U, 2049U, 5000U, 9014U}) {
+        SCOPED_TRACE(bytes);
+        for (std::uint32_t first = 0; first < 500; first += 50) {
+            ASSERT_NO_FATAL_FAILURE(end().send(first, 50, bytes));
+            ASSERT_NO_FATAL_FAILURE(end().expect(first, 50, bytes));
+        }
+    }
+}
+
+TEST_P(MemifTestpmd, IsKilledAndComesAgain) {
+    const int rounds = std::getenv("PKTVERBS_TEST_LONG") ? 20 : 3;
+    for (int round = 0; round < rounds; ++round) {
+        SCOPED_TRACE(round);
+        Testpmd testpmd{socket, peer()};
+        testpmd.command("set fwd io");
+        testpmd.command("start");
+        ASSERT_TRUE(wait_until_up(end().ctx));
+        ASSERT_NO_FATAL_FAILURE(end().send(0, 100));
+        ASSERT_NO_FATAL_FAILURE(end().expect(0, 100));
+        testpmd.kill();
+        ASSERT_TRUE(wait_until_down(end().ctx));
+    }
+    EXPECT_EQ(end().ctx.stats().drops.unsent, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Roles, MemifTestpmd, ::testing::Values(Role{"server", "client"}, Role{"client", "server"}),
+                         [](const auto& role) { return std::string{role.param.theirs}; });
+
+}  // namespace
+}  // namespace pktverbs::testing
