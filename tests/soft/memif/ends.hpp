@@ -13,6 +13,7 @@
 
 #include <pktverbs/verbs/async_event.hpp>
 
+#include "expect_error.hpp"
 #include "frames.hpp"
 
 namespace pktverbs::testing {
@@ -26,6 +27,12 @@ inline std::string socket_name(std::string_view part = {}) {
 }
 
 inline const Options frames_of_9000{.send_packets = 64, .recv_packets = 256, .max_packet_size = 9216};
+
+template <class Call>
+void expect_refusal(int error, const std::string& words, Call&& call) {
+    const std::string text = expect_error(error, call);
+    EXPECT_NE(text.find(words), std::string::npos) << text;
+}
 
 /// Waits for the port's event; false if another one of the port comes, or none.
 inline bool wait_for(Context& context, ibv_event_type type) {

@@ -61,12 +61,13 @@ void Connection::add_rings(std::vector<OfferedRing> sending, std::vector<Offered
 
 std::unique_ptr<Connection> Connection::serve(Offer offer, const FrameForm& form) {
     std::unique_ptr<Connection> made{new Connection{offer, false}};
-    for (const auto* rings : {&offer.to_server, &offer.to_client})
-        for (const OfferedRing& ring : *rings) {
-            check_event(ring.event);
+    const auto lists = {&offer.to_server, &offer.to_client};
+    for (const auto* rings : lists)
+        for (const OfferedRing& ring : *rings) check_event(ring.event);
+    for (const auto* rings : lists)
+        for (const OfferedRing& ring : *rings)
             if (const auto cookie = made->find_ring(ring).cookie(); cookie != Ring::magic)
                 throw Refusal{fmt::format("a ring begins with {:#x}, not {:#x}", cookie, Ring::magic)};
-        }
     made->add_rings(std::move(offer.to_client), std::move(offer.to_server), nullptr, form);
     return made;
 }

@@ -14,8 +14,7 @@
 namespace pktverbs::soft::memif {
 
 DataPath::DataPath(std::uint32_t max_frame, const EventFd& wake)
-    : max_frame_{max_frame},
-      wake_{wake},
+    : wake_{wake},
       room_for_frames_(batch * 2048 + max_frame),
       receive_fd_{epoll_create1(EPOLL_CLOEXEC)} {
     epoll_event event{};

@@ -66,7 +66,6 @@ private:
     void clear_events() noexcept;
     void forget(Connection& connection) noexcept;
 
-    const std::uint32_t max_frame_;
     const EventFd& wake_;
 
     std::mutex send_mutex_;
