@@ -82,6 +82,49 @@ TEST_P(MemifTestpmd, EchoesFramesOfEveryLength) {
     }
 }
 
+TEST_P(MemifTestpmd, HasTwoQueues) {
+    ours.reset();
+    Options options = frames_of_9000;
+    options.queues = 2;
+    if (GetParam().ours == std::string{"server"}) ours.emplace(device("&queues=2"), options);
+    Testpmd testpmd{socket, peer(), {"--rxq=2", "--txq=2", "--nb-cores=1"}};
+    if (!ours) ours.emplace(device("&queues=2"), options);
+    testpmd.command("set fwd io");
+    testpmd.command("start");
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    for (std::size_t i = 0; i < 2; ++i) {
+        Queue& queue = end().ctx.queue(i);
+        ASSERT_TRUE(queue.send(filled(queue.acquire(40, patience), static_cast<std::uint32_t>(1000 * i))).empty());
+    }
+    Numbers all;
+    while (all.size() < 80) {
+        const RecvList list = end().ctx.recv(patience);
+        ASSERT_FALSE(list.empty());
+        for (const std::uint32_t number : numbers(list)) all.push_back(number);
+    }
+    std::ranges::stable_sort(all, {}, [](std::uint32_t number) { return number / 1000; });
+    for (std::uint32_t i = 0; i < 80; ++i) EXPECT_EQ(all[i], i / 40 * 1000 + i % 40);
+    const std::string text = testpmd.command("show fwd stats all");
+    EXPECT_NE(text.find("RX Port= 0/Queue= 0"), std::string::npos) << text;
+    EXPECT_NE(text.find("RX Port= 0/Queue= 1"), std::string::npos) << text;
+}
+
+TEST_P(MemifTestpmd, KnowsTheSecret) {
+    ours.reset();
+    if (GetParam().ours == std::string{"server"}) ours.emplace(device("&secret=sesame"));
+    Testpmd testpmd{socket, peer(",secret=sesame")};
+    testpmd.command("set fwd io");
+    testpmd.command("start");
+    if (!ours) {
+        const Context wrong{device("&secret=wrong")};
+        EXPECT_NE(wrong.port().state, IBV_PORT_ACTIVE);
+        ours.emplace(device("&secret=sesame"));
+    }
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    end().send(0, 10);
+    end().expect(0, 10);
+}
+
 TEST_P(MemifTestpmd, IsKilledAndComesAgain) {
     const int rounds = std::getenv("PKTVERBS_TEST_LONG") ? 20 : 3;
     for (int round = 0; round < rounds; ++round) {

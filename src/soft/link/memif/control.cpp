@@ -57,23 +57,28 @@ void Control::start(Sink& sink) {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     try {
-        thread_ = std::thread{[this] { run(); }};
+        thread_ = std::make_unique<std::thread>([this] { run(); });
     } catch (...) {
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
         throw;
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    pthread_setname_np(thread_.native_handle(), "memif");
+    pthread_setname_np(thread_->native_handle(), "memif");
     if (!place_) tried_.get_future().wait();
 }
 
+bool Control::is_in_child() const noexcept { return getpid() != maker_; }
+
 void Control::stop() noexcept {
-    if (!thread_.joinable()) return;
-    // After fork(), the child has no such thread, and the peer is its parent's.
-    if (getpid() != maker_) return thread_.detach();
+    if (!thread_) return;
+    if (is_in_child()) {
+        static_cast<void>(thread_.release());  // it can't be joined, nor destroyed without that
+        return;
+    }
     stopping_.store(true);
     wake_.set();
-    thread_.join();
+    thread_->join();
+    thread_.reset();
 }
 
 void Control::run() noexcept {

@@ -41,6 +41,9 @@ public:
     /// Takes leave of the peer, and ends the thread. The sink is not called any more.
     void stop() noexcept;
 
+    /// After fork(): the thread, and the peer, are the parent's.
+    bool is_in_child() const noexcept;
+
     bool is_up() const noexcept { return up_.load(std::memory_order_relaxed); }
 
 private:
@@ -87,7 +90,7 @@ private:
     const pid_t maker_;
     std::optional<Listener::Place> place_;
 
-    std::thread thread_;
+    std::unique_ptr<std::thread> thread_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> up_{false};
     Sink* sink_ = nullptr;

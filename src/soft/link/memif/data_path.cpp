@@ -14,9 +14,7 @@
 namespace pktverbs::soft::memif {
 
 DataPath::DataPath(std::uint32_t max_frame, const EventFd& wake)
-    : wake_{wake},
-      room_for_frames_(batch * 2048 + max_frame),
-      receive_fd_{epoll_create1(EPOLL_CLOEXEC)} {
+    : wake_{wake}, room_for_frames_(batch * 2048 + max_frame), receive_fd_{epoll_create1(EPOLL_CLOEXEC)} {
     epoll_event event{};
     event.events = EPOLLIN;
     if (!receive_fd_ || !room_ || !nudge_ || epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, nudge_.get(), &event) != 0)

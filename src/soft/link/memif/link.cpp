@@ -59,7 +59,8 @@ public:
     }
     void detach() noexcept override {
         wants_receive_.store(false, std::memory_order_relaxed);
-        data_.detach();
+        // A child does not know who held its locks at fork().
+        if (!control_.is_in_child()) data_.detach();
         control_.stop();
     }
 

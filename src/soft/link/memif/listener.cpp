@@ -171,6 +171,7 @@ Listener::Place::Place(std::shared_ptr<Listener> listener, Terms terms)
 }
 
 Listener::Place::~Place() {
+    if (getpid() != listener_->maker_) return;  // a child does not know who held the lock at fork()
     const std::lock_guard lock{listener_->mutex_};
     std::erase(listener_->places_, this);
 }
