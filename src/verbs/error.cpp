@@ -57,7 +57,7 @@ constexpr std::array hints{
     Hint{"open_device", ENODEV, gone},
     Hint{"open_device", EADDRINUSE,
          "another program listens at that socket, or the file is no socket: be its client, or take another name"},
-    Hint{"open_device", EBUSY, "another device has that place: take another id or name"},
+    Hint{"open_device", EBUSY, "the pipe has two ends already, or another device serves that id: take another"},
     Hint{"open_device", ENOENT, "the folder is not there"},
     Hint{"create_qp", EPERM, net_raw_hint},
     Hint{"create_qp", EOPNOTSUPP, no_raw_packets},

@@ -10,6 +10,7 @@ namespace pktverbs::soft {
 
 extern const LinkKind memif_kind;
 extern const LinkKind packet_kind;
+extern const LinkKind pipe_kind;
 extern const LinkKind wire_kind;
 
 namespace {
@@ -17,6 +18,7 @@ namespace {
 constexpr const LinkKind* table[] = {
     &packet_kind,
     &wire_kind,
+    &pipe_kind,
     &memif_kind,
 };
 

@@ -52,13 +52,20 @@ private:
     pid_t child_;
 };
 
-class MemifKill : public ::testing::TestWithParam<bool> {};
+struct KilledEnd {
+    const char* name;
+    const char* device;  ///< with a place for its name
+    const char* survivor;
+    const char* peer;
+};
+
+class MemifKill : public ::testing::TestWithParam<KilledEnd> {};
 
 TEST_P(MemifKill, LeavesASurvivorWithEverythingItWasGiven) {
     const int rounds = std::getenv("PKTVERBS_TEST_LONG") ? 200 : 15;
-    const bool is_server = GetParam();
-    const std::string socket = "memif:" + socket_name(is_server ? "server" : "client");
-    End survivor{socket + (is_server ? "?role=server" : "?reconnect=1ms")};
+    const KilledEnd& ends = GetParam();
+    const std::string device = fmt::format(fmt::runtime(ends.device), socket_name(ends.name));
+    End survivor{device + ends.survivor};
     for (int round = 0; round < rounds; ++round) {
         SCOPED_TRACE(round);
         std::uint32_t next = 0;
@@ -71,7 +78,7 @@ TEST_P(MemifKill, LeavesASurvivorWithEverythingItWasGiven) {
             return static_cast<std::uint32_t>(list.size());
         };
         {
-            const Peer peer{socket + (is_server ? "?reconnect=1ms" : "?role=server")};
+            const Peer peer{device + ends.peer};
             ASSERT_TRUE(wait_until_up(survivor.ctx));
             const auto wanted = static_cast<std::uint32_t>(100 + 37 * round);
             while (next < wanted) {
@@ -90,8 +97,11 @@ TEST_P(MemifKill, LeavesASurvivorWithEverythingItWasGiven) {
     EXPECT_EQ(stats.drops.total(), 0U);
     EXPECT_EQ(stats.send_errors, Stats::ByStatus{});
 }
-INSTANTIATE_TEST_SUITE_P(Roles, MemifKill, ::testing::Bool(),
-                         [](const auto& role) { return std::string{role.param ? "server" : "client"}; });
+INSTANTIATE_TEST_SUITE_P(Roles, MemifKill,
+                         ::testing::Values(KilledEnd{"server", "memif:{}", "?role=server", "?reconnect=1ms"},
+                                           KilledEnd{"client", "memif:{}", "?reconnect=1ms", "?role=server"},
+                                           KilledEnd{"pipe", "pipe:{}", "", ""}),
+                         [](const auto& role) { return std::string{role.param.name}; });
 
 }  // namespace
 }  // namespace pktverbs::testing

@@ -143,7 +143,7 @@ TEST(MemifLink, SharesASocketByIds) {
     to_second.send(2, 1);
     first.expect(1, 1);
     second.expect(2, 1);
-    expect_refusal(EBUSY, "take another id", [&] { Context{"memif:" + socket + "?role=server&id=1"}; });
+    expect_refusal(EBUSY, "another device serves that id", [&] { Context{"memif:" + socket + "?role=server&id=1"}; });
 }
 
 TEST(MemifLink, ComesUpAgainWithANewServer) {

@@ -43,6 +43,7 @@ Terms terms_of(const Settings& settings) {
 Control::Control(const Settings& settings, DataPath& data, const EventFd& wake)
     : settings_{settings}, data_{data}, wake_{wake}, maker_{getpid()} {
     if (settings.is_server) place_.emplace(Listener::at(settings.socket), terms_of(settings));
+    if (settings.finds_role) try_listening();
     visits_.reserve(max_visits + 1);
     polled_.reserve(max_visits + 5);
 }
@@ -64,7 +65,12 @@ void Control::start(Sink& sink) {
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_setname_np(thread_->native_handle(), "memif");
-    if (!place_) tried_.get_future().wait();
+    if (settings_.is_server) return;
+    tried_.get_future().wait();
+    if (!was_busy_ || !settings_.finds_role) return;
+    stop();
+    throw std::system_error{EBUSY, std::generic_category(),
+                            fmt::format("the pipe {} has two ends already", settings_.socket.text())};
 }
 
 bool Control::is_in_child() const noexcept { return getpid() != maker_; }
@@ -93,10 +99,7 @@ void Control::run() noexcept {
             connect_at_ = Clock::now() + settings_.reconnect;
             accept_at_ = Clock::now() + accept_pause;
         }
-        if (!attempt_ && !has_tried_) {
-            has_tried_ = true;
-            tried_.set_value();
-        }
+        end_first_try();
         wait();
     }
     for (Visit& visit : visits_) visit.guest->channel.send({disconnect_message("the server closes")});
@@ -105,6 +108,12 @@ void Control::run() noexcept {
     if (peer_) disconnected("the interface is closed");
     visits_.clear();
     attempt_.reset();
+}
+
+/// Also where there was none: a pipe's first end listens.
+void Control::end_first_try() noexcept {
+    if (attempt_ || std::exchange(has_tried_, true)) return;
+    tried_.set_value();
 }
 
 std::optional<Control::Clock::time_point> Control::next_time() const noexcept {
@@ -184,6 +193,14 @@ void Control::drop_late_guests() noexcept {
     std::erase_if(visits_, [](const Visit& visit) { return !visit.guest; });
 }
 
+/// A client that was killed, and has come again, must not be in its own way.
+bool Control::claim(std::uint32_t id) noexcept {
+    if (place_->listener().claim(id)) return true;
+    if (id != place_->id() || !peer_) return false;
+    watch_peer();
+    return place_->listener().claim(id);
+}
+
 void Control::serve(Visit& visit) {
     for (;;) {
         Guest& guest = *visit.guest;
@@ -192,8 +209,10 @@ void Control::serve(Visit& visit) {
         if (received.what == Channel::Received::What::closed) return close(visit, {});
         Step step = guest.handshake.receive(received.message(), std::move(received.fd));
         const std::uint32_t id = guest.handshake.terms().id;
-        if (step.progress == Progress::agreed && !place_->listener().claim(id))
-            return close(visit, fmt::format("id {} has its client already", id));
+        if (step.progress == Progress::agreed && !claim(id)) {
+            guest.channel.send({disconnect_message(fmt::format("id {} has its client already", id), EBUSY)});
+            return close(visit, {});
+        }
         if (step.progress == Progress::agreed && id == place_->id()) visit.claimed = true;
         if (step.reply && !guest.channel.send(*step.reply)) return close(visit, {});
         switch (step.progress) {
@@ -220,11 +239,26 @@ void Control::serve(Visit& visit) {
     }
 }
 
+/// False if another end listens.
+bool Control::try_listening() {
+    try {
+        place_.emplace(Listener::at(settings_.socket), terms_of(settings_));
+    } catch (const std::system_error& error) {
+        if (error.code().value() != EADDRINUSE && error.code().value() != EBUSY) throw;
+        return false;
+    }
+    return true;
+}
+
 void Control::try_connecting() {
     connect_at_ = Clock::now() + settings_.reconnect;
     FileDescriptor socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     const auto [address, bytes] = settings_.socket.address();
-    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) return;
+    if (!socket) return;
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) {
+        if (settings_.finds_role && (errno == ECONNREFUSED || errno == ENOENT)) try_listening();
+        return;
+    }
     ClientTerms terms{.id = settings_.id,
                       .mode = settings_.mode,
                       .secret = settings_.secret,
@@ -263,7 +297,10 @@ void Control::continue_attempt() {
                 attempt_->connection = Connection::bring(attempt_->offer, shape, form());
             }
             if (step.reply && !attempt_->channel.send(*step.reply)) return fail_attempt({});
-            if (step.progress == Progress::refused) return fail_attempt({});
+            if (step.progress == Progress::refused) {
+                was_busy_ = was_busy_ || (!has_tried_ && step.code == EBUSY);
+                return fail_attempt({});
+            }
             if (step.progress != Progress::ready) continue;
             connected(attempt_->channel, std::move(attempt_->connection), nullptr);
             attempt_.reset();

@@ -36,7 +36,7 @@ public:
     Control& operator=(const Control&) = delete;
 
     /// Starts the thread, which reports to the sink. A client waits until its first try to connect is over, so that
-    /// with a server there, it is up from the beginning. Throws std::system_error.
+    /// with a server there, it is up from the beginning. Throws std::system_error: EBUSY for a third end of a pipe.
     void start(Sink& sink);
     /// Takes leave of the peer, and ends the thread. The sink is not called any more.
     void stop() noexcept;
@@ -71,10 +71,13 @@ private:
 
     void accept_guests();
     void serve(Visit& visit);
+    bool claim(std::uint32_t id) noexcept;
     void close(Visit& visit, std::string_view reason) noexcept;
     void drop_late_guests() noexcept;
 
+    bool try_listening();
     void try_connecting();
+    void end_first_try() noexcept;
     void continue_attempt();
     void fail_attempt(std::string_view reason) noexcept;
     OfferShape shape_for(const ClientHandshake& handshake) const noexcept;
@@ -104,6 +107,7 @@ private:
     Clock::time_point connect_at_{};
     std::optional<Channel> peer_;
     bool has_tried_ = false;
+    bool was_busy_ = false;  ///< at the first try; others read it when that is over
 };
 
 }  // namespace pktverbs::soft::memif

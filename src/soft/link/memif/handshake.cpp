@@ -46,7 +46,9 @@ std::optional<Step> read_end(std::span<const std::byte> bytes, Message& message)
         return refuse(fmt::format("a message of {} bytes, not {}", bytes.size(), sizeof message));
     std::memcpy(&message, bytes.data(), sizeof message);
     if (message.type != MessageType::disconnect) return std::nullopt;
-    return Step{Progress::refused, {}, from_text(Text<96>{message.body.disconnect.reason})};
+    return Step{.progress = Progress::refused,
+                .reason = from_text(Text<96>{message.body.disconnect.reason}),
+                .code = message.body.disconnect.code};
 }
 
 Step unexpected(const Message& message) {
@@ -55,8 +57,9 @@ Step unexpected(const Message& message) {
 
 }  // namespace
 
-Message disconnect_message(std::string_view reason) noexcept {
+Message disconnect_message(std::string_view reason, std::uint32_t code) noexcept {
     Message message = Message::of(MessageType::disconnect);
+    message.body.disconnect.code = code;
     message.body.disconnect.reason = to_text<96>(reason);
     return message;
 }

@@ -35,10 +35,11 @@ struct Step {
     Progress progress = Progress::going_on;
     std::optional<Reply> reply = {};
     std::string reason = {};
+    std::uint32_t code = 0;  ///< that came with the peer's reason
 };
 
 /// DISCONNECT with a reason, of which the message holds 95 characters.
-Message disconnect_message(std::string_view reason) noexcept;
+Message disconnect_message(std::string_view reason, std::uint32_t code = 0) noexcept;
 
 /// What any of a server's interfaces takes, for HELLO. Counts.
 struct HelloLimits {

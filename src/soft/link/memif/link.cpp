@@ -17,6 +17,7 @@
 #include "soft/link/link_string.hpp"
 #include "soft/link/memif/control.hpp"
 #include "soft/link/memif/data_path.hpp"
+#include "soft/link/memif/port.hpp"
 #include "soft/link/memif/ring.hpp"
 #include "soft/link/memif/settings.hpp"
 
@@ -115,36 +116,43 @@ std::chrono::nanoseconds read_reconnect(const LinkString& string) {
 }
 
 void check_client_keys(const LinkString& string, const memif::Settings& settings) {
-    const memif::OfferShape shape{settings.queues, settings.queues, settings.log2_slots, settings.buffer_bytes};
-    if (shape.bytes() > UINT32_MAX)
-        string.refuse(fmt::format("rings and buffers would take {} bytes, and offsets have 32 bits", shape.bytes()));
     if (!settings.is_server) return;
     for (const char* key : {"size", "ring", "reconnect"})
         if (!string.value(key, {}).empty())
             string.refuse(fmt::format("{} is a client's: it connects, and brings the memory", key));
 }
 
-memif::Settings read_settings(const LinkString& string) {
+LinkPort find_memif(const LinkString& string) {
     memif::Settings settings{.socket = read_socket(string)};
     settings.is_server = is_second(string, "role", "client", "server");
     settings.id = static_cast<std::uint32_t>(string.number("id", "the id", 0, UINT32_MAX, 0));
     settings.secret = string.value("secret", {});
     if (settings.secret.size() > 23) string.refuse("a secret has 23 bytes at most");
+    settings.mode = is_second(string, "mode", "ethernet", "ip") ? memif::Mode::ip : memif::Mode::ethernet;
+    settings.reconnect = read_reconnect(string);
+    memif::read_memory_and_port(string, settings);
+    check_client_keys(string, settings);
+    return memif::make_port(settings);
+}
+
+}  // namespace
+
+namespace memif {
+
+void read_memory_and_port(const LinkString& string, Settings& settings) {
     settings.queues = static_cast<std::uint16_t>(string.number("queues", "the number of queues", 1, 64, 1));
     settings.buffer_bytes = static_cast<std::uint32_t>(string.number("size", "the buffers' size", 64, 65536, 2048));
     settings.log2_slots =
-        static_cast<std::uint8_t>(string.number("ring", "the ring's power of two", 1, memif::Ring::max_log2_slots, 10));
-    settings.mode = is_second(string, "mode", "ethernet", "ip") ? memif::Mode::ip : memif::Mode::ethernet;
-    settings.reconnect = read_reconnect(string);
+        static_cast<std::uint8_t>(string.number("ring", "the ring's power of two", 1, Ring::max_log2_slots, 10));
+    const OfferShape shape{settings.queues, settings.queues, settings.log2_slots, settings.buffer_bytes};
+    if (shape.bytes() > UINT32_MAX)
+        string.refuse(fmt::format("rings and buffers would take {} bytes, and offsets have 32 bits", shape.bytes()));
     settings.mac = string.mac();
     settings.mtu = string.mtu(memif_default_mtu);
     settings.addresses = string.addresses();
-    check_client_keys(string, settings);
-    return settings;
 }
 
-LinkPort find_memif(const LinkString& string) {
-    const memif::Settings settings = read_settings(string);
+LinkPort make_port(const Settings& settings) {
     LinkPort port;
     port.open = [settings] { return std::make_unique<MemifLink>(settings); };
     port.mac = [mac = settings.mac] { return mac; };
@@ -154,7 +162,7 @@ LinkPort find_memif(const LinkString& string) {
     return port;
 }
 
-}  // namespace
+}  // namespace memif
 
 extern const LinkKind memif_kind;
 const LinkKind memif_kind{.prefix = "memif",

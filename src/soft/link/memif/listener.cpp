@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include <fmt/core.h>
 
@@ -24,13 +26,15 @@ FileDescriptor make_socket() {
     return socket;
 }
 
-/// Of the socket's folder, so that of two servers that find a stale file only one replaces it. Without it there is a
-/// race and nothing worse: anybody who may read the folder can hold the lock, so it is not waited for.
+/// Of the socket's folder, so that of two servers that find a stale file only one replaces it. Whoever may read the
+/// folder can hold the lock, so it is not waited for for long.
 class FolderLock {
 public:
     explicit FolderLock(const std::string& path)
         : folder_{open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)} {
-        if (folder_) flock(folder_.get(), LOCK_EX | LOCK_NB);
+        constexpr int tries = 100;
+        for (int i = 0; folder_ && i < tries && flock(folder_.get(), LOCK_EX | LOCK_NB) != 0; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
 
 private:

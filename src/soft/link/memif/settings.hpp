@@ -18,6 +18,8 @@ namespace pktverbs::soft::memif {
 struct Settings {
     SocketName socket;
     bool is_server = false;
+    /// Not known before: the first end listens, the next one connects, and who is left alone may listen again.
+    bool finds_role = false;
     std::uint32_t id = 0;
     std::string secret = {};
     std::uint16_t queues = 1;
