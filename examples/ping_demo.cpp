@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
         "On real hardware, frames steered to this program are not seen by the kernel: --respond, and a\n"
         "--source that isn't the interface's, take ARP requests from it.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME, wire:NAME (inside this process)")
         .required();
     example::add_address(app, "PEER_IP", args.peer, "Whom to ping");
     example::add_address(app, "--respond", args.respond, "Answer ARP and ICMP echo for this address");

@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
         "Rates are those of whole frames: headers included, without FCS, preamble and gap.\n"
         "Exit status: 0; 1 failed; 2 bad arguments; 5 slower than the rate asked for.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME, wire:NAME (inside this process)")
         .required();
     example::add_address(app, "DST_IP", args.dst_ip, "Where the stream goes; may be a multicast group").required();
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");

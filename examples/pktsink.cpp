@@ -180,7 +180,7 @@ int main(int argc, char** argv) {
         "Exit status: 0; 1 failed; 2 bad arguments; 3 nothing came; 4 packets were lost;\n"
         "5 generated more slowly than asked for.");
     Arguments args;
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME, wire:NAME (inside this process)")
         .required();
     example::add_address(app, "--dst-ip", args.dst_ip, "Only this destination; joins it if it is a multicast group");
     app.add_option("--port", args.port, "UDP destination port (default 7148)");

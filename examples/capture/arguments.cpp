@@ -59,7 +59,7 @@ void add_choice(example::CommandLine& app, const char* name, Choice& value, std:
 }  // namespace
 
 void add_options(example::CommandLine& app, Arguments& args) {
-    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, wire:NAME (inside this process)")
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME, wire:NAME (inside this process)")
         .required();
     add_flows(app, args.flows);
     app.add_option("-o,--output", args.output,
