@@ -94,6 +94,47 @@ TEST_F(HostileMemifClient, IsDisconnectedForAMessageThatIsNotExpected) {
     expect_disconnected(client, "a message that is not expected");
 }
 
+/// The same for a peer that behaves: it is told when to write to the eventfd.
+TEST_F(HostileMemifClient, InterruptsOnlyThoseWhoWait) {
+    RawClient client{socket};
+    ASSERT_EQ(client.offer(), "");
+    ASSERT_TRUE(wait_until_up(server.ctx));
+    const memif::Ring ring = client.to_server();
+    EXPECT_TRUE(ring.is_masked());
+    server.ctx.drain();  // of the port's event
+    ASSERT_TRUE(server.ctx.arm());
+    EXPECT_FALSE(ring.is_masked());
+    const Bytes wanted = frame(7);
+    std::memcpy(client.memory->bytes().data() + 8192, wanted.data(), wanted.size());
+    ring.write(0, {0, 0, 64, 8192, 0});
+    ring.head().store(1);
+    pollfd polled{server.ctx.fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&polled, 1, 0), 0) << "without the event";
+    const std::uint64_t one = 1;
+    ASSERT_EQ(write(client.own.to_server[0].event.get(), &one, sizeof one), 8);
+    EXPECT_EQ(poll(&polled, 1, 0), 1);
+    server.ctx.drain();
+    server.expect(7, 1);
+    EXPECT_TRUE(ring.is_masked());
+}
+
+/// A frame that came before anybody waited must end the wait.
+TEST_F(HostileMemifClient, IsHeardThoughItsFrameCameWithoutAnEvent) {
+    RawClient client{socket};
+    ASSERT_EQ(client.offer(), "");
+    ASSERT_TRUE(wait_until_up(server.ctx));
+    const Bytes wanted = frame(7);
+    std::memcpy(client.memory->bytes().data() + 8192, wanted.data(), wanted.size());
+    client.to_server().write(0, {0, 0, 64, 8192, 0});
+    client.to_server().head().store(1);
+    server.ctx.drain();  // of the port's event
+    server.ctx.arm();
+    pollfd polled{server.ctx.fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&polled, 1, 0), 1);
+    server.ctx.drain();
+    server.expect(7, 1);
+}
+
 /// Bad frames are counted, and good ones between them arrive.
 TEST_F(HostileMemifClient, LosesItsBadFramesOnly) {
     RawClient client{socket};

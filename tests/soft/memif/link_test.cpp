@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memif link: two Contexts of one process, server and client, and frames between them.
-#include <pktverbs/rss.hpp>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cstddef>
+#include <optional>
 #include <thread>
 
 #include "ends.hpp"
@@ -117,6 +124,40 @@ TEST(MemifLink, WakesAWaiterForEveryFrame) {
     }
     echo.join();
 }
+
+#if !PKTVERBS_SANITIZED
+/// Ends the calling thread at every system call but exit(2).
+void forbid_system_calls() {
+    sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD),
+    };
+    const sock_fprog program{4, filter};
+    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST(MemifLink, PollsSendsAndReceivesWithoutSystemCalls) {
+    Ends ends{socket_name()};
+    ends.server.send(0, 10);
+    std::atomic<std::size_t> received{0};
+    std::atomic<bool> done{false};
+    std::thread polling{[&] {
+        forbid_system_calls();
+        for (int i = 0; i < 1000; ++i) received += ends.client.ctx.recv(0ns).size();
+        SendList list = ends.client.ctx.acquire(10);
+        for (SendPkt& pkt : list) pkt.set_length(64);
+        ends.client.ctx.send(std::move(list));
+        done = true;
+        syscall(SYS_exit, 0);
+    }};
+    polling.join();
+    EXPECT_EQ(received, 10U);
+    EXPECT_TRUE(done) << "a system call ended the thread";
+}
+#endif
 
 TEST(MemifLink, IsRefusedWithAWrongSecret) {
     const std::string socket = socket_name();

@@ -136,12 +136,9 @@ void DataPath::clear_events() noexcept {
         for (const auto& ring : received.connection->receive_rings()) ring->clear_event();
 }
 
-/// Takes a connection out of what is watched. The peer has its eventfds open, too: closing ours does not take them out
-/// of the epoll instance.
 void DataPath::forget(Connection& connection) noexcept {
     lost_ += connection.lost();
-    for (const auto& ring : connection.receive_rings())
-        epoll_ctl(receive_fd_.get(), EPOLL_CTL_DEL, ring->event_fd(), nullptr);
+    unwatch_events(connection);
     const std::lock_guard lock{watch_mutex_};
     std::erase_if(watched_, [&](const auto& one) { return one.get() == &connection; });
 }
@@ -160,28 +157,47 @@ void DataPath::watched(bool on) noexcept {
     }
 }
 
+/// All or none of its eventfds.
+void DataPath::watch_events(const Connection& connection) {
+    for (const auto& ring : connection.receive_rings()) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        if (epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, ring->event_fd(), &event) == 0) continue;
+        unwatch_events(connection);
+        throw Refusal{"a ring's eventfd can't be waited for"};
+    }
+}
+
+/// The peer has them open, too: closing ours does not take them out of the epoll instance.
+void DataPath::unwatch_events(const Connection& connection) noexcept {
+    for (const auto& ring : connection.receive_rings())
+        epoll_ctl(receive_fd_.get(), EPOLL_CTL_DEL, ring->event_fd(), nullptr);
+}
+
+void DataPath::make_place() {
+    received_.reserve(max_ended + 1);
+    {
+        const std::lock_guard lock{watch_mutex_};
+        watched_.reserve(max_ended + 1);
+    }
+    if (received_.size() < max_ended) return;
+    Connection& oldest = *received_.front().connection;
+    std::array<RxFrame, batch> frames;
+    while (const std::size_t dropped = oldest.take(frames, room_for_frames_)) lost_ += dropped;
+    forget(oldest);
+    received_.erase(received_.begin());
+}
+
 void DataPath::connect(std::unique_ptr<Connection> made) {
     const std::shared_ptr<Connection> connection{std::move(made)};
     {
         const std::lock_guard lock{receive_mutex_};
-        received_.reserve(received_.size() + 1);
-        for (const auto& ring : connection->receive_rings()) {
-            epoll_event event{};
-            event.events = EPOLLIN;
-            if (epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, ring->event_fd(), &event) != 0)
-                throw Refusal{"a ring's eventfd can't be waited for"};
-        }
-        if (received_.size() == max_ended) {
-            Connection& oldest = *received_.front().connection;
-            std::array<RxFrame, batch> frames;
-            while (const std::size_t dropped = oldest.take(frames, room_for_frames_)) lost_ += dropped;
-            forget(*received_.front().connection);
-            received_.erase(received_.begin());
-        }
+        make_place();
+        watch_events(*connection);
         connection->start();
+        received_.push_back({connection});
         const std::lock_guard watching{watch_mutex_};
         watched_.push_back(connection);
-        received_.push_back({connection});
         if (watchers_ > 0) connection->want_events(true);
     }
     const std::lock_guard lock{send_mutex_};

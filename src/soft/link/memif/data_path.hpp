@@ -65,6 +65,9 @@ private:
     std::size_t take(std::size_t most) noexcept;
     void clear_events() noexcept;
     void forget(Connection& connection) noexcept;
+    void make_place();
+    void watch_events(const Connection& connection);
+    void unwatch_events(const Connection& connection) noexcept;
 
     const EventFd& wake_;
 

@@ -2,9 +2,11 @@
 #include "soft/link/memif/regions.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -46,6 +48,10 @@ void Regions::add(const OfferedRegion& region) {
     // An access to pages that were cut off would end this process (SIGBUS, mmap(2)).
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
         throw Refusal{fmt::format("region {} could be truncated: it has no F_SEAL_SHRINK", index)};
+    // Where there are no more of them, an access ends this process, too.
+    struct statfs file_system {};
+    if (fstatfs(region.memory.get(), &file_system) != 0 || file_system.f_type == HUGETLBFS_MAGIC)
+        throw Refusal{fmt::format("region {} is of huge pages, which may be missing when they are used", index)};
     struct stat status {};
     if (fstat(region.memory.get(), &status) != 0 || status.st_size < 0 ||
         static_cast<std::uint64_t>(status.st_size) < region.bytes)
