@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -92,19 +93,23 @@ TEST_F(MemifSocket, NeedsItsFolder) {
     expect_refusal(ENOENT, "the folder is not there", [] { Context{"memif:/nowhere/s?role=server"}; });
 }
 
-struct NoSink final : soft::Sink {
+struct UpSink final : soft::Sink {
     void deliver(std::span<const soft::RxFrame>) noexcept override {}
-    void link_changed(bool) noexcept override {}
+    void link_changed(bool now_up) noexcept override {
+        up = now_up;
+        up.notify_all();
+    }
+    std::atomic<bool> up{false};
 };
 
 /// A child that destroys what its parent has must neither wait for a thread that it has not, nor take the file away.
 TEST_F(MemifSocket, SurvivesAChild) {
-    NoSink sink;
+    UpSink sink;
     const auto string = soft::LinkString::parse(server(), {});
     std::unique_ptr<soft::Link> link = string.kind().find(string).open();
     link->attach(sink);
     End client{"memif:" + path};
-    ASSERT_TRUE(link->up());
+    sink.up.wait(false);
     const pid_t child = fork();
     if (child == 0) {
         link->detach();
