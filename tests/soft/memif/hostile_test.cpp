@@ -177,6 +177,36 @@ TEST_F(HostileMemifClient, CanNotHoldItWithAFrameWithoutEnd) {
     EXPECT_EQ(server.ctx.stats().drops.link, 1U);
 }
 
+TEST_F(HostileMemifClient, CanNotKeepOthersOutBySilence) {
+    std::vector<std::unique_ptr<RawClient>> silent;
+    for (int i = 0; i < 60; ++i) silent.push_back(std::make_unique<RawClient>(socket));
+    End client{"memif:" + socket + "?reconnect=3600s"};
+    EXPECT_EQ(client.ctx.port().state, IBV_PORT_ACTIVE);
+    client.send(0, 10);
+    server.expect(0, 10);
+}
+
+/// Any messages, of any length, with descriptors or without, while another client is connected.
+TEST_F(HostileMemifClient, MaySayAnything) {
+    End client{"memif:" + socket};
+    const FileDescriptor event{eventfd(0, EFD_CLOEXEC)};
+    std::mt19937 random{1};
+    for (std::uint32_t round = 0; round < 500; ++round) {
+        RawClient hostile{socket};
+        for (auto count = random() % 6; count > 0; --count) {
+            memif::Message message = memif::Message::of(static_cast<memif::MessageType>(random() % 10));
+            for (std::uint8_t& byte : message.body.bytes)
+                if (random() % 4 == 0) byte = static_cast<std::uint8_t>(random());
+            if (random() % 4 == 0)
+                send(hostile.channel->fd(), &message, random() % sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            else
+                hostile.channel->send({message, random() % 2 == 0 ? event.get() : -1});
+        }
+        client.send(round, 1);
+        ASSERT_NO_FATAL_FAILURE(server.expect(round, 1));
+    }
+}
+
 /// Words of the shared memory get new values all the time: mostly the rings', and now and then plausible ones.
 class Scribbler {
 public:

@@ -132,7 +132,7 @@ void Control::wait() noexcept {
     const auto add = [this](int fd) { polled_.push_back({fd, POLLIN, 0}); };
     add(wake_.get());
     if (place_) add(place_->fd());
-    if (place_ && visits_.size() < max_visits && accept_at_ == Clock::time_point{}) add(place_->listener().fd());
+    if (place_ && accept_at_ == Clock::time_point{}) add(place_->listener().fd());
     if (peer_) add(peer_->fd());
     if (attempt_) add(attempt_->channel.fd());
     for (const Visit& visit : visits_) add(visit.guest->channel.fd());
@@ -166,10 +166,11 @@ void Control::turn() {
 void Control::accept_guests() {
     if (accept_at_ > Clock::now()) return;
     accept_at_ = {};
-    while (visits_.size() < max_visits) {
+    for (std::size_t i = 0; i < max_visits; ++i) {
         errno = 0;
         auto guest = place_->listener().accept();
         if (guest) {
+            if (visits_.size() == max_visits) drop_oldest_guest();
             visits_.push_back({std::move(guest), Clock::now() + handshake_limit});
             continue;
         }
@@ -177,6 +178,13 @@ void Control::accept_guests() {
             accept_at_ = Clock::now() + accept_pause;
         if (errno != 0) return;
     }
+}
+
+/// So that those who only connect don't keep others out. At most one is claimed.
+void Control::drop_oldest_guest() noexcept {
+    const auto oldest = std::ranges::find(visits_, false, &Visit::claimed);
+    close(*oldest, "too many clients at once");
+    visits_.erase(oldest);
 }
 
 /// Without a guest, the visit is over.

@@ -74,6 +74,7 @@ private:
     bool claim(std::uint32_t id) noexcept;
     void close(Visit& visit, std::string_view reason) noexcept;
     void drop_late_guests() noexcept;
+    void drop_oldest_guest() noexcept;
 
     bool try_listening();
     void try_connecting();
