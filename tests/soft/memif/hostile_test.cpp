@@ -135,6 +135,29 @@ TEST_F(HostileMemifClient, IsHeardThoughItsFrameCameWithoutAnEvent) {
     server.expect(7, 1);
 }
 
+/// As VPP and libmemif have them: rings in one region, buffers in another. Not hostile at all.
+TEST_F(HostileMemifClient, MayHaveItsBuffersInAnotherRegion) {
+    memif::Offer offer = memif::make_offer({1, 1, 4, 2048});
+    offer.regions.push_back(std::move(memif::make_offer({1, 1, 4, 2048}).regions[0]));
+    RawClient client{socket};
+    client.memory.emplace(offer.regions[0].memory.get(), offer.regions[0].bytes);
+    const MappedFile buffers{offer.regions[1].memory.get(), offer.regions[1].bytes};
+    for (const auto* rings : {&offer.to_server, &offer.to_client}) client.ring_of((*rings)[0]).set_cookie();
+    ASSERT_EQ(client.offer(std::move(offer)), "");
+    ASSERT_TRUE(wait_until_up(server.ctx));
+    const Bytes wanted = frame(7);
+    std::memcpy(buffers.bytes().data() + 100, wanted.data(), wanted.size());
+    client.to_server().write(0, {0, 1, 64, 100, 0});
+    client.to_server().head().store(1);
+    server.expect(7, 1);
+    client.to_client().write(0, {0, 1, 2048, 4096, 0});
+    client.to_client().head().store(1);
+    server.send(8, 1);
+    EXPECT_EQ(client.to_client().tail().load(), 1);
+    EXPECT_EQ(client.to_client().read(0).length, 64U);
+    EXPECT_EQ(number_of(std::span{reinterpret_cast<const std::uint8_t*>(buffers.bytes().data()) + 4096, 64}), 8U);
+}
+
 /// Bad frames are counted, and good ones between them arrive.
 TEST_F(HostileMemifClient, LosesItsBadFramesOnly) {
     RawClient client{socket};
