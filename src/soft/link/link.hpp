@@ -91,8 +91,8 @@ public:
     /// A thread waited for receive_fd(): if the next receive() has nothing to deliver, it must clear what made that
     /// readable.
     virtual void waited() noexcept {}
-    /// One thread more, or one fewer, waits for receive_fd(): while none does, that need not become readable. Any thread
-    /// that may hold every lock of the device.
+    /// One thread more, or one fewer, waits for receive_fd(): while none does, that need not become readable. Any
+    /// thread that may hold every lock of the device.
     virtual void watched(bool) noexcept {}
     /// Writable when send() would take more; -1 if it always does.
     virtual int send_fd() const noexcept { return -1; }
