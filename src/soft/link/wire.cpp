@@ -11,6 +11,7 @@
 
 #include <fmt/core.h>
 
+#include "net/frame_sizes.hpp"
 #include "soft/link/frame_faults.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
@@ -206,7 +207,7 @@ public:
 
     void attach(Sink& sink) override {
         sink_ = &sink;
-        medium_->join(*this, mtu_ + headers);
+        medium_->join(*this, mtu_ + max_ethernet_bytes);
     }
     void detach() noexcept override { medium_->leave(*this); }
 
@@ -217,8 +218,6 @@ public:
     void receive(std::size_t) noexcept override {}
 
 private:
-    static constexpr std::size_t headers = 22;  ///< Ethernet's and two VLAN tags, on top of the MTU (Nic::max_frame())
-
     std::size_t arrive(std::span<const RxFrame> frames) noexcept override {
         sink_->deliver(frames);
         return frames.size();

@@ -57,6 +57,23 @@ TEST_F(HostileMemifClient, IsRefusedWithOtherDescriptorsForEvents) {
     EXPECT_EQ(RawClient{socket}.offer(std::move(offer)), "a ring's descriptor is no eventfd");
 }
 
+TEST_F(HostileMemifClient, HoldsNoReceiverByBlockingEventfds) {
+    constexpr memif::OfferShape shape{1, 1, 4, 2048};
+    RawClient client{socket};
+    ASSERT_EQ(client.offer(shape), "");
+    ASSERT_TRUE(wait_until_up(server.ctx));
+    // The open file description is the server's, too.
+    const int event = client.own.to_server[0].event.get();
+    ASSERT_EQ(fcntl(event, F_SETFL, 0), 0);
+    EXPECT_EQ(server.ctx.recv(1ms).outcome(), Outcome::timeout);
+    client.to_server().write(0, {0, 0, 64, static_cast<std::uint32_t>(shape.buffers_at(0)), 0});
+    client.to_server().head().store(1);
+    const std::uint64_t one = 1;
+    ASSERT_EQ(write(event, &one, sizeof one), static_cast<ssize_t>(sizeof one));
+    EXPECT_EQ(server.ctx.recv(patience).size(), 1U);
+    EXPECT_EQ(server.ctx.recv(1ms).outcome(), Outcome::timeout);
+}
+
 TEST_F(HostileMemifClient, IsTheOnlyOneOfItsId) {
     RawClient first{socket};
     ASSERT_EQ(first.offer(), "");
@@ -95,7 +112,7 @@ TEST_F(HostileMemifClient, IsDisconnectedForAMessageThatIsNotExpected) {
 }
 
 /// The same for a peer that behaves: it is told when to write to the eventfd.
-TEST_F(HostileMemifClient, InterruptsOnlyThoseWhoWait) {
+TEST_F(HostileMemifClient, InterruptsOnlyWaitingThreads) {
     RawClient client{socket};
     ASSERT_EQ(client.offer(), "");
     ASSERT_TRUE(wait_until_up(server.ctx));
@@ -119,7 +136,7 @@ TEST_F(HostileMemifClient, InterruptsOnlyThoseWhoWait) {
 }
 
 /// A frame that came before anybody waited must end the wait.
-TEST_F(HostileMemifClient, IsHeardThoughItsFrameCameWithoutAnEvent) {
+TEST_F(HostileMemifClient, IsReceivedFromThoughItsFrameCameWithoutAnEvent) {
     RawClient client{socket};
     ASSERT_EQ(client.offer(), "");
     ASSERT_TRUE(wait_until_up(server.ctx));

@@ -60,7 +60,7 @@ TEST_F(MemifSocket, GoesWithItsLastServer) {
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-TEST_F(MemifSocket, IsReplacedWhenNobodyListens) {
+TEST_F(MemifSocket, IsReplacedWithoutAListener) {
     listen_there();  // and no more
     ASSERT_TRUE(std::filesystem::exists(path));
     End listening{server()};

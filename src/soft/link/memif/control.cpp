@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/memif/control.hpp"
+#include "net/frame_sizes.hpp"
 
 #include <pthread.h>
 #include <sys/socket.h>
@@ -319,10 +320,7 @@ void Control::continue_attempt() {
     }
 }
 
-FrameForm Control::form() const noexcept {
-    constexpr std::uint32_t headers = 22;  // Ethernet's and two VLAN tags, on top of the MTU (Nic::max_frame())
-    return {settings_.mode, settings_.mac, settings_.mtu + headers};
-}
+FrameForm Control::form() const noexcept { return {settings_.mode, settings_.mac, settings_.mtu + max_ethernet_bytes}; }
 
 /// With the answer that a server still owes. The channel is left if it throws.
 void Control::connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer) {

@@ -130,10 +130,14 @@ std::size_t DataPath::take(std::size_t most) noexcept {
     return all;
 }
 
+/// Peers' eventfds are watched for edges and never read: a read would wait where the peer has made them blocking.
 void DataPath::clear_events() noexcept {
+    constexpr int max_rounds = 8;  // enough for all rings; a peer that never stops makes the descriptor readable again
     nudge_.clear();
-    for (const Received& received : received_)
-        for (const auto& ring : received.connection->receive_rings()) ring->clear_event();
+    std::array<epoll_event, 64> edges;
+    const int most = static_cast<int>(edges.size());
+    for (int round = 0, got = most; got == most && round < max_rounds; ++round)
+        got = epoll_wait(receive_fd_.get(), edges.data(), most, 0);
 }
 
 void DataPath::forget(Connection& connection) noexcept {
@@ -161,7 +165,7 @@ void DataPath::watched(bool on) noexcept {
 void DataPath::watch_events(const Connection& connection) {
     for (const auto& ring : connection.receive_rings()) {
         epoll_event event{};
-        event.events = EPOLLIN;
+        event.events = EPOLLIN | EPOLLET;
         if (epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, ring->event_fd(), &event) == 0) continue;
         unwatch_events(connection);
         throw Refusal{"a ring's eventfd can't be waited for"};

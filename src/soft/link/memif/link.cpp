@@ -13,6 +13,7 @@
 
 #include "base/event_fd.hpp"
 #include "base/quantity.hpp"
+#include "net/frame_sizes.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
 #include "soft/link/memif/control.hpp"
@@ -25,7 +26,6 @@ namespace pktverbs::soft {
 namespace {
 
 constexpr std::uint32_t memif_default_mtu = 9000;
-constexpr std::uint32_t memif_headers = 22;  // Ethernet's and two VLAN tags, on top of the MTU (Nic::max_frame())
 
 /// Locally administered, and different from that of another process.
 MacAddress random_mac() {
@@ -45,7 +45,7 @@ class MemifLink final : public Link {
 public:
     explicit MemifLink(const memif::Settings& settings)
         : settings_{with_mac(settings)},
-          data_{settings_.mtu + memif_headers, wake_},
+          data_{settings_.mtu + max_ethernet_bytes, wake_},
           control_{settings_, data_, wake_} {}
 
     MacAddress mac() const noexcept override { return settings_.mac; }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/memif/receive_ring.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -140,11 +138,6 @@ std::size_t ReceiveRing::take(std::span<RxFrame> frames, std::span<std::uint8_t>
     else
         ring_.tail().store(next, std::memory_order_release);
     return taken;
-}
-
-void ReceiveRing::clear_event() const noexcept {
-    std::uint64_t count;
-    [[maybe_unused]] const auto got = ::read(event_.get(), &count, sizeof count);
 }
 
 void ReceiveRing::want_events(bool on) const noexcept {

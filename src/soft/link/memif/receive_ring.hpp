@@ -43,7 +43,6 @@ public:
     std::uint64_t lost() const noexcept { return lost_; }
 
     int event_fd() const noexcept { return event_.get(); }
-    void clear_event() const noexcept;
 
     // Any thread.
     /// With a fence behind it: a frame that comes later is announced, or has_frames() sees it.
