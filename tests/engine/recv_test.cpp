@@ -183,7 +183,7 @@ TEST_F(Wired, RecvOfContextThatOnlySendsGivesNothing) {
     }
 }
 
-TEST_F(Wired, RecvHearsNothingBeforeAFlowIsInstalled) {
+TEST_F(Wired, RecvReturnsNothingBeforeAFlowIsInstalled) {
     if (datagrams) GTEST_SKIP() << "datagrams are not steered by flows";
     Context ctx = open();
     plant(3);

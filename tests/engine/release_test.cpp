@@ -28,7 +28,7 @@ TEST_F(Release, HappensAtTheEndOfTheScope) {
     EXPECT_EQ(ctx.stats().posted_now, 16u);
 }
 
-TEST_F(Release, TellsHowManyWerePosted) {
+TEST_F(Release, ReportsHowManyWerePosted) {
     plant(3);
     RecvList list = ctx.recv(0ns);
     EXPECT_EQ(list.release(), 3u);

@@ -32,7 +32,7 @@ TEST_F(Counters, CountPacketsAndBytesOfBothSides) {
               "recv_packets 2 recv_bytes 160 sent_packets 3 sent_bytes 600 posted_now 16 in_flight 0 largest_batch 2");
 }
 
-TEST_F(Counters, TellTheLargestBatch) {
+TEST_F(Counters, ReportTheLargestBatch) {
     for (const std::uint32_t count : {1U, 5U, 3U}) {
         plant(count);
         ctx.recv(0ns);
@@ -40,7 +40,7 @@ TEST_F(Counters, TellTheLargestBatch) {
     EXPECT_EQ(ctx.stats().largest_batch, 5u);
 }
 
-TEST_F(Counters, TellHowOftenNothingWasLeftPosted) {
+TEST_F(Counters, ReportStarvations) {
     for (std::uint64_t turn = 1; turn <= 3; ++turn) {
         plant(16);
         std::vector<RecvList> held;
@@ -52,7 +52,7 @@ TEST_F(Counters, TellHowOftenNothingWasLeftPosted) {
     EXPECT_EQ(ctx.stats().starvations, 3u);
 }
 
-TEST_F(Counters, TellErrorsByStatus) {
+TEST_F(Counters, ReportErrorsByStatus) {
     if (datagrams) GTEST_SKIP() << "a datagram that is too long is dropped without a word";
     plant(2);
     world.send(frame(0, 300));
@@ -66,7 +66,7 @@ TEST_F(Counters, TellErrorsByStatus) {
     EXPECT_NE(stats.to_string().find("recv_errors.LOC_LEN_ERR 1 recv_errors.WR_FLUSH_ERR 13"), std::string::npos);
 }
 
-TEST_F(Counters, TellDropsByReason) {
+TEST_F(Counters, ReportDropsByReason) {
     if (datagrams) GTEST_SKIP() << "datagrams are not steered by flows";
     flow.remove();
     plant(2);

@@ -31,14 +31,14 @@ using Texts = std::vector<std::string>;
 
 TEST_F(DeviceEvents, AreNoneAtFirst) { EXPECT_FALSE(ctx.next_event()); }
 
-TEST_F(DeviceEvents, TellOfTheLinkInOrder) {
+TEST_F(DeviceEvents, ReportTheLinkInOrder) {
     wire.set_link(false);
     wire.set_link(true);
     EXPECT_EQ(all_events(ctx), (Texts{"port 1: port error", "port 1: port active"}));
     EXPECT_FALSE(ctx.next_event());
 }
 
-TEST_F(DeviceEvents, ReachWhoeverOnlyWatchesTheDescriptor) {
+TEST_F(DeviceEvents, ReachAThreadThatOnlyWatchesTheDescriptor) {
     for (const std::uint32_t queues : {1U, 3U}) {
         Context several = open(with_queues(queues));
         EXPECT_TRUE(several.arm());
@@ -189,7 +189,7 @@ TEST_F(DeviceEvents, OfACompletionQueueThatFailedEndSendingOnItsQueue) {
 }
 
 /// A program that only sends and never asks: with no packet free, the next check is some calls away.
-TEST_F(DeviceEvents, ReachWhoeverOnlyAcquires) {
+TEST_F(DeviceEvents, ReachAThreadThatOnlyAcquires) {
     const ForgedEvents forged{name};
     Context failing{forged.device, small};
     const SendList all = failing.acquire(99);

@@ -87,7 +87,7 @@ protected:
     }
 };
 
-TEST_F(DeviceClockTest, TellsWhenPacketsCame) {
+TEST_F(DeviceClockTest, ReportsWhenPacketsArrived) {
     for (const clockid_t reference : {CLOCK_REALTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW}) {
         Context ctx = open(stamped());
         const Flow flow = hear(ctx);

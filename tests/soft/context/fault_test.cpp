@@ -309,7 +309,7 @@ TEST_F(Wired, FailingPollNeverLosesChainedPackets) {
     EXPECT_EQ(ctx.stats().posted_now, 256u);
 }
 
-TEST_F(DataFaults, FailingArmIsReportedAndLeavesNobodyDeaf) {
+TEST_F(DataFaults, FailingArmIsReportedAndLosesNoWakeUp) {
     {
         FaultyOps ops{ctx};
         ops.bad_notifies = 1;

@@ -154,7 +154,7 @@ TEST(FlowCountFailures, LeaveNothingBehind) {
     EXPECT_EQ(ctx.stats().drops.unmatched, 1u);
 }
 
-TEST(FlowCountFailures, AreToldByTheReader) {
+TEST(FlowCountFailures, AreReportedByTheReader) {
     FaultyProvider provider;
     Context ctx{provider.device("FlowCountFailures"), small};
     const Flow flow = ctx.install(FlowRule{}.count());

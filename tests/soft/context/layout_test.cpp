@@ -360,7 +360,7 @@ TEST_F(RegionsOf, SliceIsFoundJustInsideARegistration) {
     EXPECT_FALSE(ctx.slice({memory.data() - 1, 2}));
 }
 
-TEST_F(RegionsOf, NeighboursInOnePageAreToldApart) {
+TEST_F(RegionsOf, NeighboursInOnePageAreDistinct) {
     std::vector<std::uint8_t> memory(300);
     const std::span bytes{memory};
     const auto one = ctx.add_region(bytes.first(100));

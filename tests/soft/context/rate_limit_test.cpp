@@ -66,7 +66,7 @@ TEST_F(RateLimit, IsTheDevices) {
     EXPECT_EQ(last().comp_mask, 0u);
 }
 
-TEST_F(RateLimit, TellsOfBurstsIfItIsAskedTo) {
+TEST_F(RateLimit, ReportsBurstsOnRequest) {
     Context ctx = open_limiting();
     limit_rate(ctx, Rate::frame_bits(1e9), {.max_burst_bytes = 65536, .frame_bytes = 8234});
     EXPECT_EQ(last().rate_limit, 1'000'000u);

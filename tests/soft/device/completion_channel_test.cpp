@@ -63,7 +63,7 @@ TEST_F(CompletionChannel, GivesAnEventEachTimeItIsArmed) {
     }
 }
 
-TEST_F(CompletionChannel, KeepsEventsThatNobodyHasTaken) {
+TEST_F(CompletionChannel, KeepsEventsThatWereNotTaken) {
     for (int i = 0; i < 3; ++i) {
         arm();
         receive();
@@ -72,7 +72,7 @@ TEST_F(CompletionChannel, KeepsEventsThatNobodyHasTaken) {
     EXPECT_EQ(event(), nullptr);
 }
 
-TEST_F(CompletionChannel, TellsNothingOfEarlierCompletions) {
+TEST_F(CompletionChannel, ReportsNoEarlierCompletions) {
     receive();
     arm();
     EXPECT_EQ(event(), nullptr);

@@ -83,7 +83,7 @@ TEST(CompletionQueue, HoldsAsManyAsGranted) {
     EXPECT_TRUE(poll_all(end.recv_cq).empty());
 }
 
-TEST(CompletionQueue, TellsOfAnOverrunOnce) {
+TEST(CompletionQueue, ReportsAnOverrunOnce) {
     VerbsEnd end{four};
     overrun(end, 7);
     ibv_async_event event{};

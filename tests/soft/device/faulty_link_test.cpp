@@ -25,7 +25,7 @@ protected:
     WireTap tap{"w"};
 };
 
-TEST_F(FaultyDevice, GivesALoneFrameToWhoPolls) {
+TEST_F(FaultyDevice, DeliversALoneFrameToAPoller) {
     end.fill(1);
     tap.send(frame_to(1));
     EXPECT_EQ(poll_one(end.recv_cq).byte_len, 60U);

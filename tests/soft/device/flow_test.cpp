@@ -54,7 +54,7 @@ TEST_F(Flows, DeliverToTheQueuePairThatAsked) {
     for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(takers(frame_to(static_cast<unsigned>(i))), Takers{i});
 }
 
-TEST_F(Flows, CountWhatNobodyWants) {
+TEST_F(Flows, CountUnmatchedFrames) {
     add(0, to_mac(1));
     EXPECT_EQ(takers(frame_to(2)), Takers{});
     EXPECT_EQ(takers(frame_to(3)), Takers{});
@@ -198,7 +198,7 @@ TEST(Drops, CountFramesLongerThanTheMtuAllows) {
     EXPECT_EQ(end.drops().oversize, 1U);
 }
 
-TEST(Drops, TakeRuntsAsFramesThatNobodyWants) {
+TEST(Drops, CountRuntsAsUnmatched) {
     VerbsEnd end{{.all_default = false}};
     WireTap tap{"w"};
     const auto flow = end.make_flow(end.qp.get(), to_mac(1));

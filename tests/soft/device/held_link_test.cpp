@@ -253,7 +253,7 @@ TEST_F(FetchedFrame, MakesAnArmedChannelReadable) {
     EXPECT_EQ(poll_all(end.recv_cq).size(), 1U);
 }
 
-TEST_F(FetchedFrame, ThatNobodyWantsGivesEagain) {
+TEST_F(FetchedFrame, ThatIsUnmatchedGivesEagain) {
     end.all_default.reset();
     ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
     link->arrive(frame_to(1));

@@ -172,7 +172,7 @@ TEST_F(ReceivedChecksum, IsNotVouchedForAfterDamage) {
     EXPECT_EQ(flags_of(receiver), 0U);
 }
 
-TEST_F(ReceivedChecksum, IsVerifiedWhereTheDeviceIsToldTo) {
+TEST_F(ReceivedChecksum, IsVerifiedOnRequest) {
     EndOptions options;
     options.wire = "checksums=verify";
     VerbsEnd receiver{options};

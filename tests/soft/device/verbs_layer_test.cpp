@@ -135,7 +135,7 @@ TEST_P(VerbsLayerTest, SendsABatchWithOneDoorbell) {
     }
 }
 
-TEST_P(VerbsLayerTest, TellsHowMuchOfABatchWasTaken) {
+TEST_P(VerbsLayerTest, ReportsHowMuchOfABatchWasTaken) {
     std::vector<RecvRequest> receives(100, RecvRequest{}.into(b_.region.slice(0, 2048)));
     const auto result = b_.qp.post_recv(receives);
     EXPECT_EQ(result.posted, b_.qp.limits().max_recv_wr);
@@ -191,7 +191,7 @@ TEST_P(VerbsLayerTest, LetsHandlesGoInAnyOrder) {
     EXPECT_EQ(qp.state(), IBV_QPS_RTS);
 }
 
-TEST(SoftVerbs, TellOfTheLink) {
+TEST(SoftVerbs, ReportTheLink) {
     verbs::OpenDevice device{testing::wire_device("link")};
     EXPECT_FALSE(device.next_event());
     EXPECT_EQ(device.port().state, IBV_PORT_ACTIVE);
