@@ -97,7 +97,7 @@ public:
     std::optional<pktverbs::PacerReport> report() const {
         return pacer_ ? std::optional{pacer_->report()} : std::nullopt;
     }
-    /// Throws if the device refused a packet or failed to send one.
+    /// Throws if the device refused a packet, or failed to send one, or dropped one for want of a link.
     void check() const {
         if (error_ != 0)
             throw std::system_error{error_, std::generic_category(),
@@ -107,6 +107,11 @@ public:
         if (failed > 0 || stats.in_flight > 0)
             throw std::runtime_error{fmt::format("{} packets failed and {} are still in flight on {}", failed,
                                                  stats.in_flight, ctx_.device().name)};
+        if (stats.drops.unsent > 0)
+            throw std::runtime_error{
+                fmt::format("{} packets were dropped: the link of {} was down, or no other program "
+                            "was at its end",
+                            stats.drops.unsent, ctx_.device().name)};
     }
 
 private:
