@@ -14,7 +14,7 @@
 #include "net/frame_sizes.hpp"
 #include "verbs/rdma_core.hpp"
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 
 namespace {
 
@@ -145,4 +145,4 @@ void look_at_port(Inspection& inspection, const Device& device, ibv_context* con
                                : "");
 }
 
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor

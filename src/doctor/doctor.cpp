@@ -15,7 +15,7 @@
 
 namespace pktverbs {
 
-namespace checks {
+namespace doctor {
 
 void no_device(Inspection& inspection, int error, const std::string& reason) {
     inspection.add("device", reason, Severity::problem,
@@ -47,23 +47,23 @@ void look_at_options(Inspection& inspection, std::string_view device) {
 }
 
 }  // namespace
-}  // namespace checks
+}  // namespace doctor
 
 Report check(std::string_view text, const Options& wanted, Probe probe) {
     Device device;
     try {
         device = find_device(text);
     } catch (const std::system_error& error) {
-        checks::Inspection inspection = checks::begin(text, wanted, probe);
-        checks::no_device(inspection, error.code().value(), error.what());
-        return checks::finish(std::move(inspection), {});
+        doctor::Inspection inspection = doctor::begin(text, wanted, probe);
+        doctor::no_device(inspection, error.code().value(), error.what());
+        return doctor::finish(std::move(inspection), {});
     }
     return check(device, wanted, probe);
 }
 
 Report check(const Device& given, const Options& wanted, Probe probe) {
-    checks::Inspection inspection = checks::begin(given.name, wanted, probe);
-    checks::look_at_options(inspection, given.name);
+    doctor::Inspection inspection = doctor::begin(given.name, wanted, probe);
+    doctor::look_at_options(inspection, given.name);
     Device device = given;
     try {
         if (!device.netdev) device.netdev = Interface::find(device.interface);
@@ -74,13 +74,13 @@ Report check(const Device& given, const Options& wanted, Probe probe) {
             {&provider}};
         // The note of a device of unknown kind says why it was chosen.
         inspection.add("device", device.note.empty() ? "opens" : device.note);
-        checks::look_at_device(inspection, device, context.get());
-        checks::look_at_port(inspection, device, context.get());
-        if (probe == Probe::everything) checks::probe_device(inspection, device, context.get());
+        doctor::look_at_device(inspection, device, context.get());
+        doctor::look_at_port(inspection, device, context.get());
+        if (probe == Probe::everything) doctor::probe_device(inspection, device, context.get());
     } catch (const std::system_error& error) {
-        checks::no_device(inspection, error.code().value(), error.what());
+        doctor::no_device(inspection, error.code().value(), error.what());
     }
-    return checks::finish(std::move(inspection), device);
+    return doctor::finish(std::move(inspection), device);
 }
 
 }  // namespace pktverbs

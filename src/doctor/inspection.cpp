@@ -9,7 +9,7 @@
 
 #include <pktverbs/memory/memory.hpp>
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 
 std::string Files::line(const std::string& path) const {
     std::string text;
@@ -60,4 +60,4 @@ std::string bytes_text(std::uint64_t bytes) {
     return fmt::format("{} {}", bytes, units[unit]);
 }
 
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor

@@ -13,7 +13,7 @@
 
 #include <pktverbs/doctor/doctor.hpp>
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 
 /// Where the kernel's files are: below "/", or below a test's directory.
 struct Files {
@@ -63,4 +63,4 @@ void look_at_processors(Inspection& inspection, const Device& device);
 /// "40 MiB", "512 KiB", "100 bytes": rounded down.
 std::string bytes_text(std::uint64_t bytes);
 
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor

@@ -10,7 +10,7 @@
 #include "interface/ethtool.hpp"
 #include "interface/interface.hpp"
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 
 namespace {
 
@@ -66,4 +66,4 @@ void look_at_interface(Inspection& inspection, const Device& device) {
     look_at_ring(inspection, ethtool, interface);
 }
 
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor

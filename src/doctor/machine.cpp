@@ -15,7 +15,7 @@
 #include "doctor/inspection.hpp"
 #include "interface/interface_sysfs.hpp"
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 
 namespace {
 
@@ -146,4 +146,4 @@ void look_at_processors(Inspection& inspection, const Device& device) {
                    slow ? "cpupower frequency-set -g performance" : "");
 }
 
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor

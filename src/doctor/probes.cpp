@@ -13,7 +13,7 @@
 #include "doctor/inspection.hpp"
 #include "flow/flow_spec.hpp"
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 
 namespace {
 
@@ -137,4 +137,4 @@ void probe_device(Inspection& inspection, const Device& device, ibv_context* con
     }
 }
 
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor

@@ -13,7 +13,7 @@
 #include "fake_hardware.hpp"
 #include "interface/interface.hpp"
 
-namespace pktverbs::checks {
+namespace pktverbs::doctor {
 namespace {
 
 class Machine : public ::testing::Test {
@@ -137,4 +137,4 @@ TEST(BytesText, RoundsDown) {
 }
 
 }  // namespace
-}  // namespace pktverbs::checks
+}  // namespace pktverbs::doctor
