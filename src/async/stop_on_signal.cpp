@@ -14,6 +14,7 @@
 
 #include <pktverbs/verbs/error.hpp>
 
+#include "base/blocked_signals.hpp"
 #include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 
@@ -33,18 +34,6 @@ sigset_t signal_set(std::initializer_list<int> caught) {
     return set;
 }
 
-/// Blocks signals in this thread, until its end.
-class BlockedSignals {
-public:
-    explicit BlockedSignals(const sigset_t& signals) noexcept { pthread_sigmask(SIG_BLOCK, &signals, &old_); }
-    BlockedSignals(const BlockedSignals&) = delete;
-    BlockedSignals& operator=(const BlockedSignals&) = delete;
-    ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
-
-private:
-    sigset_t old_{};
-};
-
 [[noreturn]] void throw_no_descriptor(std::string_view what) {
     verbs::throw_error(errno, what, "raise the limit on open files: ulimit -n");
 }
@@ -55,10 +44,7 @@ struct StopOnSignal::State {
     explicit State(std::initializer_list<int> which) : signals{signal_set(which)} {
         if (!arrived) throw_no_descriptor("make a descriptor of signals");
         if (!end) throw_no_descriptor("make an event descriptor");
-        // Handlers of other signals run in the program's own threads.
-        sigset_t all;
-        sigfillset(&all);
-        const BlockedSignals blocked_here{all};
+        const BlockedSignals blocked_here;
         waiter = std::thread{[this] { wait(); }};
     }
     ~State() {

@@ -29,11 +29,10 @@ struct QueueSetup {
     RegionTable& regions;
     DeviceEvents& events;
     const GrantedOffloads& offloads;
-    Limits limits;                        ///< of the context so far
-    std::uint64_t clock_khz = 0;          ///< of the device's timestamps; 0 without
-    std::uint32_t max_work_requests = 0;  ///< that the device's queue pairs and completion queues hold
-    bool by_work_queue = false;           ///< receives through a work queue, for RSS
-    std::uint32_t index = 0;
+    Limits limits;                          ///< of the context so far
+    std::uint64_t clock_khz = 0;            ///< of the device's timestamps; 0 without
+    std::uint32_t max_work_requests = 0;    ///< that the device's queue pairs and completion queues hold
+    bool by_work_queue = false;             ///< receives through a work queue, for RSS
     std::uint64_t recv_packets_before = 0;  ///< of the queues before this one
     std::uint64_t send_packets_before = 0;
     /// Each queue has its own, so that each can interrupt a core of its own.

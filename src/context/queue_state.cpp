@@ -75,7 +75,7 @@ ibv_qp* create_queue_pair(const QueueSetup& setup, ibv_qp_init_attr& attr) {
 
 }  // namespace
 
-QueueState::QueueState(Core& owner, QueueSetup setup)
+QueueState::QueueState(Core& owner, const QueueSetup& setup)
     : core{owner},
       limits{setup.limits},
       status{owner},

@@ -23,7 +23,7 @@ namespace pktverbs {
 class QueueState final : public Queue {
 public:
     /// Makes the queue pair and brings it to work, with every receive packet posted. Throws std::system_error.
-    QueueState(Core& owner, QueueSetup setup);
+    QueueState(Core& owner, const QueueSetup& setup);
     ~QueueState() { close(); }
 
     static QueueState& of(Queue& queue) noexcept { return static_cast<QueueState&>(queue); }

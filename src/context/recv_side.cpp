@@ -200,10 +200,8 @@ std::size_t RecvSide::give_back(RecvPkt* first, RecvPkt* last, std::uint32_t cou
     const std::size_t posted = post({first, last, count});
     // Flushed packets are in the pool, too: they wait for recover().
     const bool refused_before = posted == count && pool_.size() != 0;
-    if (refused_before && !status_.in_error) [[unlikely]] {
-        const Chain chain = pool_.take_all();
-        return posted + (chain.first ? post(chain) : 0);
-    }
+    if (refused_before && !status_.in_error) [[unlikely]]
+        return posted + post_pending().posted;
     return posted;
 }
 
@@ -227,17 +225,17 @@ std::size_t RecvSide::post(const Chain& chain) noexcept {
     return chain.count - left;
 }
 
-void RecvSide::post_pending() noexcept {
-    if (const Chain chain = pool_.take_all(); chain.first) post(chain);
+RecvSide::Posted RecvSide::post_pending() noexcept {
+    const Chain chain = pool_.take_all();
+    if (!chain.first) return {};
+    return {.posted = post(chain), .offered = chain.count};
 }
 
 void RecvSide::post_all(const verbs::Port& port) {
-    const Chain chain = pool_.take_all();
-    const std::size_t posted = chain.first ? post(chain) : 0;
-    if (posted != chain.count)
-        verbs::throw_error(
-            post_error_.load(),
-            port.action("post_recv", fmt::format("post {} of {} receive packets", chain.count - posted, chain.count)));
+    const auto [posted, offered] = post_pending();
+    if (posted != offered)
+        verbs::throw_error(post_error_.load(), port.action("post_recv", fmt::format("post {} of {} receive packets",
+                                                                                    offered - posted, offered)));
 }
 
 void RecvSide::hold_returns(bool on) noexcept {

@@ -52,8 +52,12 @@ public:
 
     /// Posts every packet that is neither posted nor in a list. Throws std::system_error if the device refuses one.
     void post_all(const verbs::Port& port);
-    /// The same, without a word on refused ones: they are posted with the next packets that come back.
-    void post_pending() noexcept;
+    struct Posted {
+        std::size_t posted = 0;
+        std::size_t offered = 0;
+    };
+    /// The same, but refused packets are posted with the next ones that come back.
+    Posted post_pending() noexcept;
     /// While it is on, packets that are returned are not posted: recover() does it. Waits for threads that return some.
     void hold_returns(bool on) noexcept;
     /// Polls everything that is posted to a queue pair in error. Packets that were received whole are kept for

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -16,6 +15,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/blocked_signals.hpp"
 #include "interface/interface_name.hpp"
 
 namespace pktverbs {
@@ -26,22 +26,6 @@ constexpr const char* thread_namespace = "/proc/thread-self/ns/net";
 constexpr std::size_t answer_bytes = 32768;  // the size of one part of a long answer (net/netlink/af_netlink.c)
 constexpr int max_parts = 1 << 16;
 constexpr int max_tries = 4;  // if a list changed while it was read
-
-/// Threads started meanwhile get no signals: handlers run in the program's own threads only.
-class SignalsBlocked {
-public:
-    SignalsBlocked() noexcept {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-private:
-    sigset_t before_;
-};
 
 }  // namespace
 
@@ -97,7 +81,7 @@ int Network::socket(int family, int type, int protocol) const noexcept {
     int fd = -1;
     int error = 0;
     try {
-        const SignalsBlocked blocked;
+        const BlockedSignals blocked;
         std::thread{[&] {
             if (::setns(namespace_.get(), CLONE_NEWNET) == 0) fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
             error = errno;

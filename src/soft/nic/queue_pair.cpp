@@ -46,7 +46,7 @@ QueuePair::QueuePair(Nic& nic, ibv_pd* domain, ibv_qp_init_attr& attr)
            std::max(attr.cap.max_recv_sge, 1U), attr.cap.max_inline_data},
       signal_all_{attr.sq_sig_all != 0},
       send_source_{object_entry.number()},
-      send_ring_{cap_},
+      send_entries_{cap_},
       receives_{nic,
                 domain,
                 attr.recv_cq ? &CompletionQueue::of(attr.recv_cq) : nullptr,
@@ -79,7 +79,7 @@ int QueuePair::write_send(const ibv_send_wr& wr) noexcept {
     if (wr.num_sge < 0 || static_cast<std::uint32_t>(wr.num_sge) > cap_.max_send_sge) return EINVAL;
     if (send_posted_ - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) return ENOMEM;
     const bool signalled = signal_all_ || (wr.send_flags & IBV_SEND_SIGNALED) != 0;
-    if (const int error = send_ring_.write(send_posted_, wr, signalled)) return error;
+    if (const int error = send_entries_.write(send_posted_, wr, signalled)) return error;
     ++send_posted_;
     return 0;
 }
@@ -108,8 +108,8 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
 }
 
 QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept {
-    const SendRing::Entry& entry = send_ring_[index];
-    failure = send_ring_.check_length(index, longest);
+    const SendEntries::Entry& entry = send_entries_[index];
+    failure = send_entries_.check_length(index, longest);
     if (failure != IBV_WC_SUCCESS) return Form::refused;
     Form form = entry.checksums || entry.mss != 0 ? Form::rewritten : Form::plain;
     if (entry.inlined) return form;
@@ -131,7 +131,7 @@ void QueuePair::complete_sends(std::uint32_t count) noexcept {
     const std::uint64_t now = nic_.timestamp();
     CompletionQueue::Writer writer;
     for (const std::uint32_t end = send_done_ + count; send_done_ != end;) {
-        const SendRing::Entry& entry = send_ring_[send_done_++];
+        const SendEntries::Entry& entry = send_entries_[send_done_++];
         if (!entry.signalled) continue;
         writer.push(*send_cq_, {.wr_id = entry.wr_id,
                                 .source = &send_source_,
@@ -143,7 +143,7 @@ void QueuePair::complete_sends(std::uint32_t count) noexcept {
 }
 
 void QueuePair::fail_send(ibv_wc_status failure) noexcept {
-    const SendRing::Entry& entry = send_ring_[send_done_++];
+    const SendEntries::Entry& entry = send_entries_[send_done_++];
     {
         const std::lock_guard lock{nic_.receive_mutex()};
         CompletionQueue::Writer writer;
@@ -160,7 +160,7 @@ void QueuePair::fail_send(ibv_wc_status failure) noexcept {
 void QueuePair::flush_sends() noexcept {
     CompletionQueue::Writer writer;
     while (send_done_ != send_posted_) {
-        const SendRing::Entry& entry = send_ring_[send_done_++];
+        const SendEntries::Entry& entry = send_entries_[send_done_++];
         writer.push(*send_cq_, {.wr_id = entry.wr_id,
                                 .source = &send_source_,
                                 .reclaim = send_done_,
@@ -183,7 +183,7 @@ void QueuePair::transmit() noexcept {
         for (std::uint32_t i = send_done_; i != send_posted_ && count < frames.size(); ++i) {
             form = form_of(i, longest, failure);
             if (form != Form::plain) break;
-            const SendRing::Entry& entry = send_ring_[i];
+            const SendEntries::Entry& entry = send_entries_[i];
             frames[count++] = {entry.sges(), entry.sge_count, entry.length, false, this};
         }
         const std::size_t sent = count == 0 ? 0 : nic_.transmit(std::span{frames}.first(count));
@@ -196,7 +196,7 @@ void QueuePair::transmit() noexcept {
 
 /// `readable` gets the scatter elements, at addresses that this process can read.
 RewrittenFrames::Source QueuePair::source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept {
-    const SendRing::Entry& entry = send_ring_[index];
+    const SendEntries::Entry& entry = send_entries_[index];
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         ibv_sge& sge = readable[i] = entry.sges()[i];
         if (!entry.inlined && sge.length != 0)
@@ -207,7 +207,7 @@ RewrittenFrames::Source QueuePair::source_of(std::uint32_t index, std::span<ibv_
                                    .checksums = entry.checksums,
                                    .mss = entry.mss,
                                    .header = {}};
-    if (entry.mss != 0) source.header = send_ring_.header(index);
+    if (entry.mss != 0) source.header = send_entries_.header(index);
     return source;
 }
 

@@ -17,7 +17,7 @@
 #include "soft/nic/object_entry.hpp"
 #include "soft/nic/receive_queue.hpp"
 #include "soft/nic/rewritten_frames.hpp"
-#include "soft/nic/send_ring.hpp"
+#include "soft/nic/send_entries.hpp"
 #include "soft/steering/receive_hash.hpp"
 
 namespace pktverbs::soft {
@@ -35,7 +35,7 @@ public:
     static constexpr std::uint32_t max_wr = ReceiveQueue::max_wr;
     static constexpr std::uint32_t max_sge = ReceiveQueue::max_sge;
     static constexpr std::uint32_t max_inline = 1024;
-    static constexpr std::uint32_t max_tso = SendRing::max_tso;
+    static constexpr std::uint32_t max_tso = SendEntries::max_tso;
     static constexpr std::uint16_t max_tso_header = RewrittenFrames::max_header;
 
     /// `attr.cap` must be within the limits above; it is set to the granted values. The completion queues may be null
@@ -59,7 +59,7 @@ public:
     /// From now on spreads frames over the queues of `table`, by a hash that ReceiveHash::check() accepted.
     void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
     /// From now on takes IBV_WR_TSO, with headers of up to this many bytes, at most max_tso_header.
-    void allow_segmentation(std::uint16_t header_bytes) { send_ring_.allow_segmentation(header_bytes); }
+    void allow_segmentation(std::uint16_t header_bytes) { send_entries_.allow_segmentation(header_bytes); }
     void set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept;
     /// Provides ibv_qp_ex's functions. `operations`: the ibv_qp_create_send_ops_flags that work, at most SEND and TSO.
     void offer_send_ops(std::uint64_t operations) noexcept;
@@ -83,7 +83,7 @@ public:
 private:
     static constexpr std::size_t tx_batch = 64;
 
-    static Completion::Kind kind_of(const SendRing::Entry& entry) noexcept {
+    static Completion::Kind kind_of(const SendEntries::Entry& entry) noexcept {
         return entry.mss == 0 ? Completion::Kind::send : Completion::Kind::segmented_send;
     }
     /// How an entry is sent.
@@ -130,7 +130,7 @@ private:
     // The send side: posted - reclaimed counts against the depth.
     std::mutex send_mutex_;
     CompletionSource send_source_;
-    SendRing send_ring_;
+    SendEntries send_entries_;
     std::uint32_t send_posted_ = 0;
     std::uint32_t send_done_ = 0;
     std::uint32_t segments_sent_ = 0;  ///< in the entry send_done_

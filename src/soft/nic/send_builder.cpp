@@ -67,13 +67,13 @@ bool QueuePair::begin_send(std::uint64_t operation) noexcept {
     const std::uint32_t index = send_posted_ + built_count_;
     if (index - send_source_.reclaimed.load(std::memory_order_acquire) >= cap_.max_send_wr) fail_building(ENOMEM);
     if (build_error_ != 0) return false;
-    send_ring_[index] = {.wr_id = wr_id,
-                         .length = 0,
-                         .mss = 0,
-                         .sge_count = 0,
-                         .signalled = signal_all_ || (wr_flags & IBV_SEND_SIGNALED) != 0,
-                         .inlined = false,
-                         .checksums = (wr_flags & IBV_SEND_IP_CSUM) != 0};
+    send_entries_[index] = {.wr_id = wr_id,
+                            .length = 0,
+                            .mss = 0,
+                            .sge_count = 0,
+                            .signalled = signal_all_ || (wr_flags & IBV_SEND_SIGNALED) != 0,
+                            .inlined = false,
+                            .checksums = (wr_flags & IBV_SEND_IP_CSUM) != 0};
     ++built_count_;
     return true;
 }
@@ -81,21 +81,21 @@ bool QueuePair::begin_send(std::uint64_t operation) noexcept {
 void QueuePair::begin_segments(const void* header, std::uint16_t header_bytes, std::uint16_t mss) noexcept {
     if (!begin_send(IBV_QP_EX_WITH_TSO)) return;
     const std::uint32_t index = send_posted_ + built_count_ - 1;
-    if (const int error = send_ring_.set_segmentation(index, header, header_bytes, mss)) fail_building(error);
+    if (const int error = send_entries_.set_segmentation(index, header, header_bytes, mss)) fail_building(error);
 }
 
 void QueuePair::set_sges(std::size_t count, const ibv_sge* sges) noexcept {
     if (built_count_ == 0 || count > cap_.max_send_sge) fail_building(EINVAL);
     if (build_error_ != 0) return;
     const std::uint32_t index = send_posted_ + built_count_ - 1;
-    if (const int error = send_ring_.set_sges(index, {sges, count})) fail_building(error);
+    if (const int error = send_entries_.set_sges(index, {sges, count})) fail_building(error);
 }
 
 void QueuePair::set_inline_data(std::size_t count, const ibv_data_buf* buffers) noexcept {
     if (built_count_ == 0) fail_building(EINVAL);
     if (build_error_ != 0) return;
     const std::uint32_t index = send_posted_ + built_count_ - 1;
-    if (const int error = send_ring_.set_inline_data(index, {buffers, count})) fail_building(error);
+    if (const int error = send_entries_.set_inline_data(index, {buffers, count})) fail_building(error);
 }
 
 int QueuePair::complete_building() noexcept {

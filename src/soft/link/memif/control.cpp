@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/link/memif/control.hpp"
-#include "net/frame_sizes.hpp"
 
 #include <pthread.h>
 #include <sys/socket.h>
@@ -8,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -17,6 +15,8 @@
 
 #include <fmt/core.h>
 
+#include "base/blocked_signals.hpp"
+#include "base/deadline.hpp"
 #include "soft/link/memif/refusal.hpp"
 
 namespace pktverbs::soft::memif {
@@ -36,7 +36,7 @@ Terms terms_of(const Settings& settings) {
             .mode = settings.mode,
             .secret = settings.secret,
             .max_rings = settings.queues,
-            .name = fmt::format("memif/{}", settings.id)};
+            .name = settings.interface_name()};
 }
 
 }  // namespace
@@ -53,18 +53,10 @@ Control::~Control() { stop(); }
 
 void Control::start(Sink& sink) {
     sink_ = &sink;
-    // Signals are the program's.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    try {
+    {
+        const BlockedSignals signals_are_the_programs;
         thread_ = std::make_unique<std::thread>([this] { run(); });
-    } catch (...) {
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        throw;
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_setname_np(thread_->native_handle(), "memif");
     if (settings_.is_server) return;
     tried_.get_future().wait();
@@ -138,13 +130,9 @@ void Control::wait() noexcept {
     if (attempt_) add(attempt_->channel.fd());
     for (const Visit& visit : visits_) add(visit.guest->channel.fd());
     const auto next = next_time();
-    timespec left{};
-    if (next) {
-        const auto ns = std::max<std::int64_t>(0, std::chrono::nanoseconds{*next - Clock::now()}.count());
-        left.tv_sec = ns / 1'000'000'000;
-        left.tv_nsec = ns % 1'000'000'000;
-    }
-    if (ppoll(polled_.data(), polled_.size(), next ? &left : nullptr, nullptr) > 0 && polled_[0].revents != 0)
+    const Deadline deadline{next ? *next - Clock::now() : std::chrono::nanoseconds::max()};
+    timespec left;
+    if (ppoll(polled_.data(), polled_.size(), deadline.left(left), nullptr) > 0 && polled_[0].revents != 0)
         wake_.clear();
 }
 
@@ -273,7 +261,7 @@ void Control::try_connecting() {
                       .secret = settings_.secret,
                       .rings = settings_.queues,
                       .log2_slots = settings_.log2_slots,
-                      .name = fmt::format("memif/{}", settings_.id)};
+                      .name = settings_.interface_name()};
     attempt_.reset(
         new Attempt{Channel{std::move(socket)}, ClientHandshake{std::move(terms)}, Clock::now() + handshake_limit});
 }
@@ -320,7 +308,7 @@ void Control::continue_attempt() {
     }
 }
 
-FrameForm Control::form() const noexcept { return {settings_.mode, settings_.mac, settings_.mtu + max_ethernet_bytes}; }
+FrameForm Control::form() const noexcept { return {settings_.mode, settings_.mac, settings_.max_frame()}; }
 
 /// With the answer that a server still owes. The channel is left if it throws.
 void Control::connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer) {

@@ -13,7 +13,6 @@
 
 #include "base/event_fd.hpp"
 #include "base/quantity.hpp"
-#include "net/frame_sizes.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
 #include "soft/link/memif/control.hpp"
@@ -44,9 +43,7 @@ memif::Settings with_mac(memif::Settings settings) {
 class MemifLink final : public Link {
 public:
     explicit MemifLink(const memif::Settings& settings)
-        : settings_{with_mac(settings)},
-          data_{settings_.mtu + max_ethernet_bytes, wake_},
-          control_{settings_, data_, wake_} {}
+        : settings_{with_mac(settings)}, data_{settings_.max_frame(), wake_}, control_{settings_, data_, wake_} {}
 
     MacAddress mac() const noexcept override { return settings_.mac; }
     std::uint32_t mtu() const noexcept override { return settings_.mtu; }

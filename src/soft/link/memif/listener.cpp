@@ -26,8 +26,8 @@ FileDescriptor make_socket() {
     return socket;
 }
 
-/// Of the socket's folder, so that of two servers that find a stale file only one replaces it. Whoever may read the
-/// folder can hold the lock, so it is not waited for for long.
+/// Locks the socket's folder: if two servers find a stale file there, only one of them replaces it. Any program that
+/// may read the folder can hold this lock, so the wait for it is short and the file is replaced without it.
 class FolderLock {
 public:
     explicit FolderLock(const std::string& path)
@@ -77,7 +77,7 @@ Listener::Listener(const SocketName& name) : name_{name}, socket_{make_socket()}
         throw std::system_error{errno, std::generic_category(), "cannot listen at " + name_.text()};
 }
 
-/// Whether its file belongs to nobody any more.
+/// Whether no server listens at its file any more.
 bool Listener::is_stale() const {
     struct stat status {};
     if (lstat(name_.text().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
@@ -102,7 +102,7 @@ void Listener::bind() {
         }
         if (error == 0) {
             lstat(name_.text().c_str(), &file_);
-            // Under the lock: a file that nobody listens at is stale to others.
+            // Under the lock: without a listener, the file is stale to others.
             listen(socket_.get(), 1);
             return;
         }

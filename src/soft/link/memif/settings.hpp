@@ -10,6 +10,7 @@
 #include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/address/mac_address.hpp>
 
+#include "net/frame_sizes.hpp"
 #include "soft/link/memif/message.hpp"
 #include "soft/link/memif/socket_name.hpp"
 
@@ -18,7 +19,7 @@ namespace pktverbs::soft::memif {
 struct Settings {
     SocketName socket;
     bool is_server = false;
-    /// Not known before: the first end listens, the next one connects, and who is left alone may listen again.
+    /// Not known before: the first end listens, the next one connects, and the end that is left alone may listen again.
     bool finds_role = false;
     std::uint32_t id = 0;
     std::string secret = {};
@@ -30,6 +31,11 @@ struct Settings {
     MacAddress mac = {};
     std::uint32_t mtu = 0;
     std::vector<Ipv6Address> addresses = {};
+
+    /// As the peer reads it.
+    std::string interface_name() const { return "memif/" + std::to_string(id); }
+    /// The longest that is sent and received, with its header.
+    std::uint32_t max_frame() const noexcept { return mtu + max_ethernet_bytes; }
 };
 
 }  // namespace pktverbs::soft::memif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SendRing: the entries of a queue pair's send queue.
+// SendEntries: the entries of a queue pair's send queue.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -17,7 +17,7 @@ namespace pktverbs::soft {
 
 /// Work requests, with copies of what they have inline and of the headers of segments. Indexes are free-running: the
 /// queue pair counts what is posted. Not thread-safe.
-class SendRing {
+class SendEntries {
 public:
     static constexpr std::uint32_t max_tso = 262144;  ///< payload bytes of one segmented send
 
@@ -36,7 +36,7 @@ public:
     static_assert(sizeof(Entry) == 16);
 
     /// `cap`: granted values; max_send_wr is a power of two or 0.
-    explicit SendRing(const ibv_qp_cap& cap)
+    explicit SendEntries(const ibv_qp_cap& cap)
         : max_inline_{cap.max_inline_data},
           mask_{cap.max_send_wr - 1},
           stride_{sizeof(Entry) + cap.max_send_sge * sizeof(ibv_sge)},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "soft/nic/send_ring.hpp"
+#include "soft/nic/send_entries.hpp"
 
 #include <cstring>
 
@@ -7,21 +7,21 @@
 
 namespace pktverbs::soft {
 
-void SendRing::allow_segmentation(std::uint16_t header_bytes) {
+void SendEntries::allow_segmentation(std::uint16_t header_bytes) {
     const std::uint32_t depth = mask_ + 1;  // 0 without entries
     headers_ = std::make_unique<std::uint8_t[]>(std::size_t{header_bytes} * depth);
     header_bytes_ = std::make_unique<std::uint16_t[]>(depth);
     max_header_ = header_bytes;
 }
 
-std::span<std::uint8_t> SendRing::header(std::uint32_t index) noexcept {
+std::span<std::uint8_t> SendEntries::header(std::uint32_t index) noexcept {
     const std::size_t slot = index & mask_;
     return {&headers_[slot * max_header_], header_bytes_[slot]};
 }
 
 // mlx5 refuses a header shorter than Ethernet's, or longer than requested (rdma-core's set_tso_eth_seg).
-int SendRing::set_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
-                               std::uint16_t mss) noexcept {
+int SendEntries::set_segmentation(std::uint32_t index, const void* header, std::uint16_t header_bytes,
+                                  std::uint16_t mss) noexcept {
     if (header_bytes < ethernet_bytes || header_bytes > max_header_ || mss == 0) return EINVAL;
     header_bytes_[index & mask_] = header_bytes;
     std::memcpy(this->header(index).data(), header, header_bytes);
@@ -29,14 +29,14 @@ int SendRing::set_segmentation(std::uint32_t index, const void* header, std::uin
     return 0;
 }
 
-int SendRing::set_sges(std::uint32_t index, std::span<const ibv_sge> sges) noexcept {
+int SendEntries::set_sges(std::uint32_t index, std::span<const ibv_sge> sges) noexcept {
     Entry& entry = (*this)[index];
     const std::uint64_t length = put_sges(entry, sges);
     entry.inlined = false;
     return entry.mss != 0 && length > max_tso ? EINVAL : 0;
 }
 
-int SendRing::set_inline_data(std::uint32_t index, std::span<const ibv_data_buf> buffers) noexcept {
+int SendEntries::set_inline_data(std::uint32_t index, std::span<const ibv_data_buf> buffers) noexcept {
     std::uint8_t* const copy = inline_data(index);
     std::size_t length = 0;
     for (const ibv_data_buf& buffer : buffers) {
@@ -54,7 +54,7 @@ int SendRing::set_inline_data(std::uint32_t index, std::span<const ibv_data_buf>
 }
 
 /// After this the caller may reuse its memory, and needs no lkey for it.
-int SendRing::copy_inline(std::uint32_t index, std::uint64_t length) noexcept {
+int SendEntries::copy_inline(std::uint32_t index, std::uint64_t length) noexcept {
     if (length > max_inline_) return EINVAL;
     Entry& entry = (*this)[index];
     std::uint8_t* const copy = inline_data(index);
@@ -69,7 +69,7 @@ int SendRing::copy_inline(std::uint32_t index, std::uint64_t length) noexcept {
     return 0;
 }
 
-ibv_wc_status SendRing::check_segments(std::uint32_t index, std::uint32_t longest) noexcept {
+ibv_wc_status SendEntries::check_segments(std::uint32_t index, std::uint32_t longest) noexcept {
     const Entry& entry = (*this)[index];
     // Not UDP: the send would become several datagrams instead of one.
     const auto header = this->header(index);
