@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -321,6 +322,24 @@ TEST(HostileMemifServer, MayScribbleEverywhere) {
         ASSERT_NO_FATAL_FAILURE(server.accept()) << round;
     }
     EXPECT_FALSE(client.ctx.queue(0).in_error());
+}
+
+// DPDK's server ends its process when a client has left before that.
+TEST(MemifClient, LeavesNoServerBeforeItsHello) {
+    const std::string socket = socket_name();
+    std::optional<Context> client{fmt::format("memif:{}?reconnect=1ms", socket)};
+    RawServer server{socket};
+    pollfd polled{server.place.listener().fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&polled, 1, static_cast<int>(std::chrono::milliseconds{patience}.count())), 1);
+    const auto left = std::async(std::launch::async, [&] { client.reset(); });
+    EXPECT_EQ(left.wait_for(std::chrono::milliseconds{50}), std::future_status::timeout);
+    server.guest = server.place.listener().accept();
+    ASSERT_TRUE(server.guest);
+    const auto received = receive_blocking(server.guest->channel);
+    ASSERT_EQ(received.size, sizeof(memif::Message));
+    memif::Message message;
+    std::memcpy(&message, received.bytes.data(), sizeof message);
+    EXPECT_EQ(message.type, memif::MessageType::disconnect);
 }
 
 TEST(HostileMemifServer, IsDisconnectedForAnIndexOutOfItsRing) {

@@ -26,6 +26,7 @@ namespace {
 using Progress = Step::Progress;
 
 constexpr std::chrono::seconds handshake_limit{3};
+constexpr std::chrono::milliseconds hello_limit{500};   ///< for a client that leaves
 constexpr std::chrono::milliseconds accept_pause{100};  ///< without descriptors or memory
 /// A peer does not say when it has made room.
 constexpr std::chrono::microseconds stall_interval{100};
@@ -96,11 +97,10 @@ void Control::run() noexcept {
         wait();
     }
     for (Visit& visit : visits_) visit.guest->channel.send({disconnect_message("the server closes")});
-    if (attempt_) attempt_->channel.send({disconnect_message("the client closes")});
+    if (attempt_) leave_attempt();
     sink_ = nullptr;
     if (peer_) disconnected("the interface is closed");
     visits_.clear();
-    attempt_.reset();
 }
 
 /// Also where there was none: a pipe's first end listens.
@@ -270,6 +270,17 @@ void Control::fail_attempt(std::string_view reason) noexcept {
     if (!reason.empty()) attempt_->channel.send({disconnect_message(reason)});
     attempt_.reset();
     connect_at_ = Clock::now() + settings_.reconnect;
+}
+
+/// Not before the server has said HELLO: DPDK's ends its whole process if nobody is there for it
+/// (drivers/net/memif/memif_socket.c, memif_listener_handler closes a socket that its interrupt thread still polls).
+void Control::leave_attempt() noexcept {
+    pollfd polled{attempt_->channel.fd(), POLLIN, 0};
+    timespec left;
+    if (attempt_->handshake.awaits_hello()) ppoll(&polled, 1, Deadline{hello_limit}.left(left), nullptr);
+    // What is left unread costs the peer our last word: it gets ECONNRESET (unix_release_sock() in net/unix/af_unix.c).
+    static_cast<void>(attempt_->channel.receive());
+    fail_attempt("the client closes");
 }
 
 OfferShape Control::shape_for(const ClientHandshake& handshake) const noexcept {

@@ -81,6 +81,7 @@ private:
     void end_first_try() noexcept;
     void continue_attempt();
     void fail_attempt(std::string_view reason) noexcept;
+    void leave_attempt() noexcept;
     OfferShape shape_for(const ClientHandshake& handshake) const noexcept;
 
     void connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer);

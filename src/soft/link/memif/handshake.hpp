@@ -112,6 +112,8 @@ public:
     /// A message of the server. Throws std::bad_alloc.
     Step receive(std::span<const std::byte> bytes);
 
+    /// The server has not said anything yet.
+    bool awaits_hello() const noexcept { return state_ == State::hello; }
     /// Once agreed.
     std::uint16_t rings_to_server() const noexcept { return to_server_; }
     std::uint16_t rings_to_client() const noexcept { return to_client_; }
