@@ -7,11 +7,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include <pktverbs/address/ipv6_address.hpp>
 #include <pktverbs/address/mac_address.hpp>
+#include <pktverbs/soft/link_peer.hpp>
 
 #include "soft/steering/flow_match.hpp"
 
@@ -64,6 +66,8 @@ public:
     virtual bool up() const noexcept = 0;
     /// The IP addresses that the interface has now, IPv4 as ::ffff:a.b.c.d. Throws std::bad_alloc.
     virtual std::vector<Ipv6Address> addresses() const { return {}; }
+    /// Any thread. Throws std::bad_alloc.
+    virtual std::optional<LinkPeer> peer() const { return std::nullopt; }
     /// Of the network interface; 0: there is none.
     virtual std::uint32_t interface_index() const noexcept { return 0; }
 

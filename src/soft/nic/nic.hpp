@@ -142,5 +142,7 @@ private:
 
 /// Fills in the function pointers through which infiniband/verbs.h reaches a device.
 void install_verbs(Nic& nic) noexcept;
+/// Null if the context is no soft device's, or null.
+Nic* find_nic(const ibv_context* context) noexcept;
 
 }  // namespace pktverbs::soft

@@ -82,10 +82,20 @@ constexpr verbs::Provider table{
 }  // namespace
 }  // namespace control
 
+namespace {
+
+int poll(ibv_cq* cq, int n, ibv_wc* wc) { return CompletionQueue::of(cq).poll(n, wc); }
+
+}  // namespace
+
+Nic* find_nic(const ibv_context* context) noexcept {
+    return context && context->ops.poll_cq == poll ? &Nic::of(const_cast<ibv_context*>(context)) : nullptr;
+}
+
 // Verbs that the inline functions of infiniband/verbs.h call through the context instead of the provider.
 void install_verbs(Nic& nic) noexcept {
     ibv_context_ops& ops = nic.context.ops;
-    ops.poll_cq = [](ibv_cq* cq, int n, ibv_wc* wc) { return CompletionQueue::of(cq).poll(n, wc); };
+    ops.poll_cq = poll;
     ops.req_notify_cq = [](ibv_cq* cq, int solicited) { return CompletionQueue::of(cq).arm(solicited != 0); };
     ops.post_send = [](ibv_qp* qp, ibv_send_wr* wr, ibv_send_wr** bad) { return QueuePair::of(qp).post_send(wr, bad); };
     ops.post_recv = [](ibv_qp* qp, ibv_recv_wr* wr, ibv_recv_wr** bad) { return QueuePair::of(qp).post_recv(wr, bad); };

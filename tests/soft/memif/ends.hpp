@@ -11,6 +11,7 @@
 
 #include <fmt/core.h>
 
+#include <pktverbs/soft/link_peer.hpp>
 #include <pktverbs/verbs/async_event.hpp>
 
 #include "expect_error.hpp"

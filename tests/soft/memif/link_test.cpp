@@ -163,13 +163,52 @@ TEST(MemifLink, IsRefusedWithAWrongSecret) {
     const std::string socket = socket_name();
     End server{"memif:" + socket + "?role=server&secret=sesame"};
     for (const char* secret : {"", "&secret=open"}) {
-        const Context client{"memif:" + socket + "?reconnect=3600s" + secret};
+        Context client{"memif:" + socket + "?reconnect=3600s" + secret};
         EXPECT_NE(client.port().state, IBV_PORT_ACTIVE) << secret;
+        EXPECT_EQ(soft::link_peer(client.raw())->last_end, "wrong secret for id 0");
+        EXPECT_EQ(soft::link_peer(server.ctx.raw())->last_end, "wrong secret for id 0");
     }
     End client{"memif:" + socket + "?secret=sesame"};
     EXPECT_EQ(client.ctx.port().state, IBV_PORT_ACTIVE);
     client.send(0, 1);
     server.expect(0, 1);
+}
+
+TEST(MemifLink, TellsWhoItsPeerIs) {
+    const std::string socket = socket_name();
+    End server{"memif:" + socket + "?role=server&queues=4&id=7"};
+    EXPECT_FALSE(soft::link_peer(server.ctx.raw())->connected);
+    {
+        End client{"memif:" + socket + "?id=7&queues=3&ring=5&loss=0.5"};
+        const auto seen = soft::link_peer(client.ctx.raw());
+        ASSERT_TRUE(seen);
+        EXPECT_TRUE(seen->connected);
+        EXPECT_FALSE(seen->is_client);
+        EXPECT_EQ(seen->program, "pktverbs");
+        EXPECT_EQ(seen->interface, "memif/7");
+        EXPECT_EQ(seen->last_end, "");
+        ASSERT_TRUE(wait_until_up(server.ctx));
+        const auto client_seen = soft::link_peer(server.ctx.raw());
+        EXPECT_TRUE(client_seen->connected);
+        EXPECT_TRUE(client_seen->is_client);
+        EXPECT_EQ(client_seen->id, 7U);
+        EXPECT_EQ(client_seen->send_rings, 3U);
+        EXPECT_EQ(client_seen->recv_rings, 3U);
+        EXPECT_EQ(client_seen->ring_slots, 32U);
+    }
+    ASSERT_TRUE(wait_until_down(server.ctx));
+    const auto gone = soft::link_peer(server.ctx.raw());
+    EXPECT_FALSE(gone->connected);
+    EXPECT_EQ(gone->ring_slots, 32U);
+    EXPECT_EQ(gone->last_end, "the interface is closed");
+}
+
+TEST(LinkPeer, IsOfLinksThatHaveOne) {
+    Context wire{"wire:link_peer"};
+    EXPECT_FALSE(soft::link_peer(wire.raw()));
+    EXPECT_FALSE(soft::link_peer(nullptr));
+    const ibv_context another{};
+    EXPECT_FALSE(soft::link_peer(&another));
 }
 
 TEST(MemifLink, SharesASocketByIds) {

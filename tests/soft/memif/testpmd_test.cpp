@@ -39,6 +39,10 @@ TEST_P(MemifTestpmd, TakesEveryFrame) {
     testpmd.command("set fwd rxonly");
     testpmd.command("start");
     ASSERT_TRUE(wait_until_up(end().ctx));
+    const auto seen = soft::link_peer(end().ctx.raw());
+    EXPECT_EQ(seen->program.substr(0, 5), "DPDK ") << seen->program;
+    EXPECT_EQ(seen->interface, "net_memif0");
+    EXPECT_EQ(seen->ring_slots, 1024U);
     end().send(0, 20'000);
     // It polls: what was put in the ring is counted soon.
     std::uint64_t received = 0;
@@ -116,8 +120,9 @@ TEST_P(MemifTestpmd, KnowsTheSecret) {
     testpmd.command("set fwd io");
     testpmd.command("start");
     if (!ours) {
-        const Context wrong{device("&secret=wrong")};
+        Context wrong{device("&secret=wrong")};
         EXPECT_NE(wrong.port().state, IBV_PORT_ACTIVE);
+        EXPECT_EQ(soft::link_peer(wrong.raw())->last_end, "Incorrect secret");
         ours.emplace(device("&secret=sesame"));
     }
     ASSERT_TRUE(wait_until_up(end().ctx));

@@ -54,6 +54,9 @@ public:
 
     // Any thread.
     const std::vector<std::unique_ptr<ReceiveRing>>& receive_rings() const noexcept { return receive_; }
+    std::uint32_t count_send_rings() const noexcept { return static_cast<std::uint32_t>(send_.size()); }
+    std::uint32_t count_receive_rings() const noexcept { return static_cast<std::uint32_t>(receive_.size()); }
+    std::uint32_t ring_slots() const noexcept { return rings_.front().slots(); }
     bool has_frames() const noexcept;
     void want_events(bool on) const noexcept;
 

@@ -28,8 +28,7 @@ using Progress = Step::Progress;
 constexpr std::chrono::seconds handshake_limit{3};
 constexpr std::chrono::milliseconds hello_limit{500};   ///< for a client that leaves
 constexpr std::chrono::milliseconds accept_pause{100};  ///< without descriptors or memory
-/// A peer does not say when it has made room.
-constexpr std::chrono::microseconds stall_interval{100};
+constexpr std::chrono::milliseconds max_stall_interval{5};
 constexpr std::size_t max_visits = 16;
 
 Terms terms_of(const Settings& settings) {
@@ -116,7 +115,7 @@ std::optional<Control::Clock::time_point> Control::next_time() const noexcept {
     if (attempt_) consider(attempt_->deadline);
     if (!place_ && !attempt_ && !peer_) consider(connect_at_);
     if (place_ && accept_at_ != Clock::time_point{}) consider(accept_at_);
-    if (data_.is_stalled()) consider(Clock::now() + stall_interval);
+    if (data_.is_stalled()) consider(Clock::now() + stall_interval_);
     return next;
 }
 
@@ -138,7 +137,7 @@ void Control::wait() noexcept {
 
 void Control::turn() {
     if (peer_) watch_peer();
-    if (data_.is_stalled()) data_.relieve();
+    if (data_.is_stalled()) relieve();
     if (place_) {
         if (auto guest = place_->guest()) visits_.push_back({std::move(guest), Clock::now() + handshake_limit, true});
         accept_guests();
@@ -150,6 +149,13 @@ void Control::turn() {
     } else if (!peer_ && Clock::now() >= connect_at_) {
         try_connecting();
     }
+}
+
+/// A peer does not say when it has made room. One that makes none for long is asked less often.
+void Control::relieve() noexcept {
+    data_.relieve();
+    stall_interval_ =
+        data_.is_stalled() ? std::min<Clock::duration>(stall_interval_ * 2, max_stall_interval) : min_stall_interval;
 }
 
 void Control::accept_guests() {
@@ -178,6 +184,7 @@ void Control::drop_oldest_guest() noexcept {
 
 /// Without a guest, the visit is over.
 void Control::close(Visit& visit, std::string_view reason) noexcept {
+    record_.ended(reason);
     if (!reason.empty()) visit.guest->channel.send({disconnect_message(reason)});
     if (visit.claimed) place_->set_free();
     visit.guest.reset();
@@ -216,6 +223,7 @@ void Control::serve(Visit& visit) {
             case Progress::going_on:
                 break;
             case Progress::refused:
+                record_.ended(step.reason);
                 return close(visit, {});
             case Progress::agreed:
                 if (visit.claimed) break;
@@ -224,7 +232,8 @@ void Control::serve(Visit& visit) {
                 try {
                     auto connection = Connection::serve(guest.handshake.take_offer(), form());
                     const Message answer = guest.handshake.connected();
-                    connected(guest.channel, std::move(connection), &answer);
+                    LinkPeer peer = describe(guest.handshake, *connection);
+                    connected(guest.channel, std::move(connection), std::move(peer), &answer);
                     visit.guest.reset();
                 } catch (const Refusal& refusal) {
                     close(visit, refusal.what());
@@ -267,6 +276,7 @@ void Control::try_connecting() {
 }
 
 void Control::fail_attempt(std::string_view reason) noexcept {
+    record_.ended(reason);
     if (!reason.empty()) attempt_->channel.send({disconnect_message(reason)});
     attempt_.reset();
     connect_at_ = Clock::now() + settings_.reconnect;
@@ -306,11 +316,13 @@ void Control::continue_attempt() {
             }
             if (step.reply && !attempt_->channel.send(*step.reply)) return fail_attempt({});
             if (step.progress == Progress::refused) {
+                record_.ended(step.reason);
                 was_busy_ = was_busy_ || (!has_tried_ && step.code == EBUSY);
                 return fail_attempt({});
             }
             if (step.progress != Progress::ready) continue;
-            connected(attempt_->channel, std::move(attempt_->connection), nullptr);
+            LinkPeer peer = describe(attempt_->handshake, *attempt_->connection);
+            connected(attempt_->channel, std::move(attempt_->connection), std::move(peer), nullptr);
             attempt_.reset();
         } catch (const std::exception&) {
             fail_attempt("no memory");
@@ -321,9 +333,23 @@ void Control::continue_attempt() {
 
 FrameForm Control::form() const noexcept { return {settings_.mode, settings_.mac, settings_.max_frame()}; }
 
+template <class Handshake>
+LinkPeer Control::describe(const Handshake& handshake, const Connection& connection) const {
+    return {.is_client = place_.has_value(),
+            .id = settings_.id,
+            .program = handshake.peer(),
+            .interface = handshake.peer_interface(),
+            .send_rings = connection.count_send_rings(),
+            .recv_rings = connection.count_receive_rings(),
+            .ring_slots = connection.ring_slots(),
+            .last_end = {}};
+}
+
 /// With the answer that a server still owes. The channel is left if it throws.
-void Control::connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer) {
+void Control::connected(Channel& channel, std::unique_ptr<Connection> connection, LinkPeer peer,
+                        const Message* answer) {
     data_.connect(std::move(connection));
+    record_.connected(std::move(peer));
     peer_.emplace(std::move(channel));
     if (answer && !peer_->send({*answer})) return disconnected({});
     up_.store(true, std::memory_order_relaxed);
@@ -339,12 +365,15 @@ void Control::watch_peer() noexcept {
     const bool is_message = received.size == sizeof message;
     if (is_message) std::memcpy(&message, received.bytes.data(), sizeof message);
     const bool said_why = is_message && message.type == MessageType::disconnect;
+    if (said_why) record_.said(message.body.disconnect);
     disconnected(is_open && !said_why ? "a message that is not expected" : "");
 }
 
 void Control::disconnected(std::string_view reason) noexcept {
     if (!reason.empty()) peer_->send({disconnect_message(reason)});
     data_.disconnect();
+    record_.ended(reason);
+    record_.disconnected();
     peer_.reset();
     if (place_) place_->set_free();
     connect_at_ = Clock::now() + settings_.reconnect;

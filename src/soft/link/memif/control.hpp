@@ -23,6 +23,7 @@
 #include "soft/link/memif/data_path.hpp"
 #include "soft/link/memif/handshake.hpp"
 #include "soft/link/memif/listener.hpp"
+#include "soft/link/memif/peer_record.hpp"
 #include "soft/link/memif/settings.hpp"
 
 namespace pktverbs::soft::memif {
@@ -45,6 +46,7 @@ public:
     bool is_in_child() const noexcept;
 
     bool is_up() const noexcept { return up_.load(std::memory_order_relaxed); }
+    LinkPeer peer() const { return record_.get(); }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -67,6 +69,7 @@ private:
     void run() noexcept;
     void wait() noexcept;
     void turn();
+    void relieve() noexcept;
     std::optional<Clock::time_point> next_time() const noexcept;
 
     void accept_guests();
@@ -84,7 +87,9 @@ private:
     void leave_attempt() noexcept;
     OfferShape shape_for(const ClientHandshake& handshake) const noexcept;
 
-    void connected(Channel& channel, std::unique_ptr<Connection> connection, const Message* answer);
+    template <class Handshake>
+    LinkPeer describe(const Handshake& handshake, const Connection& connection) const;
+    void connected(Channel& channel, std::unique_ptr<Connection> connection, LinkPeer peer, const Message* answer);
     void watch_peer() noexcept;
     void disconnected(std::string_view reason) noexcept;
     FrameForm form() const noexcept;
@@ -98,13 +103,17 @@ private:
     std::unique_ptr<std::thread> thread_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> up_{false};
+    PeerRecord record_;
     Sink* sink_ = nullptr;
     std::promise<void> tried_;  ///< to connect, by a client, once
+
+    static constexpr Clock::duration min_stall_interval = std::chrono::microseconds{100};
 
     // The thread's own.
     std::vector<pollfd> polled_;
     std::vector<Visit> visits_;
     Clock::time_point accept_at_{};
+    Clock::duration stall_interval_ = min_stall_interval;
     std::unique_ptr<Attempt> attempt_;
     Clock::time_point connect_at_{};
     std::optional<Channel> peer_;

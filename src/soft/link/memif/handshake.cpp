@@ -91,7 +91,7 @@ Step ServerHandshake::receive(std::span<const std::byte> bytes, FileDescriptor f
             case MessageType::add_ring:
                 return add_ring(message.body.add_ring, std::move(fd));
             case MessageType::connect:
-                return connect();
+                return connect(message.body.named);
             default:
                 break;
         }
@@ -151,8 +151,9 @@ Step ServerHandshake::add_ring(const AddRing& ring, FileDescriptor fd) {
     return acknowledge();
 }
 
-Step ServerHandshake::connect() {
+Step ServerHandshake::connect(const Named& named) {
     if (offer_.to_server.empty() || offer_.to_client.empty()) return refuse("no ring in each direction");
+    peer_interface_ = from_text(Text<32>{named.interface_name});
     state_ = State::done;
     return {Progress::ready, {}, {}};
 }
@@ -165,6 +166,7 @@ Step ClientHandshake::receive(std::span<const std::byte> bytes) {
         const bool all_sent = sent_ == messages_.size();
         if (message.type == MessageType::ack && !all_sent) return next();
         if (message.type == MessageType::connected && all_sent) {
+            peer_interface_ = from_text(Text<32>{message.body.named.interface_name});
             state_ = State::done;
             return {Progress::ready, {}, {}};
         }

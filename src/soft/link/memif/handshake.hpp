@@ -73,8 +73,9 @@ public:
 
     /// Once agreed.
     const Terms& terms() const noexcept { return terms_; }
-    /// The client's own words about itself.
+    /// The client's own words about itself, and about its interface once ready.
     const std::string& peer() const noexcept { return peer_; }
+    const std::string& peer_interface() const noexcept { return peer_interface_; }
     /// Once ready.
     Offer take_offer() noexcept { return std::move(offer_); }
 
@@ -84,13 +85,14 @@ private:
     Step init(const Init& init);
     Step add_region(const AddRegion& region, FileDescriptor fd);
     Step add_ring(const AddRing& ring, FileDescriptor fd);
-    Step connect();
+    Step connect(const Named& named);
 
     HelloLimits limits_;
     Find find_;
     State state_ = State::init;
     Terms terms_;
     std::string peer_;
+    std::string peer_interface_;
     Offer offer_;
     std::uint64_t offered_bytes_ = 0;
 };
@@ -121,7 +123,9 @@ public:
     /// Of as many rings as were agreed on; its descriptors must stay until the end of the handshake.
     Step offer(const Offer& offer);
 
+    /// The server's own words, as ServerHandshake has them.
     const std::string& peer() const noexcept { return peer_; }
+    const std::string& peer_interface() const noexcept { return peer_interface_; }
 
 private:
     enum class State { hello, agreed, offer, done };
@@ -134,6 +138,7 @@ private:
     std::uint16_t to_server_ = 0;
     std::uint16_t to_client_ = 0;
     std::string peer_;
+    std::string peer_interface_;
     std::vector<Reply> messages_;  ///< each is sent when the one before it was acknowledged
     std::size_t sent_ = 0;
 };

@@ -49,6 +49,7 @@ public:
     std::uint32_t mtu() const noexcept override { return settings_.mtu; }
     bool up() const noexcept override { return control_.is_up(); }
     std::vector<Ipv6Address> addresses() const override { return settings_.addresses; }
+    std::optional<LinkPeer> peer() const override { return control_.peer(); }
 
     void attach(Sink& sink) override {
         data_.attach(sink);
