@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memif link with a peer that nobody here wrote: DPDK's.
+#include <pktverbs/net/net.hpp>
+
+#include "rounds.hpp"
 #include "testpmd.hpp"
 
 namespace pktverbs::testing {
 namespace {
+
+const int kill_rounds = short_or_long(3, 20);
 
 struct Role {
     const char* ours;
@@ -86,6 +91,52 @@ TEST_P(MemifTestpmd, EchoesFramesOfEveryLength) {
     }
 }
 
+TEST_P(MemifTestpmd, SwapsMacAddresses) {
+    Testpmd testpmd{socket, peer()};
+    testpmd.command("set fwd macswap");
+    testpmd.command("start");
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    end().send(0, 20);
+    for (std::uint32_t received = 0; received < 20;) {
+        const RecvList list = end().ctx.recv(patience);
+        ASSERT_FALSE(list.empty());
+        for (const RecvPkt& pkt : list) {
+            Bytes wanted = frame(received++, 64);
+            std::swap_ranges(wanted.begin(), wanted.begin() + MacAddress::size, wanted.begin() + MacAddress::size);
+            ASSERT_TRUE(std::ranges::equal(pkt.bytes(), wanted));
+        }
+    }
+}
+
+TEST_P(MemifTestpmd, AnswersPings) {
+    Testpmd testpmd{socket, peer()};
+    testpmd.command("set fwd icmpecho");
+    testpmd.command("start");
+    ASSERT_TRUE(wait_until_up(end().ctx));
+    const MacAddress mac = end().ctx.mac();
+    const Ipv4Address ours{"192.0.2.1"};
+    const Ipv4Address theirs{"192.0.2.2"};
+    const net::FrameTemplate request{net::Ethernet{.dst = MacAddress{"02:00:00:00:00:02"}, .src = mac},
+                                     net::Ipv4{.src = ours, .dst = theirs}, net::Echo{.identifier = 7}};
+    SendList list = end().ctx.acquire(20, patience);
+    ASSERT_EQ(list.size(), 20U);
+    std::uint16_t sequence = 0;
+    for (SendPkt& pkt : list) pkt.set_length(request.write(pkt.buffer(), 56, {.sequence = sequence++}));
+    ASSERT_TRUE(end().ctx.send(std::move(list)).empty());
+    for (sequence = 0; sequence < 20;) {
+        const RecvList replies = end().ctx.recv(patience);
+        ASSERT_FALSE(replies.empty());
+        for (const RecvPkt& pkt : replies) {
+            const net::Headers reply{pkt.bytes()};
+            ASSERT_TRUE(reply.icmp());
+            EXPECT_EQ(reply.ethernet().dst(), mac);
+            EXPECT_EQ(reply.ipv4().src(), theirs);
+            EXPECT_TRUE(reply.icmp().is_echo_reply());
+            EXPECT_EQ(reply.icmp().sequence(), sequence++);
+        }
+    }
+}
+
 TEST_P(MemifTestpmd, HasTwoQueues) {
     ours.reset();
     Options options = frames_of_9000;
@@ -131,8 +182,7 @@ TEST_P(MemifTestpmd, KnowsTheSecret) {
 }
 
 TEST_P(MemifTestpmd, IsKilledAndComesAgain) {
-    const int rounds = std::getenv("PKTVERBS_TEST_LONG") ? 20 : 3;
-    for (int round = 0; round < rounds; ++round) {
+    for (int round = 0; round < kill_rounds; ++round) {
         SCOPED_TRACE(round);
         Testpmd testpmd{socket, peer()};
         testpmd.command("set fwd io");
@@ -144,6 +194,26 @@ TEST_P(MemifTestpmd, IsKilledAndComesAgain) {
         ASSERT_TRUE(wait_until_down(end().ctx));
     }
     EXPECT_EQ(end().ctx.stats().drops.unsent, 0U);
+}
+
+TEST_P(MemifTestpmd, IsLeftAndJoinedAgain) {
+    Testpmd testpmd{socket, peer()};
+    testpmd.command("set fwd io");
+    for (int round = 0; round < kill_rounds; ++round) {
+        SCOPED_TRACE(round);
+        end();
+        // A client connects when its port is started (memif_dev_start() in drivers/net/memif/rte_eth_memif.c).
+        if (round != 0 && GetParam().ours == std::string{"server"})
+            for (const char* command : {"port stop 0", "port start 0"}) testpmd.command(command);
+        testpmd.command("start");
+        ASSERT_TRUE(wait_until_up(end().ctx));
+        ASSERT_NO_FATAL_FAILURE(end().send(0, 100));
+        ASSERT_NO_FATAL_FAILURE(end().expect(0, 100));
+        // It unmaps the memory when the other end leaves, whether its threads use it or not (memif_disconnect() in
+        // drivers/net/memif/memif_socket.c).
+        testpmd.command("stop");
+        ours.reset();
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Roles, MemifTestpmd, ::testing::Values(Role{"server", "client"}, Role{"client", "server"}),
