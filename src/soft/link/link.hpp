@@ -42,6 +42,12 @@ struct RxFrame {
 class Sink {
 public:
     virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
+    /// As deliver(), but stops before the first frame that a queue has no receive posted for, instead of dropping it:
+    /// for links whose frames can wait. Returns how many it took; nothing reports when it would take more.
+    virtual std::size_t offer(std::span<const RxFrame> frames) noexcept {
+        deliver(frames);
+        return frames.size();
+    }
     /// The link came up or went down.
     virtual void link_changed(bool up) noexcept = 0;
     /// mtu() is another one.

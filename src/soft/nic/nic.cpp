@@ -81,7 +81,9 @@ std::uint64_t Nic::now() noexcept {
     return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-void Nic::deliver(std::span<const RxFrame> frames) noexcept {
+/// Returns how many were delivered or dropped. If frames can wait: up to the first that lacks a posted receive.
+template <bool can_wait>
+std::size_t Nic::take(std::span<const RxFrame> frames) noexcept {
     const std::lock_guard lock{receive_mutex_};
     const std::uint32_t longest = max_frame();
     const std::uint64_t now = timestamp();
@@ -93,6 +95,8 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
         }
         std::span<const Target> targets;
         const FrameKey key = parse_frame({arrived.data, arrived.length});
+        if constexpr (can_wait)
+            if (!has_room(key)) return static_cast<std::size_t>(&arrived - frames.data());
         const Verdict verdict = flows_.steer(key, arrived.length, targets);
         if (verdict != Verdict::deliver) [[unlikely]] {
             count_dropped(verdict, key);
@@ -116,6 +120,18 @@ void Nic::deliver(std::span<const RxFrame> frames) noexcept {
             }
         }
     }
+    return frames.size();
+}
+
+void Nic::deliver(std::span<const RxFrame> frames) noexcept { take<false>(frames); }
+
+std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept { return take<true>(frames); }
+
+/// Whether every queue that the frame would go to has a receive for it, or drops it for another reason.
+bool Nic::has_room(const FrameKey& key) noexcept {
+    std::span<const Target> targets;
+    flows_.find_targets(key, targets);
+    return std::ranges::none_of(targets, [&](const Target& target) { return target.queue_pair->lacks_receive(key); });
 }
 
 void Nic::count_dropped(Verdict verdict, const FrameKey& key) noexcept {

@@ -67,6 +67,7 @@ public:
     void abandon() noexcept { link_->detach(); }
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
+    std::size_t offer(std::span<const RxFrame> frames) noexcept override;
     void link_changed(bool up) noexcept override;
     void mtu_changed() noexcept override;
     void addresses_changed() noexcept override;
@@ -103,6 +104,9 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
 private:
+    template <bool can_wait>
+    std::size_t take(std::span<const RxFrame> frames) noexcept;
+    bool has_room(const FrameKey& key) noexcept;
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;
     void reapply_flows() noexcept;

@@ -270,6 +270,10 @@ ReceiveQueue::Received QueuePair::not_completed(ReceiveQueue::Received received,
     return received;
 }
 
+bool QueuePair::lacks_receive(const FrameKey& key) noexcept {
+    return table_ ? table_->pick(hash_->of(key)).lacks_receive() : receives_.lacks_receive();
+}
+
 void QueuePair::enter_error(CompletionQueue::Writer& writer) noexcept {
     state_.store(IBV_QPS_ERR, std::memory_order_relaxed);
     receives_.enter_error(writer);

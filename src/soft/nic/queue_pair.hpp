@@ -74,6 +74,8 @@ public:
             return received;
         return not_completed(received, frame, key, flow_tag, writer);
     }
+    /// Whether receive() would return out_of_buffer. Under the NIC's receive lock.
+    bool lacks_receive(const FrameKey& key) noexcept;
     /// Sends frames that the link did not take before.
     void resume_sending() noexcept;
 

@@ -55,6 +55,11 @@ public:
     /// Under the NIC's receive lock.
     Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
 
+    /// Whether receive() would return out_of_buffer. Under the NIC's receive lock.
+    bool lacks_receive() const noexcept {
+        return state() == State::ready && done_ == posted_.load(std::memory_order_acquire);
+    }
+
     /// Under the NIC's receive lock.
     Offloads offloads() const noexcept { return offloads_; }
     void set_offloads(Offloads offloads) noexcept { offloads_ = offloads; }

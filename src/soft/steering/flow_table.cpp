@@ -72,7 +72,8 @@ void FlowTable::matches(std::vector<const FlowMatch*>& all) const {
     for (const Flow& flow : flows_) all.push_back(&flow.match);
 }
 
-Verdict FlowTable::steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept {
+template <bool counting>
+Verdict FlowTable::walk(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept {
     std::size_t copied = 0;
     if (!sniffers_.empty()) [[unlikely]]
         copied = copy(sniffers_, copied);
@@ -86,14 +87,14 @@ Verdict FlowTable::steer(const FrameKey& key, std::uint32_t bytes, std::span<con
             taken = &rule;
             break;
         }
-        if (rule.counts) count(rule, bytes);
+        if (counting && rule.counts) count(rule, bytes);
         copied = copy(targets_of(rule), copied);
         copied_by_rule = true;
     }
 
     std::span<const Target> last;
     if (taken != nullptr) [[likely]] {
-        if (taken->counts) [[unlikely]]
+        if (counting && taken->counts) [[unlikely]]
             count(*taken, bytes);
         last = targets_of(*taken);
     } else if (!copied_by_rule) {
@@ -107,6 +108,14 @@ Verdict FlowTable::steer(const FrameKey& key, std::uint32_t bytes, std::span<con
     if (!targets.empty()) [[likely]]
         return Verdict::deliver;
     return taken != nullptr ? Verdict::drop : Verdict::unmatched;
+}
+
+Verdict FlowTable::steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept {
+    return walk<true>(key, bytes, targets);
+}
+
+void FlowTable::find_targets(const FrameKey& key, std::span<const Target>& targets) noexcept {
+    walk<false>(key, 0, targets);
 }
 
 bool FlowTable::misses(const FrameKey& fragment) const noexcept {

@@ -49,6 +49,8 @@ public:
     /// once, with the tag of its first flow in this order. `targets` is valid until the next call. Counters of flows
     /// that get, take or drop it count a frame of `bytes`.
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
+    /// The same, but counts nothing.
+    void find_targets(const FrameKey& key, std::span<const Target>& targets) noexcept;
     /// Whether a flow would have matched if this were not a fragment: FlowMatch::misses(). Linear in the flows.
     bool misses(const FrameKey& fragment) const noexcept;
 
@@ -83,6 +85,9 @@ private:
         std::uint32_t first_slot;
         std::uint32_t slot_count;  ///< a power of two, at least twice the rules
     };
+
+    template <bool counting>
+    Verdict walk(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
 
     void reserve(std::size_t flows);
     void compile() noexcept;

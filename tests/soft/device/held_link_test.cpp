@@ -67,6 +67,11 @@ public:
         }
     }
     int receive_fd() const noexcept override { return receive_fd_; }
+    /// Returns whether the device took it.
+    bool offer(const Frame& frame) {
+        const soft::RxFrame offered{frame.data(), static_cast<std::uint32_t>(frame.size())};
+        return sink_->offer({&offered, 1}) == 1;
+    }
     int send_fd() const noexcept override { return send_fd_; }
     int set_flows(std::span<const soft::FlowMatch* const> flows) noexcept override {
         ++flow_changes;
@@ -395,6 +400,35 @@ TEST_F(FetchedFrame, BringsItsChecksumAndTime) {
     EXPECT_EQ(ibv_wc_read_wc_flags(cq), IBV_WC_IP_CSUM_OK);
     EXPECT_EQ(ibv_wc_read_completion_ts(cq), 123456U);
     ibv_end_poll(cq);
+}
+
+TEST_F(HeldLinkTest, KeepsOfferedFramesThatLackAReceive) {
+    EXPECT_FALSE(link->offer(frame_to(1)));
+    end.fill(1);
+    EXPECT_TRUE(link->offer(frame_to(1)));
+    EXPECT_FALSE(link->offer(frame_to(1)));
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 1U);
+    EXPECT_EQ(end.drops().out_of_buffer, 0U);
+    end.all_default.reset();
+    EXPECT_TRUE(link->offer(frame_to(1))) << "no queue wants it";
+    EXPECT_EQ(end.drops().unmatched, 1U);
+}
+
+TEST_F(HeldLinkTest, CountsOfferedFramesOnce) {
+    ibv_counters_init_attr init{};
+    ibv_counters* const counters = ibv_create_counters(end.context.get(), &init);
+    ASSERT_NE(counters, nullptr);
+    ibv_counter_attach_attr packets{IBV_COUNTER_PACKETS, 0, 0};
+    ASSERT_EQ(ibv_attach_counters_point_flow(counters, &packets, nullptr), 0);
+    auto flow = end.make_flow(end.qp.get(), to_mac(1).add(count_spec(counters)));
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(link->offer(frame_to(1)));
+    end.fill(1);
+    EXPECT_TRUE(link->offer(frame_to(1)));
+    std::uint64_t count = 0;
+    EXPECT_EQ(ibv_read_counters(counters, &count, 1, 0), 0);
+    EXPECT_EQ(count, 1U);
+    flow.reset();
+    EXPECT_EQ(ibv_destroy_counters(counters), 0);
 }
 
 TEST_F(HeldLinkTest, SaysWhichFlowsItNeeds) {
