@@ -32,6 +32,7 @@ probe() {
         librdmacm-dev) header=rdma/rdma_cma.h ;;
         libnl-route-3-dev) header=libnl3/netlink/route/route.h ;;
         libasio-dev) header=asio.hpp ;;
+        libpcap-dev) header=pcap/pcap.h ;;
         liburing-dev) header=liburing.h ;;
         libfmt-dev) header=fmt/core.h ;;
         libcli11-dev) header=CLI/CLI.hpp ;;

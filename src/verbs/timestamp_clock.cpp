@@ -13,6 +13,8 @@ std::string_view to_string(TimestampClock clock) noexcept {
             return "delivery";
         case TimestampClock::kernel:
             return "kernel";
+        case TimestampClock::recorded:
+            return "recorded";
     }
     return "unknown";
 }

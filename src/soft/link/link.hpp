@@ -117,6 +117,9 @@ public:
     /// first frame is wanted, and on each change. Returns 0 or an errno, and then the old ones stay.
     virtual int set_flows(std::span<const FlowMatch* const>) noexcept { return 0; }
 
+    /// The link that this one wraps, or itself.
+    virtual Link& innermost() noexcept { return *this; }
+
     /// Frames that came since the link was opened, and were lost in it: the kernel's ring was full.
     virtual std::uint64_t lost() noexcept { return 0; }
     /// Frames that send() took, and that could not be sent after all.

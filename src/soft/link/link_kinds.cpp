@@ -10,16 +10,14 @@ namespace pktverbs::soft {
 
 extern const LinkKind memif_kind;
 extern const LinkKind packet_kind;
+extern const LinkKind pcap_kind;
 extern const LinkKind pipe_kind;
 extern const LinkKind wire_kind;
 
 namespace {
 
 constexpr const LinkKind* table[] = {
-    &packet_kind,
-    &wire_kind,
-    &pipe_kind,
-    &memif_kind,
+    &packet_kind, &wire_kind, &pipe_kind, &memif_kind, &pcap_kind,
 };
 
 }  // namespace

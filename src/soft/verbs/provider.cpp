@@ -88,6 +88,7 @@ int poll(ibv_cq* cq, int n, ibv_wc* wc) { return CompletionQueue::of(cq).poll(n,
 
 }  // namespace
 
+// Another device's context has other functions.
 Nic* find_nic(const ibv_context* context) noexcept {
     return context && context->ops.poll_cq == poll ? &Nic::of(const_cast<ibv_context*>(context)) : nullptr;
 }
