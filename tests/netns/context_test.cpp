@@ -201,38 +201,5 @@ TEST_F(ContextOnCable, SaysWhenTheLinkIsDown) {
     }
 }
 
-TEST_F(ContextOnCable, CarriesJumboFramesBothWays) {
-    VethPair jumbo{{.mtu = 9000}};
-    Options options = small;
-    options.max_packet_size = 9014;
-    Context left = jumbo.left.run([&] { return Context{"packet:left0", options}; });
-    Context right = jumbo.right.run([&] { return Context{"packet:right0", options}; });
-    const Flow to_left = left.install(FlowRule{}.own_mac().ether_type(0x88b5));  // IEEE 802: local experiments
-    const Flow to_right = right.install(FlowRule{}.own_mac().ether_type(0x88b5));
-    const auto pass = [](Context& from, Context& to, std::uint8_t fill) {
-        SendList packets = from.acquire(8);
-        for (auto& pkt : packets) {
-            std::memset(pkt.buffer().data(), fill, pkt.buffer().size());
-            std::memcpy(pkt.buffer().data(), to.limits().mac.bytes().data(), MacAddress::size);
-            pkt.buffer()[12] = 0x88;
-            pkt.buffer()[13] = 0xb5;
-            pkt.set_length(9014);
-        }
-        EXPECT_TRUE(from.send(std::move(packets)).empty());
-        std::size_t got = 0;
-        while (got < 8) {
-            const RecvList list = to.recv(patience);
-            ASSERT_FALSE(list.empty()) << to_string(list.outcome());
-            for (const RecvPkt& pkt : list) {
-                EXPECT_EQ(pkt.length(), 9014U);
-                EXPECT_EQ(pkt.bytes().back(), fill);
-            }
-            got += list.size();
-        }
-    };
-    pass(left, right, 0x5a);
-    pass(right, left, 0xa5);
-}
-
 }  // namespace
 }  // namespace pktverbs

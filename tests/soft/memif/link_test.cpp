@@ -16,30 +16,12 @@
 namespace pktverbs::testing {
 namespace {
 
-TEST(MemifLink, CarriesFramesBothWays) {
-    Ends ends{socket_name()};
-    ends.client.send(0, 100);
-    ends.server.expect(0, 100);
-    ends.server.send(500, 100);
-    ends.client.expect(500, 100);
-}
-
 TEST(MemifLink, IsUpWhenAClientIsOpenedWithItsServerThere) {
     const std::string socket = socket_name();
     End server{"memif:" + socket + "?role=server"};
     EXPECT_NE(server.ctx.port().state, IBV_PORT_ACTIVE);
     End client{"memif:" + socket};
     EXPECT_EQ(client.ctx.port().state, IBV_PORT_ACTIVE);
-}
-
-TEST(MemifLink, CarriesLongFramesOverSeveralBuffers) {
-    Ends ends{socket_name()};
-    for (const std::size_t bytes : {2047U, 2048U, 2049U, 4096U, 4097U, 9014U}) {
-        ends.client.send(0, 20, bytes);
-        ends.server.expect(0, 20, bytes);
-        ends.server.send(500, 20, bytes);
-        ends.client.expect(500, 20, bytes);
-    }
 }
 
 TEST(MemifLink, CarriesFramesOverBuffersOfOddSizes) {
@@ -106,23 +88,6 @@ TEST(MemifLink, DropsFramesThatAreLongerThanItsMtu) {
     ends.client.send(3, 1, 1514);
     ends.server.expect(3, 1, 1514);
     EXPECT_EQ(ends.server.ctx.stats().drops.link, 3U);
-}
-
-/// Each frame is sent by a thread that has slept for the one before it: no wake-up may be lost.
-TEST(MemifLink, WakesAWaiterForEveryFrame) {
-    Ends ends{socket_name()};
-    constexpr std::uint32_t turns = 10'000;
-    std::thread echo{[&] {
-        for (std::uint32_t turn = 0; turn < turns; ++turn) {
-            ends.server.expect(turn, 1);
-            ends.server.send(turn, 1);
-        }
-    }};
-    for (std::uint32_t turn = 0; turn < turns && !HasFailure(); ++turn) {
-        ends.client.send(turn, 1);
-        ends.client.expect(turn, 1);
-    }
-    echo.join();
 }
 
 #if !PKTVERBS_SANITIZED
@@ -289,27 +254,6 @@ TEST(MemifLink, CountsFramesWithoutAPeerAsUnsent) {
     server.send(0, 200);
     EXPECT_TRUE(server.ctx.flush(patience));
     EXPECT_EQ(server.ctx.stats().drops.unsent, 200U);
-}
-
-TEST(MemifLink, SendsItsQueuesThroughSeveralRings) {
-    Options options = frames_of_9000;
-    options.queues = 3;
-    Ends ends{socket_name(), "&queues=2", "&queues=2", options};
-    for (End* from : {&ends.client, &ends.server}) {
-        End& to = from == &ends.client ? ends.server : ends.client;
-        for (std::size_t i = 0; i < 3; ++i) {
-            Queue& queue = from->ctx.queue(i);
-            ASSERT_TRUE(queue.send(filled(queue.acquire(20), static_cast<std::uint32_t>(100 * i))).empty());
-        }
-        Numbers all;
-        while (all.size() < 60) {
-            const RecvList list = to.ctx.recv(patience);
-            ASSERT_FALSE(list.empty());
-            for (const std::uint32_t number : numbers(list)) all.push_back(number);
-        }
-        std::ranges::stable_sort(all, {}, [](std::uint32_t number) { return number / 100; });
-        for (std::uint32_t i = 0; i < 60; ++i) EXPECT_EQ(all[i], i / 20 * 100 + i % 20) << "a queue keeps its order";
-    }
 }
 
 TEST(MemifLink, CarriesPacketsWithoutHeadersInIpMode) {

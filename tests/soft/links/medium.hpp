@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Medium: what is between the two ends of a link.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include <pktverbs/pktverbs.hpp>
+
+namespace pktverbs::testing {
+
+class LinkEnds;
+
+class Medium {
+public:
+    virtual ~Medium() = default;
+    /// Opens an end, 0 for the left one.
+    virtual Context open(std::size_t end, const std::string& device, const Options& options);
+    /// Takes the left end's link down, or up again.
+    virtual void set_link(LinkEnds& ends, bool up) = 0;
+};
+
+/// The wire, which goes down by itself.
+std::unique_ptr<Medium> make_wire_medium();
+/// The peer: without one, the link is down.
+std::unique_ptr<Medium> make_peer_medium();
+/// A veth pair between two namespaces: left0 in one, right0 in the other.
+std::unique_ptr<Medium> make_veth_medium();
+
+}  // namespace pktverbs::testing
