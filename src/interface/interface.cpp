@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace pktverbs {
 
@@ -26,6 +27,11 @@ int Interface::socket(int family, int type, int protocol) const noexcept {
     if (network_) return network_->socket(family, type, protocol);
     errno = ENODEV;
     return -1;
+}
+
+void Interface::run(const std::function<void()>& call) const {
+    if (!network_) throw std::system_error{ENODEV, std::generic_category(), "cannot find " + label_};
+    network_->run(call);
 }
 
 std::optional<LinkState> Interface::state() const noexcept { return network_ ? network_->link(index()) : std::nullopt; }

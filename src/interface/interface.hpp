@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,8 @@ public:
     const std::string& label() const noexcept { return label_; }
     /// A socket in its network namespace: see Network.
     int socket(int family, int type, int protocol) const noexcept;
+    /// Calls a function in its network namespace: see Network. Throws ENODEV without a network.
+    void run(const std::function<void()>& call) const;
     bool is_in_this_threads_network() const noexcept { return !network_ || network_->is_current(); }
 
     /// Its state now; nullopt if it is gone. Waits while interfaces are being changed.

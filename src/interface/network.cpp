@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -75,17 +76,33 @@ bool Network::is_current() const noexcept {
     return status.st_dev == device_ && status.st_ino == inode_;
 }
 
+void Network::run(const std::function<void()>& call) const {
+    if (is_current()) return call();
+    // The calling thread might not be allowed to come back.
+    std::exception_ptr failure;
+    {
+        const BlockedSignals blocked;
+        std::thread{[&] {
+            try {
+                if (::setns(namespace_.get(), CLONE_NEWNET) != 0)
+                    throw std::system_error{errno, std::generic_category(), "cannot enter a network namespace"};
+                call();
+            } catch (...) {
+                failure = std::current_exception();
+            }
+        }}.join();
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+
 int Network::socket(int family, int type, int protocol) const noexcept {
-    if (is_current()) return ::socket(family, type | SOCK_CLOEXEC, protocol);
-    // A thread enters the namespace and ends there: the calling thread might not be allowed to come back.
     int fd = -1;
     int error = 0;
     try {
-        const BlockedSignals blocked;
-        std::thread{[&] {
-            if (::setns(namespace_.get(), CLONE_NEWNET) == 0) fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
+        run([&] {
+            fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
             error = errno;
-        }}.join();
+        });
     } catch (const std::system_error& failure) {
         error = failure.code().value();
     } catch (const std::bad_alloc&) {

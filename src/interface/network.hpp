@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,6 +35,9 @@ public:
     /// namespace and may not enter this one (setns(2)). Without /proc, namespaces can't be distinguished, and the
     /// socket is opened in the calling thread's.
     int socket(int family, int type, int protocol) const noexcept;
+    /// Calls a function in this namespace: by a thread that enters it and ends, unless the calling thread is there.
+    /// Throws what the function throws, and std::system_error: EPERM if the namespace may not be entered.
+    void run(const std::function<void()>& call) const;
     /// Whether the calling thread is in it.
     bool is_current() const noexcept;
     /// For ioctl(2) about interfaces (netdevice(7)).

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The packet link: frames through AF_PACKET sockets on a Linux interface.
 #include <linux/if_packet.h>
-#include <net/if_arp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -9,12 +8,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,7 +18,7 @@
 
 #include "interface/interface.hpp"
 #include "interface/interface_name.hpp"
-#include "interface/interface_watch.hpp"
+#include "soft/link/interface_news.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
 #include "soft/link/packet_filter.hpp"
@@ -30,6 +26,7 @@
 #include "soft/link/packet_ring.hpp"
 #include "soft/link/packet_sender.hpp"
 #include "soft/link/packet_socket.hpp"
+#include "soft/link/sink_gate.hpp"
 #include "verbs/device_string.hpp"
 
 namespace pktverbs::soft {
@@ -50,8 +47,8 @@ public:
     /// Ethernet or loopback, and what the kernel says.
     explicit PacketLink(std::shared_ptr<const Interface> interface);
 
-    MacAddress mac() const noexcept override { return mac_.load(); }
-    std::uint32_t mtu() const noexcept override { return mtu_.load(std::memory_order_relaxed); }
+    MacAddress mac() const noexcept override { return news_.mac(); }
+    std::uint32_t mtu() const noexcept override { return news_.mtu(); }
     bool up() const noexcept override { return interface_->is_up(); }
     std::vector<Ipv6Address> addresses() const override { return interface_->addresses(); }
     std::uint32_t interface_index() const noexcept override { return static_cast<std::uint32_t>(interface_->index()); }
@@ -64,8 +61,8 @@ public:
     int receive_fd() const noexcept override { return receiver_.fd(); }
     void waited() noexcept override { look_wanted_.store(true, std::memory_order_relaxed); }
     int send_fd() const noexcept override { return transmitter_.fd(); }
-    int news_fd() const noexcept override { return watch_.fd(); }
-    void take_news() noexcept override;
+    int news_fd() const noexcept override { return news_.fd(); }
+    void take_news() noexcept override { news_.take(gate_.sink()); }
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
     std::uint64_t lost() noexcept override;
@@ -75,94 +72,32 @@ private:
     static constexpr std::size_t batch = 64;
     static constexpr unsigned calls_per_look = 256;
 
-    /// A MAC address that is read while it changes.
-    class AtomicMac {
-    public:
-        MacAddress load() const noexcept {
-            MacAddress::Bytes bytes;
-            const std::uint64_t word = word_.load(std::memory_order_relaxed);
-            std::memcpy(bytes.data(), &word, bytes.size());
-            return MacAddress{bytes};
-        }
-        void store(const MacAddress& mac) noexcept {
-            std::uint64_t word = 0;
-            std::memcpy(&word, mac.bytes().data(), MacAddress::size);
-            word_.store(word, std::memory_order_relaxed);
-        }
-
-    private:
-        std::atomic<std::uint64_t> word_{0};
-    };
-
-    /// The sink, and detach() waits until this is gone.
-    class Delivery {
-    public:
-        explicit Delivery(PacketLink& link) noexcept : link_{link} {
-            // Sequentially consistent, here and in detach(): either this sees no sink, or detach() sees this.
-            link_.delivering_.store(true);
-            sink_ = link_.sink_.load();
-        }
-        ~Delivery() { link_.delivering_.store(false, std::memory_order_release); }
-        Delivery(const Delivery&) = delete;
-        Delivery& operator=(const Delivery&) = delete;
-        Sink* sink() const noexcept { return sink_; }
-
-    private:
-        PacketLink& link_;
-        Sink* sink_;
-    };
-
     void look_at_interface() noexcept;
-    void report_state(Sink& sink) noexcept;
-    void report_addresses(Sink& sink) noexcept;
-    int set_membership(int option, const PacketMembership& membership) const noexcept;
 
     const std::shared_ptr<const Interface> interface_;
     PacketSocket receiver_;
     PacketSocket transmitter_;
-    InterfaceWatch watch_;
-    LinkState state_;  ///< by watch_, with the next four: what was reported to the device
-    std::vector<Ipv6Address> addresses_;
-    AtomicMac mac_;
-    std::atomic<std::uint32_t> mtu_{0};
-    std::atomic<bool> up_{false};
+    InterfaceNews news_;
     PacketRing ring_;
     PacketSender sender_;
 
-    std::atomic<Sink*> sink_{nullptr};
-    std::atomic<bool> delivering_{false};
+    SinkGate gate_;
     std::atomic<bool> look_wanted_{false};
     unsigned calls_ = 0;
 
-    std::mutex news_mutex_;  ///< of watch_ and what goes by it
-    bool removed_ = false;
-
     std::mutex flows_mutex_;
-    std::vector<PacketMembership> memberships_;
+    PacketMemberships memberships_;
     std::atomic<std::uint64_t> kernel_lost_{0};
 };
 
-LinkState read_state(const Interface& interface, const PacketSocket& socket) {
-    const auto state = interface.state();
-    if (!state) socket.fail(ENODEV, "find");
-    if (state->type != ARPHRD_ETHER && state->type != ARPHRD_LOOPBACK)
-        socket.fail(EOPNOTSUPP, "send and receive Ethernet frames (it is of another kind) on");
-    return *state;
-}
-
-// It is watched before it is read, so that no change is missed.
 PacketLink::PacketLink(std::shared_ptr<const Interface> interface)
     : interface_{std::move(interface)},
       receiver_{interface_},
       transmitter_{interface_},
-      watch_{interface_},
-      state_{read_state(*interface_, receiver_)},
-      addresses_{interface_->addresses()},
+      news_{interface_},
       ring_{receiver_},
-      sender_{transmitter_.fd()} {
-    mac_.store(state_.mac);
-    mtu_ = state_.mtu;
-    up_ = state_.is_up();
+      sender_{transmitter_.fd()},
+      memberships_{receiver_, interface_->index()} {
     // The receiver gets frames from bind() on: not before it has a filter, which refuses all until there are flows.
     receiver_.set(PACKET_IGNORE_OUTGOING, 1, "leave out what is sent on");
     if (const int error = receiver_.attach_filter(compile_packet_filter({}))) receiver_.fail(error, "filter frames on");
@@ -176,15 +111,14 @@ PacketLink::PacketLink(std::shared_ptr<const Interface> interface)
 }
 
 void PacketLink::attach(Sink& sink) {
-    sink_.store(&sink);
+    gate_.open(sink);
     wants_receive_.store(true, std::memory_order_relaxed);
 }
 
 void PacketLink::detach() noexcept {
     wants_receive_.store(false, std::memory_order_relaxed);
-    sink_.store(nullptr);
-    while (delivering_.load()) std::this_thread::yield();
-    const std::lock_guard lock{news_mutex_};
+    gate_.close();
+    news_.settle();
 }
 
 std::size_t PacketLink::send(std::span<const TxFrame> frames) noexcept {
@@ -200,18 +134,18 @@ std::size_t PacketLink::send(std::span<const TxFrame> frames) noexcept {
 
 void PacketLink::receive(std::size_t most) noexcept {
     const bool ready = ring_.ready();
-    const bool look = ready ? !up_.load(std::memory_order_relaxed) : look_wanted_.load(std::memory_order_relaxed);
+    const bool look = ready ? !news_.up() : look_wanted_.load(std::memory_order_relaxed);
     if (look || ++calls_ % calls_per_look == 0) [[unlikely]]
         look_at_interface();
     if (!ready) return;
     look_wanted_.store(false, std::memory_order_relaxed);
-    const Delivery delivery{*this};
-    if (!delivery.sink()) return;
+    const SinkGate::Use use{gate_};
+    if (!use.sink()) return;
     std::array<RxFrame, batch> frames;
     while (most != 0) {
         const std::size_t taken = ring_.take(std::span{frames}.first(std::min(most, batch)));
         if (taken == 0) return;
-        delivery.sink()->deliver(std::span{frames}.first(taken));
+        use.sink()->deliver(std::span{frames}.first(taken));
         ring_.release();
         most -= taken;
     }
@@ -227,84 +161,19 @@ void PacketLink::look_at_interface() noexcept {
     take_news();
 }
 
-void PacketLink::take_news() noexcept {
-    constexpr int max_news = 1024;  // the rest makes news_fd() readable again
-    const std::lock_guard lock{news_mutex_};
-    // detach() waits for the lock after it has taken the sink away.
-    Sink* const sink = sink_.load();
-    if (!sink) return;
-    bool addresses_changed = false;
-    for (int i = 0; i < max_news; ++i) {
-        const InterfaceWatch::News news = watch_.next(state_);
-        if (!news.any) break;
-        if (removed_) continue;
-        addresses_changed |= news.addresses;
-        if (news.state) report_state(*sink);
-        if (!news.gone) continue;
-        removed_ = true;
-        if (up_.exchange(false)) sink->link_changed(false);
-        sink->removed();
-    }
-    if (addresses_changed && !removed_) report_addresses(*sink);
-}
-
-void PacketLink::report_state(Sink& sink) noexcept {
-    if (mtu_.exchange(state_.mtu) != state_.mtu) sink.mtu_changed();
-    if (mac_.load() != state_.mac) {
-        mac_.store(state_.mac);
-        sink.addresses_changed();
-    }
-    if (up_.exchange(state_.is_up()) != state_.is_up()) sink.link_changed(state_.is_up());
-}
-
-/// The kernel reports an address also when only its lifetime changed.
-void PacketLink::report_addresses(Sink& sink) noexcept try {
-    std::vector<Ipv6Address> now = interface_->addresses();
-    if (now == addresses_) return;
-    addresses_ = std::move(now);
-    sink.addresses_changed();
-} catch (const std::bad_alloc&) {
-    sink.addresses_changed();  // they may be others
-}
-
-int PacketLink::set_membership(int option, const PacketMembership& membership) const noexcept {
-    packet_mreq request{};
-    request.mr_ifindex = interface_->index();
-    request.mr_type = membership.type;
-    request.mr_alen = MacAddress::size;
-    std::ranges::copy(membership.address.bytes(), request.mr_address);
-    return receiver_.set(option, request);
-}
-
 int PacketLink::set_flows(std::span<const FlowMatch* const> flows) noexcept try {
     const std::lock_guard lock{flows_mutex_};
     const auto filter = compile_packet_filter(flows);
-    auto wanted = find_memberships(flows, mac_.load());
-    std::vector<PacketMembership> added;
-    std::vector<PacketMembership> dropped;
-    std::ranges::set_difference(wanted, memberships_, std::back_inserter(added));
-    std::ranges::set_difference(memberships_, wanted, std::back_inserter(dropped));
-
     // What may fail goes first and can be undone; what is dropped last can't.
-    auto undo = [&](std::size_t count) noexcept {
-        for (std::size_t i = 0; i < count; ++i) set_membership(PACKET_DROP_MEMBERSHIP, added[i]);
-    };
-    for (std::size_t i = 0; i < added.size(); ++i) {
-        if (const int error = set_membership(PACKET_ADD_MEMBERSHIP, added[i])) {
-            undo(i);
-            return error;
-        }
-    }
+    if (const int error = memberships_.add(find_memberships(flows, mac()))) return error;
     int error = receiver_.attach_filter(filter);
     // Long programs don't fit net.core.optmem_max; the device refuses for itself what no flow matches.
     if (error == ENOMEM) error = receiver_.attach_filter(accept_all_filter());
-    if (error != 0) {
-        undo(added.size());
-        return error;
-    }
-    for (const auto& membership : dropped) set_membership(PACKET_DROP_MEMBERSHIP, membership);
-    memberships_ = std::move(wanted);
-    return 0;
+    if (error == 0)
+        memberships_.commit();
+    else
+        memberships_.undo();
+    return error;
 } catch (const std::bad_alloc&) {
     return ENOMEM;
 }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <utility>
 
 namespace pktverbs::soft {
 
@@ -30,6 +32,43 @@ std::vector<PacketMembership> find_memberships(std::span<const FlowMatch* const>
     std::ranges::sort(wanted);
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     return wanted;
+}
+
+int PacketMemberships::set(int option, const PacketMembership& membership) const noexcept {
+    packet_mreq request{};
+    request.mr_ifindex = interface_index_;
+    request.mr_type = membership.type;
+    request.mr_alen = MacAddress::size;
+    std::ranges::copy(membership.address.bytes(), request.mr_address);
+    return socket_.set(option, request);
+}
+
+int PacketMemberships::add(std::vector<PacketMembership> wanted) {
+    std::vector<PacketMembership> lacking;
+    std::ranges::set_difference(wanted, held_, std::back_inserter(lacking));
+    wanted_ = std::move(wanted);
+    added_.clear();
+    added_.reserve(lacking.size());
+    for (const auto& membership : lacking) {
+        if (const int error = set(PACKET_ADD_MEMBERSHIP, membership)) {
+            undo();
+            return error;
+        }
+        added_.push_back(membership);
+    }
+    return 0;
+}
+
+void PacketMemberships::commit() noexcept {
+    for (const auto& membership : held_)
+        if (!std::ranges::binary_search(wanted_, membership)) set(PACKET_DROP_MEMBERSHIP, membership);
+    held_ = std::move(wanted_);
+    added_.clear();
+}
+
+void PacketMemberships::undo() noexcept {
+    for (const auto& membership : added_) set(PACKET_DROP_MEMBERSHIP, membership);
+    added_.clear();
 }
 
 }  // namespace pktverbs::soft
