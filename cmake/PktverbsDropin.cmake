@@ -87,6 +87,7 @@ add_library(pktverbs_verbs SHARED
   src/dropin/process.cpp
   src/dropin/system_library.cpp
   src/dropin/system_verbs.cpp)
+target_link_libraries(pktverbs_verbs PRIVATE ${pktverbs_soft_libraries})
 pktverbs_dropin_library(pktverbs_verbs "${Ibverbs_LIBRARY}" libibverbs.so.1
   "${CMAKE_CURRENT_LIST_DIR}/pktverbs-verbs.map.in")
 
@@ -110,7 +111,8 @@ endif()
 # Its help has the table of links, which the soft device's objects know.
 add_executable(pktverbs_fill_links tools/fill_links.cpp $<TARGET_OBJECTS:pktverbs_soft_objects>)
 target_include_directories(pktverbs_fill_links PRIVATE src include)
-target_link_libraries(pktverbs_fill_links PRIVATE Ibverbs::Ibverbs fmt::fmt Threads::Threads)
+target_link_libraries(pktverbs_fill_links PRIVATE
+  Ibverbs::Ibverbs fmt::fmt Threads::Threads ${pktverbs_soft_libraries})
 target_compile_features(pktverbs_fill_links PRIVATE cxx_std_20)
 pktverbs_target(pktverbs_fill_links)
 set(links @links@)

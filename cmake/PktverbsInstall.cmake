@@ -23,6 +23,16 @@ if(PKTVERBS_ASIO)
   install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindAsio.cmake" DESTINATION "${pktverbs_cmake_dir}")
 endif()
 
+# A static library leaves to its users what it is linked to.
+get_target_property(pktverbs_type pktverbs TYPE)
+set(pktverbs_needs_libxdp FALSE)
+set(pktverbs_pc_requires "")
+if(PKTVERBS_XDP AND pktverbs_type STREQUAL STATIC_LIBRARY)
+  set(pktverbs_needs_libxdp TRUE)
+  set(pktverbs_pc_requires ", libxdp, libbpf")
+  install(FILES "${CMAKE_CURRENT_LIST_DIR}/FindLibxdp.cmake" DESTINATION "${pktverbs_cmake_dir}")
+endif()
+
 configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/pktverbs-config.cmake.in" pktverbs-config.cmake
   INSTALL_DESTINATION "${pktverbs_cmake_dir}" NO_SET_AND_CHECK_MACRO)

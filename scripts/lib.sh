@@ -31,6 +31,8 @@ probe() {
         libibverbs-dev) header=infiniband/verbs.h ;;
         librdmacm-dev) header=rdma/rdma_cma.h ;;
         libnl-route-3-dev) header=libnl3/netlink/route/route.h ;;
+        libxdp-dev) header=xdp/xsk.h ;;
+        libbpf-dev) header=bpf/bpf.h ;;
         libasio-dev) header=asio.hpp ;;
         libpcap-dev) header=pcap/pcap.h ;;
         liburing-dev) header=liburing.h ;;

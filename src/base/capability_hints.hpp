@@ -15,5 +15,8 @@ inline constexpr std::string_view locked_memory_hint =
     "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program; if it "
     "needs LD_LIBRARY_PATH or LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps "
     "instead";
+inline constexpr std::string_view xdp_hint =
+    "run as root, or setcap cap_net_admin,cap_net_raw,cap_bpf+ep on the program; if it needs LD_LIBRARY_PATH or "
+    "LD_PRELOAD, which are ignored then, give it the capabilities by setpriv --ambient-caps instead";
 
 }  // namespace pktverbs
