@@ -201,6 +201,15 @@ std::string xdp_unavailable() {
     return is_lacking ? "needs AF_XDP: " + error.text : "";
 }
 
+/// Before Linux 6.6, frames have to fit one buffer.
+unsigned jumbo_mtu() {
+    static const unsigned mtu = [] {
+        const VethPair veth{{.mtu = 9000}};
+        return veth.left.run([] { return open_error("xdp:left0"); }).code == EMSGSIZE ? 1700u : 9000u;
+    }();
+    return mtu;
+}
+
 struct XdpLinkTest : ::testing::Test {
     void SetUp() override {
         static const std::string reason = xdp_unavailable();
@@ -221,15 +230,15 @@ TEST_F(XdpLinkTest, KnowsItsInterface) {
 }
 
 TEST_F(XdpLinkTest, CarriesFramesOf14To9014BytesBothWays) {
-    const VethPair veth{{.mtu = 9000}};
+    const VethPair veth{{.mtu = jumbo_mtu()}};
     Port left{veth.left, "packet"};
     Port right{veth.right, "xdp"};
-    ASSERT_EQ(right.link->mtu(), 9000u) << "this kernel has no multi-buffer frames";
+    ASSERT_EQ(right.link->mtu(), jumbo_mtu());
     ASSERT_EQ(left.set_flows({of_type(experimental)}), 0);
     ASSERT_EQ(right.set_flows({of_type(experimental)}), 0);
     std::vector<Bytes> frames;
     for (const std::size_t length : {14, 18, 60, 64, 1514, 1792, 1793, 2048, 2049, 3520, 3521, 4096, 4097, 9014})
-        frames.push_back(make_frame(length));
+        if (length <= jumbo_mtu() + 14) frames.push_back(make_frame(length));
     left.send_all(frames);
     right.receive(frames.size());
     EXPECT_EQ(right.sink.frames, frames);
@@ -239,15 +248,36 @@ TEST_F(XdpLinkTest, CarriesFramesOf14To9014BytesBothWays) {
     EXPECT_EQ(right.link->lost() + right.link->unsent(), 0u);
 }
 
+TEST_F(XdpLinkTest, SaysThatFramesOfTheMtuFitNoBuffer) {
+    if (jumbo_mtu() == 9000) GTEST_SKIP() << "NOT TESTED: here they go through several";
+    for (const auto& [mtu, words] :
+         {std::pair{3000u, "use size=4096"}, std::pair{9000u, "ip link set dev left0 mtu 3498, and size=4096"}}) {
+        const VethPair veth{{.mtu = mtu}};
+        const auto error = veth.left.run([] { return open_error("xdp:left0"); });
+        EXPECT_EQ(error.code, EMSGSIZE);
+        EXPECT_NE(error.text.find("Linux 6.6"), std::string::npos) << error.text;
+        EXPECT_NE(error.text.find(words), std::string::npos) << error.text;
+    }
+    const VethPair veth{{.mtu = 3498}};
+    Port left{veth.left, "packet"};
+    Port right{veth.right, "xdp?size=4096"};
+    ASSERT_EQ(right.set_flows({of_type(experimental)}), 0);
+    const std::vector<Bytes> frames{make_frame(3512), make_frame(60)};
+    left.send_all(frames);
+    right.receive(2);
+    EXPECT_EQ(right.sink.frames, frames);
+}
+
 TEST_F(XdpLinkTest, GathersAFrameFromPieces) {
-    const VethPair veth{{.mtu = 9000}};
+    const VethPair veth{{.mtu = jumbo_mtu()}};
     Port left{veth.left, "packet"};
     Port right{veth.right, "xdp?size=4096"};
     ASSERT_EQ(left.set_flows({of_type(experimental)}), 0);
-    const Bytes whole = make_frame(5000);
+    const std::uint32_t length = jumbo_mtu() == 9000 ? 5000 : 1500;
+    const Bytes whole = make_frame(length);
     const auto at = reinterpret_cast<std::uintptr_t>(whole.data());
-    const ibv_sge pieces[] = {{at, 3, 0}, {at + 3, 0, 0}, {at + 3, 4090, 0}, {at + 4093, 907, 0}};
-    const TxFrame frame{pieces, 4, 5000};
+    const ibv_sge pieces[] = {{at, 3, 0}, {at + 3, 0, 0}, {at + 3, length - 910, 0}, {at + length - 907, 907, 0}};
+    const TxFrame frame{pieces, 4, length};
     ASSERT_EQ(right.link->send({&frame, 1}), 1u);
     left.receive(1);
     EXPECT_EQ(left.sink.frames.at(0), whole);
@@ -408,7 +438,7 @@ bool stream(const VethPair& veth, std::size_t bytes) {
 }
 
 TEST_F(XdpLinkTest, AnswersPingsWhileTheKernelsSessionRuns) {
-    for (const unsigned mtu : {1500u, 9000u}) {
+    for (const unsigned mtu : {1500u, jumbo_mtu()}) {
         const VethPair veth{{.mtu = mtu}};
         const std::string our_address = "10.77.0.9";
         veth.left.name_space.ip(
