@@ -32,7 +32,7 @@ void expect_refused(std::string_view text, const char* reason) {
 TEST(FindDevice, RefusesAnEmptyString) { expect_refused("", "it is empty"); }
 
 TEST(FindDevice, RefusesAPrefixItDoesNotKnow) {
-    expect_refused("xdp:eth0", "prefix \"xdp:\" isn't known");
+    expect_refused("netmap:eth0", "prefix \"netmap:\" isn't known");
     expect_refused(":eth0", "prefix \":\" isn't known");
     expect_refused("Packet:eth0", "isn't known");
     expect_refused(" packet:eth0", "isn't known");

@@ -12,22 +12,26 @@
 namespace pktverbs::soft {
 namespace {
 
-std::system_error xdp_error(const std::string& options, bool is_opened = false) {
+struct XdpError {
+    int code;
+    std::string text;
+};
+XdpError xdp_error(const std::string& options, bool is_opened = false) {
     try {
         const LinkString string = LinkString::parse("xdp:lo" + options, "FORMS");
         const LinkPort port = string.kind().find(string);
         if (is_opened) port.open();
     } catch (const std::system_error& error) {
-        return error;
+        return {error.code().value(), error.what()};
     }
-    return {0, std::generic_category(), "nothing is wrong"};
+    return {0, "nothing is wrong"};
 }
 
 TEST(XdpKind, TakesItsKeys) {
     for (const char* options : {"", "?queue=0&queues=1", "?queue=4095", "?queues=64", "?size=4096&ring=6", "?ring=16",
                                 "?mode=auto", "?mode=copy", "?mode=zerocopy", "?busy_poll=1us", "?busy_poll=1000ms",
                                 "?busy_poll=0.5ms", "?checksums=none", "?checksums=verify", "?loss=0.5&seed=3"})
-        EXPECT_EQ(xdp_error(options).code().value(), 0) << options << xdp_error(options).what();
+        EXPECT_EQ(xdp_error(options).code, 0) << options << xdp_error(options).text;
 }
 
 TEST(XdpKind, RefusesWhatNoKeyCanBe) {
@@ -46,18 +50,18 @@ TEST(XdpKind, RefusesWhatNoKeyCanBe) {
     };
     for (const auto& [options, words] : wrong) {
         const auto error = xdp_error(options);
-        EXPECT_EQ(error.code().value(), EINVAL) << options;
-        EXPECT_NE(std::string{error.what()}.find(words), std::string::npos) << error.what();
-        EXPECT_NE(std::string{error.what()}.find("FORMS"), std::string::npos) << error.what();
+        EXPECT_EQ(error.code, EINVAL) << options;
+        EXPECT_NE(error.text.find(words), std::string::npos) << error.text;
+        EXPECT_NE(error.text.find("FORMS"), std::string::npos) << error.text;
     }
 }
 
 #if !PKTVERBS_XDP
 TEST(XdpKind, SaysThatThisBuildLacksIt) {
     const auto error = xdp_error("", true);
-    EXPECT_EQ(error.code().value(), EOPNOTSUPP);
+    EXPECT_EQ(error.code, EOPNOTSUPP);
     for (const char* words : {"xdp:lo", "has no AF_XDP", "libxdp-dev", "PKTVERBS_XDP=ON"})
-        EXPECT_NE(std::string{error.what()}.find(words), std::string::npos) << error.what();
+        EXPECT_NE(error.text.find(words), std::string::npos) << error.text;
 }
 #endif
 
