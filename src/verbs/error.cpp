@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/capability_hints.hpp"
+#include "verbs/reason.hpp"
 
 namespace pktverbs::verbs {
 namespace {
@@ -144,7 +145,8 @@ void throw_error(int error, std::string_view what, std::string_view hint) {
 void throw_error(int error, const Action& action) {
     std::string what{action.what};
     if (!action.object.empty()) what.append(joint(action.what)).append(action.object);
-    throw_error(error, what, error_hint(action.verb, error));
+    const std::string reason = Reason::take(error);
+    throw_error(error, what, reason.empty() ? error_hint(action.verb, error) : reason);
 }
 
 }  // namespace pktverbs::verbs

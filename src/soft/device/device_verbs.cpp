@@ -8,16 +8,24 @@
 #include <pktverbs/address/ipv6_address.hpp>
 
 #include "soft/device/soft_device.hpp"
+#include "soft/link/open_failure.hpp"
 #include "soft/nic/completion_queue.hpp"
 #include "soft/nic/object_table.hpp"
 #include "soft/nic/queue_pair.hpp"
 #include "soft/verbs/work_queue_verbs.hpp"
+#include "verbs/reason.hpp"
 
 namespace pktverbs::soft::control {
 
 ibv_context* open_device(ibv_device* device) {
+    verbs::Reason::clear();
     return guarded([device] {
-        return (new Nic{device, static_cast<SoftDevice*>(device)->port.open()})->context_base();
+        try {
+            return (new Nic{device, static_cast<SoftDevice*>(device)->port.open()})->context_base();
+        } catch (const OpenFailure& failure) {
+            verbs::Reason::set(failure.code().value(), failure.hint());
+            throw;
+        }
     });
 }
 
