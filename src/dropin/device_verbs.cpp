@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <string>
 
 #include "base/capability_hints.hpp"
 #include "dropin/private.hpp"
@@ -18,6 +19,7 @@
 #include "dropin/system_verbs.hpp"
 #include "soft/nic/gid_table.hpp"
 #include "soft/verbs/control_verbs.hpp"
+#include "verbs/reason.hpp"
 
 #undef ibv_query_port
 
@@ -124,9 +126,10 @@ PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
     if (!devices().owns(device)) return PKTVERBS_SYSTEM_VERB(ibv_open_device, "IBVERBS_1.1")(device);
     ibv_context* const opened = control().open_device(device);
     // Most programs report only that opening failed.
-    if (const int error = errno; !opened && error == EPERM) {
-        std::fprintf(stderr, "pktverbs: cannot open %s: %.*s\n", device->name,
-                     static_cast<int>(pktverbs::net_raw_hint.size()), pktverbs::net_raw_hint.data());
+    if (const int error = errno; !opened) {
+        std::string reason = pktverbs::verbs::Reason::take(error);
+        if (reason.empty() && error == EPERM) reason = pktverbs::net_raw_hint;
+        if (!reason.empty()) std::fprintf(stderr, "pktverbs: cannot open %s: %s\n", device->name, reason.c_str());
         errno = error;
     }
     return opened;

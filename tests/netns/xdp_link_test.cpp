@@ -237,7 +237,8 @@ TEST_F(XdpLinkTest, CarriesFramesOf14To9014BytesBothWays) {
     ASSERT_EQ(left.set_flows({of_type(experimental)}), 0);
     ASSERT_EQ(right.set_flows({of_type(experimental)}), 0);
     std::vector<Bytes> frames;
-    for (const std::size_t length : {14, 18, 60, 64, 1514, 1792, 1793, 2048, 2049, 3520, 3521, 4096, 4097, 9014})
+    for (const unsigned length :
+         {14u, 18u, 60u, 64u, 1514u, 1792u, 1793u, 2048u, 2049u, 3520u, 3521u, 4096u, 4097u, 9014u})
         if (length <= jumbo_mtu() + 14) frames.push_back(make_frame(length));
     left.send_all(frames);
     right.receive(frames.size());
@@ -662,6 +663,12 @@ TEST_F(XdpLinkTest, RefusesAnInterfaceWithAProgram) {
         EXPECT_NE(error.text.find("right0"), std::string::npos) << error.text;
         EXPECT_NE(error.text.find("ip link set dev right0 xdp off"), std::string::npos) << error.text;
     }
+    try {
+        veth.right.run([] { Context{"xdp:right0", {}}; });
+        FAIL() << "opened";
+    } catch (const std::system_error& error) {
+        EXPECT_NE(std::string{error.what()}.find("ip link set dev right0 xdp off"), std::string::npos) << error.what();
+    }
 }
 
 TEST_F(XdpLinkTest, LeavesTheInterfaceAsItWas) {
@@ -739,6 +746,8 @@ TEST_F(XdpLinkTest, NamesTheCapabilitiesThatAreMissing) {
         EXPECT_NE(error.text.find(std::string{name} + " is missing"), std::string::npos) << error.text;
         EXPECT_NE(error.text.find("setcap"), std::string::npos) << error.text;
     }
+    const auto nothing = open_error_with(veth, 0);
+    EXPECT_NE(nothing.text.find("CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF are missing"), std::string::npos) << nothing.text;
 }
 
 }  // namespace

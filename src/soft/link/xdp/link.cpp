@@ -105,8 +105,13 @@ private:
     PacketMemberships memberships_;
 };
 
+std::shared_ptr<const Interface> with_capabilities(std::shared_ptr<const Interface> interface) {
+    require_capabilities(*interface);
+    return interface;
+}
+
 XdpLink::XdpLink(std::shared_ptr<const Interface> interface, const Settings& settings)
-    : interface_{std::move(interface)},
+    : interface_{with_capabilities(std::move(interface))},
       settings_{settings},
       membership_socket_{interface_},
       news_{interface_},

@@ -112,8 +112,8 @@ std::vector<const FlowMatch*> reachable(std::span<const FlowMatch* const> flows)
         return std::memcmp(&a->value, &b->value, sizeof(FrameKey));
     };
     std::ranges::stable_sort(sorted, [&](const auto* a, const auto* b) { return compare(a, b) < 0; });
-    const auto rest = std::ranges::unique(sorted, [&](const auto* a, const auto* b) { return compare(a, b) == 0; });
-    sorted.erase(rest.begin(), rest.end());
+    const auto is_same = [&](const FlowMatch* a, const FlowMatch* b) { return compare(a, b) == 0; };
+    sorted.erase(std::unique(sorted.begin(), sorted.end(), is_same), sorted.end());
     std::ranges::sort(sorted);
     std::erase_if(kept, [&](const FlowMatch* flow) { return !std::ranges::binary_search(sorted, flow); });
     return kept;

@@ -7,11 +7,11 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <system_error>
 
 #include <fmt/core.h>
 
 #include "base/capability_hints.hpp"
+#include "soft/link/open_failure.hpp"
 
 namespace pktverbs::soft::xdp {
 namespace {
@@ -24,29 +24,29 @@ std::uint64_t capabilities() noexcept {
     return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
 }
 
-std::string missing_capabilities() {
+}  // namespace
+
+void require_capabilities(const Interface& interface) {
     const std::uint64_t all = capabilities();
     const auto has = [all](unsigned capability) { return (all >> capability & 1) != 0; };
-    const bool is_admin = has(CAP_SYS_ADMIN);
     std::string names;
-    const auto require = [&](bool there, std::string_view name) {
-        if (!there) names += (names.empty() ? "" : ", ") + std::string{name};
+    const auto require = [&](bool is_there, std::string_view name) {
+        if (!is_there) names += (names.empty() ? "" : ", ") + std::string{name};
     };
     require(has(CAP_NET_ADMIN), "CAP_NET_ADMIN");
     require(has(CAP_NET_RAW), "CAP_NET_RAW");
-    require(is_admin || has(CAP_BPF), "CAP_BPF");
-    if (names.empty())
-        return "the capabilities of a user namespace are not enough: XDP programs need those of the host";
-    return names + (names.find(',') == std::string::npos ? " is" : " are") + " missing: " + std::string{xdp_hint};
+    require(has(CAP_BPF) || has(CAP_SYS_ADMIN), "CAP_BPF");
+    if (names.empty()) return;
+    const char* const verb = names.find(',') == std::string::npos ? "is" : "are";
+    refuse(EPERM, "open AF_XDP sockets on", interface, fmt::format("{} {} missing: {}", names, verb, xdp_hint));
 }
 
-}  // namespace
-
 void refuse(int error, std::string_view what, const Interface& interface, std::string hint) {
-    if (hint.empty() && error == EPERM) hint = missing_capabilities();
-    const std::string text =
-        fmt::format("cannot {} {}{}", what, interface.label(), hint.empty() ? "" : " (" + hint + ")");
-    throw std::system_error{error, std::generic_category(), text};
+    const std::string all = fmt::format("{} {}", what, interface.label());
+    if (hint.empty() && error == EPERM)
+        hint = "the capabilities of a user namespace are not enough: XDP programs need those of the host";
+    if (hint.empty()) hint = "could not " + all;
+    throw OpenFailure{error, all, hint};
 }
 
 }  // namespace pktverbs::soft::xdp

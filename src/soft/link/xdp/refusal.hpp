@@ -9,8 +9,10 @@
 
 namespace pktverbs::soft::xdp {
 
-/// Throws std::system_error: "cannot WHAT INTERFACE (HINT)". EPERM without a hint names the capabilities that are
-/// missing.
+/// Throws OpenFailure: "cannot WHAT INTERFACE". EPERM without a hint gets one.
 [[noreturn]] void refuse(int error, std::string_view what, const Interface& interface, std::string hint = {});
+
+/// Throws OpenFailure (EPERM) with the names of all capabilities that the calling thread lacks.
+void require_capabilities(const Interface& interface);
 
 }  // namespace pktverbs::soft::xdp
