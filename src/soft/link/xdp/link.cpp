@@ -26,6 +26,7 @@
 #include "net/frame_sizes.hpp"
 #include "soft/link/interface_news.hpp"
 #include "soft/link/link.hpp"
+#include "soft/link/open_failure.hpp"
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_socket.hpp"
 #include "soft/link/sink_gate.hpp"
@@ -247,7 +248,16 @@ std::uint64_t XdpLink::lost() noexcept {
 }  // namespace
 
 std::unique_ptr<Link> open_link(std::shared_ptr<const Interface> interface, const Settings& settings) {
-    return std::make_unique<XdpLink>(std::move(interface), settings);
+    try {
+        return std::make_unique<XdpLink>(interface, settings);
+    } catch (const OpenFailure&) {
+        throw;
+    } catch (const std::system_error& error) {
+        const int code = error.code().value();
+        // Else no capability is missing.
+        const bool is_explained = code != EPERM || !interface->is_in_this_threads_network();
+        refuse(code, "open AF_XDP sockets on", *interface, is_explained ? error.what() : "");
+    }
 }
 
 }  // namespace pktverbs::soft::xdp

@@ -96,7 +96,8 @@ void Socket::make_memory(const Interface& interface) {
     std::string hint;
     // xdp_umem_account_pages() in net/xdp/xdp_umem.c.
     if (error == ENOBUFS)
-        hint = fmt::format("{} KiB of buffers: {}, or a smaller ring=", bytes / 1024, locked_memory_hint);
+        hint = fmt::format("{} KiB more are too many: use a smaller ring=, or fewer queues=. Or else {}", bytes / 1024,
+                           locked_memory_hint);
     refuse(error, "register memory for AF_XDP on", interface, hint);
 }
 
