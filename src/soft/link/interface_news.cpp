@@ -27,11 +27,12 @@ LinkState read_state(const Interface& interface) {
 }  // namespace
 
 // It is watched before it is read, so that no change is missed.
-InterfaceNews::InterfaceNews(std::shared_ptr<const Interface> interface)
+InterfaceNews::InterfaceNews(std::shared_ptr<const Interface> interface, Addresses addresses)
     : interface_{std::move(interface)},
+      addresses_are_ours_{addresses == Addresses::ours},
       watch_{interface_},
-      state_{read_state(*interface_)},
-      addresses_{interface_->addresses()} {
+      state_{read_state(*interface_)} {
+    if (addresses_are_ours_) addresses_ = interface_->addresses();
     mac_.store(state_.mac);
     mtu_ = state_.mtu;
     up_ = state_.is_up();
@@ -47,20 +48,29 @@ void InterfaceNews::take(const std::atomic<Sink*>& to) noexcept {
     for (int i = 0; i < max_news; ++i) {
         const InterfaceWatch::News news = watch_.next(state_);
         if (!news.any) break;
-        if (removed_) continue;
+        if (removed()) continue;
         addresses_changed |= news.addresses;
         if (news.state) report_state(*sink);
-        if (!news.gone) continue;
-        removed_ = true;
-        if (up_.exchange(false)) sink->link_changed(false);
-        sink->removed();
+        if (news.gone) remove(*sink);
     }
-    if (addresses_changed && !removed_) report_addresses(*sink);
+    if (addresses_changed && addresses_are_ours_ && !removed()) report_addresses(*sink);
+}
+
+void InterfaceNews::report_removed(const std::atomic<Sink*>& to) noexcept {
+    const std::lock_guard lock{mutex_};
+    Sink* const sink = to.load();
+    if (sink && !removed()) remove(*sink);
+}
+
+void InterfaceNews::remove(Sink& sink) noexcept {
+    removed_ = true;
+    if (up_.exchange(false)) sink.link_changed(false);
+    sink.removed();
 }
 
 void InterfaceNews::report_state(Sink& sink) noexcept {
     if (mtu_.exchange(state_.mtu) != state_.mtu) sink.mtu_changed();
-    if (mac_.load() != state_.mac) {
+    if (addresses_are_ours_ && mac_.load() != state_.mac) {
         mac_.store(state_.mac);
         sink.addresses_changed();
     }

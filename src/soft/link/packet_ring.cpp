@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "net/frame_sizes.hpp"
-#include "soft/link/checksum.hpp"
+#include "soft/link/vnet_header.hpp"
 
 namespace pktverbs::soft {
 namespace {
@@ -25,27 +25,12 @@ std::uint8_t* restore_tag(std::uint8_t* frame, const tpacket3_hdr& header) noexc
     return frame;
 }
 
-/// virtio_net_hdr of linux/virtio_net.h, which no C++ compiler takes: one of its structures has a member `class`.
-struct VnetHeader {
-    static constexpr std::uint8_t needs_checksum = 1;
-    std::uint8_t flags;
-    std::uint8_t segmentation;  ///< of which kind; 0: none
-    std::uint16_t header_bytes;
-    std::uint16_t segment_bytes;
-    std::uint16_t csum_start;
-    std::uint16_t csum_offset;
-};
-static_assert(sizeof(VnetHeader) == 10);
-
-/// The kernel puts a header before the frame that says what is left to do to it (PACKET_VNET_HDR of packet(7);
-/// tpacket_rcv() in net/packet/af_packet.c). Its numbers are in the machine's byte order, its offsets those of the
-/// frame as it stands here, without the tag that was taken out.
+/// The header stands before the frame. Its offsets are those of the frame as it stands here, without the tag that was
+/// taken out.
 bool finish(std::span<std::uint8_t> frame) noexcept {
     VnetHeader left;
     std::memcpy(&left, frame.data() - sizeof left, sizeof left);
-    return (left.flags & VnetHeader::needs_checksum) != 0 &&
-           finish_checksum(frame,
-                           {.start = left.csum_start, .offset = left.csum_offset, .segmented = left.segmentation != 0});
+    return left.finish(frame);
 }
 
 }  // namespace

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memif link: frames through memory that is shared with another process, by the protocol of VPP and DPDK.
-#include <sys/random.h>
-
-#include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include <fmt/core.h>
@@ -20,20 +17,12 @@
 #include "soft/link/memif/port.hpp"
 #include "soft/link/memif/ring.hpp"
 #include "soft/link/memif/settings.hpp"
+#include "soft/link/random_mac.hpp"
 
 namespace pktverbs::soft {
 namespace {
 
 constexpr std::uint32_t memif_default_mtu = 9000;
-
-/// Locally administered, and different from that of another process.
-MacAddress random_mac() {
-    MacAddress::Bytes bytes{};
-    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-        throw std::system_error{errno, std::generic_category(), "cannot draw a MAC address"};
-    bytes[0] = 0x02;
-    return MacAddress{bytes};
-}
 
 memif::Settings with_mac(memif::Settings settings) {
     if (settings.mac.is_zero()) settings.mac = random_mac();
