@@ -16,6 +16,7 @@ namespace pktverbs {
 ///                   device on that interface (Device::note says so)
 ///     ibv:mlx5_0/1  a verbs device and its port
 ///     packet:eth0   the soft device on an AF_PACKET socket
+///     tap:NAME      the soft device on a tap interface: the kernel's stack is its peer
 ///     wire:NAME     the soft device on an in-memory wire of this process; options may
 ///                   follow: wire:NAME?mac=02:00:5e:10:00:01&mtu=1500&ip=10.0.0.1
 ///

@@ -11,6 +11,9 @@ namespace pktverbs {
 inline constexpr std::string_view net_raw_hint =
     "CAP_NET_RAW is missing: run as root, or setcap cap_net_raw+ep on the program; if it needs LD_LIBRARY_PATH or "
     "LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps instead";
+inline constexpr std::string_view net_admin_hint =
+    "CAP_NET_ADMIN is missing: run as root, or setcap cap_net_admin+ep on the program; if it needs LD_LIBRARY_PATH or "
+    "LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps instead";
 inline constexpr std::string_view locked_memory_hint =
     "RLIMIT_MEMLOCK is too small: ulimit -l unlimited, or CAP_IPC_LOCK: setcap cap_ipc_lock+ep on the program; if it "
     "needs LD_LIBRARY_PATH or LD_PRELOAD, which are ignored then, give it the capability by setpriv --ambient-caps "

@@ -39,6 +39,8 @@ public:
     const LinkState& found() const noexcept { return found_; }
     /// Its first name at that time, for messages.
     const std::string& label() const noexcept { return label_; }
+    /// Null for one that was made by hand.
+    const std::shared_ptr<const Network>& network() const noexcept { return network_; }
     /// A socket in its network namespace: see Network.
     int socket(int family, int type, int protocol) const noexcept;
     /// Calls a function in its network namespace: see Network. Throws ENODEV without a network.

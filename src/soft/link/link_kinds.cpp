@@ -12,13 +12,14 @@ extern const LinkKind memif_kind;
 extern const LinkKind packet_kind;
 extern const LinkKind pcap_kind;
 extern const LinkKind pipe_kind;
+extern const LinkKind tap_kind;
 extern const LinkKind wire_kind;
 extern const LinkKind xdp_kind;
 
 namespace {
 
 constexpr const LinkKind* table[] = {
-    &packet_kind, &xdp_kind, &wire_kind, &pipe_kind, &memif_kind, &pcap_kind,
+    &packet_kind, &xdp_kind, &wire_kind, &pipe_kind, &memif_kind, &tap_kind, &pcap_kind,
 };
 
 }  // namespace

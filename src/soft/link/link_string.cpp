@@ -81,6 +81,13 @@ std::uint64_t LinkString::number(std::string_view key, std::string_view what, st
     return *number;
 }
 
+std::optional<bool> LinkString::flag(std::string_view key) const {
+    const std::string* const value = find(key);
+    if (!value) return std::nullopt;
+    if (*value != "0" && *value != "1") refuse(fmt::format("{} is 1 or 0, not \"{}\"", key, *value));
+    return *value == "1";
+}
+
 MacAddress LinkString::mac() const {
     const std::string* const value = find(mac_key.name);
     if (!value) return default_mac;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,8 @@ public:
     /// `what` is what it is called in messages: "the MTU".
     std::uint64_t number(std::string_view key, std::string_view what, std::uint64_t min, std::uint64_t max,
                          std::uint64_t otherwise) const;
+    /// 1 or 0; nullopt if it isn't there.
+    std::optional<bool> flag(std::string_view key) const;
 
     // What kinds without an interface have for the port itself. A kind that reads them has their keys in its row.
     static constexpr LinkKind::Key mac_key{"mac", "MAC"}, mtu_key{"mtu", "BYTES"}, ip_key{"ip", "ADDRESS", true};
