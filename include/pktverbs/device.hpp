@@ -17,6 +17,7 @@ namespace pktverbs {
 ///     ibv:mlx5_0/1  a verbs device and its port
 ///     packet:eth0   the soft device on an AF_PACKET socket
 ///     tap:NAME      the soft device on a tap interface: the kernel's stack is its peer
+///     host:eth0     the soft device on the kernel's side of an interface
 ///     wire:NAME     the soft device on an in-memory wire of this process; options may
 ///                   follow: wire:NAME?mac=02:00:5e:10:00:01&mtu=1500&ip=10.0.0.1
 ///

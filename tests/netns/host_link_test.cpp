@@ -491,7 +491,7 @@ TEST_F(TapTest, NeitherLosesNorReorders) {
     Tapped tapped;
     const Socket world{tapped.net, AF_PACKET, SOCK_RAW, 0};
     world.bind_to(tapped.net, "pv0");
-    constexpr std::uint32_t burst = 500, all = 20'000;
+    constexpr std::uint32_t burst = 500, all = 5000;
     for (std::uint32_t sent = 0; sent < all;) {
         std::vector<Bytes> frames;
         for (std::uint32_t i = 0; i < burst; ++i, ++sent) {
@@ -616,6 +616,283 @@ TEST(TapString, IsReadWithCare) {
     refuses("tap:pv0?mac=01:00:00:00:00:00", "MAC");
     refuses("tap:pv0?ip=x", "IP address");
     refuses("tap:pv0?queues=2", "\"queues\" is no option of tap:");
+    refuses("host:a/b", "no interface can have that name");
+    refuses("host:lo?take=yes", "take is 1 or 0, not \"yes\"");
+    refuses("host:lo?mtu=1500", "\"mtu\" is no option of host:");
+    expect_refusal(ENODEV, {"no such interface: no_such_if"}, [] { find_device("host:no_such_if"); });
+}
+
+// --- host: --------------------------------------------------------------------------------------------------------
+
+struct HostTest : OnOneCpu {
+    void prepare() override {
+        const NetworkNamespace probe;
+        try {
+            probe.run([] { open_link("host:lo"); });
+        } catch (const std::system_error& error) {
+            if (!is_missing_here(error)) throw;
+            GTEST_SKIP() << "NOT TESTED: needs BPF programs and /dev/net/tun: " << error.what();
+        }
+    }
+};
+
+/// The left end's stack is 10.77.0.1, the right end's, by the wire, 10.77.0.2; links on left0 are 10.77.0.9.
+struct Hosted {
+    explicit Hosted(const std::string& options = {}, const VethPair::Options& pair = {})
+        : veth{pair}, left{veth.left.name_space}, right{veth.right.name_space}, port{open(options)} {
+        left.ip({"neighbour", "replace", "10.77.0.9", "dev", "left0", "lladdr", port.link->mac().to_string()});
+    }
+    std::unique_ptr<Link> open(const std::string& options) const {
+        return left.run([&] { return open_link("host:left0" + options); });
+    }
+    Way in() const { return {port.link->mac(), veth.left.mac, "10.77.0.9", "10.77.0.1"}; }
+    Way out() const { return {veth.left.mac, port.link->mac(), "10.77.0.1", "10.77.0.9"}; }
+
+    const VethPair veth;
+    const NetworkNamespace& left;
+    const NetworkNamespace& right;
+    Port port;
+};
+
+TEST_F(HostTest, CopiesWhatTheKernelSends) {
+    Hosted host{{}, {.mtu = 9000}};
+    const Socket sender{host.left, AF_INET, SOCK_DGRAM, 0};
+    const Socket receiver{host.right, AF_INET, SOCK_DGRAM, 0};
+    receiver.bind("10.77.0.2", udp_port);
+    std::size_t count = 0;
+    for (const std::size_t bytes : {1u, 22u, 1472u, 8972u}) {
+        const Bytes payload = payload_of(bytes);
+        sender.send(payload, "10.77.0.2", udp_port);
+        EXPECT_EQ(receiver.receive(), payload);
+        host.port.receive(++count);
+        EXPECT_EQ(host.port.last().size(), bytes + 42);
+        EXPECT_EQ(udp_payload_of(host.port.last()), payload);
+        EXPECT_TRUE(host.port.sink.frames.back().checksum_ok);
+        EXPECT_EQ(net::Headers{host.port.last()}.ethernet().dst(), host.veth.right.mac);
+    }
+    EXPECT_EQ(host.port.link->lost(), 0u);
+    EXPECT_TRUE(host.port.link->up());
+    EXPECT_EQ(host.port.link->mtu(), 9000u);
+}
+
+TEST_F(HostTest, TakesWhatTheKernelSendsAndGivesItBackAtItsEnd) {
+    const VethPair veth{{.mtu = 9000}};
+    const Socket sender{veth.left.name_space, AF_INET, SOCK_DGRAM, 0};
+    const Socket receiver{veth.right.name_space, AF_INET, SOCK_DGRAM, 0};
+    receiver.bind("10.77.0.2", udp_port);
+    {
+        Port port{veth.left.run([] { return open_link("host:left0?take=1"); })};
+        for (const std::size_t bytes : {1u, 1472u, 8972u}) {
+            sender.send(payload_of(bytes), "10.77.0.2", udp_port);
+            port.receive(port.sink.frames.size() + 1);
+            EXPECT_EQ(udp_payload_of(port.last()), payload_of(bytes));
+        }
+        EXPECT_TRUE(receiver.receive_now().empty());
+    }
+    sender.send(payload_of(5), "10.77.0.2", udp_port);
+    EXPECT_EQ(receiver.receive(), payload_of(5));
+    EXPECT_EQ(veth.left.name_space.ip({"link", "show", "type", "tun"}), "") << "a hidden tap is left";
+}
+
+TEST_F(HostTest, LetsTheKernelReceiveAsIfFromTheWire) {
+    Hosted host{{}, {.mtu = 9000}};
+    const Socket receiver{host.left, AF_INET, SOCK_DGRAM, 0};
+    receiver.bind("10.77.0.1", udp_port);
+    const char interface[] = "left0";
+    ASSERT_EQ(::setsockopt(receiver.fd(), SOL_SOCKET, SO_BINDTODEVICE, interface, sizeof interface), 0);
+    for (const std::size_t bytes : {1u, 22u, 1472u, 8972u}) {
+        host.port.send_one(host.in().udp(payload_of(bytes)));
+        EXPECT_EQ(receiver.receive(), payload_of(bytes));
+    }
+    Bytes wrong = host.in().udp(payload_of(100));
+    ++wrong.back();
+    host.port.send_one(wrong);
+    host.port.send_one(host.in().udp(payload_of(101)));
+    EXPECT_EQ(receiver.receive().size(), 101u) << "the kernel verifies checksums";
+    EXPECT_EQ(host.port.link->unsent(), 0u);
+}
+
+TEST_F(HostTest, IsAStationThatPingsAndIsPinged) {
+    for (const char* options : {"", "?take=1"}) {
+        Hosted host{options};
+        const Bytes data = payload_of(56);
+        host.port.send_one(host.in().echo(false, data, 1));
+        host.port.receive(1);
+        const net::Headers reply{host.port.last()};
+        ASSERT_TRUE(reply.icmp());
+        EXPECT_EQ(reply.icmp().type(), net::icmp_type::echo_reply);
+        EXPECT_EQ(reply.ethernet().dst(), host.port.link->mac());
+
+        const Socket icmp{host.left, AF_INET, SOCK_RAW, IPPROTO_ICMP};
+        const Bytes request = host.out().echo(false, data, 2);
+        icmp.send({request.begin() + 34, request.end()}, "10.77.0.9", 0);
+        host.port.receive(2);
+        const Bytes answer = host.in().echo(true, data, 2);
+        host.port.send_one(answer);
+        const Bytes received = icmp.receive();
+        ASSERT_EQ(received.size(), answer.size() - 14);
+        EXPECT_TRUE(std::equal(received.begin() + 20, received.end(), answer.begin() + 34));
+    }
+}
+
+TEST_F(HostTest, NeitherLosesNorReorders) {
+    for (const char* options : {"", "?take=1"}) {
+        Hosted host{options};
+        const Socket world{host.left, AF_PACKET, SOCK_RAW, 0};
+        world.bind_to(host.left, "left0");
+        constexpr std::uint32_t burst = 500, all = 3000;
+        for (std::uint32_t sent = 0; sent < all;) {
+            std::vector<Bytes> frames;
+            for (std::uint32_t i = 0; i < burst; ++i, ++sent) {
+                world.send(host.out().numbered(60 + sent % 1400, sent));
+                frames.push_back(host.in().numbered(60 + sent % 1400, sent));
+            }
+            host.port.receive(sent);
+            ASSERT_EQ(host.port.send(frames), burst);
+            for (const Bytes& frame : frames) ASSERT_EQ(world.receive(), frame);
+        }
+        for (std::uint32_t i = 0; i < all; ++i) ASSERT_EQ(number_of(host.port.sink.frames[i].bytes), i);
+        EXPECT_EQ(host.port.link->lost() + host.port.link->unsent(), 0u);
+    }
+}
+
+TEST_F(HostTest, CountsWhatAFullQueueLoses) {
+    for (const char* options : {"", "?take=1"}) {
+        Hosted host{options};
+        const Socket world{host.left, AF_PACKET, SOCK_RAW, 0};
+        world.bind_to(host.left, "left0");
+        constexpr std::uint32_t sent = 6000;
+        for (std::uint32_t i = 0; i < sent; ++i) {
+            const Bytes frame = host.out().numbered(60, i);
+            ::send(world.fd(), frame.data(), frame.size(), 0);
+        }
+        const std::uint64_t lost = host.port.link->lost();
+        EXPECT_GT(lost, 0u);
+        host.port.receive(sent - lost);
+    }
+}
+
+TEST_F(HostTest, GivesEveryCopyAndTakesOnlyOnce) {
+    Hosted host{"?take=1"};
+    Port first{host.open("")};
+    Port second{host.open("")};
+    expect_refusal(EBUSY, {"take what the kernel sends out of left0", "only one can"}, [&] { host.open("?take=1"); });
+    const Socket sender{host.left, AF_INET, SOCK_DGRAM, 0};
+    const Socket receiver{host.right, AF_INET, SOCK_DGRAM, 0};
+    receiver.bind("10.77.0.2", udp_port);
+    sender.send(payload_of(64), "10.77.0.2", udp_port);
+    for (Port* port : {&host.port, &first, &second}) port->receive(1);
+    EXPECT_TRUE(receiver.receive_now().empty()) << "the wire gets nothing";
+}
+
+TEST_F(HostTest, CutsSegmentsAndKeepsVlanTags) {
+    Hosted host;
+    const Socket sender{host.left, AF_INET, SOCK_DGRAM, 0};
+    const int segment = 1000;
+    ASSERT_EQ(::setsockopt(sender.fd(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+    sender.send(payload_of(20'000), "10.77.0.2", udp_port);
+    host.port.receive(20);
+    Bytes all;
+    for (const auto& frame : host.port.sink.frames) {
+        EXPECT_EQ(frame.bytes.size(), 1042u);
+        const Bytes part = udp_payload_of(frame.bytes);
+        all.insert(all.end(), part.begin(), part.end());
+    }
+    EXPECT_EQ(all, payload_of(20'000));
+
+    const Socket world{host.left, AF_PACKET, SOCK_RAW, 0};
+    world.bind_to(host.left, "left0");
+    Way tagged = host.out();
+    tagged.vlan = net::Vlan{.id = 5, .priority = 3};
+    world.send(tagged.udp(payload_of(100)));
+    host.port.receive(21);
+    EXPECT_EQ(host.port.last(), tagged.udp(payload_of(100)));
+}
+
+TEST_F(HostTest, FollowsItsInterface) {
+    Hosted host{"?take=1"};
+    Port& port = host.port;
+    const Bytes frame = host.in().udp(payload_of(10));
+    host.veth.left.set_up(false);
+    EXPECT_FALSE(port.link->up());
+    EXPECT_EQ(port.send(std::vector<Bytes>(3, frame)), 3u);
+    EXPECT_EQ(port.link->unsent(), 3u);
+    port.link->take_news();
+    EXPECT_EQ(port.sink.news, "down ");
+
+    host.left.ip({"link", "set", "left0", "name", "renamed0"});
+    host.left.ip({"link", "set", "renamed0", "up"});
+    for (int tries = 0; !port.link->up() && tries < patience_ms; ++tries) ::usleep(1000);
+    const Socket udp{host.left, AF_INET, SOCK_DGRAM, 0};
+    udp.bind("10.77.0.1", udp_port);
+    port.send_one(frame);
+    EXPECT_EQ(udp.receive(), payload_of(10));
+    host.left.ip({"neighbour", "replace", "10.77.0.9", "dev", "renamed0", "lladdr", port.link->mac().to_string()});
+    udp.send(payload_of(20), "10.77.0.9", udp_port);
+    port.receive(1);
+    port.link->take_news();
+    EXPECT_NE(port.sink.news.find("up "), std::string::npos) << port.sink.news;
+
+    host.left.ip({"link", "delete", "renamed0"});
+    port.sink.news.clear();
+    port.link->take_news();
+    EXPECT_EQ(port.sink.news, "down removed ");
+    EXPECT_EQ(port.send({&frame, 1}), 1u);
+    EXPECT_EQ(port.link->unsent(), 4u);
+}
+
+TEST_F(HostTest, LetsGoOfAnInterfaceThatMovesAway) {
+    Hosted host{"?take=1"};
+    const NetworkNamespace elsewhere;
+    host.left.ip({"link", "set", "left0", "netns",
+                  "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(elsewhere.fd())});
+    host.port.link->take_news();
+    EXPECT_EQ(host.port.sink.news, "down removed ");
+    elsewhere.ip_batch("link set left0 up\n");
+    host.veth.right.wait_for_carrier(true);
+    const Socket receiver{host.right, AF_PACKET, SOCK_RAW, 0};
+    receiver.bind_to(host.right, "right0");
+    const Socket sender{elsewhere, AF_PACKET, SOCK_RAW, 0};
+    sender.bind_to(elsewhere, "left0");
+    sender.send(host.out().numbered(60, 1));
+    EXPECT_EQ(receiver.receive(), host.out().numbered(60, 1));
+}
+
+TEST_F(HostTest, LeavesTheWireToTheKernelWhenItIsKilled) {
+    const VethPair veth;
+    const Socket sender{veth.left.name_space, AF_INET, SOCK_DGRAM, 0};
+    const Socket receiver{veth.right.name_space, AF_INET, SOCK_DGRAM, 0};
+    receiver.bind("10.77.0.2", udp_port);
+    int ready[2];
+    ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const auto link = veth.left.run([] { return open_link("host:left0?take=1"); });
+        if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+        for (;;) ::pause();
+    }
+    ::close(ready[1]);
+    char byte;
+    ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    ::close(ready[0]);
+    sender.send(payload_of(10), "10.77.0.2", udp_port);
+    EXPECT_TRUE(receiver.receive_now().empty()) << "the child took it";
+    ::kill(child, SIGKILL);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    sender.send(payload_of(20), "10.77.0.2", udp_port);
+    EXPECT_EQ(receiver.receive(), payload_of(20));
+    Port next{veth.left.run([] { return open_link("host:left0?take=1"); })};
+    sender.send(payload_of(30), "10.77.0.2", udp_port);
+    next.receive(1);
+}
+
+TEST_F(HostTest, SaysWhichCapabilitiesAreMissing) {
+    const VethPair veth;
+    const auto text = error_of_unprivileged(veth.left.name_space, "host:left0");
+    for (const char* words : {"1 cannot open host:left0", "CAP_NET_ADMIN or CAP_BPF is missing", "run as root",
+                              "setcap cap_net_admin,cap_bpf+ep"})
+        EXPECT_NE(text.find(words), std::string::npos) << text;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 namespace pktverbs::soft {
 
+extern const LinkKind host_kind;
 extern const LinkKind memif_kind;
 extern const LinkKind packet_kind;
 extern const LinkKind pcap_kind;
@@ -19,7 +20,7 @@ extern const LinkKind xdp_kind;
 namespace {
 
 constexpr const LinkKind* table[] = {
-    &packet_kind, &xdp_kind, &wire_kind, &pipe_kind, &memif_kind, &tap_kind, &pcap_kind,
+    &packet_kind, &xdp_kind, &wire_kind, &pipe_kind, &memif_kind, &tap_kind, &host_kind, &pcap_kind,
 };
 
 }  // namespace
