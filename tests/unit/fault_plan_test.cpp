@@ -112,7 +112,7 @@ TEST(FaultPlan, KnowsEveryVerbThatCanFail) {
 TEST(FaultPlan, RefusesWhatIsNoVerb) {
     expect_words(refusal("create_qq=ENOMEM"),
                  {"'create_qq' is neither a fault of the link nor a verb that can fail",
-                  "known are loss=P, duplicate=P, reorder=P, corrupt=P, seed=N, with P from 0 to 1"});
+                  "known are loss=P, duplicate=P, reorder=P, corrupt=P, seed=N, gemodel=P:R:1-H:1-K, delay=TIME"});
     expect_words(refusal("ack_cq_events=EIO"), {"'ack_cq_events' is neither"});
     expect_words(refusal("drop =0.1"), {"'drop ' is neither"});
     expect_words(refusal("=EIO"), {"'' is neither"});

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -130,7 +132,7 @@ struct Faulty {
 
     FakeLink* inner;
     Nic nic;
-    std::unique_ptr<Link> link;
+    std::unique_ptr<ImpairedLink> link;
 };
 
 /// What arrives of 500 frames; with `looks`, a call looks for frames after every third.
@@ -270,6 +272,217 @@ TEST(FaultyLink, IsTheLinkBehindItInAllElse) {
     EXPECT_EQ(faulty.link->unsent(), 6U);
     faulty.inner->sink->link_changed(true);
     EXPECT_EQ(faulty.nic.changes, std::vector{true});
+}
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+void expect_conserved(const ImpairmentCounters& counted) {
+    EXPECT_EQ(counted.arrived + counted.duplicated,
+              counted.delivered + counted.lost + counted.overflowed + counted.held);
+}
+
+/// Looks for frames until none is held.
+void drain(Faulty& faulty) {
+    while (faulty.link->impairment_counters().held != 0) faulty.link->receive(256);
+}
+
+TEST(BurstLoss, AlternatesWhereEveryFrameChangesTheState) {
+    Faulty faulty{{.bursts = {.to_bad = 1, .to_good = 1}}};
+    faulty.arrive(0, 6);
+    EXPECT_EQ(numbers(faulty.nic.got), (Numbers{0, 2, 4}));
+    EXPECT_EQ(faulty.link->lost(), 5U + 3U);
+}
+
+TEST(BurstLoss, LosesInEachStateWithItsChance) {
+    Faulty good{{.bursts = {.in_good = 1}}};
+    good.arrive(0, 10);
+    EXPECT_TRUE(good.nic.got.empty());
+    Faulty harmless{{.bursts = {.to_bad = 1, .to_good = 0.5, .in_bad = 0}}};
+    harmless.arrive(0, 100);
+    EXPECT_EQ(harmless.nic.got.size(), 100U);
+}
+
+/// In the bad state p / (p + r) of the time, for 1 / r frames each time.
+TEST(BurstLoss, ComesInBurstsOfTheirLength) {
+    Faulty faulty{{.seed = 7, .bursts = {.to_bad = 0.02, .to_good = 0.25}}};
+    constexpr unsigned frames = 50'000;
+    faulty.arrive(0, frames);
+    unsigned bursts = 0;
+    unsigned expected = 0;
+    for (const unsigned got : numbers(faulty.nic.got)) {
+        if (got != expected) ++bursts;
+        expected = got + 1;
+    }
+    const double lost = frames - static_cast<double>(faulty.nic.got.size());
+    EXPECT_NEAR(lost / frames, 0.02 / 0.27, 0.01);
+    EXPECT_NEAR(lost / bursts, 4, 0.3);
+    expect_conserved(faulty.link->impairment_counters());
+}
+
+TEST(DelayedFrame, IsHeldUntilItIsDue) {
+    Faulty faulty{{.delay = 1h}};
+    faulty.arrive(1, 3);
+    faulty.link->receive(256);
+    EXPECT_TRUE(faulty.nic.got.empty());
+    EXPECT_TRUE(faulty.link->wants_receive());
+    EXPECT_FALSE(readable(faulty.link->receive_fd()));
+    EXPECT_EQ(faulty.link->impairment_counters().held, 3U);
+    faulty.link->detach();
+    EXPECT_FALSE(faulty.link->wants_receive());
+}
+
+TEST(DelayedFrame, WakesWaitersOnceItIsDue) {
+    for (const bool fetched : {false, true}) {
+        Faulty faulty{{.delay = 5ms}, fetched};
+        const auto start = Clock::now();
+        faulty.inner->arrive(numbered(1, 100));
+        if (fetched) faulty.link->receive(256);
+        while (faulty.nic.got.empty()) {
+            pollfd one{faulty.link->receive_fd(), POLLIN, 0};
+            ASSERT_EQ(poll(&one, 1, 20'000), 1);
+            faulty.link->receive(256);
+        }
+        EXPECT_GE(Clock::now() - start, 5ms);
+        EXPECT_EQ(faulty.nic.got, Frames{numbered(1, 100)});
+        EXPECT_EQ(faulty.nic.times[0], 1100U);
+        EXPECT_TRUE(faulty.nic.checked[0]);
+        EXPECT_FALSE(readable(faulty.link->receive_fd()));
+        EXPECT_EQ(faulty.link->wants_receive(), fetched);
+    }
+}
+
+TEST(DelayedFrame, KeepsItsOrderWithoutJitter) {
+    Faulty faulty{{.delay = 1ms}};
+    for (unsigned i = 0; i < 500; ++i) faulty.arrive(i, 1);
+    drain(faulty);
+    auto got = numbers(faulty.nic.got);
+    EXPECT_EQ(got.size(), 500U);
+    EXPECT_TRUE(std::ranges::is_sorted(got));
+}
+
+TEST(DelayedFrame, IsOvertakenWithJitter) {
+    Faulty faulty{{.delay = 1ms, .jitter = 2ms}};
+    faulty.arrive(0, 500);
+    drain(faulty);
+    auto got = numbers(faulty.nic.got);
+    EXPECT_FALSE(std::ranges::is_sorted(got));
+    std::ranges::sort(got);
+    EXPECT_EQ(got.size(), 500U);
+    EXPECT_EQ(std::ranges::adjacent_find(got), got.end());
+}
+
+TEST(DelayedFrame, PassesALineOneAfterTheOther) {
+    Faulty faulty{{.rate = 480'000}};  // a frame of 60 bytes in a millisecond
+    const auto start = Clock::now();
+    faulty.arrive(0, 10);
+    faulty.link->receive(256);
+    while (faulty.nic.got.size() < 10) {
+        const std::size_t before = faulty.nic.got.size();
+        faulty.link->receive(256);
+        if (faulty.nic.got.size() > before) {
+            EXPECT_GE(Clock::now() - start, faulty.nic.got.size() * 1ms);
+        }
+    }
+    EXPECT_TRUE(std::ranges::is_sorted(numbers(faulty.nic.got)));
+}
+
+TEST(DelayedFrame, IsLostBeyondTheLimit) {
+    Faulty faulty{{.delay = 1h, .limit = 10}};
+    faulty.arrive(0, 15);
+    const auto counted = faulty.link->impairment_counters();
+    EXPECT_EQ(counted.held, 10U);
+    EXPECT_EQ(counted.overflowed, 5U);
+    EXPECT_EQ(faulty.link->lost(), 5U + 5U);
+    expect_conserved(counted);
+}
+
+TEST(DelayedFrame, IsOvertakenByThoseThatAreReordered) {
+    Faulty faulty{{.reordering = 0.5, .delay = 1h}};
+    faulty.arrive(0, 100);
+    const auto counted = faulty.link->impairment_counters();
+    EXPECT_EQ(counted.reordered, faulty.nic.got.size());
+    EXPECT_EQ(counted.held, 100 - faulty.nic.got.size());
+    EXPECT_GT(counted.held, 20U);
+    EXPECT_GT(counted.reordered, 20U);
+    expect_conserved(counted);
+}
+
+TEST(DelayedFrame, KeepsItsTimeWhenTheDelayEnds) {
+    Faulty faulty{{.delay = 1h}};
+    faulty.arrive(0, 2);
+    faulty.link->set_impairments({});
+    faulty.arrive(2, 2);
+    EXPECT_EQ(numbers(faulty.nic.got), (Numbers{2, 3}));
+    EXPECT_EQ(faulty.link->impairment_counters().held, 2U);
+    expect_conserved(faulty.link->impairment_counters());
+}
+
+TEST(Impairments, AccountForEveryFrame) {
+    const LinkFaults all{.loss = 0.1,
+                         .duplication = 0.1,
+                         .reordering = 0.1,
+                         .corruption = 0.1,
+                         .bursts = {.to_bad = 0.1, .to_good = 0.5},
+                         .delay = 100us,
+                         .jitter = 100us,
+                         .rate = 1'000'000'000,
+                         .limit = 50};
+    Faulty faulty{all};
+    for (unsigned i = 0; i < 1000; ++i) {
+        faulty.arrive(i, 1);
+        expect_conserved(faulty.link->impairment_counters());
+        if (i == 500) faulty.link->set_impairments({.duplication = 0.5, .reordering = 0.5});
+    }
+    drain(faulty);
+    const auto counted = faulty.link->impairment_counters();
+    expect_conserved(counted);
+    EXPECT_EQ(counted.arrived, 1000U);
+    EXPECT_EQ(counted.delivered, faulty.nic.got.size());
+    for (const auto made : {counted.lost, counted.duplicated, counted.reordered, counted.corrupted})
+        EXPECT_GT(made, 0U);
+}
+
+/// Reads a key's value.
+std::string read_key(LinkFaults& faults, const char* key, const char* value) {
+    return set_fault(faults, *find_fault_key(key), value);
+}
+
+TEST(FaultKeys, AreRead) {
+    LinkFaults faults;
+    EXPECT_EQ(read_key(faults, "gemodel", "0.1:0.2"), "");
+    EXPECT_EQ(faults.bursts.to_good, 0.2);
+    EXPECT_EQ(faults.bursts.in_bad, 1);
+    EXPECT_EQ(read_key(faults, "gemodel", "0.1:0.2:0.3:0.4"), "");
+    EXPECT_EQ(faults.bursts.to_bad, 0.1);
+    EXPECT_EQ(faults.bursts.in_bad, 0.3);
+    EXPECT_EQ(faults.bursts.in_good, 0.4);
+    EXPECT_EQ(read_key(faults, "delay", "1.5ms"), "");
+    EXPECT_EQ(faults.delay, 1500us);
+    EXPECT_EQ(read_key(faults, "jitter", "20us"), "");
+    EXPECT_EQ(faults.jitter, 20us);
+    for (const char* rate : {"10Mbit/s", "10M", "10mbps", "10000kbit", "0.01G"}) {
+        faults.rate = 0;
+        EXPECT_EQ(read_key(faults, "rate", rate), "") << rate;
+        EXPECT_EQ(faults.rate, 10'000'000U) << rate;
+    }
+    EXPECT_EQ(read_key(faults, "limit", "7"), "");
+    EXPECT_EQ(faults.limit, 7U);
+    EXPECT_EQ(find_mistake(faults), "");
+}
+
+TEST(FaultKeys, AreRefusedOutOfTheirRanges) {
+    const std::pair<const char*, std::vector<const char*>> wrong[] = {
+        {"gemodel", {"", "0.1", "0.1:", "0.1:1.1", "0.1:0.2:", "0.1:0.2:0.3:0.4:0.5", "a:b"}},
+        {"delay", {"", "1", "-1s", "3601s", "1min", "1 s"}},
+        {"rate", {"", "0", "10", "999bps", "10T", "10MB/s", "1Mpps"}},
+        {"limit", {"", "0", "-1", "1000001", "1.5"}},
+    };
+    for (const auto& [key, values] : wrong)
+        for (const char* value : values) {
+            LinkFaults faults;
+            EXPECT_NE(read_key(faults, key, value), "") << key << "=" << value;
+        }
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ verbs::Device make(std::string name, const std::string& short_name, LinkPort por
 
 verbs::Device make_device(const LinkString& string) {
     LinkPort port = string.kind().find(string);
-    make_faulty(port, string.faults());
+    if (string.has_faults()) make_faulty(port, string.faults());
     return make(string.text(), string.name(), std::move(port));
 }
 

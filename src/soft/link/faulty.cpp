@@ -3,57 +3,67 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <mutex>
 #include <system_error>
 #include <utility>
 
 #include "base/counter.hpp"
-#include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
+#include "soft/link/alarm.hpp"
+#include "soft/link/delay_line.hpp"
 
 namespace pktverbs::soft {
 namespace {
 
-/// Readable while a frame is held, or while another descriptor is.
-class HeldSignal {
-public:
-    explicit HeldSignal(int other_fd) {
-        check(event_.get());
-        if (other_fd < 0) return;
-        both_ = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
-        check(both_.get());
-        for (const int fd : {event_.get(), other_fd}) {
-            epoll_event event{};
-            event.events = EPOLLIN;
-            check(epoll_ctl(both_.get(), EPOLL_CTL_ADD, fd, &event));
-        }
+void check_descriptor(int result) {
+    if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot watch a faulty link"};
+}
+
+/// An epoll instance over both; none if there is no other.
+FileDescriptor watch_both(int alarm_fd, int other_fd) {
+    if (other_fd < 0) return {};
+    FileDescriptor both{epoll_create1(EPOLL_CLOEXEC)};
+    check_descriptor(both.get());
+    for (const int fd : {alarm_fd, other_fd}) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        check_descriptor(epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event));
     }
-    int fd() const noexcept { return both_.get() >= 0 ? both_.get() : event_.get(); }
+    return both;
+}
 
-    void set(bool held) noexcept {
-        if (std::exchange(held_, held) == held) return;
-        if (held)
-            event_.set();
-        else
-            event_.clear();
-    }
+std::uint64_t clock_ns() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
 
-private:
-    static void check(int result) {
-        if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot watch a faulty link"};
-    }
-
-    EventFd event_;
-    FileDescriptor both_;
-    bool held_ = false;
-};
-
-class FaultyLink final : public Link, private Sink {
+class FaultyLink final : public ImpairedLink, private Sink {
 public:
     FaultyLink(std::unique_ptr<Link> inner, const LinkFaults& faults)
-        : inner_{std::move(inner)}, signal_{inner_->receive_fd()} {
-        faults_.set(faults);
+        : inner_{std::move(inner)}, both_{watch_both(alarm_.fd(), inner_->receive_fd())} {
+        alarm_.watched(true);
+        set(faults);
+    }
+
+    void set_impairments(const LinkFaults& faults) override {
+        const std::lock_guard lock{mutex_};
+        set(faults);
+    }
+    ImpairmentCounters impairment_counters() const override {
+        const std::lock_guard lock{mutex_};
+        const FrameFaults::Counts& made = faults_.counts();
+        return {.arrived = arrived_.value(),
+                .duplicated = made.duplicated,
+                .delivered = delivered_,
+                .lost = made.lost,
+                .overflowed = overflowed_,
+                .held = line_.size() + (held_.empty() ? 0U : 1U),
+                .reordered = made.reordered,
+                .corrupted = made.corrupted};
     }
 
     MacAddress mac() const noexcept override { return inner_->mac(); }
@@ -74,12 +84,13 @@ public:
         inner_->detach();
         const std::lock_guard lock{mutex_};
         held_.drop();
+        line_.clear();
         show_held();
     }
 
     std::size_t send(std::span<const TxFrame> frames) noexcept override { return inner_->send(frames); }
     int send_fd() const noexcept override { return inner_->send_fd(); }
-    int receive_fd() const noexcept override { return signal_.fd(); }
+    int receive_fd() const noexcept override { return both_ ? both_.get() : alarm_.fd(); }
     void waited() noexcept override { inner_->waited(); }
     void watched(bool on) noexcept override { inner_->watched(on); }
     int news_fd() const noexcept override { return inner_->news_fd(); }
@@ -89,8 +100,8 @@ public:
         const std::uint64_t before = arrived_.value();
         inner_->receive(most);
         const std::lock_guard lock{mutex_};
-        if (arrived_.value() != before) return;
-        held_.release([this](const RxFrame& frame) { pass_on(frame); });
+        if (arrived_.value() == before) held_.release([this](const RxFrame& frame) { pass_on(frame); });
+        release_due();
         show_held();
     }
 
@@ -104,8 +115,9 @@ private:
         const std::lock_guard lock{mutex_};
         arrived_.add(frames.size());
         for (const RxFrame& frame : frames)
-            faults_.pass(frame, held_, [this](const RxFrame& arriving) { pass_on(arriving); });
-        lost_.raise_to(faults_.counts().lost);
+            faults_.pass(frame, held_, [this](const RxFrame& arriving) { pass_or_delay(arriving); });
+        release_due();
+        lost_.raise_to(faults_.counts().lost + overflowed_);
         show_held();
     }
     void link_changed(bool up) noexcept override { sink_->link_changed(up); }
@@ -113,31 +125,63 @@ private:
     void addresses_changed() noexcept override { sink_->addresses_changed(); }
     void removed() noexcept override { sink_->removed(); }
 
-    void pass_on(const RxFrame& frame) noexcept { sink_->deliver({&frame, 1}); }
+    void set(const LinkFaults& faults) {
+        faults_.set(faults);
+        rate_ = faults.rate;
+        limit_ = faults.limit;
+        delays_ = any_delay(faults);
+    }
+
+    void pass_on(const RxFrame& frame) noexcept {
+        ++delivered_;
+        sink_->deliver({&frame, 1});
+    }
+    /// As netem_enqueue() of the kernel's net/sched/sch_netem.c: the line is free again when the frame before is due.
+    void pass_or_delay(const RxFrame& frame) noexcept {
+        if (!delays_ || faults_.skips_delay()) return pass_on(frame);
+        std::uint64_t due = clock_ns() + static_cast<std::uint64_t>(faults_.delay().count());
+        if (rate_ != 0) due = std::max(due, line_free_) + std::uint64_t{frame.length} * 8 * 1'000'000'000 / rate_;
+        if (line_.size() >= limit_ || !line_.put(frame, due)) {
+            ++overflowed_;
+        } else if (rate_ != 0) {
+            line_free_ = due;
+        }
+    }
+    void release_due() noexcept {
+        if (!line_.empty()) line_.release(clock_ns(), [this](const RxFrame& frame) { pass_on(frame); });
+    }
     void show_held() noexcept {
-        signal_.set(!held_.empty());
-        wants_receive_.store(!held_.empty() || inner_->wants_receive(), std::memory_order_relaxed);
+        alarm_.set(held_.empty() ? line_.next_due() : Alarm::at_once);
+        wants_receive_.store(!held_.empty() || !line_.empty() || inner_->wants_receive(), std::memory_order_relaxed);
     }
 
     std::unique_ptr<Link> inner_;
-    HeldSignal signal_;
+    Alarm alarm_;
+    FileDescriptor both_;
     Sink* sink_ = nullptr;
 
-    std::mutex mutex_;  // of all below; links deliver from other ends' threads
+    mutable std::mutex mutex_;  // of all below; links deliver from other ends' threads
     FrameFaults faults_{FrameFaults::WhileHeld::draw_alike};
+    std::uint64_t rate_ = 0;
+    std::uint32_t limit_ = 0;
+    bool delays_ = false;
     HeldFrame held_;
+    DelayLine line_;
+    std::uint64_t line_free_ = 0;  ///< when the last frame has left a line with a rate
+    std::uint64_t delivered_ = 0;
+    std::uint64_t overflowed_ = 0;
     Counter arrived_;
     Counter lost_;
 };
 
 }  // namespace
 
-std::unique_ptr<Link> make_faulty(std::unique_ptr<Link> inner, const LinkFaults& faults) {
+std::unique_ptr<ImpairedLink> make_faulty(std::unique_ptr<Link> inner, const LinkFaults& faults) {
     return std::make_unique<FaultyLink>(std::move(inner), faults);
 }
 
 void make_faulty(LinkPort& port, const LinkFaults& faults) {
-    if (any_of(faults)) port.open = [open = std::move(port.open), faults] { return make_faulty(open(), faults); };
+    port.open = [open = std::move(port.open), faults] { return make_faulty(open(), faults); };
 }
 
 }  // namespace pktverbs::soft

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// FrameFaults: decides which frames are lost, come twice, late or damaged.
+// FrameFaults: decides which frames are lost, come twice, late or damaged, and how late.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -11,30 +12,37 @@
 #include <utility>
 #include <vector>
 
-#include <pktverbs/soft/wire.hpp>
+#include <pktverbs/soft/impairments.hpp>
 
 #include "soft/link/link.hpp"
 
 namespace pktverbs::soft {
 
-/// The same for any link; there, per frame that arrives.
-using LinkFaults = WireFaults;
+using LinkFaults = Impairments;
+
+/// Whether frames have to wait.
+inline bool any_delay(const LinkFaults& faults) noexcept {
+    return faults.delay.count() > 0 || faults.jitter.count() > 0 || faults.rate > 0;
+}
 
 /// Whether any of them can happen.
 inline bool any_of(const LinkFaults& faults) noexcept {
-    return faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0;
+    return faults.loss > 0 || faults.duplication > 0 || faults.reordering > 0 || faults.corruption > 0 ||
+           faults.bursts.to_bad > 0 || faults.bursts.in_good > 0 || any_delay(faults);
 }
+
+/// Why a member can't have its value; empty if they all can.
+std::string_view find_mistake(const LinkFaults& faults) noexcept;
 
 /// What one of them is called in texts.
 struct FaultKey {
     std::string_view name;
-    std::string_view value;                ///< as forms show it: P is a chance from 0 to 1
-    double LinkFaults::*chance = nullptr;  ///< the seed has none
+    std::string_view value;  ///< as forms show it: P is a chance from 0 to 1
+    std::string_view range;  ///< "chance from 0 to 1": what its value is
+    /// False if it is none.
+    bool (*read)(LinkFaults& faults, std::string_view value);
 };
-inline constexpr std::array fault_keys{FaultKey{"loss", "P", &LinkFaults::loss},
-                                       FaultKey{"duplicate", "P", &LinkFaults::duplication},
-                                       FaultKey{"reorder", "P", &LinkFaults::reordering},
-                                       FaultKey{"corrupt", "P", &LinkFaults::corruption}, FaultKey{"seed", "N"}};
+extern const std::array<FaultKey, 10> fault_keys;
 /// Null if no fault has that name.
 const FaultKey* find_fault_key(std::string_view name) noexcept;
 /// Returns why the value can't be that of the key, or nothing.
@@ -84,11 +92,15 @@ public:
     bool any() const noexcept { return any_; }
     const Counts& counts() const noexcept { return counts_; }
 
+    // For a link that delays frames: of the next one.
+    std::chrono::nanoseconds delay() noexcept;
+    bool skips_delay() noexcept;
+
     /// Calls `deliver(const RxFrame&)` for all that arrives at an end now: none, one or several frames. Frames are
     /// copied only to be held or damaged; without memory for that they are neither, and count as neither.
     template <class Deliver>
     void pass(const RxFrame& frame, HeldFrame& held, Deliver&& deliver) {
-        if (drawn(faults_.loss)) {
+        if (drawn(faults_.loss) || burst_loses()) {
             ++counts_.lost;
             return;
         }
@@ -96,8 +108,8 @@ public:
         counts_.duplicated += static_cast<unsigned>(copies - 1);
         for (int i = 0; i < copies; ++i) {
             const RxFrame copy = frame.length > 0 && drawn(faults_.corruption) ? damaged(frame) : frame;
-            if ((held.empty() || while_held_ == WhileHeld::draw_alike) && drawn(faults_.reordering) && held.empty() &&
-                held.keep(copy)) {
+            if (!any_delay(faults_) && (held.empty() || while_held_ == WhileHeld::draw_alike) &&
+                drawn(faults_.reordering) && held.empty() && held.keep(copy)) {
                 ++counts_.reordered;
                 continue;
             }
@@ -108,11 +120,13 @@ public:
 
 private:
     bool drawn(double chance) noexcept { return chance > 0 && std::uniform_real_distribution<>{}(generator_) < chance; }
+    bool burst_loses() noexcept;
     /// With one bit flipped; valid until the next call.
     RxFrame damaged(const RxFrame& frame) noexcept;
 
     WhileHeld while_held_;
     bool any_ = false;
+    bool in_burst_ = false;
     LinkFaults faults_;
     std::mt19937_64 generator_;
     Counts counts_;

@@ -56,6 +56,7 @@ void LinkString::read_option(std::string_view option) {
     if (key.size() == option.size()) refuse(fmt::format("\"{}\" has no value", key));
     const bool repeats = !fault && known->repeats;
     if (!repeats && find(key)) refuse(fmt::format("{} is given twice", key));
+    has_faults_ |= fault != nullptr;
     if (fault)
         if (const auto reason = set_fault(faults_, *fault, value); !reason.empty()) refuse(reason);
     options_.emplace_back(key, value);

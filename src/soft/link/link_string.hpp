@@ -32,6 +32,8 @@ public:
     /// Of the interface, wire or whatever it is.
     const std::string& name() const noexcept { return name_; }
     const LinkFaults& faults() const noexcept { return faults_; }
+    /// Whether it has any of their keys.
+    bool has_faults() const noexcept { return has_faults_; }
 
     [[noreturn]] void refuse(std::string_view reason) const;
 
@@ -66,6 +68,7 @@ private:
     std::string name_;
     std::vector<std::pair<std::string, std::string>> options_;
     LinkFaults faults_;
+    bool has_faults_ = false;
 };
 
 }  // namespace pktverbs::soft

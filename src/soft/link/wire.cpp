@@ -65,7 +65,11 @@ public:
 
     void set_faults(const WireFaults& faults) {
         const std::lock_guard lock{mutex_};
-        faults_.set(faults);
+        faults_.set({.loss = faults.loss,
+                     .duplication = faults.duplication,
+                     .reordering = faults.reordering,
+                     .corruption = faults.corruption,
+                     .seed = faults.seed});
     }
 
     void set_link(bool up) {

@@ -2,9 +2,14 @@
 // The device over a faulty link: a held-back frame reaches every poller and waiter.
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <chrono>
 #include <memory>
 #include <thread>
 
+#include <pktverbs/soft/impairments.hpp>
+
+#include "expect_error.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {
@@ -72,6 +77,45 @@ TEST(LosingDevice, CountsWhatItLost) {
     tap.send(frame_to(1));
     EXPECT_TRUE(poll_all(end.recv_cq).empty());
     EXPECT_EQ(end.drops().link, 1U);
+}
+
+TEST(ImpairedDevice, ChangesWhileItIsOpen) {
+    VerbsEnd end{{.wire = "loss=0"}};
+    WireTap tap{"w"};
+    end.fill(4);
+    tap.send(frame_to(1));
+    soft::set_impairments(end.context.get(), {.loss = 1});
+    tap.send(frame_to(1));
+    soft::set_impairments(end.context.get(), {});
+    tap.send(frame_to(1));
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 2U);
+    const auto counted = soft::impairment_counters(end.context.get());
+    EXPECT_EQ(counted.arrived, 3U);
+    EXPECT_EQ(counted.delivered, 2U);
+    EXPECT_EQ(counted.lost, 1U);
+    EXPECT_EQ(end.drops().link, 1U);
+}
+
+TEST(ImpairedDevice, RefusesWhatIsOutOfRange) {
+    VerbsEnd end{{.wire = "loss=0"}};
+    const auto refuse = [&](const soft::Impairments& impairments, const char* words) {
+        expect_words(expect_error(EINVAL, [&] { soft::set_impairments(end.context.get(), impairments); }), {words});
+    };
+    refuse({.loss = 1.1}, "chance");
+    refuse({.bursts = {.to_good = -0.1}}, "chance");
+    refuse({.delay = std::chrono::nanoseconds{-1}}, "time");
+    refuse({.jitter = std::chrono::hours{2}}, "time");
+    refuse({.rate = 1}, "rate");
+    refuse({.limit = 0}, "limit");
+}
+
+TEST(ImpairedDevice, IsOneThatWasOpenedForIt) {
+    VerbsEnd plain;
+    const auto text = expect_error(EOPNOTSUPP, [&] { soft::set_impairments(plain.context.get(), {}); });
+    expect_words(text, {"loss=0"});
+    expect_error(EOPNOTSUPP, [&] { soft::impairment_counters(plain.context.get()); });
+    verbs_context of_other{};
+    expect_words(expect_error(EOPNOTSUPP, [&] { soft::set_impairments(&of_other.context, {}); }), {"no soft device"});
 }
 
 }  // namespace

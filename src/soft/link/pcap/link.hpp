@@ -13,8 +13,8 @@
 #include <pktverbs/soft/pcap_report.hpp>
 
 #include "base/counter.hpp"
+#include "soft/link/alarm.hpp"
 #include "soft/link/link.hpp"
-#include "soft/link/pcap/alarm.hpp"
 #include "soft/link/pcap/recorder.hpp"
 #include "soft/link/pcap/replay.hpp"
 #include "soft/link/pcap/settings.hpp"

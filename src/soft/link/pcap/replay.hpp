@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/counter.hpp"
+#include "soft/link/alarm.hpp"
 #include "soft/link/link.hpp"
-#include "soft/link/pcap/alarm.hpp"
 #include "soft/link/pcap/capture_reader.hpp"
 #include "soft/link/pcap/schedule.hpp"
 #include "soft/link/pcap/settings.hpp"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "soft/link/pcap/alarm.hpp"
+#include "soft/link/alarm.hpp"
 
 #include <sys/timerfd.h>
 
 #include <cerrno>
 #include <system_error>
 
-namespace pktverbs::soft::pcap {
+namespace pktverbs::soft {
 
 Alarm::Alarm() : timer_{::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)} {
-    if (!timer_) throw std::system_error{errno, std::generic_category(), "cannot make a timer for a replay"};
+    if (!timer_) throw std::system_error{errno, std::generic_category(), "cannot make a timer"};
 }
 
 /// A time in the past makes it readable at once; setting it makes it unreadable until then (timerfd_create(2)).
@@ -37,4 +37,4 @@ void Alarm::watched(bool on) noexcept {
     if (on && watchers_ == 1) arm();
 }
 
-}  // namespace pktverbs::soft::pcap
+}  // namespace pktverbs::soft

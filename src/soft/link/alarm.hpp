@@ -8,7 +8,7 @@
 
 #include "base/file_descriptor.hpp"
 
-namespace pktverbs::soft::pcap {
+namespace pktverbs::soft {
 
 /// Its lock is the innermost of all locks of a device. Any thread.
 class Alarm {
@@ -34,4 +34,4 @@ private:
     int watchers_ = 0;
 };
 
-}  // namespace pktverbs::soft::pcap
+}  // namespace pktverbs::soft
