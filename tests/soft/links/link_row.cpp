@@ -13,11 +13,28 @@ const std::vector<LinkRow>& link_rows() {
     static const std::vector<LinkRow> rows{
         {"wire", "wire:{}", "wire:{}", make_wire_medium, {back_pressure, kernel_clock}},
         {"packet", "packet:left0", "packet:right0", make_veth_medium, {back_pressure, checksum_word}, true, 200},
+#ifdef PKTVERBS_XDP
+        {"xdp",
+         "xdp:left0",
+         "xdp:right0",
+         make_veth_medium,
+         {back_pressure, kernel_clock, checksum_word, third_end},
+         true,
+         200},
+#endif
+        {"tap",
+         "tap:tap0?mtu=9000",
+         "packet:tap0",
+         make_tap_medium,
+         {back_pressure, kernel_clock, checksum_word},
+         true,
+         200},
         {"pipe", "pipe:{}", "pipe:{}", make_peer_medium, memory_of_two},
         {"memif_client", "memif:@{}?reconnect=5ms", "memif:@{}?role=server", make_peer_medium, memory_of_two},
         {"memif_server", "memif:@{}?role=server", "memif:@{}?reconnect=5ms", make_peer_medium, memory_of_two},
         {"memif_queues", "memif:@{}?role=server&queues=2", "memif:@{}?reconnect=5ms&queues=2&ring=7&size=256",
          make_peer_medium, memory_of_two},
+        {"pcap", "pcap:out=/dev/null", "pcap:out=/dev/null", nullptr, {kernel_clock, checksum_word, live_peer}},
     };
     return rows;
 }

@@ -27,5 +27,7 @@ std::unique_ptr<Medium> make_wire_medium();
 std::unique_ptr<Medium> make_peer_medium();
 /// A veth pair between two namespaces: left0 in one, right0 in the other.
 std::unique_ptr<Medium> make_veth_medium();
+/// A namespace with the tap interface tap0 at one end.
+std::unique_ptr<Medium> make_tap_medium();
 
 }  // namespace pktverbs::testing
