@@ -34,6 +34,7 @@ const std::vector<LinkRow>& link_rows() {
         {"memif_server", "memif:@{}?role=server", "memif:@{}?reconnect=5ms", make_peer_medium, memory_of_two},
         {"memif_queues", "memif:@{}?role=server&queues=2", "memif:@{}?reconnect=5ms&queues=2&ring=7&size=256",
          make_peer_medium, memory_of_two},
+        {"host", "host:left0", "host:left0", nullptr, {back_pressure, kernel_clock, live_peer}},
         {"pcap", "pcap:out=/dev/null", "pcap:out=/dev/null", nullptr, {kernel_clock, checksum_word, live_peer}},
     };
     return rows;
@@ -50,7 +51,7 @@ std::string_view to_string(Lack lack) {
         case Lack::third_end:
             return "a third end";
         case Lack::live_peer:
-            return "a live peer";
+            return "a device at the other end";
     }
     return {};
 }

@@ -23,6 +23,7 @@ enum class Lack : std::uint8_t {
     checksum_word,
     third_end,
     live_peer,
+    exact_loss,
 };
 
 /// As the document has it.
