@@ -77,6 +77,7 @@ TEST_P(LinkLife, GoesOnWhenAnEndClosesUnderFrames) {
         EXPECT_TRUE(ends.left().flush(patience));
     }};
     for (int turn = 0; turn < 10; ++turn) {
+        if (turn > 0) ends.open(1);
         {
             const Flow all = ends.right().install(FlowRule{});
             for (int lists = 0; lists < 3; ++lists) {
@@ -85,8 +86,7 @@ TEST_P(LinkLife, GoesOnWhenAnEndClosesUnderFrames) {
                 for (const RecvPkt& pkt : list) EXPECT_EQ(pkt.length(), 200U);
             }
         }
-        ends.close(1);
-        ends.open(1);
+        ends.close(1);  // at last, too: an end that takes nothing holds the sender up
     }
     done = true;
     sender.join();
