@@ -26,7 +26,7 @@ const std::vector<LinkRow>& link_rows() {
          "tap:tap0?mtu=9000",
          "packet:tap0",
          make_tap_medium,
-         {back_pressure, kernel_clock, checksum_word},
+         {back_pressure, kernel_clock, checksum_word, exact_loss},
          true,
          200},
         {"pipe", "pipe:{}", "pipe:{}", make_peer_medium, memory_of_two},
@@ -52,6 +52,8 @@ std::string_view to_string(Lack lack) {
             return "a third end";
         case Lack::live_peer:
             return "a device at the other end";
+        case Lack::exact_loss:
+            return "losses counted once";
     }
     return {};
 }

@@ -114,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(, LinkWithoutBackPressure, ::testing::ValuesIn(links_wi
 TEST_P(LinkWithoutBackPressure, LosesCountsAndGoesOn) {
     LinkEnds ends{GetParam()};
     for (const auto& [from, to] : ends.both_ways()) {
+        if (from == &ends.right() && !GetParam().has(Lack::exact_loss)) continue;
         const Flow all = to->install(FlowRule{});
         const OnOneProcessor one;
         constexpr std::uint32_t count = 3000;
