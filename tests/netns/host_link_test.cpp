@@ -502,6 +502,7 @@ TEST_F(TapTest, NeitherLosesNorReorders) {
         ASSERT_EQ(tapped.port.send(frames), burst);
         for (const Bytes& frame : frames) ASSERT_EQ(world.receive(), frame);
     }
+    ASSERT_EQ(tapped.port.sink.frames.size(), all);
     for (std::uint32_t i = 0; i < all; ++i) ASSERT_EQ(number_of(tapped.port.sink.frames[i].bytes), i);
     EXPECT_EQ(tapped.port.link->lost() + tapped.port.link->unsent(), 0u);
 }
@@ -518,6 +519,7 @@ TEST_F(TapTest, CountsWhatAFullQueueLoses) {
     const std::uint64_t lost = tapped.port.link->lost();
     EXPECT_GT(lost, 0u);
     tapped.port.receive(sent - lost);
+    ASSERT_EQ(tapped.port.sink.frames.size(), sent - lost);
     EXPECT_EQ(tapped.port.link->lost(), lost);
     for (std::uint32_t i = 0; i < sent - lost; ++i) ASSERT_EQ(number_of(tapped.port.sink.frames[i].bytes), i);
 }
@@ -751,6 +753,7 @@ TEST_F(HostTest, NeitherLosesNorReorders) {
             ASSERT_EQ(host.port.send(frames), burst);
             for (const Bytes& frame : frames) ASSERT_EQ(world.receive(), frame);
         }
+        ASSERT_EQ(host.port.sink.frames.size(), all);
         for (std::uint32_t i = 0; i < all; ++i) ASSERT_EQ(number_of(host.port.sink.frames[i].bytes), i);
         EXPECT_EQ(host.port.link->lost() + host.port.link->unsent(), 0u);
     }
