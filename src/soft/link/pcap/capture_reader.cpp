@@ -71,8 +71,7 @@ std::string_view reason_of(int fd, std::string_view libpcap_says) noexcept {
 void CaptureReader::Close::operator()(::pcap* file) const noexcept { Libpcap::load()->close(file); }
 
 bool CaptureReader::fail(std::string_view reason) noexcept {
-    const auto end = fmt::format_to_n(error_.data(), error_.size() - 1, "{}", reason).out;
-    *end = '\0';
+    error_[reason.copy(error_.data(), error_.size() - 1)] = '\0';
     return false;
 }
 
