@@ -491,7 +491,7 @@ TEST_F(TapTest, NeitherLosesNorReorders) {
     Tapped tapped;
     const Socket world{tapped.net, AF_PACKET, SOCK_RAW, 0};
     world.bind_to(tapped.net, "pv0");
-    constexpr std::uint32_t burst = 500, all = 5000;
+    constexpr std::uint32_t burst = 50, all = 5000;
     for (std::uint32_t sent = 0; sent < all;) {
         std::vector<Bytes> frames;
         for (std::uint32_t i = 0; i < burst; ++i, ++sent) {
@@ -742,7 +742,7 @@ TEST_F(HostTest, NeitherLosesNorReorders) {
         Hosted host{options};
         const Socket world{host.left, AF_PACKET, SOCK_RAW, 0};
         world.bind_to(host.left, "left0");
-        constexpr std::uint32_t burst = 500, all = 3000;
+        constexpr std::uint32_t burst = 50, all = 3000;
         for (std::uint32_t sent = 0; sent < all;) {
             std::vector<Bytes> frames;
             for (std::uint32_t i = 0; i < burst; ++i, ++sent) {
