@@ -35,7 +35,7 @@ TapDevice make_hidden_tap(const Interface& interface, bool take) try {
     // One can take; its tap's name is the lock.
     TapDevice tap{interface.network(), take ? fmt::format("pvtake{}", interface.index()) : "pvcopy%d"};
     tap.set_mtu(TapDevice::min_mtu);
-    tap.set_queue_frames(TapDevice::ample_queue);
+    tap.lengthen_queue();
     tap.set_up();
     return tap;
 } catch (const OpenFailure& failure) {

@@ -118,8 +118,11 @@ void TapDevice::set_mtu(std::uint32_t mtu) {
     change(SIOCSIFMTU, "set the MTU", [&](ifreq& request) { request.ifr_mtu = static_cast<int>(mtu); });
 }
 
-void TapDevice::set_queue_frames(int frames) {
-    change(SIOCSIFTXQLEN, "set the queue", [&](ifreq& request) { request.ifr_qlen = frames; });
+void TapDevice::lengthen_queue() noexcept {
+    ifreq wanted{};
+    if (::ioctl(fd_.get(), TUNGETIFF, &wanted) != 0) return;
+    wanted.ifr_qlen = queue_frames;
+    ::ioctl(network_->control_fd(), SIOCSIFTXQLEN, &wanted);
 }
 
 void TapDevice::set_up() {

@@ -34,19 +34,22 @@ public:
     // These throw OpenFailure.
     /// Of the kernel's interface.
     void set_mtu(std::uint32_t mtu);
-    /// How many frames wait in the kernel for the descriptor's reader.
-    void set_queue_frames(int frames);
     void set_up();
     void set_persistent(bool persistent);
+
+    /// Lets more frames wait in the kernel for the descriptor's reader. Only root of the machine may, and not that of a
+    /// user namespace (dev_ioctl() in net/core/dev_ioctl.c): for others the queue stays as it is.
+    void lengthen_queue() noexcept;
 
     /// Frames that the kernel sent and found no room for since this was made. Waits while interfaces are being changed.
     std::uint64_t lost() const noexcept;
 
-    static constexpr int ample_queue = 4096;  ///< the kernel's default is 500
     static constexpr std::uint32_t min_mtu = 68;
     static constexpr std::uint32_t max_mtu = 65521;  ///< MAX_MTU - ETH_HLEN (tun_net_initialize() in drivers/net/tun.c)
 
 private:
+    static constexpr int queue_frames = 4096;  // the kernel's default is 500
+
     void attach(const std::string& name);
     [[noreturn]] void fail_to_attach(int error, const std::string& name) const;
     void find_interface();

@@ -46,7 +46,7 @@ std::unique_ptr<Link> open_tap(const TapSettings& settings) {
         throw OpenFailure{EINVAL, "open a tap as " + name,
                           fmt::format("{} is the address of the kernel's end: take another one for this end",
                                       settings.station.mac.to_string())};
-    if (!device.existed()) device.set_queue_frames(TapDevice::ample_queue);
+    if (!device.existed()) device.lengthen_queue();
     if (settings.mtu) device.set_mtu(*settings.mtu);
     if (settings.up.value_or(true)) bring_up(device, settings.up.has_value());
     if (settings.persist) device.set_persistent(*settings.persist);
