@@ -8,7 +8,7 @@ source "${BASH_SOURCE[0]%/*}/namespace.sh"
 needs setpriv util-linux
 
 program=$2
-export PKTVERBS_DEVICES="wire:secret;tap:unreadable" PKTVERBS_FAULTS="query_port=EIO;nonsense"
+export PKTVERBS_DEVICES="wire:secret;smoke:unreadable" PKTVERBS_FAULTS="query_port=EIO;nonsense"
 said=$("$program" 2>&1)
 for words in AT_SECURE=0 wire_secret PKTVERBS_DEVICES PKTVERBS_FAULTS; do
     [[ $said == *"$words"* ]] || fail "not even an ordinary process says $words: $said"

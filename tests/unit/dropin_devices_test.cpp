@@ -86,7 +86,7 @@ void expect_complaint(std::string_view text, std::initializer_list<const char*> 
 }
 
 TEST(DropinDevices, LeaveOutWhatCanNotBeReadAndSayWhy) {
-    expect_complaint("wire:z;tap:a", {"\"tap:a\"", "prefix \"tap:\" isn't known", "[NAME=]packet:INTERFACE"});
+    expect_complaint("wire:z;smoke:a", {"\"smoke:a\"", "prefix \"smoke:\" isn't known", "[NAME=]packet:INTERFACE"});
     expect_complaint("a;wire:z", {"\"a\"", "no \":\" is in it"});
     expect_complaint("wire:z;wire:b?mtu=1", {"\"wire:b?mtu=1\"", "the MTU \"1\""});
     expect_complaint("packet:no_such_netdev;wire:z", {"no such interface: no_such_netdev"});

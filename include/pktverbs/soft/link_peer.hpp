@@ -16,7 +16,7 @@ namespace pktverbs::soft {
 ///
 /// While `connected` is false, the rest is what was known at the end of the last connection.
 struct LinkPeer {
-    bool connected = false;
+    bool connected = false;        ///< now
     bool is_client = false;        ///< the peer is: this end is the server
     std::uint32_t id = 0;          ///< of the interface, which both ends have
     std::string program;           ///< "DPDK 22.11.11"; what is not printable ASCII comes as '?'
