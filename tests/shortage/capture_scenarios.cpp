@@ -74,6 +74,8 @@ private:
 
 std::string unavailable() { return {}; }
 
+std::uint64_t allocation_step() { return 1; }
+
 std::vector<Scenario> all_scenarios() {
     return {scenario<Recording>("recording pcapng", false), scenario<Recording>("recording raw", true)};
 }

@@ -13,6 +13,7 @@
 
 #include "allocations.hpp"
 #include "network_namespace.hpp"
+#include "rounds.hpp"
 #include "scenario.hpp"
 
 namespace pktverbs::testing {
@@ -86,6 +87,15 @@ private:
 }  // namespace
 
 std::string unavailable() { return test::NetworkNamespace::unavailable(); }
+
+/// The kernel takes long to close a packet socket. The default round lets each fail.
+std::uint64_t allocation_step() {
+#ifdef PKTVERBS_SANITIZED
+    return short_or_long<std::uint64_t>(3, 1);
+#else
+    return 1;
+#endif
+}
 
 std::vector<Scenario> all_scenarios() {
     return {scenario<Opening>("opening"), scenario<Rules>("rules"), scenario<Traffic>("traffic")};

@@ -53,5 +53,7 @@ std::vector<Scenario> all_scenarios();
 std::vector<Scenario> long_scenarios();
 /// Why they can't run here; empty if they can.
 std::string unavailable();
+/// Every how-manieth allocation of a program's scenarios fails in turn.
+std::uint64_t allocation_step();
 
 }  // namespace pktverbs::testing

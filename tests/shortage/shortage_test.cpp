@@ -29,7 +29,7 @@ protected:
     /// Fails the first allocation, the second, and so on, until the scenario makes no more.
     void expect_nothing_breaks(Shortage::Kind kind) {
         std::uint64_t n = 1;
-        for (; n < max_allocations; ++n) {
+        for (; n < max_allocations; n += allocation_step()) {
             const RunResult result = run_short(GetParam(), {.kind = kind, .n = n});
             ASSERT_EQ(result.fault, "");
             if (!result.was_short) break;

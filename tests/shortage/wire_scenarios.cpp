@@ -555,6 +555,8 @@ Options in_chunks() {
 
 std::string unavailable() { return {}; }
 
+std::uint64_t allocation_step() { return 1; }
+
 std::vector<Scenario> all_scenarios() {
     static const Options plain = small, many = rich(3), chunks = in_chunks();
     static const Options spreading = [] {

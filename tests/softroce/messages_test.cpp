@@ -142,7 +142,7 @@ private:
 };
 
 TEST_F(Messages, ExchangesManyEachWayAtOnce) {
-    const std::uint64_t count = testing::short_or_long<std::uint64_t>(10'000, 100'000);
+    const std::uint64_t count = testing::short_or_long<std::uint64_t>(3'000, 100'000);
     Stream at_server{count};
     Stream at_client{count};
     std::string devices;
