@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "soft/link/bpf_labels.hpp"
+
 namespace pktverbs::soft::bpf {
 
 inline sock_filter statement(int code, std::uint32_t k) noexcept { return {static_cast<std::uint16_t>(code), 0, 0, k}; }
@@ -41,21 +43,18 @@ inline sock_filter give(std::uint32_t bytes) noexcept { return statement(BPF_RET
 
 class Program {
 public:
-    using Label = std::size_t;
+    using Label = BpfLabels::Label;
 
-    Label label() {
-        places_.push_back(0);
-        return places_.size() - 1;
-    }
+    Label label() { return labels_.make(); }
     /// The label stands for the next instruction.
-    void place(Label label) noexcept { places_[label] = code_.size(); }
+    void place(Label label) noexcept { labels_.place(label, code_.size()); }
 
     void add(sock_filter instruction) { code_.push_back(instruction); }
     void add(const std::vector<sock_filter>& code) { code_.insert(code_.end(), code.begin(), code.end()); }
 
     // Conditional jumps reach 255 instructions, BPF_JA any: so a condition skips, or takes, one of those.
     void jump(Label to) {
-        jumps_.push_back({code_.size(), to});
+        labels_.add_jump(code_.size(), to);
         add(statement(BPF_JMP | BPF_JA, 0));
     }
     /// Compares A with k, or with X: BPF_JGT | BPF_X.
@@ -65,25 +64,19 @@ public:
     std::size_t size() const noexcept { return code_.size(); }
     /// The code, once all labels have been placed.
     std::vector<sock_filter> finish() && {
-        for (const Jump& jump : jumps_)
-            code_[jump.from].k = static_cast<std::uint32_t>(places_[jump.to] - jump.from - 1);
+        labels_.resolve(
+            [this](std::size_t from, std::size_t distance) { code_[from].k = static_cast<std::uint32_t>(distance); });
         return std::move(code_);
     }
 
 private:
-    struct Jump {
-        std::size_t from;
-        Label to;
-    };
-
     void jump_over(int comparison, std::uint32_t k, std::uint8_t if_true, std::uint8_t if_false, Label to) {
         add({static_cast<std::uint16_t>(BPF_JMP | comparison), if_true, if_false, k});
         jump(to);
     }
 
     std::vector<sock_filter> code_;
-    std::vector<std::size_t> places_;
-    std::vector<Jump> jumps_;
+    BpfLabels labels_;
 };
 
 }  // namespace pktverbs::soft::bpf

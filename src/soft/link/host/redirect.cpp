@@ -9,48 +9,44 @@
 #include <cerrno>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/capability_hints.hpp"
+#include "soft/link/ebpf_code.hpp"
 #include "soft/link/open_failure.hpp"
 
 namespace pktverbs::soft::host {
 namespace {
 
-// An instruction has an operation, registers, an offset and a number. Register 0 has results, 1 to 5 have arguments; 1
-// is the frame at first.
-bpf_insn instruction(int code, std::uint8_t to, std::int16_t offset, std::int32_t number) noexcept {
-    bpf_insn made{};
-    made.code = static_cast<std::uint8_t>(code);
-    made.dst_reg = to & 0xf;
-    made.off = offset;
-    made.imm = number;
-    return made;
-}
-bpf_insn set(std::uint8_t to, std::int32_t number) noexcept {
-    return instruction(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, number);
-}
-bpf_insn call(std::int32_t helper) noexcept { return instruction(BPF_JMP | BPF_CALL, 0, 0, helper); }
-bpf_insn skip_unless_negative(std::uint8_t of, std::int16_t instructions) noexcept {
-    return instruction(BPF_JMP | BPF_JSGE | BPF_K, of, instructions, 0);
-}
-bpf_insn end() noexcept { return instruction(BPF_JMP | BPF_EXIT, 0, 0, 0); }
-
 std::vector<bpf_insn> code_of(Redirect redirect, int target) {
+    using namespace ebpf;
     constexpr std::int32_t next_program = TC_ACT_UNSPEC;  // TCX_NEXT is the same
+    Code code;
+    const auto passed = code.label();
     switch (redirect) {
-        case Redirect::copy:
-            return {set(2, target), set(3, 0), call(BPF_FUNC_clone_redirect), set(0, next_program), end()};
         case Redirect::take:
-            return {set(1, target), set(2, 0), call(BPF_FUNC_redirect), end()};
-        case Redirect::take_or_pass:
-            // Negative without the target; above 0 if that dropped it, because its queue was full.
-            return {set(2, target),       set(3, 0), call(BPF_FUNC_clone_redirect), skip_unless_negative(0, 2),
-                    set(0, next_program), end(),     set(0, TC_ACT_STOLEN),         end()};
         case Redirect::receive:
+            code.set(r1, target);
+            code.set(r2, redirect == Redirect::receive ? BPF_F_INGRESS : 0);
+            code.call(BPF_FUNC_redirect);
+            code.exit();
             break;
+        case Redirect::copy:
+        case Redirect::take_or_pass:
+            // r1 is the frame at first.
+            code.set(r2, target);
+            code.set(r3, 0);
+            code.call(BPF_FUNC_clone_redirect);
+            // Negative without the target; above 0 if that dropped it, because its queue was full.
+            if (redirect == Redirect::take_or_pass) {
+                code.jump_if(BPF_JSLT, r0, 0, passed);
+                code.finish(TC_ACT_STOLEN);
+            }
+            code.place(passed);
+            code.finish(next_program);
     }
-    return {set(1, target), set(2, BPF_F_INGRESS), call(BPF_FUNC_redirect), end()};
+    return std::move(code).take();
 }
 
 }  // namespace

@@ -13,6 +13,9 @@
 #include "net/frame_sizes.hpp"
 
 namespace pktverbs::soft::xdp {
+
+using namespace ebpf;
+
 namespace {
 
 constexpr int scratch_bytes = 48;

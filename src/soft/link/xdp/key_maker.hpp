@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "soft/link/xdp/code.hpp"
+#include "soft/link/ebpf_code.hpp"
 #include "soft/steering/frame_key.hpp"
 
 namespace pktverbs::soft::xdp {
@@ -16,9 +16,9 @@ constexpr int word_at(std::size_t offset) noexcept { return key_at + static_cast
 
 /// Adds code that begins the program: it makes the frame's key by the rules of parse_frame(), and leaves the number of
 /// the queue in r7. It passes frames that are shorter than an Ethernet header.
-void add_key_maker(Code& code);
+void add_key_maker(ebpf::Code& code);
 
 /// Loads a part of the key into r1, with what is behind it in its word.
-void load_part(Code& code, Width width, std::size_t offset);
+void load_part(ebpf::Code& code, ebpf::Width width, std::size_t offset);
 
 }  // namespace pktverbs::soft::xdp

@@ -8,12 +8,15 @@
 #include <optional>
 #include <utility>
 
-#include "soft/link/xdp/code.hpp"
+#include "soft/link/ebpf_code.hpp"
 #include "soft/link/xdp/key_maker.hpp"
 
 // Once the frame's key is made, it is compared with one flow after the other, as FlowMatch::matches() does.
 
 namespace pktverbs::soft::xdp {
+
+using namespace ebpf;
+
 namespace {
 
 bool matches_all(const FlowMatch& flow) noexcept { return flow.mask == FrameKey{}; }

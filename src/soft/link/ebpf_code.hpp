@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
-namespace pktverbs::soft::xdp {
+#include "soft/link/bpf_labels.hpp"
+
+namespace pktverbs::soft::ebpf {
 
 /// A call destroys r0 to r5, returns in r0 and takes r1 to r5; r10 is the end of the stack.
 enum Register : std::uint8_t { r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10 };
@@ -21,14 +23,11 @@ enum Width : std::uint8_t { one_byte = BPF_B, two_bytes = BPF_H, four_bytes = BP
 /// Everything is calculated in 64 bits.
 class Code {
 public:
-    using Label = std::size_t;
+    using Label = BpfLabels::Label;
 
-    Label label() {
-        places_.push_back(0);
-        return places_.size() - 1;
-    }
+    Label label() { return labels_.make(); }
     /// The label stands for the next instruction.
-    void place(Label label) noexcept { places_[label] = code_.size(); }
+    void place(Label label) noexcept { labels_.place(label, code_.size()); }
 
     void set(Register to, std::int32_t value) { add(BPF_ALU64 | BPF_MOV | BPF_K, to, r0, 0, value); }
     void set(Register to, Register from) { add(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0); }
@@ -53,7 +52,7 @@ public:
 
     // Jumps reach 32767 instructions.
     void jump(Label to) { add_jump(BPF_JMP | BPF_JA, r0, r0, 0, to); }
-    /// Compares with BPF_JEQ and its like, unsigned.
+    /// Compares with BPF_JEQ and its like.
     void jump_if(int comparison, Register left, std::int32_t right, Label to) {
         add_jump(BPF_JMP | comparison | BPF_K, left, r0, right, to);
     }
@@ -63,17 +62,12 @@ public:
 
     /// The instructions, once all labels have been placed.
     std::vector<bpf_insn> take() && {
-        for (const Jump& jump : jumps_)
-            code_[jump.from].off = static_cast<std::int16_t>(places_[jump.to] - jump.from - 1);
+        labels_.resolve(
+            [this](std::size_t from, std::size_t distance) { code_[from].off = static_cast<std::int16_t>(distance); });
         return std::move(code_);
     }
 
 private:
-    struct Jump {
-        std::size_t from;
-        Label to;
-    };
-
     void add(int opcode, Register to, Register from, int offset, std::int32_t value) {
         bpf_insn instruction{};
         instruction.code = static_cast<std::uint8_t>(opcode);
@@ -89,13 +83,12 @@ private:
         add(0, r0, r0, 0, static_cast<std::int32_t>(value >> 32));
     }
     void add_jump(int opcode, Register left, Register right, std::int32_t value, Label to) {
-        jumps_.push_back({code_.size(), to});
+        labels_.add_jump(code_.size(), to);
         add(opcode, left, right, 0, value);
     }
 
     std::vector<bpf_insn> code_;
-    std::vector<std::size_t> places_;
-    std::vector<Jump> jumps_;
+    BpfLabels labels_;
 };
 
-}  // namespace pktverbs::soft::xdp
+}  // namespace pktverbs::soft::ebpf
