@@ -7,7 +7,7 @@ namespace pktverbs::soft {
 
 std::optional<LinkPeer> link_peer(const ibv_context* context) {
     Nic* const nic = find_nic(context);
-    return nic ? nic->link().peer() : std::nullopt;
+    return nic ? nic->link().innermost().peer() : std::nullopt;
 }
 
 }  // namespace pktverbs::soft

@@ -70,7 +70,6 @@ public:
     std::uint32_t mtu() const noexcept override { return inner_->mtu(); }
     bool up() const noexcept override { return inner_->up(); }
     std::vector<Ipv6Address> addresses() const override { return inner_->addresses(); }
-    std::optional<LinkPeer> peer() const override { return inner_->peer(); }
     std::uint32_t interface_index() const noexcept override { return inner_->interface_index(); }
     bool verifies_checksums() const noexcept override { return inner_->verifies_checksums(); }
 
