@@ -218,12 +218,12 @@ void Control::serve(Visit& visit) {
             return close(visit, {});
         }
         if (step.progress == Progress::agreed && id == place_->id()) visit.claimed = true;
+        if (step.progress == Progress::refused) record_.ended(step.reason);  // before the client can know
         if (step.reply && !guest.channel.send(*step.reply)) return close(visit, {});
         switch (step.progress) {
             case Progress::going_on:
                 break;
             case Progress::refused:
-                record_.ended(step.reason);
                 return close(visit, {});
             case Progress::agreed:
                 if (visit.claimed) break;
@@ -314,9 +314,9 @@ void Control::continue_attempt() {
                 step = attempt_->handshake.offer(attempt_->offer);
                 attempt_->connection = Connection::bring(attempt_->offer, shape, form());
             }
+            if (step.progress == Progress::refused) record_.ended(step.reason);
             if (step.reply && !attempt_->channel.send(*step.reply)) return fail_attempt({});
             if (step.progress == Progress::refused) {
-                record_.ended(step.reason);
                 was_busy_ = was_busy_ || (!has_tried_ && step.code == EBUSY);
                 return fail_attempt({});
             }
@@ -370,9 +370,9 @@ void Control::watch_peer() noexcept {
 }
 
 void Control::disconnected(std::string_view reason) noexcept {
+    record_.ended(reason);
     if (!reason.empty()) peer_->send({disconnect_message(reason)});
     data_.disconnect();
-    record_.ended(reason);
     record_.disconnected();
     peer_.reset();
     if (place_) place_->set_free();
