@@ -61,26 +61,31 @@ use_ccache() {
     export CCACHE_DEPEND=${CCACHE_DEPEND-1} CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS-pch_defines,time_macros}
 }
 
+# apt_as_root ARGUMENT...: apt-get, without questions.
+apt_as_root() {
+    local as_root=()
+    command -v apt-get >/dev/null || fail "there is no apt-get here: only Debian and its relatives have it"
+    if [ "$EUID" -ne 0 ]; then
+        # Without a terminal, no password can be typed.
+        if [ -t 0 ]; then as_root=(sudo); else as_root=(sudo -n); fi
+        "${as_root[@]}" true || fail "only root can do that: apt-get $*"
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
 # need_packages DEBIAN_PACKAGE...: installs the missing ones, or fails and names them.
 need_packages() {
-    local missing=() as_root=() package
+    local missing=() package
     for package in "$@"; do
         is_installed "$package" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
 
     command -v apt-get >/dev/null || fail "missing (by their Debian names): ${missing[*]}"
-    if [ "$EUID" -ne 0 ]; then
-        # Without a terminal, no password can be typed.
-        if [ -t 0 ]; then as_root=(sudo); else as_root=(sudo -n); fi
-        "${as_root[@]}" true || fail "missing, and only root can install them: apt-get install ${missing[*]}"
-    fi
-    apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 "$@" </dev/null; }
-
     say "installing ${missing[*]}"
     # A new machine has no package lists, an old one lists packages that no longer exist.
-    apt-get --simulate install "${missing[@]}" >/dev/null 2>&1 || apt update
-    apt install --no-install-recommends "${missing[@]}" ||
-        { apt update && apt install --no-install-recommends "${missing[@]}"; } ||
+    apt-get --simulate install "${missing[@]}" >/dev/null 2>&1 || apt_as_root update
+    apt_as_root install --no-install-recommends "${missing[@]}" ||
+        { apt_as_root update && apt_as_root install --no-install-recommends "${missing[@]}"; } ||
         fail "cannot install ${missing[*]}"
 }

@@ -4,6 +4,7 @@
 #include <pktverbs/soft/device.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
@@ -169,22 +170,16 @@ PKTVERBS_EXPORTED int _ibv_query_gid_ex(ibv_context* context, std::uint32_t port
 }
 
 PKTVERBS_EXPORTED ssize_t _ibv_query_gid_table(ibv_context* context, ibv_gid_entry* entries, std::size_t max_entries,
-                                               std::uint32_t flags, std::size_t entry_size) try {
+                                               std::uint32_t flags, std::size_t entry_size) {
     if (!is_soft(context))
         return PKTVERBS_SYSTEM_VERB(_ibv_query_gid_table, "IBVERBS_1.11")(context, entries, max_entries, flags,
                                                                           entry_size);
-    if (flags != 0) return -EOPNOTSUPP;
-    const auto gids = soft::list_gids(context);
-    // An array that is too small is an error (ibv_query_gid_table(3)); nothing is written then.
-    if (gids.size() > max_entries) return -EINVAL;
+    std::array<ibv_gid_entry, soft::gid_table_size> whole;
+    const ssize_t count = control().query_gid_table(context, whole.data(), std::min(max_entries, whole.size()), flags);
     auto* to = reinterpret_cast<std::byte*>(entries);
-    for (const ibv_gid_entry& gid : gids) {
-        soft::control::copy_sized(reinterpret_cast<ibv_gid_entry*>(to), entry_size, gid);
-        to += entry_size;
-    }
-    return static_cast<ssize_t>(gids.size());
-} catch (const std::bad_alloc&) {
-    return -ENOMEM;
+    for (ssize_t i = 0; i < count; ++i, to += entry_size)
+        soft::control::copy_sized(reinterpret_cast<ibv_gid_entry*>(to), entry_size, whole[static_cast<std::size_t>(i)]);
+    return count;
 }
 
 // libibverbs exports this for its tools alone (infiniband/driver.h): 0 means RoCE v1 and InfiniBand, 1 means RoCE v2.

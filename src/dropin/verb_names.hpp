@@ -74,6 +74,7 @@ inline constexpr std::string_view verb_names[] = {
     "query_device_ex",
     "query_gid",
     "query_gid_ex",
+    "query_gid_table",
     "query_port",
     "query_qp",
     "query_rt_values_ex",

@@ -27,6 +27,7 @@ void visit_provider(verbs::Provider& table, Visit&& visit) {
     visit(Verb<verb("query_port")>{}, table.query_port);
     visit(Verb<verb("query_gid")>{}, table.query_gid);
     visit(Verb<verb("query_gid_ex")>{}, table.query_gid_ex);
+    visit(Verb<verb("query_gid_table")>{}, table.query_gid_table);
     visit(Verb<verb("query_rt_values_ex")>{}, table.query_rt_values_ex);
     visit(Verb<verb("get_async_event")>{}, table.get_async_event);
     visit(Verb<verb("alloc_pd")>{}, table.alloc_pd);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <fstream>
 
 #include <fmt/core.h>
@@ -17,6 +16,7 @@
 #include "base/join.hpp"
 #include "interface/interface_name.hpp"
 #include "interface/interface_sysfs.hpp"
+#include "verbs/gid_list.hpp"
 
 namespace pktverbs::verbs {
 namespace {
@@ -69,14 +69,10 @@ bool has_gid(const Provider& provider, ibv_context* context, std::uint8_t port, 
     ibv_port_attr attr{};
     // An InfiniBand port's GIDs are made from its GUID, which may look like another port's MAC address.
     if (provider.query_port(context, port, &attr) != 0 || attr.link_layer != IBV_LINK_LAYER_ETHERNET) return false;
-    for (int index = 0; index < attr.gid_tbl_len; ++index) {
-        ibv_gid gid{};
-        static_assert(sizeof gid.raw == sizeof wanted);
-        if (provider.query_gid(context, port, index, &gid) == 0 &&
-            std::memcmp(gid.raw, wanted.data(), wanted.size()) == 0)
-            return true;
-    }
-    return false;
+    std::vector<ibv_gid_entry> entries;
+    if (list_gids(provider, context, port, entries) != 0) return false;
+    return std::ranges::any_of(entries,
+                               [&](const ibv_gid_entry& entry) { return std::ranges::equal(entry.gid.raw, wanted); });
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ Result failure(std::string_view verb, int error) noexcept {
         return nullptr;
     } else {
         if (verb == "query_gid" || verb == "get_async_event" || verb == "get_cq_event") return -1;
-        return verb == "poll_cq" ? -error : error;  // ibv_poll_cq(3): negative
+        return verb == "poll_cq" || verb == "query_gid_table" ? -error : error;  // their man pages: negative
     }
 }
 

@@ -23,6 +23,10 @@ int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, 
     return ibv_query_gid_ex(context, port, index, entry, flags);
 }
 
+ssize_t query_gid_table(ibv_context* context, ibv_gid_entry* entries, std::size_t max_entries, std::uint32_t flags) {
+    return ibv_query_gid_table(context, entries, max_entries, flags);
+}
+
 int query_rt_values_ex(ibv_context* context, ibv_values_ex* values) { return ibv_query_rt_values_ex(context, values); }
 
 int modify_qp_rate_limit(ibv_qp* qp, ibv_qp_rate_limit_attr* attr) { return ibv_modify_qp_rate_limit(qp, attr); }
@@ -59,6 +63,7 @@ constexpr Provider table{
     .query_port = query_port,
     .query_gid = ibv_query_gid,
     .query_gid_ex = query_gid_ex,
+    .query_gid_table = query_gid_table,
     .query_rt_values_ex = query_rt_values_ex,
     .get_async_event = ibv_get_async_event,
     .ack_async_event = ibv_ack_async_event,

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <utility>
 
 #include <pktverbs/verbs/handle.hpp>
 
 #include "verbs/discovery.hpp"
+#include "verbs/gid_list.hpp"
 #include "verbs/non_blocking.hpp"
 #include "verbs/rdma_core.hpp"
 
@@ -108,20 +108,12 @@ ibv_port_attr OpenDevice::port(std::uint8_t number) const {
 }
 
 std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
-    const ibv_port_attr attr = port(port_number);
+    std::vector<ibv_gid_entry> listed;
+    if (const int error = list_gids(provider(), raw(), port_number, listed))
+        throw_error(error, action("query_gid_table", "read the GIDs of"));
     std::vector<GidEntry> entries;
-    for (int index = 0; index < attr.gid_tbl_len; ++index) {
-        ibv_gid_entry entry{};
-        // Most of a table's hundreds of entries are empty: ENODATA (ibv_query_gid_ex(3)), or EINVAL from old kernels.
-        errno = 0;
-        const int result = provider().query_gid_ex(raw(), port_number, static_cast<std::uint32_t>(index), &entry, 0);
-        const int error = result == -1 ? errno : std::abs(result);
-        if (result != 0 && (error == ENODATA || error == EINVAL)) continue;
-        if (result != 0) throw_error(error != 0 ? error : EIO, action("query_gid_ex", "read the GIDs of"));
-        const Ipv6Address gid = to_address(entry.gid);
-        if (gid.is_zero()) continue;
-        entries.push_back({static_cast<std::uint32_t>(index), gid, type_of(entry), entry.ndev_ifindex});
-    }
+    for (const ibv_gid_entry& entry : listed)
+        entries.push_back({entry.gid_index, to_address(entry.gid), type_of(entry), entry.ndev_ifindex});
     return entries;
 }
 

@@ -9,6 +9,8 @@ needs ibv_devinfo ibverbs-utils
 needs rping rdmacm-utils
 
 run=$1
+count=100
+[ -z "${PKTVERBS_TEST_LONG:-}" ] || count=500
 for mode in "" --preload; do
     printf '== %s\n' "${mode:-by library path}"
     under=("$run" --device packet:veth0 --device wire:a ${mode:+"$mode"} --)
@@ -25,10 +27,10 @@ for mode in "" --preload; do
 
     for options in "" --events; do
         # Index 1 is the IPv4 address's: it needs no neighbour discovery.
-        timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe0 -g 1 -n 500 $options >/dev/shm/server 2>&1 &
+        timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe0 -g 1 -n "$count" $options >/dev/shm/server 2>&1 &
         server=$!
         for ((tries = 0; ; ++tries)); do
-            ! timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe1 -g 1 -n 500 $options localhost \
+            ! timeout 60 "${under[@]}" ibv_rc_pingpong -d rxe1 -g 1 -n "$count" $options localhost \
                 >/dev/shm/client 2>&1 || break
             if [ $tries -eq 20 ] || ! kill -0 $server; then
                 fail "no conversation: $(cat /dev/shm/client /dev/shm/server)"
@@ -36,7 +38,7 @@ for mode in "" --preload; do
             sleep 0.3 # the server isn't there yet
         done
         wait $server || fail "exit status $? of the server: $(cat /dev/shm/server)"
-        grep '^500 iters' /dev/shm/client /dev/shm/server
+        grep "^$count iters" /dev/shm/client /dev/shm/server
     done
 
     # The kernel's connection manager: real devices are still found and connected by it, soft ones by their addresses.

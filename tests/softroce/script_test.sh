@@ -88,14 +88,14 @@ connects() {
         packets() { echo $(($(</sys/class/net/veth0/statistics/tx_packets) + $(</sys/class/net/veth1/statistics/tx_packets))); }
         ping() { # ADDRESS SERVER_WORDS CLIENT_WORDS
             local before=$(packets)
-            timeout 30 $2 rping -s -a $1 -C 100 &
+            timeout 30 $2 rping -s -a $1 -C 25 &
             local server=$! tries
             for ((tries = 0; tries < 20; ++tries)); do
-                ! timeout 30 $3 rping -c -a $1 -C 100 || break
+                ! timeout 30 $3 rping -c -a $1 -C 25 || break
                 sleep 0.2
             done
             wait $server || true # Debian 12 has an rping whose server ends with an error.
-            [ $(($(packets) - before)) -ge 400 ] && echo "connected to $1"
+            [ $(($(packets) - before)) -ge 100 ] && echo "connected to $1"
         }
         for address in 10.198.52.1 10.198.52.2 fd52::1 fd52::2; do ping $address "" ""; done
         for address in 10.198.53.1 fd53::1; do ping $address "$PKTVERBS_SOFTROCE_SIDE0" "$PKTVERBS_SOFTROCE_SIDE1"; done

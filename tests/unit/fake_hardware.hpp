@@ -5,6 +5,8 @@
 #include <infiniband/verbs.h>
 #include <stdlib.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -129,10 +131,20 @@ public:
         attr->gid_tbl_len = static_cast<int>(ports[port - 1U].gids.size());
         return 0;
     }
-    static int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) {
-        const auto& bytes = current->ports_[context->device][port - 1U].gids[static_cast<std::size_t>(index)].bytes();
-        std::memcpy(gid->raw, bytes.data(), bytes.size());
-        return 0;
+    static ssize_t query_gid_table(ibv_context* context, ibv_gid_entry* entries, std::size_t max_entries,
+                                   std::uint32_t) {
+        std::vector<ibv_gid_entry> all;
+        const auto& ports = current->ports_[context->device];
+        for (std::size_t port = 0; port < ports.size(); ++port) {
+            for (const Ipv6Address& gid : ports[port].gids) {
+                ibv_gid_entry& entry = all.emplace_back();
+                std::ranges::copy(gid.bytes(), entry.gid.raw);
+                entry.port_num = static_cast<std::uint32_t>(port + 1);
+            }
+        }
+        if (all.size() > max_entries) return -EINVAL;
+        std::ranges::copy(all, entries);
+        return static_cast<ssize_t>(all.size());
     }
 
     static constexpr verbs::Provider provider = [] {
@@ -141,7 +153,7 @@ public:
         table.close_device = close_device;
         table.query_device = query_device;
         table.query_port = query_port;
-        table.query_gid = query_gid;
+        table.query_gid_table = query_gid_table;
         return table;
     }();
 

@@ -32,7 +32,7 @@ const std::vector<Failure> failures{
     {"open_device", true, EACCES, "open fake0", "/dev/infiniband", [](World& w) { OpenDevice{w.device->device()}; }},
     {"query_device", false, ENODEV, "query fake0", "removed", [](World& w) { w.device->attributes(); }},
     {"query_port", false, ENODEV, "query the port of fake0", "removed", [](World& w) { w.device->port(); }},
-    {"query_gid_ex", false, ENODEV, "read the GIDs of fake0", "removed", [](World& w) { w.device->default_gid(); }},
+    {"query_gid_table", false, ENODEV, "read the GIDs of fake0", "removed", [](World& w) { w.device->default_gid(); }},
     {"query_gid", false, ENODEV, "read a GID of fake0", "removed", [](World& w) { w.qp->endpoint(); }},
     {"alloc_pd", true, ENOMEM, "allocate a protection domain on fake0", "",
      [](World& w) { ProtectionDomain{*w.device}; }},

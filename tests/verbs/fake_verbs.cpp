@@ -97,14 +97,19 @@ struct FakeCalls {
         *gid = self->gids.at(static_cast<std::size_t>(index)).gid;
         return self->result("query_gid");
     }
-    static int query_gid_ex(ibv_context*, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
-                            std::uint32_t) {
-        const int result = self->result("query_gid_ex");
-        *entry = self->gids.at(index);
-        entry->port_num = port;
-        entry->gid_index = index;
-        const ibv_gid none{};
-        return result == 0 && std::memcmp(&entry->gid, &none, sizeof none) == 0 ? self->empty_gid : result;
+    static ssize_t query_gid_table(ibv_context*, ibv_gid_entry* entries, std::size_t max_entries, std::uint32_t) {
+        if (const int result = self->result("query_gid_table")) return result > 0 ? -result : result;
+        std::size_t count = 0;
+        for (std::size_t index = 0; index < self->gids.size(); ++index) {
+            ibv_gid_entry entry = self->gids[index];
+            const bool is_empty = std::ranges::all_of(entry.gid.raw, [](std::uint8_t byte) { return byte == 0; });
+            if (is_empty && !self->lists_empty_gids) continue;
+            if (count == max_entries) return -EINVAL;
+            if (entry.port_num == 0) entry.port_num = 1;
+            entry.gid_index = static_cast<std::uint32_t>(index);
+            entries[count++] = entry;
+        }
+        return static_cast<ssize_t>(count);
     }
     static int get_async_event(ibv_context* context, ibv_async_event* event) {
         if (self->is_due("get_async_event")) {
@@ -366,7 +371,7 @@ const verbs::Provider& FakeVerbs::provider() {
         made.query_device_ex = FakeCalls::query_device_ex;
         made.query_port = FakeCalls::query_port;
         made.query_gid = FakeCalls::query_gid;
-        made.query_gid_ex = FakeCalls::query_gid_ex;
+        made.query_gid_table = FakeCalls::query_gid_table;
         made.get_async_event = FakeCalls::get_async_event;
         made.ack_async_event = FakeCalls::ack_async_event;
         made.alloc_pd = FakeCalls::alloc_pd;

@@ -54,7 +54,7 @@ public:
     bool names_refused = true;                 ///< sets bad_wr
     int poll_result = 0;                       ///< result of poll_cq and start_poll, if not 0
     int next_result = 0;                       ///< result of next_poll, if not 0
-    int empty_gid = ENODATA;                   ///< result of query_gid_ex for an empty entry
+    bool lists_empty_gids = false;             ///< query_gid_table gives zeros where there is none
     ibv_device_attr attributes{};
     ibv_port_attr port{};
     ibv_qp_state state = IBV_QPS_RESET;                ///< of every queue pair

@@ -228,16 +228,27 @@ TEST_F(GidTableTest, ListsWhatIsInUse) {
     add("fe80::1", IBV_GID_TYPE_ROCE_V1);
     add("::", IBV_GID_TYPE_ROCE_V2);
     add("fe80::1", IBV_GID_TYPE_ROCE_V2);
-    for (const int empty : {ENODATA, -ENODATA, EINVAL, 0}) {  // some kernels and drivers give zeros
-        fake_.empty_gid = empty;
+    for (const bool lists_empty : {false, true}) {  // as some kernels and drivers do
+        fake_.lists_empty_gids = lists_empty;
         const auto gids = device_.gids();
-        ASSERT_EQ(gids.size(), 2U) << empty;
+        ASSERT_EQ(gids.size(), 2U) << lists_empty;
         EXPECT_EQ(gids[0].to_string(), "0: fe80::1, RoCE v1");
         EXPECT_EQ(gids[1].to_string(), "2: fe80::1, RoCE v2");
         EXPECT_EQ(gids[1].interface_index, 6U);
     }
-    fake_.empty_gid = EIO;
-    expect_error(EIO, [&] { device_.gids(); });
+}
+
+TEST_F(GidTableTest, ListsThePortsOwn) {
+    for (std::uint32_t i = 0; i < 300; ++i) {  // more than are asked for first
+        add("fd00::1", IBV_GID_TYPE_ROCE_V2);
+        fake_.gids.back().port_num = 1 + i % 2;
+    }
+    const auto gids = device_.gids();
+    ASSERT_EQ(gids.size(), 150U);
+    for (std::uint32_t i = 0; i < 150; ++i) EXPECT_EQ(gids[i].index, 2 * i);
+    ASSERT_EQ(device_.gids(2).size(), 150U);
+    EXPECT_EQ(device_.gids(2).front().index, 1U);
+    EXPECT_TRUE(device_.gids(3).empty());
 }
 
 TEST_F(GidTableTest, PrefersRoceVersion2WithIpv4) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <infiniband/verbs.h>
+#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,7 @@ struct Provider {
     int (*query_port)(ibv_context*, std::uint8_t port, ibv_port_attr*);
     int (*query_gid)(ibv_context*, std::uint8_t port, int index, ibv_gid*);
     int (*query_gid_ex)(ibv_context*, std::uint32_t port, std::uint32_t index, ibv_gid_entry*, std::uint32_t flags);
+    ssize_t (*query_gid_table)(ibv_context*, ibv_gid_entry*, std::size_t max_entries, std::uint32_t flags);
     int (*query_rt_values_ex)(ibv_context*, ibv_values_ex*);
     int (*get_async_event)(ibv_context*, ibv_async_event*);
     void (*ack_async_event)(ibv_async_event*);

@@ -28,6 +28,7 @@ int query_port(ibv_context* context, std::uint8_t port, ibv_port_attr* attr);
 int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid);
 int query_gid_ex(ibv_context* context, std::uint32_t port, std::uint32_t index, ibv_gid_entry* entry,
                  std::uint32_t flags);
+ssize_t query_gid_table(ibv_context* context, ibv_gid_entry* entries, std::size_t max_entries, std::uint32_t flags);
 int query_pkey(ibv_context* context, std::uint8_t port, int index, __be16* pkey);
 
 // In the form that the inline functions of infiniband/verbs.h call through the context: with the size of the caller's

@@ -2,6 +2,7 @@
 // A soft device's port, and its tables.
 #include "soft/verbs/control_verbs.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -73,6 +74,19 @@ int query_gid(ibv_context* context, std::uint8_t port, int index, ibv_gid* gid) 
     }
     *gid = entry.gid;
     return 0;
+}
+
+ssize_t query_gid_table(ibv_context* context, ibv_gid_entry* entries, std::size_t max_entries, std::uint32_t flags) {
+    if (flags != 0) return -EOPNOTSUPP;
+    try {
+        const auto gids = list_gids(context);
+        // An array that is too small is an error (ibv_query_gid_table(3)); nothing is written then.
+        if (gids.size() > max_entries) return -EINVAL;
+        std::ranges::copy(gids, entries);
+        return static_cast<ssize_t>(gids.size());
+    } catch (const std::bad_alloc&) {
+        return -ENOMEM;
+    }
 }
 
 int query_pkey(ibv_context*, std::uint8_t port, int index, __be16* pkey) {

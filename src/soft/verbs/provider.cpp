@@ -36,6 +36,7 @@ constexpr verbs::Provider table{
     .query_port = query_port,
     .query_gid = query_gid,
     .query_gid_ex = query_gid_ex,
+    .query_gid_table = query_gid_table,
     .query_rt_values_ex = query_rt_values,
     .get_async_event = get_async_event,
     .ack_async_event = ack_async_event,

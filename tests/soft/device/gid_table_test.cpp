@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "soft/verbs/control_verbs.hpp"
 #include "verbs_end.hpp"
@@ -87,6 +89,25 @@ TEST(GidTable, IsEmptyBehindItsEntries) {
         std::fill(std::begin(gid.raw), std::end(gid.raw), std::uint8_t{0x5a});
         ASSERT_EQ(end.verbs.query_gid(end.context.get(), 1, static_cast<int>(index), &gid), 0);
         EXPECT_TRUE(address_of(gid).is_zero());
+    }
+}
+
+TEST(GidTable, IsReadByOneCall) {
+    VerbsEnd end{with({Ipv6Address{"2001:db8::1"}})};
+    std::array<ibv_gid_entry, 8> entries{};
+    const auto read = [&](std::size_t room, std::uint32_t flags = 0) {
+        return end.verbs.query_gid_table(end.context.get(), entries.data(), room, flags);
+    };
+    EXPECT_EQ(read(3), -EINVAL);
+    EXPECT_EQ(entries[0].port_num, 0U) << "nothing is written";
+    EXPECT_EQ(read(4, 1), -EOPNOTSUPP);
+    for (const std::size_t room : {4U, 8U}) {
+        ASSERT_EQ(read(room), 4);
+        for (std::uint32_t i = 0; i < 4; ++i) {
+            ibv_gid_entry entry;
+            ASSERT_EQ(end.verbs.query_gid_ex(end.context.get(), 1, i, &entry, 0), 0);
+            EXPECT_EQ(std::memcmp(&entries[i], &entry, sizeof entry), 0);
+        }
     }
 }
 
