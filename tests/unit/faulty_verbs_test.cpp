@@ -337,7 +337,7 @@ TEST_F(FaultyVerbs, FailOnceEachInTheLifeOfASoftDevice) {
     Life whole{""};
     set_faults({});
     whole.live();
-    EXPECT_EQ(whole.verbs_called.size(), 28U);
+    EXPECT_EQ(whole.verbs_called.size(), 29U);
     for (const std::string& verb : whole.verbs_called) {
         SCOPED_TRACE(verb);
         set_faults(FaultPlan::parse(verb + "=EBUSY@1"));
