@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -41,10 +42,11 @@ private:
     };
 
     std::string format(const Sample& from, const Sample& to) const {
-        const double seconds = std::chrono::duration<double>{to.time - from.time}.count();
+        const double seconds = std::max(0.0, std::chrono::duration<double>{to.time - from.time}.count());
         const double per_second = seconds > 0 ? 1 / seconds : 0;
         return fmt::format("{:.1f} s: {} packets, {:.3f} Gb/s, {:.4f} Mpps",
-                           std::chrono::duration<double>{to.time - first_.time}.count(), to.packets - from.packets,
+                           std::max(0.0, std::chrono::duration<double>{to.time - first_.time}.count()),
+                           to.packets - from.packets,
                            8e-9 * static_cast<double>(to.bytes - from.bytes) * per_second,
                            1e-6 * static_cast<double>(to.packets - from.packets) * per_second);
     }

@@ -145,7 +145,8 @@ public:
 
     /// Returns the port's current attributes. Throws std::system_error.
     ibv_port_attr port() const;
-    /// Returns the port's current MAC address; all zero if it is not known. limits() has the one from the opening.
+    /// Asks the device for the port's current MAC address; all zero if it is not known. That takes microseconds: for
+    /// every packet, limits() has the one from the opening.
     MacAddress mac() const noexcept;
     /// Returns the port's current MTU in bytes, without the Ethernet header; 0 if it is not known. limits() has the one
     /// from the opening.
