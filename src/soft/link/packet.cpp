@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The packet link: frames through AF_PACKET sockets on a Linux interface.
+#include "soft/link/packet.hpp"
+
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
@@ -7,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -21,6 +24,7 @@
 #include "soft/link/interface_news.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
+#include "soft/link/packet_bell.hpp"
 #include "soft/link/packet_filter.hpp"
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_ring.hpp"
@@ -35,7 +39,7 @@ namespace {
 constexpr std::uint16_t every_protocol = 0x0003;  // ETH_P_ALL
 constexpr int send_buffer_bytes = 4 * 1024 * 1024;
 
-/// Frames come in the kernel's blocks, so one alone waits for about a millisecond. The interface shows what the
+/// The interface shows what the
 /// kernel's stack would see: with GRO on (ethtool -K INTERFACE gro off), frames of one stream joined to longer ones;
 /// and where a virtual interface vouches for checksums (veth does), checksum_ok without anyone having looked.
 ///
@@ -45,7 +49,7 @@ class PacketLink final : public Link {
 public:
     /// Throws std::system_error: EPERM without CAP_NET_RAW, ENODEV if the interface is gone, EOPNOTSUPP if it isn't
     /// Ethernet or loopback, and what the kernel says.
-    explicit PacketLink(std::shared_ptr<const Interface> interface);
+    PacketLink(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time);
 
     MacAddress mac() const noexcept override { return news_.mac(); }
     std::uint32_t mtu() const noexcept override { return news_.mtu(); }
@@ -58,8 +62,9 @@ public:
 
     std::size_t send(std::span<const TxFrame> frames) noexcept override;
     void receive(std::size_t most) noexcept override;
-    int receive_fd() const noexcept override { return receiver_.fd(); }
-    void waited() noexcept override { look_wanted_.store(true, std::memory_order_relaxed); }
+    int receive_fd() const noexcept override { return bell_.fd(); }
+    void waited() noexcept override;
+    void watched(bool on) noexcept override;
     int send_fd() const noexcept override { return transmitter_.fd(); }
     int news_fd() const noexcept override { return news_.fd(); }
     void take_news() noexcept override { news_.take(gate_.sink()); }
@@ -73,29 +78,37 @@ private:
     static constexpr unsigned calls_per_look = 256;
 
     void look_at_interface() noexcept;
+    bool prepare_wait() noexcept;
+    int attach_filter(std::span<const FlowMatch* const> flows);
 
     const std::shared_ptr<const Interface> interface_;
     PacketSocket receiver_;
     PacketSocket transmitter_;
     InterfaceNews news_;
     PacketRing ring_;
+    PacketBell bell_;
     PacketSender sender_;
 
     SinkGate gate_;
     std::atomic<bool> look_wanted_{false};
     unsigned calls_ = 0;
+    std::atomic<int> watchers_{0};
+    std::atomic<bool> wait_begins_{false};
+    bool woken_by_frames_ = false;
+    bool took_frames_ = false;  // since the bell was silenced
 
     std::mutex flows_mutex_;
     PacketMemberships memberships_;
     std::atomic<std::uint64_t> kernel_lost_{0};
 };
 
-PacketLink::PacketLink(std::shared_ptr<const Interface> interface)
+PacketLink::PacketLink(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time)
     : interface_{std::move(interface)},
       receiver_{interface_},
       transmitter_{interface_},
       news_{interface_},
-      ring_{receiver_},
+      ring_{receiver_, block_time},
+      bell_{interface_, receiver_},
       sender_{transmitter_.fd()},
       memberships_{receiver_, interface_->index()} {
     // The receiver gets frames from bind() on: not before it has a filter, which refuses all until there are flows.
@@ -132,23 +145,60 @@ std::size_t PacketLink::send(std::span<const TxFrame> frames) noexcept {
     return frames.size();
 }
 
+void PacketLink::waited() noexcept {
+    look_wanted_.store(true, std::memory_order_relaxed);
+    wait_begins_.store(true, std::memory_order_relaxed);
+}
+
+void PacketLink::watched(bool on) noexcept {
+    watchers_.fetch_add(on ? 1 : -1, std::memory_order_relaxed);
+    if (on) wait_begins_.store(true, std::memory_order_relaxed);
+}
+
 void PacketLink::receive(std::size_t most) noexcept {
-    const bool ready = ring_.ready();
-    const bool look = ready ? !news_.up() : look_wanted_.load(std::memory_order_relaxed);
+    bool ready = ring_.ready();
+    // What woke a waiter was the interface, unless frames have come since.
+    const bool look =
+        ready ? !news_.up() : look_wanted_.exchange(false, std::memory_order_relaxed) && !woken_by_frames_;
+    if (!ready) woken_by_frames_ = false;
     if (look || ++calls_ % calls_per_look == 0) [[unlikely]]
         look_at_interface();
+    if (!ready && wait_begins_.load(std::memory_order_relaxed) && watchers_.load(std::memory_order_relaxed) > 0)
+        ready = prepare_wait();
     if (!ready) return;
     look_wanted_.store(false, std::memory_order_relaxed);
+    woken_by_frames_ = true;
     const SinkGate::Use use{gate_};
     if (!use.sink()) return;
     std::array<RxFrame, batch> frames;
     while (most != 0) {
         const std::size_t taken = ring_.take(std::span{frames}.first(std::min(most, batch)));
         if (taken == 0) return;
+        took_frames_ = true;
         use.sink()->deliver(std::span{frames}.first(taken));
         ring_.release();
         most -= taken;
     }
+}
+
+/// The ring was empty, and somebody is going to wait. Silences the bell and looks again: a frame that comes later
+/// rings. Returns whether there is one now.
+///
+/// If the bell had rung and no frame has come since, the frame is still on its way from one socket to the other, and
+/// this waits for it a little. If it takes longer, or another one gets away here, the end of its block wakes the
+/// waiter.
+bool PacketLink::prepare_wait() noexcept {
+    wait_begins_.store(false, std::memory_order_relaxed);
+    const bool listens = ring_.begin_wait();
+    bell_.listen(listens);
+    if (!listens) return false;
+    const bool expects_frame = bell_.silence() && !took_frames_;
+    took_frames_ = false;
+    if (!expects_frame) return ring_.ready();
+    using Clock = std::chrono::steady_clock;
+    for (const auto end = Clock::now() + std::chrono::microseconds{30}; !ring_.ready();)
+        if (Clock::now() > end) return false;
+    return true;
 }
 
 /// Besides the news: an interface that goes down leaves an error on the socket, which makes it readable until somebody
@@ -158,17 +208,24 @@ void PacketLink::look_at_interface() noexcept {
     int error = 0;
     socklen_t bytes = sizeof error;
     ::getsockopt(receiver_.fd(), SOL_SOCKET, SO_ERROR, &error, &bytes);
+    bell_.clear_error();
     take_news();
+}
+
+int PacketLink::attach_filter(std::span<const FlowMatch* const> flows) {
+    const auto filter = compile_packet_filter(flows);
+    int error = receiver_.attach_filter(filter);
+    // Long programs don't fit net.core.optmem_max; the device refuses for itself what no flow matches.
+    if (error == ENOMEM) error = receiver_.attach_filter(accept_all_filter());
+    if (error == 0 && bell_.attach_filter(filter) == ENOMEM) bell_.attach_filter(accept_all_filter());
+    return error;
 }
 
 int PacketLink::set_flows(std::span<const FlowMatch* const> flows) noexcept try {
     const std::lock_guard lock{flows_mutex_};
-    const auto filter = compile_packet_filter(flows);
     // What may fail goes first and can be undone; what is dropped last can't.
     if (const int error = memberships_.add(find_memberships(flows, mac()))) return error;
-    int error = receiver_.attach_filter(filter);
-    // Long programs don't fit net.core.optmem_max; the device refuses for itself what no flow matches.
-    if (error == ENOMEM) error = receiver_.attach_filter(accept_all_filter());
+    const int error = attach_filter(flows);
     if (error == 0)
         memberships_.commit();
     else
@@ -187,9 +244,22 @@ std::uint64_t PacketLink::lost() noexcept {
     return kernel_lost_.load(std::memory_order_relaxed) + ring_.cut();
 }
 
-LinkPort packet_port(std::shared_ptr<const Interface> interface) {
+LinkPort usual_packet_port(std::shared_ptr<const Interface> interface) {
+    return packet_port(std::move(interface), PacketRing::default_block_time);
+}
+
+LinkPort find_packet(const LinkString& string) {
+    if (!is_interface_name(string.name())) string.refuse("no interface can have that name");
+    auto interface = Interface::find(string.name());
+    if (!interface) verbs::no_device_for(string.text(), fmt::format("no such interface: {}", string.name()));
+    return usual_packet_port(std::move(interface));
+}
+
+}  // namespace
+
+LinkPort packet_port(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time) {
     LinkPort port;
-    port.open = [interface] { return std::make_unique<PacketLink>(interface); };
+    port.open = [interface, block_time] { return std::make_unique<PacketLink>(interface, block_time); };
     port.mac = [interface] { return interface->state().value_or(interface->found()).mac; };
     port.addresses = [interface] { return interface->addresses(); };
     port.mtu = interface->found().mtu;
@@ -198,21 +268,12 @@ LinkPort packet_port(std::shared_ptr<const Interface> interface) {
     return port;
 }
 
-LinkPort find_packet(const LinkString& string) {
-    if (!is_interface_name(string.name())) string.refuse("no interface can have that name");
-    auto interface = Interface::find(string.name());
-    if (!interface) verbs::no_device_for(string.text(), fmt::format("no such interface: {}", string.name()));
-    return packet_port(std::move(interface));
-}
-
-}  // namespace
-
 extern const LinkKind packet_kind;
 const LinkKind packet_kind{.prefix = "packet",
                            .name = "INTERFACE",
                            .keys = {},
                            .purpose = "AF_PACKET sockets on a network interface; opening needs CAP_NET_RAW",
                            .find = find_packet,
-                           .on_interface = packet_port};
+                           .on_interface = usual_packet_port};
 
 }  // namespace pktverbs::soft

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -35,7 +36,7 @@ bool finish(std::span<std::uint8_t> frame) noexcept {
 
 }  // namespace
 
-PacketRing::PacketRing(const PacketSocket& socket) {
+PacketRing::PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time) {
     socket.set(PACKET_VERSION, int{TPACKET_V3}, "get a TPACKET_V3 ring on");
     socket.set(PACKET_RESERVE, static_cast<unsigned>(vlan_tag_bytes), "make room for VLAN tags on");
     socket.set(PACKET_VNET_HDR, 1, "learn which checksums are unfinished on");
@@ -44,12 +45,15 @@ PacketRing::PacketRing(const PacketSocket& socket) {
     request.tp_block_nr = block_count;
     request.tp_frame_size = 2048;  // only has to divide the block: a frame takes what it needs
     request.tp_frame_nr = request.tp_block_size / request.tp_frame_size * request.tp_block_nr;
-    request.tp_retire_blk_tov = 1;  // milliseconds
+    request.tp_retire_blk_tov = static_cast<unsigned>(block_time.count());
     socket.set(PACKET_RX_RING, request, "make a receive ring on");
     void* const memory =
         ::mmap(nullptr, block_bytes * block_count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, socket.fd(), 0);
     if (memory == MAP_FAILED) socket.fail(errno, "map the receive ring of");
     memory_ = static_cast<std::uint8_t*>(memory);
+    // The kernel has opened the first block, and the others will be like it. All else is still 0.
+    first_frame_ = block(0)->hdr.bh1.offset_to_first_pkt;
+    begin_block();
 }
 
 PacketRing::~PacketRing() { ::munmap(memory_, block_bytes * block_count); }
@@ -85,31 +89,96 @@ bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
     return true;
 }
 
+/// In a block that the kernel still fills, and that was all 0: whether the frame at a place is complete. The kernel
+/// copies the frame and then writes these fields, each once and in no certain order; what it writes of the header
+/// earlier, and before the frame, is there as well then. It writes the link-layer address later, which is not read
+/// here, and closes the block after that (tpacket_rcv(), prb_fill_curr_block() and prb_retire_current_block() in
+/// net/packet/af_packet.c). A frame of a nanosecond 0 comes with its block.
+bool PacketRing::is_written(const std::uint8_t* at) const noexcept {
+    if (at == nullptr) return false;
+    auto& header = *reinterpret_cast<tpacket3_hdr*>(const_cast<std::uint8_t*>(at));
+    const auto is_set = [](auto& field) {
+        // Acquire: the frame is read after this.
+        return std::atomic_ref{field}.load(std::memory_order_acquire) != 0;
+    };
+    return (std::atomic_ref{header.tp_status}.load(std::memory_order_acquire) & TP_STATUS_USER) != 0 &&
+           is_set(header.tp_len) && is_set(header.tp_snaplen) && is_set(header.tp_mac) && is_set(header.tp_sec) &&
+           is_set(header.tp_nsec);
+}
+
+std::size_t PacketRing::take_in_place(std::span<RxFrame> frames) noexcept {
+    const std::uint8_t* const end = memory_ + (block_ + 1) * block_bytes;
+    std::size_t taken = 0;
+    std::uint32_t passed = 0;
+    for (; taken < frames.size() && is_written(next_frame_); ++passed) {
+        auto& header = *reinterpret_cast<tpacket3_hdr*>(next_frame_);
+        // The kernel sets it to 0 in the last frame when it closes the block.
+        const std::uint32_t offset = std::atomic_ref{header.tp_next_offset}.load(std::memory_order_relaxed);
+        if (read(next_frame_, frames[taken])) ++taken;
+        const auto room = static_cast<std::size_t>(end - next_frame_);
+        next_frame_ = offset != 0 && offset + sizeof(tpacket3_hdr) <= room ? next_frame_ + offset : nullptr;
+    }
+    read_in_place_ += passed;
+    times_in_place_ += passed != 0;
+    return taken;
+}
+
 std::size_t PacketRing::take(std::span<RxFrame> frames) noexcept {
     std::size_t taken = 0;
     while (taken == 0) {
         if (left_in_block_ == 0) {
-            if (!is_ours(block_)) return 0;
+            if (!is_ours(block_)) return reads_in_place_ ? take_in_place(frames) : 0;
             const auto& header = block(block_)->hdr.bh1;
-            left_in_block_ = header.num_pkts;
-            next_frame_ = reinterpret_cast<std::uint8_t*>(block(block_)) + header.offset_to_first_pkt;
+            left_in_block_ = header.num_pkts - std::min(header.num_pkts, read_in_place_);
+            if (next_frame_ == nullptr) left_in_block_ = 0;
         }
         for (; left_in_block_ != 0 && taken < frames.size(); --left_in_block_) {
             if (read(next_frame_, frames[taken])) ++taken;
             next_frame_ += reinterpret_cast<const tpacket3_hdr*>(next_frame_)->tp_next_offset;
         }
         all_taken_ = left_in_block_ == 0;
-        if (taken == 0) release();  // a block of nothing but cut frames
+        if (taken == 0) release();  // a block of nothing but cut frames, or all were read in place
     }
     return taken;
+}
+
+/// Whether it's worth clearing the block: its time was up, with few frames, or with frames that were found one by one.
+bool PacketRing::is_light(const tpacket_hdr_v1& header) const noexcept {
+    constexpr std::uint32_t few = 64;
+    constexpr std::uint32_t many = 512;
+    if ((header.block_status & TP_STATUS_BLK_TMO) == 0) return false;
+    return header.num_pkts <= few || (header.num_pkts <= many && header.num_pkts <= 2 * times_in_place_);
+}
+
+/// Whether wakening a waiter for each frame cost little: there were few, or nearly each was waited for.
+bool PacketRing::is_quiet(const tpacket_hdr_v1& header) const noexcept {
+    constexpr std::uint32_t few = 32;
+    return header.num_pkts <= few || header.num_pkts <= 2 * waits_;
 }
 
 void PacketRing::release() noexcept {
     if (!all_taken_) return;
     all_taken_ = false;
+    auto& header = block(block_)->hdr.bh1;
+    std::uint32_t& used = used_[block_];
+    used = std::max(used, std::min(header.blk_len, static_cast<std::uint32_t>(block_bytes)));
+    if (stores_come_in_order && is_light(header)) {
+        std::memset(memory_ + block_ * block_bytes + first_frame_, 0, used - std::min(used, first_frame_));
+        used = 0;
+    }
+    is_quiet_ = is_quiet(header);
     // Release: what was read and written in the block is done before the kernel fills it again.
-    std::atomic_ref{block(block_)->hdr.bh1.block_status}.store(TP_STATUS_KERNEL, std::memory_order_release);
+    std::atomic_ref{header.block_status}.store(TP_STATUS_KERNEL, std::memory_order_release);
     block_ = (block_ + 1) % block_count;
+    begin_block();
+}
+
+void PacketRing::begin_block() noexcept {
+    reads_in_place_ = stores_come_in_order && used_[block_] == 0;
+    read_in_place_ = 0;
+    times_in_place_ = 0;
+    waits_ = 0;
+    next_frame_ = memory_ + block_ * block_bytes + first_frame_;
 }
 
 }  // namespace pktverbs::soft

@@ -4,7 +4,9 @@
 
 #include <linux/if_packet.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -15,17 +17,32 @@
 namespace pktverbs::soft {
 
 /// A TPACKET_V3 ring (packet(7), Documentation/networking/packet_mmap.rst): blocks that the kernel fills with frames
-/// and hands over when they are full, or when they have waited for a millisecond. One thread takes frames.
+/// and hands over when they are full, or when their time is up. One thread takes frames.
+///
+/// A frame doesn't wait for its block if that is read in place, while the kernel still fills it. The block must have
+/// been all 0 when the kernel got it, so that nothing old can be taken for a header. Clearing costs as much as the
+/// block's frames are long; blocks that carry a load are not cleared and not read in place, so that a load comes in
+/// blocks.
 class PacketRing {
 public:
+    static constexpr std::chrono::milliseconds default_block_time{1};
+
     /// Makes the ring on a socket that isn't bound yet, and that must live longer. Throws std::system_error.
-    explicit PacketRing(const PacketSocket& socket);
+    explicit PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time = default_block_time);
     ~PacketRing();
     PacketRing(const PacketRing&) = delete;
     PacketRing& operator=(const PacketRing&) = delete;
 
     /// take() would give frames, or has something to clear away. No system call.
-    bool ready() const noexcept { return left_in_block_ != 0 || is_ours(block_); }
+    bool ready() const noexcept {
+        return left_in_block_ != 0 || is_ours(block_) || (reads_in_place_ && is_written(next_frame_));
+    }
+    /// A thread is going to wait for a frame. Returns whether it's worth waking it for each: ready() will say so as
+    /// soon as one more frame is written, and not only when its block is handed over, and they come one by one.
+    bool begin_wait() noexcept {
+        ++waits_;
+        return reads_in_place_ && is_quiet_;
+    }
 
     /// Frames as they were on the wire, in the ring's memory until release(). Returns how many; 0: no more now.
     /// `frames` has room for at least one.
@@ -41,15 +58,36 @@ private:
     static constexpr std::size_t block_bytes = 256 * 1024;
     static constexpr std::size_t block_count = 32;
 
+    // The kernel writes a frame, then its header, and says nothing then. On processors that may show the header first,
+    // only the end of the block says that a frame is there.
+#if defined(__x86_64__) || defined(__i386__)
+    static constexpr bool stores_come_in_order = true;
+#else
+    static constexpr bool stores_come_in_order = false;
+#endif
+
     tpacket_block_desc* block(std::size_t index) const noexcept;
     bool is_ours(std::size_t index) const noexcept;
+    bool is_written(const std::uint8_t* at) const noexcept;
+    bool is_light(const tpacket_hdr_v1& header) const noexcept;
+    bool is_quiet(const tpacket_hdr_v1& header) const noexcept;
+    void begin_block() noexcept;
     bool read(std::uint8_t* at, RxFrame& frame) noexcept;
+    std::size_t take_in_place(std::span<RxFrame> frames) noexcept;
 
     std::uint8_t* memory_;
-    std::size_t block_ = 0;          // the one to take from
-    std::size_t left_in_block_ = 0;  // frames not taken; 0: not looked into yet
-    bool all_taken_ = false;         // of the block, and it is still ours
-    std::uint8_t* next_frame_ = nullptr;
+    std::uint32_t first_frame_;  // from the beginning of a block
+    std::array<std::uint32_t, block_count>
+        used_{};                          // how far each may be other than 0 when the kernel has it; 0: cleared
+    std::size_t block_ = 0;               // the one to take from
+    bool reads_in_place_ = false;         // until it is handed over
+    std::uint32_t read_in_place_ = 0;     // frames of it, and
+    std::uint32_t times_in_place_ = 0;    // how often there were some
+    std::uint32_t waits_ = 0;             // for frames, since the last block was given back
+    bool is_quiet_ = true;                // that block was
+    std::size_t left_in_block_ = 0;       // frames not taken; 0: not looked into yet
+    bool all_taken_ = false;              // of the block, and it is still ours
+    std::uint8_t* next_frame_ = nullptr;  // null: it was the last
     std::atomic<std::uint64_t> cut_{0};
 };
 
