@@ -96,13 +96,30 @@ std::unique_ptr<End> make_end(std::string_view kind, const std::string& interfac
     return std::make_unique<ContextEnd>(interface, polls);
 }
 
+/// Receives UDP by polling for so many seconds.
+int sink(const std::string& interface, long seconds) {
+    pv::Context ctx{"packet:" + interface,
+                    {.send_packets = pv::none, .recv_packets = 4096, .wait = pv::WaitMode::busy_poll}};
+    const pv::Flow flow = ctx.install(pv::FlowRule{}.own_mac().udp());
+    std::uint64_t frames = 0, lists = 0;
+    for (const auto end = Clock::now() + std::chrono::seconds{seconds}; Clock::now() < end;) {
+        const auto list = ctx.recv(10ms);
+        frames += list.size();
+        lists += !list.empty();
+    }
+    fmt::print("{} frames in {} lists, {} lost\n", frames, lists, ctx.stats().drops.lost());
+    return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
     const std::vector<std::string> args(argv + 1, argv + argc);
+    if (args.size() == 3 && args[0] == "sink") return sink(args[1], std::stol(args[2]));
     if (args.size() < 4) {
         fmt::print(stderr,
-                   "usage: packet_bench answer|ask packet|bare poll|wait INTERFACE [COUNT [MICROSECONDS_BETWEEN]]\n");
+                   "usage: packet_bench answer|ask packet|bare poll|wait INTERFACE [COUNT [MICROSECONDS_BETWEEN]]\n"
+                   "       packet_bench sink INTERFACE SECONDS\n");
         return 2;
     }
     const auto end = make_end(args[1], args[3], args[2] == "poll");

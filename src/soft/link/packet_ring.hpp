@@ -26,6 +26,13 @@ namespace pktverbs::soft {
 class PacketRing {
 public:
     static constexpr std::chrono::milliseconds default_block_time{1};
+    // The kernel writes a frame, then its header, and says nothing then. On processors that may show the header first,
+    // only the end of the block says that a frame is there.
+#if defined(__x86_64__) || defined(__i386__)
+    static constexpr bool stores_come_in_order = true;
+#else
+    static constexpr bool stores_come_in_order = false;
+#endif
 
     /// Makes the ring on a socket that isn't bound yet, and that must live longer. Throws std::system_error.
     explicit PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time = default_block_time);
@@ -57,14 +64,6 @@ private:
     // The longest frame in a block is one of segmentation offload, 64 KiB.
     static constexpr std::size_t block_bytes = 256 * 1024;
     static constexpr std::size_t block_count = 32;
-
-    // The kernel writes a frame, then its header, and says nothing then. On processors that may show the header first,
-    // only the end of the block says that a frame is there.
-#if defined(__x86_64__) || defined(__i386__)
-    static constexpr bool stores_come_in_order = true;
-#else
-    static constexpr bool stores_come_in_order = false;
-#endif
 
     tpacket_block_desc* block(std::size_t index) const noexcept;
     bool is_ours(std::size_t index) const noexcept;
