@@ -94,8 +94,9 @@ private:
     unsigned calls_ = 0;
     std::atomic<int> watchers_{0};
     std::atomic<bool> wait_begins_{false};
-    bool woken_by_frames_ = false;
-    bool took_frames_ = false;  // since the bell was silenced
+    std::atomic<bool> woken_{false};
+    bool took_since_empty_ = false;  // frames, since a call that found none
+    bool took_since_bell_ = false;   // since the bell was silenced
 
     std::mutex flows_mutex_;
     PacketMemberships memberships_;
@@ -146,7 +147,7 @@ std::size_t PacketLink::send(std::span<const TxFrame> frames) noexcept {
 }
 
 void PacketLink::waited() noexcept {
-    look_wanted_.store(true, std::memory_order_relaxed);
+    woken_.store(true, std::memory_order_relaxed);
     wait_begins_.store(true, std::memory_order_relaxed);
 }
 
@@ -158,23 +159,22 @@ void PacketLink::watched(bool on) noexcept {
 void PacketLink::receive(std::size_t most) noexcept {
     bool ready = ring_.ready();
     // What woke a waiter was the interface, unless frames have come since.
-    const bool look =
-        ready ? !news_.up() : look_wanted_.exchange(false, std::memory_order_relaxed) && !woken_by_frames_;
-    if (!ready) woken_by_frames_ = false;
+    const bool woken = !ready && woken_.exchange(false, std::memory_order_relaxed) && !took_since_empty_;
+    const bool look = ready ? !news_.up() : woken || look_wanted_.load(std::memory_order_relaxed);
+    took_since_empty_ = ready;
     if (look || ++calls_ % calls_per_look == 0) [[unlikely]]
         look_at_interface();
     if (!ready && wait_begins_.load(std::memory_order_relaxed) && watchers_.load(std::memory_order_relaxed) > 0)
         ready = prepare_wait();
     if (!ready) return;
     look_wanted_.store(false, std::memory_order_relaxed);
-    woken_by_frames_ = true;
     const SinkGate::Use use{gate_};
     if (!use.sink()) return;
     std::array<RxFrame, batch> frames;
     while (most != 0) {
         const std::size_t taken = ring_.take(std::span{frames}.first(std::min(most, batch)));
         if (taken == 0) return;
-        took_frames_ = true;
+        took_since_bell_ = true;
         use.sink()->deliver(std::span{frames}.first(taken));
         ring_.release();
         most -= taken;
@@ -192,8 +192,8 @@ bool PacketLink::prepare_wait() noexcept {
     const bool listens = ring_.begin_wait();
     bell_.listen(listens);
     if (!listens) return false;
-    const bool expects_frame = bell_.silence() && !took_frames_;
-    took_frames_ = false;
+    const bool expects_frame = bell_.silence() && !took_since_bell_;
+    took_since_bell_ = false;
     if (!expects_frame) return ring_.ready();
     using Clock = std::chrono::steady_clock;
     for (const auto end = Clock::now() + std::chrono::microseconds{30}; !ring_.ready();)
