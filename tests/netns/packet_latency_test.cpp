@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -30,6 +31,7 @@
 #include "cable.hpp"
 #include "interface/interface.hpp"
 #include "network_namespace.hpp"
+#include "rounds.hpp"
 #include "soft/device/soft_device.hpp"
 #include "soft/link/packet.hpp"
 #include "soft/link/packet_filter.hpp"
@@ -92,7 +94,8 @@ struct PacketLatencyTest : ::testing::Test {
         cpu_set_t one;
         CPU_ZERO(&one);
         ::sched_getaffinity(0, sizeof before_, &before_);
-        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+        pinned_to_ = static_cast<unsigned>(::sched_getcpu());
+        CPU_SET(pinned_to_, &one);
         ::sched_setaffinity(0, sizeof one, &one);
         is_pinned_ = true;
     }
@@ -100,8 +103,21 @@ struct PacketLatencyTest : ::testing::Test {
         if (is_pinned_) ::sched_setaffinity(0, sizeof before_, &before_);
     }
 
+    /// The calling thread: to the last one that the test may use.
+    void move_to_another_processor() const {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+            if (!CPU_ISSET(cpu, &before_) || cpu == pinned_to_) continue;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+        }
+        ::sched_setaffinity(0, sizeof one, &one);  // fails if there is no other
+    }
+
 private:
     cpu_set_t before_;
+    unsigned pinned_to_ = 0;
     bool is_pinned_ = false;
 };
 
@@ -241,6 +257,35 @@ TEST_F(PacketLatencyTest, IsQuickAgainAfterALoad) {
             ASSERT_LT(Clock::now(), deadline) << "frames still wait for their blocks";
         }
     }
+}
+
+// On two processors, if there are: the kernel writes frames and ends blocks while they are read.
+TEST_F(PacketLatencyTest, GivesNoFrameBeforeItIsWhole) {
+    const VethPair veth{{.mtu = most_bytes}};
+    Receiver receiver{veth, PacketRing::default_block_time};
+    const FrameSender sender{veth};
+    const auto expected = [](std::uint32_t number) { return numbered(number, 60 + number * 7919 % (most_bytes - 59)); };
+    const std::uint32_t frames = pktverbs::testing::rounds(std::uint32_t{4'000});
+    std::atomic<std::uint32_t> taken{0};
+    std::atomic<bool> gives_up{false};
+    std::thread other{[&] {
+        move_to_another_processor();
+        for (std::uint32_t number = 0; number < frames; ++number) {
+            const Frame frame = expected(number);
+            // Alone, a few at once, or as many as come.
+            const std::uint32_t ahead = number % 1000 < 300 ? 0 : number % 1000 < 600 ? 3 : 200;
+            while (number > taken + ahead && !gives_up) std::this_thread::yield();
+            sender.send(frame);
+        }
+    }};
+    const auto deadline = Clock::now() + 3 * patience;
+    while (receiver.next() < frames && !HasFailure() && Clock::now() < deadline) {
+        receiver.take(16, expected);
+        taken = receiver.next();
+    }
+    EXPECT_EQ(receiver.next(), frames);
+    gives_up = true;
+    other.join();
 }
 
 /// A context on the right end, whose link has such blocks.

@@ -61,6 +61,7 @@ bool PacketBell::silence() noexcept {
 }
 
 void PacketBell::clear_error() const noexcept {
+    if (!is_bound_) return;
     int error = 0;
     socklen_t bytes = sizeof error;
     ::getsockopt(socket_.fd(), SOL_SOCKET, SO_ERROR, &error, &bytes);
