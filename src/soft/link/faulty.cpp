@@ -22,17 +22,25 @@ void check_descriptor(int result) {
     if (result < 0) throw std::system_error{errno, std::generic_category(), "cannot watch a faulty link"};
 }
 
-/// An epoll instance over both; none if there is no other.
-FileDescriptor watch_both(int alarm_fd, int other_fd) {
-    if (other_fd < 0) return {};
-    FileDescriptor both{epoll_create1(EPOLL_CLOEXEC)};
-    check_descriptor(both.get());
-    for (const int fd : {alarm_fd, other_fd}) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        check_descriptor(epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event));
-    }
-    return both;
+/// False if that is none.
+bool add_to_epoll(int epoll_fd, int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    const int result = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    if (result == 0 || errno == EINVAL) return result == 0;
+    check_descriptor(result);
+    return false;
+}
+
+/// The descriptor to wait for both. A link's own epoll instance takes the alarm: the kernel refuses too many of them
+/// one inside the other, and users have theirs. `made` becomes one if it has none.
+int watch_both(int alarm_fd, int other_fd, FileDescriptor& made) {
+    if (other_fd < 0) return alarm_fd;
+    if (add_to_epoll(other_fd, alarm_fd)) return other_fd;
+    made = FileDescriptor{epoll_create1(EPOLL_CLOEXEC)};
+    check_descriptor(made.get());
+    for (const int fd : {alarm_fd, other_fd}) add_to_epoll(made.get(), fd);
+    return made.get();
 }
 
 std::uint64_t clock_ns() noexcept {
@@ -44,7 +52,7 @@ std::uint64_t clock_ns() noexcept {
 class FaultyLink final : public ImpairedLink, private Sink {
 public:
     FaultyLink(std::unique_ptr<Link> inner, const LinkFaults& faults)
-        : inner_{std::move(inner)}, both_{watch_both(alarm_.fd(), inner_->receive_fd())} {
+        : inner_{std::move(inner)}, receive_fd_{watch_both(alarm_.fd(), inner_->receive_fd(), both_)} {
         alarm_.watched(true);
         set(faults);
     }
@@ -89,7 +97,7 @@ public:
 
     std::size_t send(std::span<const TxFrame> frames) noexcept override { return inner_->send(frames); }
     int send_fd() const noexcept override { return inner_->send_fd(); }
-    int receive_fd() const noexcept override { return both_ ? both_.get() : alarm_.fd(); }
+    int receive_fd() const noexcept override { return receive_fd_; }
     void waited() noexcept override { inner_->waited(); }
     void watched(bool on) noexcept override { inner_->watched(on); }
     int news_fd() const noexcept override { return inner_->news_fd(); }
@@ -156,7 +164,8 @@ private:
 
     std::unique_ptr<Link> inner_;
     Alarm alarm_;
-    FileDescriptor both_;
+    FileDescriptor both_;  ///< an epoll instance, where the link has none
+    int receive_fd_;
     Sink* sink_ = nullptr;
 
     mutable std::mutex mutex_;  // of all below; links deliver from other ends' threads
