@@ -346,11 +346,12 @@ TEST_F(PacketLatencyTest, WakesWhoWaitsForTheDescriptor) {
         // Those that come while nobody waits fill the bell.
         if (number % 10 != 0) continue;
         for (std::uint32_t more = 0; more < 20; ++more) sender.send(numbered(1000 + more, 100));
-        std::uint32_t came = 0;
-        for (RecvList list = receiver.ctx.recv(std::chrono::nanoseconds{0}); !list.empty();
-             list = receiver.ctx.recv(std::chrono::nanoseconds{0}))
-            came += static_cast<std::uint32_t>(list.size());
-        EXPECT_EQ(came, 20u);
+        // A busy kernel brings them later.
+        const auto deadline = Clock::now() + patience;
+        for (std::uint32_t came = 0; came < 20;) {
+            came += static_cast<std::uint32_t>(receiver.ctx.recv(std::chrono::nanoseconds{0}).size());
+            ASSERT_LT(Clock::now(), deadline) << came << " came";
+        }
     }
 }
 

@@ -39,9 +39,9 @@ namespace {
 constexpr std::uint16_t every_protocol = 0x0003;  // ETH_P_ALL
 constexpr int send_buffer_bytes = 4 * 1024 * 1024;
 
-/// The interface shows what the
-/// kernel's stack would see: with GRO on (ethtool -K INTERFACE gro off), frames of one stream joined to longer ones;
-/// and where a virtual interface vouches for checksums (veth does), checksum_ok without anyone having looked.
+/// The interface shows what the kernel's stack would see: with GRO on (ethtool -K INTERFACE gro off), frames of one
+/// stream joined to longer ones; and where a virtual interface vouches for checksums (veth does), checksum_ok without
+/// anyone having looked.
 ///
 /// It stays on the interface and in its network namespace, whatever that is called and wherever the calling threads
 /// are.
