@@ -119,6 +119,12 @@ void Devices::add(std::string_view text, Names& names) {
     string.default_mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
     auto device = std::static_pointer_cast<soft::SoftDevice>(soft::make_device(string).handle);
     if (faults_) soft::make_faulty(device->port, *faults_);
+    // A program may block in ibv_get_cq_event(3) once select(2) says that its channel is readable.
+    device->port.open = [open = std::move(device->port.open)] {
+        auto link = open();
+        link->innermost().never_wake_in_vain();
+        return link;
+    };
     put(device->name, name);
     put(device->dev_name, fmt::format("uverbs_{}", name));
     put(device->dev_path, fmt::format("/sys/class/infiniband_verbs/uverbs_{}", name));

@@ -104,6 +104,9 @@ public:
     /// One thread more, or one fewer, waits for receive_fd(): while none does, that need not become readable. Any
     /// thread that may hold every lock of the device.
     virtual void watched(bool) noexcept {}
+    /// For programs that block for an event once receive_fd() is readable, instead of looking: it must not become
+    /// readable for a frame that receive() has delivered already. Called before the rest, if at all.
+    virtual void never_wake_in_vain() noexcept {}
     /// Writable when send() would take more; -1 if it always does.
     virtual int send_fd() const noexcept { return -1; }
 

@@ -65,6 +65,8 @@ public:
     int receive_fd() const noexcept override { return bell_.fd(); }
     void waited() noexcept override;
     void watched(bool on) noexcept override;
+    /// Once frames of a block were read in place, the end of that block makes the ring's socket readable for nothing.
+    void never_wake_in_vain() noexcept override { ring_.read_whole_blocks(); }
     int send_fd() const noexcept override { return transmitter_.fd(); }
     int news_fd() const noexcept override { return news_.fd(); }
     void take_news() noexcept override { news_.take(gate_.sink()); }

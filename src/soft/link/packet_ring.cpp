@@ -162,7 +162,7 @@ void PacketRing::release() noexcept {
     auto& header = block(block_)->hdr.bh1;
     std::uint32_t& used = used_[block_];
     used = std::max(used, std::min(header.blk_len, static_cast<std::uint32_t>(block_bytes)));
-    if (stores_come_in_order && is_light(header)) {
+    if (may_read_in_place_ && is_light(header)) {
         std::memset(memory_ + block_ * block_bytes + first_frame_, 0, used - std::min(used, first_frame_));
         used = 0;
     }
@@ -174,7 +174,7 @@ void PacketRing::release() noexcept {
 }
 
 void PacketRing::begin_block() noexcept {
-    reads_in_place_ = stores_come_in_order && used_[block_] == 0;
+    reads_in_place_ = may_read_in_place_ && used_[block_] == 0;
     read_in_place_ = 0;
     times_in_place_ = 0;
     waits_ = 0;

@@ -51,6 +51,9 @@ public:
         return reads_in_place_ && is_quiet_;
     }
 
+    /// From now on no block is read in place. Before the first take().
+    void read_whole_blocks() noexcept { may_read_in_place_ = reads_in_place_ = false; }
+
     /// Frames as they were on the wire, in the ring's memory until release(). Returns how many; 0: no more now.
     /// `frames` has room for at least one.
     std::size_t take(std::span<RxFrame> frames) noexcept;
@@ -79,6 +82,7 @@ private:
     std::array<std::uint32_t, block_count>
         used_{};                          // how far each may be other than 0 when the kernel has it; 0: cleared
     std::size_t block_ = 0;               // the one to take from
+    bool may_read_in_place_ = stores_come_in_order;
     bool reads_in_place_ = false;         // until it is handed over
     std::uint32_t read_in_place_ = 0;     // frames of it, and
     std::uint32_t times_in_place_ = 0;    // how often there were some
