@@ -46,8 +46,7 @@ private:
         const double per_second = seconds > 0 ? 1 / seconds : 0;
         return fmt::format("{:.1f} s: {} packets, {:.3f} Gb/s, {:.4f} Mpps",
                            std::max(0.0, std::chrono::duration<double>{to.time - first_.time}.count()),
-                           to.packets - from.packets,
-                           8e-9 * static_cast<double>(to.bytes - from.bytes) * per_second,
+                           to.packets - from.packets, 8e-9 * static_cast<double>(to.bytes - from.bytes) * per_second,
                            1e-6 * static_cast<double>(to.packets - from.packets) * per_second);
     }
 

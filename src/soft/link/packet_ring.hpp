@@ -80,8 +80,8 @@ private:
     std::uint8_t* memory_;
     std::uint32_t first_frame_;  // from the beginning of a block
     std::array<std::uint32_t, block_count>
-        used_{};                          // how far each may be other than 0 when the kernel has it; 0: cleared
-    std::size_t block_ = 0;               // the one to take from
+        used_{};             // how far each may be other than 0 when the kernel has it; 0: cleared
+    std::size_t block_ = 0;  // the one to take from
     bool may_read_in_place_ = stores_come_in_order;
     bool reads_in_place_ = false;         // until it is handed over
     std::uint32_t read_in_place_ = 0;     // frames of it, and
