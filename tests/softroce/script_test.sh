@@ -84,7 +84,7 @@ connects() {
         exit 77
     fi
     # shellcheck disable=SC2016
-    run 0 --timeout 120 --namespaces bash -euc '
+    run 0 --timeout 300 --namespaces bash -euc '
         packets() { echo $(($(</sys/class/net/veth0/statistics/tx_packets) + $(</sys/class/net/veth1/statistics/tx_packets))); }
         ping() { # ADDRESS SERVER_WORDS CLIENT_WORDS
             local before=$(packets)
