@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstddef>
 
+#include <pktverbs/verbs/gid.hpp>
+
 namespace pktverbs::verbs {
 
 int list_gids(const Provider& provider, ibv_context* context, std::uint8_t port, std::vector<ibv_gid_entry>& entries) {
@@ -19,8 +21,7 @@ int list_gids(const Provider& provider, ibv_context* context, std::uint8_t port,
     entries.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     std::erase_if(entries, [port](const ibv_gid_entry& entry) {
         // Some kernels and drivers give zeros for what is empty.
-        return entry.port_num != port ||
-               std::ranges::all_of(entry.gid.raw, [](std::uint8_t byte) { return byte == 0; });
+        return entry.port_num != port || to_address(entry.gid).is_zero();
     });
     if (count >= 0) return 0;
     if (count == -1) return errno != 0 ? errno : EIO;

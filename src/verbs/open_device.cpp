@@ -111,6 +111,7 @@ std::vector<GidEntry> OpenDevice::gids(std::uint8_t port_number) const {
     std::vector<ibv_gid_entry> listed;
     if (const int error = list_gids(provider(), raw(), port_number, listed))
         throw_error(error, action("query_gid_table", "read the GIDs of"));
+    if (listed.empty()) static_cast<void>(port(port_number));  // throws if there is no such port
     std::vector<GidEntry> entries;
     for (const ibv_gid_entry& entry : listed)
         entries.push_back({entry.gid_index, to_address(entry.gid), type_of(entry), entry.ndev_ifindex});

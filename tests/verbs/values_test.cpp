@@ -249,6 +249,8 @@ TEST_F(GidTableTest, ListsThePortsOwn) {
     ASSERT_EQ(device_.gids(2).size(), 150U);
     EXPECT_EQ(device_.gids(2).front().index, 1U);
     EXPECT_TRUE(device_.gids(3).empty());
+    fake_.fail("query_port", EINVAL);
+    expect_error(EINVAL, [&] { device_.gids(3); });  // a port that is not there is no empty table
 }
 
 TEST_F(GidTableTest, PrefersRoceVersion2WithIpv4) {
