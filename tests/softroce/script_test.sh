@@ -86,7 +86,7 @@ connects() {
     # shellcheck disable=SC2016
     run 0 --timeout 300 --namespaces bash -euc '
         packets() { echo $(($(</sys/class/net/veth0/statistics/tx_packets) + $(</sys/class/net/veth1/statistics/tx_packets))); }
-        count=25
+        count=10
         [ -z "${PKTVERBS_TEST_LONG:-}" ] || count=100
         ping() { # ADDRESS SERVER_WORDS CLIENT_WORDS
             local before=$(packets)
