@@ -420,6 +420,12 @@ public:
 
     void steer(const Bytes& frame) {
         difference_ << compare_parsing(frame);
+        const auto block = std::make_unique<std::uint8_t[]>(frame.size());
+        std::copy(frame.begin(), frame.end(), block.get());
+        const std::span<const std::uint8_t> bytes{block.get(), frame.size()};
+        std::optional<reference::Outcome> recalled;
+        if (const Target* const known = table_.recall(bytes))
+            recalled.emplace().copies.emplace(number(known->queue_pair), known->tag);
         const FrameKey key = parse_frame(frame);
         std::span<const Target> targets;
         Counters* const counters = all_counters();
@@ -440,6 +446,10 @@ public:
         if ((verdict == Verdict::deliver) == targets.empty()) difference_ << "the verdict and the targets disagree";
         const reference::Outcome expected = steering_.steer(frame);
         if (outcome != expected) difference_ << "steered to " << text(outcome) << ", expected " << text(expected);
+        if (recalled && *recalled != expected)
+            difference_ << "recalled as " << text(*recalled) << ", expected " << text(expected);
+        // As the NIC does, which knows queue pairs for which it would be wrong.
+        if (verdict == Verdict::deliver && targets.size() == 1) table_.remember(bytes, targets[0]);
         compare_filter(key, verdict);
     }
 
@@ -595,6 +605,7 @@ std::string compare_filtering(std::span<const std::uint8_t> input) {
 std::string compare_steering(std::span<const std::uint8_t> input) {
     Source source{input};
     Pair pair;
+    Bytes frame;
     while (!source.at_end() && pair.difference().empty()) {
         switch (source.below(16)) {
             case 0:
@@ -617,8 +628,20 @@ std::string compare_steering(std::span<const std::uint8_t> input) {
                 if (source.rarely(3)) pair.add(attribute, pick_queue_pair(source));
                 break;
             }
+            case 8:
+            case 9:
+            case 10:
+                // The last one, or one that differs in a bit or in its length.
+                if (!frame.empty() && source.rarely(2)) {
+                    std::uint8_t& byte = frame[source.byte() % std::min<std::size_t>(frame.size(), 64)];
+                    byte = static_cast<std::uint8_t>(byte ^ 1U << source.below(8));
+                }
+                if (source.rarely(8)) frame.resize(std::min<std::size_t>(frame.size(), 30 + source.below(32)));
+                pair.steer(frame);
+                break;
             default:
-                pair.steer(make_frame(source));
+                frame = make_frame(source);
+                pair.steer(frame);
                 break;
         }
     }

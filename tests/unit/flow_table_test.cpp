@@ -6,12 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <ostream>
 #include <random>
 #include <vector>
 
 #include "../fuzz/steering_case.hpp"
 #include "flow_attr.hpp"
+#include "soft/steering/counters.hpp"
 
 namespace pktverbs::soft {
 
@@ -324,6 +327,72 @@ TEST_F(FlowTableTest, ReportsAllMatchesInForce) {
 }
 
 /// Rules on the same bits, enough of them to be hashed.
+/// The bytes of udp(), as parse_frame() reads them.
+std::vector<std::uint8_t> udp_frame(unsigned src_port, unsigned dst_port) {
+    std::vector<std::uint8_t> frame(60);
+    const FrameKey key = udp(src_port, dst_port);
+    frame[0] = 2;
+    frame[12] = 8;
+    frame[14] = 0x45;
+    frame[17] = 46;
+    frame[23] = 17;
+    std::memcpy(&frame[34], &key.src_port, 2);
+    std::memcpy(&frame[36], &key.dst_port, 2);
+    EXPECT_EQ(parse_frame(frame), key);
+    return frame;
+}
+
+class RecallTest : public FlowTableTest {
+protected:
+    /// Steers it and remembers where to, if that is one target. Whether it is recalled then.
+    bool is_remembered(unsigned dst_port) {
+        const auto frame = udp_frame(1, dst_port);
+        std::span<const Target> targets;
+        const Verdict verdict = table.steer(udp(1, dst_port), frame_bytes, targets);
+        if (verdict == Verdict::deliver && targets.size() == 1) table.remember(frame, targets[0]);
+        const Target* const known = table.recall(frame);
+        EXPECT_TRUE(known == nullptr || (targets.size() == 1 && *known == targets[0]));
+        return known != nullptr;
+    }
+};
+
+TEST_F(RecallTest, KnowsWhoAloneGetsAFrame) {
+    add(tagging(5, to_port(7)), qp1);
+    add(to_port(8), qp2);
+    add(all_default, qp3);
+    EXPECT_TRUE(is_remembered(7));
+    EXPECT_TRUE(is_remembered(8));
+    EXPECT_TRUE(is_remembered(9));
+    add(to_port(10), qp2);
+    for (const unsigned port : {7U, 8U, 9U, 10U}) EXPECT_FALSE(table.recall(udp_frame(1, port))) << "flows changed";
+    EXPECT_TRUE(is_remembered(7));
+    table.remove_all(qp1);
+    EXPECT_FALSE(table.recall(udp_frame(1, 7)));
+}
+
+TEST_F(RecallTest, IsNotForFramesThatAreCounted) {
+    Counters counters{nullptr};
+    add(to_port(7).add(count_spec(&counters)), qp1);
+    add(to_port(8), qp1);
+    for (int frame = 1; frame <= 3; ++frame) {
+        EXPECT_FALSE(is_remembered(7));
+        EXPECT_EQ(counters.packets(), static_cast<std::uint64_t>(frame));
+    }
+    EXPECT_TRUE(is_remembered(8));
+    EXPECT_FALSE(table.recall(udp_frame(1, 7)));
+}
+
+TEST_F(RecallTest, IsNotForFramesThatSeveralGet) {
+    add(copying(to_port(7)), qp1);
+    add(to_port(7), qp1);
+    add(to_port(8), qp1);
+    add(to_port(8), qp2);
+    EXPECT_FALSE(is_remembered(7)) << "a copy to the one that takes it";
+    EXPECT_FALSE(is_remembered(8));
+    add(sniffer, qp3);
+    EXPECT_FALSE(is_remembered(9)) << "only sniffed";
+}
+
 class ManyRulesTest : public FlowTableTest {
 protected:
     static constexpr unsigned count = 300;

@@ -93,14 +93,23 @@ std::size_t Nic::take(std::span<const RxFrame> frames) noexcept {
             oversize_.add(1);
             continue;
         }
+        const std::span bytes{arrived.data, arrived.length};
         std::span<const Target> targets;
-        const FrameKey key = parse_frame({arrived.data, arrived.length});
-        if constexpr (can_wait)
-            if (!has_room(key)) return static_cast<std::size_t>(&arrived - frames.data());
-        const Verdict verdict = flows_.steer(key, arrived.length, targets);
-        if (verdict != Verdict::deliver) [[unlikely]] {
-            count_dropped(verdict, key);
-            continue;
+        FrameKey key;  // Targets that are recalled don't look at it.
+        if (const Target* const known = flows_.recall(bytes)) [[likely]] {
+            targets = {known, 1};
+            if constexpr (can_wait)
+                if (known->queue_pair->lacks_receive(key)) return static_cast<std::size_t>(&arrived - frames.data());
+        } else {
+            key = parse_frame(bytes);
+            if constexpr (can_wait)
+                if (!has_room(key)) return static_cast<std::size_t>(&arrived - frames.data());
+            const Verdict verdict = flows_.steer(key, arrived.length, targets);
+            if (verdict != Verdict::deliver) [[unlikely]] {
+                count_dropped(verdict, key);
+                continue;
+            }
+            if (targets.size() == 1 && !targets[0].queue_pair->spreads()) flows_.remember(bytes, targets[0]);
         }
         RxFrame frame = arrived;
         if (frame.timestamp_ns == 0) frame.timestamp_ns = now;

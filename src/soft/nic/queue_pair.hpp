@@ -58,6 +58,7 @@ public:
 
     /// From now on spreads frames over the queues of `table`, by a hash that ReceiveHash::check() accepted.
     void spread(IndirectionTable& table, const ibv_rx_hash_conf& hash);
+    bool spreads() const noexcept { return table_ != nullptr; }
     /// From now on takes IBV_WR_TSO, with headers of up to this many bytes, at most max_tso_header.
     void allow_segmentation(std::uint16_t header_bytes) { send_entries_.allow_segmentation(header_bytes); }
     void set_receive_offloads(ReceiveQueue::Offloads offloads) noexcept;

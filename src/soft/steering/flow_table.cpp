@@ -80,6 +80,7 @@ Verdict FlowTable::walk(const FrameKey& key, std::uint32_t bytes, std::span<cons
 
     const Rule* taken = sets_.empty() ? nullptr : find_in_sets(key);
     bool copied_by_rule = false;
+    bool counted = false;
     for (const Rule& rule : scanned_) {
         if (taken != nullptr && taken->order < rule.order) break;
         if (!rule_matches(rule, key)) continue;
@@ -87,19 +88,25 @@ Verdict FlowTable::walk(const FrameKey& key, std::uint32_t bytes, std::span<cons
             taken = &rule;
             break;
         }
-        if (counting && rule.counts) count(rule, bytes);
+        if (counting && rule.counts) {
+            count(rule, bytes);
+            counted = true;
+        }
         copied = copy(targets_of(rule), copied);
         copied_by_rule = true;
     }
 
     std::span<const Target> last;
     if (taken != nullptr) [[likely]] {
-        if (counting && taken->counts) [[unlikely]]
+        if (counting && taken->counts) [[unlikely]] {
             count(*taken, bytes);
+            counted = true;
+        }
         last = targets_of(*taken);
     } else if (!copied_by_rule) {
         last = defaults(key);
     }
+    if constexpr (counting) has_effects_ = counted || copied != 0;
     if (copied == 0) [[likely]] {
         targets = last;
     } else {
@@ -199,6 +206,10 @@ void FlowTable::reserve(std::size_t flows) {
 }
 
 void FlowTable::compile() noexcept {
+    FrameKey looked{};
+    for (const Flow& flow : flows_) looked |= flow.match.mask;
+    known_.look_at(looked);
+
     by_match_.clear();
     sniffers_.clear();
     multicast_defaults_.clear();

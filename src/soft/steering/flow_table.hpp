@@ -8,17 +8,13 @@
 #include <vector>
 
 #include "soft/steering/flow_match.hpp"
+#include "soft/steering/known_frames.hpp"
+#include "soft/steering/target.hpp"
 
 namespace pktverbs::soft {
 
 class Counters;
 class QueuePair;
-
-/// A queue pair that gets a frame, and the tag in its completion.
-struct Target {
-    QueuePair* queue_pair;
-    std::uint32_t tag;
-};
 
 enum class Verdict {
     deliver,    ///< delivered to the targets, at least one
@@ -49,7 +45,14 @@ public:
     /// once, with the tag of its first flow in this order. `targets` is valid until the next call. Counters of flows
     /// that get, take or drop it count a frame of `bytes`.
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
-    /// The same, but counts nothing.
+    /// Where steer() would give this frame alone, and count nothing, if that is known without parsing it: a frame of
+    /// the same flow was remembered since the flows changed. Or null.
+    const Target* recall(std::span<const std::uint8_t> frame) const noexcept { return known_.recall(frame); }
+    /// For a frame that steer() has just given to one target. Not if it counted that.
+    void remember(std::span<const std::uint8_t> frame, const Target& target) noexcept {
+        if (!has_effects_) known_.remember(frame, target);
+    }
+    /// Like steer(), but counts nothing.
     void find_targets(const FrameKey& key, std::span<const Target>& targets) noexcept;
     /// Whether a flow would have matched if this were not a fragment: FlowMatch::misses(). Linear in the flows.
     bool misses(const FrameKey& fragment) const noexcept;
@@ -122,6 +125,9 @@ private:
     std::vector<Target> multicast_defaults_;
     std::vector<Target> all_defaults_;
     std::vector<Target> copies_;  ///< for one steer()
+
+    KnownFrames known_;
+    bool has_effects_ = false;  ///< the last steer() counted, or copied
 };
 
 }  // namespace pktverbs::soft

@@ -40,6 +40,11 @@ struct alignas(64) FrameKey {
     using Words = std::array<std::uint64_t, 8>;
     Words words() const noexcept { return std::bit_cast<Words>(*this); }
 
+    FrameKey& operator|=(const FrameKey& other) noexcept {
+        Words all = words();
+        for (std::size_t i = 0; const std::uint64_t word : other.words()) all[i++] |= word;
+        return *this = std::bit_cast<FrameKey>(all);
+    }
     bool operator==(const FrameKey&) const = default;
 };
 static_assert(sizeof(FrameKey) == 64);

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// KnownFrames: where frames were steered, for those that follow them in the same flows.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "net/frame_sizes.hpp"
+#include "soft/steering/frame_key.hpp"
+#include "soft/steering/target.hpp"
+
+namespace pktverbs::soft {
+
+/// A frame that has the same shape as a remembered one, and the same bits where flows look, would be steered as that
+/// one was: to compare these bits in place costs a fifth of parsing and steering. The shape: untagged IPv4 without
+/// options, no fragment, and TCP or UDP, with its whole header. Of frames whose bits have the same hash the last one is
+/// known.
+class KnownFrames {
+public:
+    KnownFrames() noexcept { forget(); }
+
+    /// The bits at which any flow in force looks. Forgets all frames.
+    void look_at(const FrameKey& bits) noexcept;
+    /// If it has the shape.
+    void remember(std::span<const std::uint8_t> frame, const Target& target) noexcept;
+
+    /// The target of a remembered frame, if this one goes there for certain. Valid until the next call of another.
+    const Target* recall(std::span<const std::uint8_t> frame) const noexcept {
+        if (frame.size() < least_bytes || frame[12] != 0x08 || frame[13] != 0x00) [[unlikely]]
+            return nullptr;  // IPv6 and tagged frames need not wait for a comparison
+        const Words seen = look(frame);
+        const Entry& entry = entries_[index_of(seen)];
+        return entry.seen == seen && has_bytes(frame, entry.least_bytes) ? &entry.target : nullptr;
+    }
+
+private:
+    /// The first bytes of a frame, up to the ports, as they lie there. Not an array: g++ 12 does not unroll its loops.
+    struct Words {
+        std::uint64_t a, b, c, d, e;
+
+        Words operator&(const Words& bits) const noexcept {
+            return {a & bits.a, b & bits.b, c & bits.c, d & bits.d, e & bits.e};
+        }
+        bool operator==(const Words& other) const noexcept {
+            return ((a ^ other.a) | (b ^ other.b) | (c ^ other.c) | (d ^ other.d) | (e ^ other.e)) == 0;
+        }
+    };
+    static constexpr std::uint32_t least_bytes = ethernet_bytes + ipv4_bytes + udp_bytes;
+    static constexpr unsigned index_bits = 6;
+
+    struct alignas(64) Entry {
+        Words seen;
+        Target target;
+        std::uint32_t least_bytes;  ///< of a frame with all headers
+    };
+
+    Words look(std::span<const std::uint8_t> frame) const noexcept {
+        Words words;
+        std::memcpy(&words, frame.data(), sizeof words);
+        return words & bits_;
+    }
+    static std::size_t index_of(const Words& seen) noexcept {
+        constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio
+        const std::uint64_t mixed = seen.a ^ seen.b ^ seen.c ^ std::rotl(seen.d, 13) ^ std::rotl(seen.e, 29);
+        return mixed * odd >> (64 - index_bits);
+    }
+    /// Also by the packet's length field. Where it says too much, parse_frame() takes what is there.
+    static bool has_bytes(std::span<const std::uint8_t> frame, std::uint32_t least) noexcept {
+        return frame.size() >= least && ethernet_bytes + (std::uint32_t{frame[16]} << 8 | frame[17]) >= least;
+    }
+    void forget() noexcept;
+
+    Words bits_{};
+    std::array<Entry, 1U << index_bits> entries_;
+};
+
+}  // namespace pktverbs::soft

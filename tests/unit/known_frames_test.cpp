@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// KnownFrames: that frames of the same flow are recalled, and no others. What is recalled, steering_case.cpp compares.
+#include "soft/steering/known_frames.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+using pktverbs::soft::FrameKey;
+using pktverbs::soft::KnownFrames;
+using pktverbs::soft::Target;
+using Bytes = std::vector<std::uint8_t>;
+
+constexpr std::size_t tos_at = 15, length_at = 16, id_at = 18, fragment_at = 20, ttl_at = 22, protocol_at = 23,
+                      src_ip_at = 26, dst_port_at = 36, payload_at = 42;
+
+Bytes packet(std::uint8_t protocol = 17) {
+    Bytes frame(80);
+    frame[0] = 2;
+    frame[12] = 0x08;
+    frame[14] = 0x45;
+    frame[length_at + 1] = 66;
+    frame[ttl_at] = 64;
+    frame[protocol_at] = protocol;
+    frame[dst_port_at] = 7;
+    return frame;
+}
+
+Bytes with(Bytes frame, std::size_t at, unsigned value) {
+    frame[at] = static_cast<std::uint8_t>(value);
+    return frame;
+}
+
+Bytes cut(Bytes frame, std::size_t bytes) {
+    frame.resize(bytes);
+    frame.shrink_to_fit();
+    return frame;
+}
+
+class KnownFramesTest : public testing::Test {
+protected:
+    KnownFramesTest() {
+        FrameKey bits{};
+        bits.dst_port = 0xffff;
+        frames.look_at(bits);
+    }
+    bool recalls(const Bytes& frame) const {
+        const Target* const known = frames.recall(frame);
+        EXPECT_TRUE(known == nullptr || known->tag == 77);
+        return known != nullptr;
+    }
+    /// Whether it recalls `frame` after it has remembered `first`.
+    bool recalls_after(const Bytes& first, const Bytes& frame) {
+        frames.remember(first, target);
+        return recalls(frame);
+    }
+
+    const Target target{nullptr, 77};
+    KnownFrames frames;
+};
+
+TEST_F(KnownFramesTest, RecallsNothingAtFirst) {
+    EXPECT_FALSE(KnownFrames{}.recall(packet()));
+    EXPECT_FALSE(recalls(packet()));
+}
+
+TEST_F(KnownFramesTest, RecallsWhatDiffersWhereNoFlowLooks) {
+    frames.remember(packet(), target);
+    for (const std::size_t at : {std::size_t{5}, std::size_t{6}, tos_at, id_at, ttl_at, src_ip_at, payload_at})
+        EXPECT_TRUE(recalls(with(packet(), at, 99))) << at;
+    EXPECT_TRUE(recalls(with(packet(), fragment_at, 0x40))) << "may not be fragmented";
+    EXPECT_TRUE(recalls(with(packet(), length_at, 200))) << "says that it is longer than it is";
+    EXPECT_TRUE(recalls(cut(with(packet(), length_at + 1, 28), 42)));
+}
+
+struct Field {
+    std::size_t in_key, in_frame;
+};
+
+TEST_F(KnownFramesTest, DoesNotRecallWhatDiffersWhereAFlowLooks) {
+    const std::vector<Field> fields{{offsetof(FrameKey, dst_mac), 0},   {offsetof(FrameKey, dst_mac) + 5, 5},
+                                    {offsetof(FrameKey, src_mac), 6},   {offsetof(FrameKey, src_mac) + 5, 11},
+                                    {offsetof(FrameKey, src_ip), 26},   {offsetof(FrameKey, src_ip) + 3, 29},
+                                    {offsetof(FrameKey, dst_ip), 30},   {offsetof(FrameKey, dst_ip) + 3, 33},
+                                    {offsetof(FrameKey, src_port), 34}, {offsetof(FrameKey, src_port) + 1, 35},
+                                    {offsetof(FrameKey, dst_port), 36}, {offsetof(FrameKey, dst_port) + 1, 37},
+                                    {offsetof(FrameKey, tos), tos_at},  {offsetof(FrameKey, ttl), ttl_at}};
+    for (const Field& looked : fields) {
+        FrameKey bits{};
+        reinterpret_cast<std::uint8_t*>(&bits)[looked.in_key] = 4;
+        frames.look_at(bits);
+        frames.remember(packet(), target);
+        for (const Field& field : fields) {
+            const std::uint8_t was = packet()[field.in_frame];
+            EXPECT_EQ(recalls(with(packet(), field.in_frame, was ^ 4U)), field.in_frame != looked.in_frame)
+                << "a flow looks at byte " << looked.in_frame << ", byte " << field.in_frame << " differs";
+            EXPECT_TRUE(recalls(with(packet(), field.in_frame, was ^ 8U))) << "another bit of " << field.in_frame;
+        }
+    }
+}
+
+TEST_F(KnownFramesTest, DoesNotRecallAnotherShape) {
+    frames.remember(packet(), target);
+    EXPECT_FALSE(recalls(with(packet(), 0, 3))) << "multicast";
+    EXPECT_FALSE(recalls(with(packet(), 12, 0x81))) << "tagged";
+    EXPECT_FALSE(recalls(with(packet(), 14, 0x46))) << "with an option";
+    EXPECT_FALSE(recalls(with(packet(), 14, 0x65))) << "another version";
+    EXPECT_FALSE(recalls(with(packet(), fragment_at, 0x20))) << "more fragments";
+    EXPECT_FALSE(recalls(with(packet(), fragment_at + 1, 1))) << "a later fragment";
+    EXPECT_FALSE(recalls(packet(6))) << "TCP";
+    EXPECT_FALSE(recalls(with(packet(), length_at + 1, 27))) << "a packet without a whole UDP header";
+    for (std::size_t bytes = 0; bytes < 42; ++bytes) EXPECT_FALSE(recalls(cut(packet(), bytes))) << bytes;
+}
+
+TEST_F(KnownFramesTest, RemembersItsShapeAlone) {
+    for (const Bytes& other :
+         {with(packet(), 12, 0x81), with(packet(), 13, 6), with(packet(), 14, 0x46), with(packet(), fragment_at, 0x20),
+          with(packet(), fragment_at + 1, 1), packet(1), cut(packet(), 41), cut(packet(6), 53), Bytes{}}) {
+        EXPECT_FALSE(recalls_after(other, other));
+    }
+}
+
+TEST_F(KnownFramesTest, RecallsTcpWithItsWholeHeader) {
+    EXPECT_TRUE(recalls_after(packet(6), packet(6)));
+    EXPECT_TRUE(recalls(cut(packet(6), 54)));
+    EXPECT_FALSE(recalls(cut(packet(6), 53)));
+    EXPECT_FALSE(recalls(with(packet(6), length_at + 1, 39)));
+}
+
+TEST_F(KnownFramesTest, KnowsSeveralFlows) {
+    for (unsigned port = 0; port < 16; ++port) frames.remember(with(packet(), dst_port_at + 1, port), target);
+    int known = 0;
+    for (unsigned port = 0; port < 32; ++port) {
+        const bool is_known = recalls(with(packet(), dst_port_at + 1, port));
+        EXPECT_FALSE(is_known && port >= 16);
+        known += is_known;
+    }
+    EXPECT_GE(known, 8) << "some may have the same hash";
+}
+
+TEST_F(KnownFramesTest, ForgetsWhenFlowsChange) {
+    frames.remember(packet(), target);
+    frames.look_at(FrameKey{});
+    EXPECT_FALSE(recalls(packet()));
+}
+
+}  // namespace
