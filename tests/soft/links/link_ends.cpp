@@ -9,8 +9,6 @@
 
 #include <fmt/core.h>
 
-#include "../../netns/network_namespace.hpp"
-
 namespace pktverbs::testing {
 
 namespace {
@@ -130,8 +128,8 @@ OnOneProcessor::OnOneProcessor() {
 OnOneProcessor::~OnOneProcessor() { sched_setaffinity(0, sizeof before_, &before_); }
 
 void OnLink::SetUp() {
-    if (!GetParam().needs_namespaces) return;
-    const std::string& reason = test::NetworkNamespace::unavailable();
+    if (!GetParam().unavailable) return;
+    const std::string& reason = GetParam().unavailable();
     if (!reason.empty()) GTEST_SKIP() << "NOT TESTED: " << reason;
 }
 

@@ -36,7 +36,8 @@ struct LinkRow {
     std::string_view right;
     std::unique_ptr<Medium> (*medium)();  ///< what is between them
     std::vector<Lack> lacks;
-    bool needs_namespaces = false;
+    /// Why it can't be tested here, as a text for GTEST_SKIP(), or empty; null if it always can.
+    const std::string& (*unavailable)() = nullptr;
     /// How many frames are waited for one by one: fewer where each takes long.
     std::uint32_t lone_frames = 2000;
 

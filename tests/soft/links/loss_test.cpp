@@ -117,7 +117,7 @@ TEST_P(LinkWithoutBackPressure, LosesCountsAndGoesOn) {
         if (from == &ends.right() && !GetParam().has(Lack::exact_loss)) continue;
         const Flow all = to->install(FlowRule{});
         const OnOneProcessor one;
-        constexpr std::uint32_t count = 3000;
+        constexpr std::uint32_t count = 6000;  // more than any link has room for
         ASSERT_TRUE(pour(*from, 0, count, 9000, patience));
         ASSERT_TRUE(from->flush(patience));
         std::uint32_t next = 0;

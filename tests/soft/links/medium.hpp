@@ -29,5 +29,12 @@ std::unique_ptr<Medium> make_peer_medium();
 std::unique_ptr<Medium> make_veth_medium();
 /// A namespace with the tap interface tap0 at one end.
 std::unique_ptr<Medium> make_tap_medium();
+/// A namespace whose kernel forwards between its interfaces left0 and right0.
+std::unique_ptr<Medium> make_bridge_medium();
+
+/// Why links that need these can't be tested here; empty if they can.
+const std::string& namespaces_unavailable();
+const std::string& xdp_unavailable();
+const std::string& host_unavailable();
 
 }  // namespace pktverbs::testing
