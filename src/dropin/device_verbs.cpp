@@ -133,6 +133,7 @@ PKTVERBS_EXPORTED ibv_context* ibv_open_device(ibv_device* device) {
         if (!reason.empty()) std::fprintf(stderr, "pktverbs: cannot open %s: %s\n", device->name, reason.c_str());
         errno = error;
     }
+    if (opened) wait_for_peer(*opened);
     return opened;
 }
 

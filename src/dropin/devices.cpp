@@ -21,6 +21,7 @@
 #include "base/take_part.hpp"
 #include "soft/device/soft_device.hpp"
 #include "soft/link/faulty.hpp"
+#include "soft/link/random_mac.hpp"
 
 namespace pktverbs::dropin {
 
@@ -31,9 +32,21 @@ bool is_device_name(std::string_view name) noexcept {
            name.find_first_of("/: ") == std::string_view::npos;
 }
 
-/// "packet:eth0" is named packet_eth0, "wire:a?mtu=1500" wire_a.
+/// "packet:eth0" is named packet_eth0, "wire:a?mtu=1500" wire_a, and "pipe:/run/a file" pipe_a_file.
 std::string name_of(const soft::LinkString& string) {
-    return fmt::format("{}_{}", string.kind().prefix, string.name());
+    const std::string& whole = string.name();
+    std::string name = whole.substr(whole.rfind('/') + 1);  // npos + 1 is 0
+    std::ranges::replace_if(
+        name, [](char c) { return c == ':' || c == ' '; }, '_');
+    return fmt::format("{}_{}", string.kind().prefix, name);
+}
+
+/// For a device without an address of its own: no other has it, here or in another program.
+MacAddress mac_at(std::size_t place) {
+    MacAddress::Bytes bytes = soft::random_mac().bytes();
+    bytes[4] = static_cast<std::uint8_t>(place >> 8);
+    bytes[5] = static_cast<std::uint8_t>(place);
+    return MacAddress{bytes};
 }
 
 /// IPv4 as ::ffff:a.b.c.d, as in a GID table; nullopt for other families.
@@ -115,8 +128,7 @@ void Devices::add(std::string_view text, Names& names) {
     if (names.has(name))
         verbs::throw_message(EINVAL, fmt::format("cannot call a device \"{}\": another one has that name", name));
     // To a program, every open of a device is the same NIC, so it has one address, known in advance.
-    const auto low = static_cast<std::uint8_t>(devices_.size()), high = static_cast<std::uint8_t>(devices_.size() >> 8);
-    string.default_mac = MacAddress{MacAddress::Bytes{0x02, 'p', 'k', 't', high, low}};
+    string.default_mac = mac_at(devices_.size());
     auto device = std::static_pointer_cast<soft::SoftDevice>(soft::make_device(string).handle);
     if (faults_) soft::make_faulty(device->port, *faults_);
     // A program may block in ibv_get_cq_event(3) once select(2) says that its channel is readable.
@@ -139,6 +151,10 @@ std::optional<std::size_t> Devices::place_of(const ibv_device* device) const noe
 }
 
 bool Devices::owns(const ibv_device* device) const noexcept { return place_of(device).has_value(); }
+
+bool Devices::waits_for_peer(const ibv_device* device) const noexcept {
+    return devices_[*place_of(device)]->port.waits_for_peer;
+}
 
 __be64 Devices::guid(const ibv_device* device) const noexcept {
     const auto gid = Ipv6Address::link_local(devices_[*place_of(device)]->port.mac()).bytes();

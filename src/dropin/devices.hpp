@@ -30,6 +30,8 @@ public:
     /// Its index in list(); nullopt for a device that is not ours.
     std::optional<std::size_t> place_of(const ibv_device* device) const noexcept;
     bool owns(const ibv_device* device) const noexcept;
+    /// For a device of this list: its port comes up when another program opens the other end.
+    bool waits_for_peer(const ibv_device* device) const noexcept;
     /// For a device of this list.
     __be64 guid(const ibv_device* device) const noexcept;
     /// The device whose interface has this address; null if there is none.

@@ -2,13 +2,17 @@
 #include "dropin/process.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 #include <pktverbs/soft/device.hpp>
 
+#include "base/parse_decimal.hpp"
 #include "dropin/fault_plan.hpp"
 #include "dropin/faulty_verbs.hpp"
 #include "soft/nic/nic.hpp"
@@ -41,11 +45,13 @@ int close_device(ibv_context* context) {
 struct Process {
     FaultPlan plan;
     bool is_readable = true;
+    std::chrono::seconds wait{0};
     verbs::Provider without_faults = soft::provider();
     verbs::Provider with_faults{};
 
     Process() {
         without_faults.close_device = close_device;
+        read_wait();
         try {
             plan = FaultPlan::parse(variable("PKTVERBS_FAULTS"));
         } catch (const std::system_error& error) {
@@ -68,6 +74,17 @@ struct Process {
         }
     }
 
+    void read_wait() {
+        const auto text = variable("PKTVERBS_WAIT");
+        if (text.empty()) return;
+        constexpr std::uint32_t max_seconds = 86'400;
+        const auto seconds = parse_decimal<std::uint32_t>(text);
+        if (seconds && *seconds <= max_seconds)
+            wait = std::chrono::seconds{*seconds};
+        else
+            complain("PKTVERBS_WAIT", "it is a whole number of seconds, 86400 at most");
+    }
+
     static const Process& get() {
         static const auto* const process = new Process;
         return *process;
@@ -87,6 +104,15 @@ const verbs::Provider& control() {
     static const verbs::Provider& provider =
         Process::get().plan.verbs().empty() ? Process::get().without_faults : Process::get().with_faults;
     return provider;
+}
+
+void wait_for_peer(ibv_context& context) {
+    if (!devices().waits_for_peer(context.device)) return;
+    const auto give_up = std::chrono::steady_clock::now() + Process::get().wait;
+    ibv_port_attr port{};
+    while (std::chrono::steady_clock::now() < give_up && soft::provider().query_port(&context, 1, &port) == 0 &&
+           port.state != IBV_PORT_ACTIVE)
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
 }
 
 }  // namespace pktverbs::dropin

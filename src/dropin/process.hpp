@@ -18,6 +18,10 @@ const Devices& devices();
 /// and no soft device can be opened (EINVAL): a test that expects faults must not succeed because there are none.
 const verbs::Provider& control();
 
+/// Waits until the port of a soft device that was just opened is active, if that takes another program: as long as
+/// PKTVERBS_WAIT says, in seconds. Without it, or for other devices, returns at once.
+void wait_for_peer(ibv_context& context);
+
 inline bool is_soft(const ibv_context* context) noexcept { return devices().owns(context->device); }
 
 }  // namespace pktverbs::dropin

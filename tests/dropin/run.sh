@@ -39,6 +39,8 @@ for shell in "${shells[@]}"; do
     expect "[wire:a][x][-d]" "${under[@]}" --device wire:a -- -c x -d
     expect 'pktverbs-run: env(1) would take -c=x for a variable: name the program by its path, as ./-c=x' \
         "${under[@]}" --device wire:a -- -c=x
+    expect 'pktverbs-run: --wait needs a value' "${under[@]}" --wait
+    [[ $("${under[@]}" --wait=7 --print) == *"export PKTVERBS_WAIT='7'"* ]] || fail "--wait is not printed"
     expect "[wire:a]" "${under[@]}" --device wire:a "$work/-c=x"
 
     # What is printed is one command for each variable, whatever is in it.

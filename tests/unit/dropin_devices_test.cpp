@@ -44,6 +44,12 @@ TEST(DropinDevices, AreNamedAfterTheirStrings) {
     EXPECT_EQ(names(read("wire:a?mtu=1500;wire:b")), (Names{"wire_a", "wire_b"}));
 }
 
+TEST(DropinDevices, AreNamedAfterTheLastPartOfAPath) {
+    EXPECT_EQ(names(read("pipe:/run/a b/c d:e?queues=2;memif:/run/x?role=server;wire:a/b;memif:/other/x;wire:a/")),
+              (Names{"pipe_c_d_e", "memif_x", "wire_b", "memif_x_2", "wire_"}));
+    EXPECT_TRUE(complaints.empty());
+}
+
 TEST(DropinDevices, AreNumberedFromTheSecondOfOneName) {
     EXPECT_EQ(names(read("wire:a;wire:a;wire:a")), (Names{"wire_a", "wire_a_2", "wire_a_3"}));
     EXPECT_EQ(names(read("wire:a_2;wire:a;wire:a")), (Names{"wire_a_2", "wire_a", "wire_a_3"}));
@@ -95,7 +101,6 @@ TEST(DropinDevices, LeaveOutWhatCanNotBeReadAndSayWhy) {
     expect_complaint("wire:z;wire_z=wire:a", {"cannot call a device \"wire_z\"", "another one has that name"});
     const std::string long_name(64, 'n');
     expect_complaint("wire:" + long_name + ";wire:z", {"cannot call a device", "put NAME= before"});
-    expect_complaint("wire:a/b;wire:z", {"cannot call a device \"wire_a/b\"", "put NAME= before"});
 }
 
 TEST(DropinDevices, HaveTheGuidOfTheirMacAddress) {
@@ -114,6 +119,20 @@ TEST(DropinDevices, KeepOneMacAddressForEveryOpen) {
         EXPECT_EQ(soft::provider().query_gid(context, 1, 0, &gid), 0);
         EXPECT_EQ(gid.global.interface_id, first);
         EXPECT_EQ(soft::provider().close_device(context), 0);
+    }
+}
+
+TEST(DropinDevices, WaitForPeersThatAreOtherPrograms) {
+    const Devices devices = read("wire:a;pipe:a;memif:@a");
+    EXPECT_FALSE(devices.waits_for_peer(devices.list()[0]));
+    EXPECT_TRUE(devices.waits_for_peer(devices.list()[1]));
+    EXPECT_TRUE(devices.waits_for_peer(devices.list()[2]));
+}
+
+TEST(DropinDevices, HaveMacAddressesOfTheirOwnInEveryProgram) {
+    for (const char* text : {"pipe:/run/x", "memif:@x", "wire:a"}) {
+        const Devices here = read(text), there = read(text);
+        EXPECT_NE(here.guid(here.list().front()), there.guid(there.list().front())) << text;
     }
 }
 
