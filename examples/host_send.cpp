@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
     std::uint16_t port = 7148;
     std::uint64_t count = 1;
     app.add_option("DEVICE", name, "host:eth0, tap:NAME, or any other, such as packet:eth0, pipe:NAME").required();
-    example::add_address(app, "HOST_IP", host, "An address of the host").required();
-    example::add_address(app, "--source", source, "The sender's address: not one of the host's").required();
+    example::add_station(app, "HOST_IP", host, "An address of the host").required();
+    example::add_station(app, "--source", source, "The sender's address: not one of the host's").required();
     example::add_address(app, "--host-mac", host_mac, "Where to send to (default: ask by ARP)");
     app.add_option("--port", port, "UDP port (default 7148)");
     app.add_option("-c,--count", count, "How many datagrams (default 1)").between(1, example::max_packets);
@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
         const pktverbs::StopOnSignal signals;
         const auto device = example::find_device(name);
         pktverbs::Context ctx{device, example::options_for(device, 256)};
-        if (!host_mac) host_mac = example::resolve(ctx, *source, *host, signals.token());
+        if (!host_mac) host_mac = example::resolve(ctx, *source, *host, "--host-mac", signals.token());
         const net::FrameTemplate headers{net::Ethernet{.dst = *host_mac, .src = ctx.limits().mac},
                                          net::Ipv4{.src = *source, .dst = *host},
                                          net::Udp{.src_port = port, .dst_port = port}};

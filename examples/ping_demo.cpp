@@ -66,7 +66,7 @@ int ping(pktverbs::Context& ctx, const Arguments& args, const std::stop_token& s
     // On hardware, what is steered to us doesn't reach the kernel: ARP is left to it where it can answer.
     const auto own = example::local_addresses(ctx.device().interface);
     job.answer_arp = std::ranges::find(own, job.source, &pktverbs::Ipv4Prefix::address) == own.end();
-    job.peer_mac = args.peer_mac ? *args.peer_mac : example::resolve(ctx, job.source, job.peer, stop);
+    job.peer_mac = args.peer_mac ? *args.peer_mac : example::resolve(ctx, job.source, job.peer, "--peer-mac", stop);
     std::optional<example::ArpRequestFlows> arp;
     if (job.answer_arp) arp.emplace(ctx);
     const auto replies =
@@ -108,9 +108,9 @@ int main(int argc, char** argv) {
     Arguments args;
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME, wire:NAME (inside this process)")
         .required();
-    example::add_address(app, "PEER_IP", args.peer, "Whom to ping");
-    example::add_address(app, "--respond", args.respond, "Answer ARP and ICMP echo for this address");
-    example::add_address(app, "--source", args.source, "Own address (default: the interface's on PEER_IP's subnet)");
+    example::add_station(app, "PEER_IP", args.peer, "Whom to ping");
+    example::add_station(app, "--respond", args.respond, "Answer ARP and ICMP echo for this address");
+    example::add_station(app, "--source", args.source, "Own address (default: the interface's on PEER_IP's subnet)");
     example::add_address(app, "--peer-mac", args.peer_mac, "Where to send to (default: ask by ARP)");
     app.add_option("-c,--count", args.count, "Stop after so many requests, or answers")
         .between(1, example::max_packets);
@@ -119,8 +119,6 @@ int main(int argc, char** argv) {
     example::add_duration(app, "-W,--timeout", args.timeout, 1ms, 60s, "How long to wait for an answer (default 1 s)");
 
     return app.run(argc, argv, [&] {
-        if ((args.peer && args.peer->is_multicast()) || (args.respond && args.respond->is_multicast()))
-            throw example::BadUse{"a multicast group can neither be pinged nor answer"};
         if (!args.peer && !args.respond) throw example::BadUse{"give PEER_IP, or --respond IP, or both (see --help)"};
         const pktverbs::StopOnSignal signals;
         const auto device = example::find_device(args.device);

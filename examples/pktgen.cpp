@@ -52,8 +52,8 @@ int generate(Arguments& args) {
     stream.dst_ip = *args.dst_ip;
     stream.src_ip =
         args.source ? *args.source : example::choose_source(device, stream.dst_ip, args.dst_mac.has_value());
-    stream.dst_mac =
-        args.dst_mac ? *args.dst_mac : example::resolve(ctx, stream.src_ip, stream.dst_ip, signals.token());
+    stream.dst_mac = args.dst_mac ? *args.dst_mac
+                                  : example::resolve(ctx, stream.src_ip, stream.dst_ip, "--dst-mac", signals.token());
     if (args.packets_per_second > 0) args.pace.rate = pktverbs::Rate::packets(args.packets_per_second);
 
     fmt::print("sending {} bytes of payload from {} to {} port {} ({}) on {}\n", stream.payload_bytes, stream.src_ip,
@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
         .required();
     example::add_address(app, "DST_IP", args.dst_ip, "Where the stream goes; may be a multicast group").required();
     example::add_address(app, "--dst-mac", args.dst_mac, "Default: the group's, or asked for by ARP");
-    example::add_address(app, "--source", args.source, "Own address (default: the interface's)");
+    example::add_station(app, "--source", args.source, "Own address (default: the interface's)");
     app.add_option("--port", args.stream.port, "UDP port, source and destination (default 7148)");
     example::add_size(app, "--size", args.payload_bytes, 8, 65507,
                       "Payload in bytes (default 8192, or what the MTU allows)");

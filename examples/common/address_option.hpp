@@ -27,4 +27,19 @@ CommandLine::Option add_address(CommandLine& app, const std::string& name, std::
     return app.add_text(name, take, help).type_name(is_mac ? "MAC" : "IP");
 }
 
+/// An option that holds the IPv4 address of one station: no multicast group, not 0.0.0.0, and not the broadcast
+/// address.
+inline CommandLine::Option add_station(CommandLine& app, const std::string& name,
+                                       std::optional<pktverbs::Ipv4Address>& value, const std::string& help) {
+    auto take = [&value](const std::string& text) {
+        static constexpr pktverbs::Ipv4Address broadcast{{255, 255, 255, 255}};
+        value = pktverbs::Ipv4Address::parse(text);
+        if (!value) return fmt::format("'{}' is not an IPv4 address", text);
+        if (value->is_multicast()) return fmt::format("{} is a multicast group, not the address of a station", text);
+        if (value->is_zero() || *value == broadcast) return fmt::format("no station can have the address {}", text);
+        return std::string{};
+    };
+    return app.add_text(name, take, help).type_name("IP");
+}
+
 }  // namespace example

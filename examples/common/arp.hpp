@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <stop_token>
+#include <string_view>
 
 #include <pktverbs/format.hpp>
 #include <pktverbs/pktverbs.hpp>
@@ -43,8 +44,8 @@ inline bool answer_arp(pktverbs::Context& ctx, net::ConstBytes frame, Ipv4Addres
 }
 
 /// Asks for `target` by broadcast, at most `tries` times a second apart. Frames of other flows that come meanwhile
-/// are lost. Throws if there is no reply.
-inline MacAddress resolve(pktverbs::Context& ctx, Ipv4Address source, Ipv4Address target,
+/// are lost. Throws if there is no reply, with the name of the program's option for the MAC address.
+inline MacAddress resolve(pktverbs::Context& ctx, Ipv4Address source, Ipv4Address target, std::string_view option,
                           const std::stop_token& stop = {}, int tries = 3) {
     using Clock = std::chrono::steady_clock;
     const auto replies = ctx.install(pktverbs::FlowRule{}.own_mac().ether_type(net::ether_type::arp));
@@ -64,9 +65,10 @@ inline MacAddress resolve(pktverbs::Context& ctx, Ipv4Address source, Ipv4Addres
     }
     if (stop.stop_requested())
         throw std::runtime_error{fmt::format("stopped while waiting for an ARP reply from {}", target)};
-    throw std::runtime_error{fmt::format(
-        "no ARP reply from {}: is it on this network? If it is behind a gateway, give the gateway's MAC address",
-        target)};
+    throw std::runtime_error{
+        fmt::format("no ARP reply from {}: is it on this network? If it is behind a gateway, give {} with the "
+                    "gateway's MAC address",
+                    target, option)};
 }
 
 }  // namespace example
