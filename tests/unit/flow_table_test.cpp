@@ -326,7 +326,6 @@ TEST_F(FlowTableTest, ReportsAllMatchesInForce) {
     EXPECT_TRUE(matches[1]->matches(udp(1, 1000)));
 }
 
-/// Rules on the same bits, enough of them to be hashed.
 /// The bytes of udp(), as parse_frame() reads them.
 std::vector<std::uint8_t> udp_frame(unsigned src_port, unsigned dst_port) {
     std::vector<std::uint8_t> frame(60);
@@ -393,6 +392,7 @@ TEST_F(RecallTest, IsNotForFramesThatSeveralGet) {
     EXPECT_FALSE(is_remembered(9)) << "only sniffed";
 }
 
+/// Rules on the same bits, enough of them to be hashed.
 class ManyRulesTest : public FlowTableTest {
 protected:
     static constexpr unsigned count = 300;
