@@ -92,6 +92,11 @@ struct Port {
         EXPECT_EQ(sink.frames.size(), count);
     }
     const Bytes& last() const { return sink.frames.back().bytes; }
+    /// The kernel tells of a carrier on its own time (linkwatch).
+    void wait_until_up() const {
+        for (int tries = 0; !link->up() && tries < patience_ms; ++tries) ::usleep(1000);
+        ASSERT_TRUE(link->up());
+    }
 
     std::size_t send(std::span<const Bytes> frames) {
         std::vector<ibv_sge> pieces;
@@ -554,8 +559,7 @@ TEST_F(TapTest, FollowsItsInterface) {
 
     tapped.net.ip({"link", "set", "pv0", "name", "renamed0"});
     tapped.net.ip_batch("link set renamed0 mtu 2000 up\naddress add 10.9.1.1/24 dev renamed0\n");
-    for (int tries = 0; !port.link->up() && tries < patience_ms; ++tries) ::usleep(1000);  // the kernel's linkwatch
-    ASSERT_TRUE(port.link->up());
+    port.wait_until_up();
     port.link->take_news();
     EXPECT_NE(port.sink.news.find("mtu "), std::string::npos) << port.sink.news;
     EXPECT_NE(port.sink.news.find("up "), std::string::npos) << port.sink.news;
@@ -825,7 +829,7 @@ TEST_F(HostTest, FollowsItsInterface) {
 
     host.left.ip({"link", "set", "left0", "name", "renamed0"});
     host.left.ip({"link", "set", "renamed0", "up"});
-    for (int tries = 0; !port.link->up() && tries < patience_ms; ++tries) ::usleep(1000);
+    port.wait_until_up();
     const Socket udp{host.left, AF_INET, SOCK_DGRAM, 0};
     udp.bind("10.77.0.1", udp_port);
     port.send_one(frame);
