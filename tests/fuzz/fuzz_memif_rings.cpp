@@ -78,7 +78,7 @@ void send(Connection& connection, std::uint32_t length) {
     const ibv_sge sges[] = {{reinterpret_cast<std::uint64_t>(frame.data()), 10, 0},
                             {reinterpret_cast<std::uint64_t>(frame.data()), 0, 0},
                             {reinterpret_cast<std::uint64_t>(frame.data()), length - 10, 0}};
-    const TxFrame sent{sges, 3, length};
+    const TxFrame sent{sges, 3, length, false, nullptr};
     const std::array<TxFrame, 3> frames{sent, sent, sent};
     const std::size_t taken = connection.send_rings()[0].send(frames);
     expect(taken <= frames.size(), "no more frames are taken than there are");

@@ -104,7 +104,7 @@ struct Port {
             pieces.push_back(
                 {reinterpret_cast<std::uintptr_t>(frame.data()), static_cast<std::uint32_t>(frame.size()), 0});
         std::vector<TxFrame> batch;
-        for (const auto& piece : pieces) batch.push_back({&piece, 1, piece.length});
+        for (const auto& piece : pieces) batch.push_back({&piece, 1, piece.length, false, nullptr});
         return link->send(batch);
     }
     void send_one(const Bytes& frame) { ASSERT_EQ(send({&frame, 1}), 1u); }

@@ -110,7 +110,7 @@ struct Port {
             pieces.push_back(
                 {reinterpret_cast<std::uintptr_t>(frame.data()), static_cast<std::uint32_t>(frame.size()), 0});
         std::vector<TxFrame> batch;
-        for (const auto& piece : pieces) batch.push_back({&piece, 1, piece.length});
+        for (const auto& piece : pieces) batch.push_back({&piece, 1, piece.length, false, nullptr});
         return link->send(batch);
     }
     void send_all(std::span<const Bytes> frames) {
@@ -294,7 +294,7 @@ TEST_F(PacketLinkTest, GathersAFrameFromPieces) {
     const Bytes whole = make_frame(500);
     const auto at = reinterpret_cast<std::uintptr_t>(whole.data());
     const ibv_sge pieces[] = {{at, 3, 0}, {at + 3, 39, 0}, {at + 42, 458, 0}};
-    const TxFrame frame{pieces, 3, 500};
+    const TxFrame frame{pieces, 3, 500, false, nullptr};
     ASSERT_EQ(left.link->send({&frame, 1}), 1u);
     right.receive(1);
     EXPECT_EQ(right.sink.frames[0].bytes, whole);

@@ -111,7 +111,7 @@ struct Port {
             pieces.push_back(
                 {reinterpret_cast<std::uintptr_t>(frame.data()), static_cast<std::uint32_t>(frame.size()), 0});
         std::vector<TxFrame> batch;
-        for (const auto& piece : pieces) batch.push_back({&piece, 1, piece.length});
+        for (const auto& piece : pieces) batch.push_back({&piece, 1, piece.length, false, nullptr});
         return link->send(batch);
     }
     void send_all(std::span<const Bytes> frames) {
@@ -278,7 +278,7 @@ TEST_F(XdpLinkTest, GathersAFrameFromPieces) {
     const Bytes whole = make_frame(length);
     const auto at = reinterpret_cast<std::uintptr_t>(whole.data());
     const ibv_sge pieces[] = {{at, 3, 0}, {at + 3, 0, 0}, {at + 3, length - 910, 0}, {at + length - 907, 907, 0}};
-    const TxFrame frame{pieces, 4, length};
+    const TxFrame frame{pieces, 4, length, false, nullptr};
     ASSERT_EQ(right.link->send({&frame, 1}), 1u);
     left.receive(1);
     EXPECT_EQ(left.sink.frames.at(0), whole);

@@ -47,7 +47,7 @@ TEST_F(PacketSenderTest, TakesNothingFromNothing) {
 
 TEST_F(PacketSenderTest, JoinsThePiecesOfAFrame) {
     const ibv_sge pieces[] = {piece("head", 4), piece("", 0), piece("er|", 3), piece("payload", 7)};
-    const TxFrame frame{pieces, 4, 14};
+    const TxFrame frame{pieces, 4, 14, false, nullptr};
     PacketSender sender{sockets[0]};
     EXPECT_EQ(sender.send({&frame, 1}), 1u);
     const auto bytes = read();
@@ -62,7 +62,7 @@ TEST_F(PacketSenderTest, NeitherLosesNorReordersWhenTheKernelPushesBack) {
     for (std::uint32_t i = 0; i < count; ++i) {
         numbers[i] = i;
         pieces[i] = piece(&numbers[i], sizeof numbers[i]);
-        frames[i] = {&pieces[i], 1, sizeof numbers[i]};
+        frames[i] = {&pieces[i], 1, sizeof numbers[i], false, nullptr};
     }
     PacketSender sender{sockets[0]};
     std::size_t sent = 0;
@@ -91,7 +91,7 @@ TEST_F(PacketSenderTest, CountsAFrameThatIsTooLongAsLostAndGoesOn) {
     ASSERT_EQ(::setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes), 0);
     const std::vector<std::uint8_t> data(100'000);
     const ibv_sge pieces[] = {piece(data.data(), 10), piece(data.data(), data.size()), piece(data.data(), 20)};
-    const TxFrame frames[] = {{&pieces[0], 1, 10}, {&pieces[1], 1, 100'000}, {&pieces[2], 1, 20}};
+    const TxFrame frames[] = {{&pieces[0], 1, 10, false, nullptr}, {&pieces[1], 1, 100'000, false, nullptr}, {&pieces[2], 1, 20, false, nullptr}};
     PacketSender sender{sockets[0]};
     EXPECT_EQ(sender.send(frames), 3u);
     EXPECT_EQ(sender.lost(), 1u);
@@ -101,7 +101,7 @@ TEST_F(PacketSenderTest, CountsAFrameThatIsTooLongAsLostAndGoesOn) {
 
 TEST_F(PacketSenderTest, CountsAFrameOfTooManyPiecesAsLostAndGoesOn) {
     const std::vector<ibv_sge> pieces(1025, piece("x", 1));
-    const TxFrame frames[] = {{pieces.data(), 1, 1}, {pieces.data(), 1025, 1025}, {pieces.data(), 1024, 1024}};
+    const TxFrame frames[] = {{pieces.data(), 1, 1, false, nullptr}, {pieces.data(), 1025, 1025, false, nullptr}, {pieces.data(), 1024, 1024, false, nullptr}};
     PacketSender sender{sockets[0]};
     EXPECT_EQ(sender.send(frames), 3u);
     EXPECT_EQ(sender.lost(), 1u);
@@ -112,7 +112,7 @@ TEST_F(PacketSenderTest, CountsAFrameOfTooManyPiecesAsLostAndGoesOn) {
 TEST_F(PacketSenderTest, NeverSticksAtASocketThatRefusesEverything) {
     close_reader();  // ECONNREFUSED for each
     const ibv_sge one = piece("x", 1);
-    const std::vector<TxFrame> frames(200, TxFrame{&one, 1, 1});
+    const std::vector<TxFrame> frames(200, TxFrame{&one, 1, 1, false, nullptr});
     PacketSender sender{sockets[0]};
     EXPECT_EQ(sender.send(frames), 200u);
     EXPECT_EQ(sender.lost(), 200u);

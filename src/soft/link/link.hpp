@@ -25,9 +25,9 @@ struct TxFrame {
     std::uint32_t sge_count;  ///< at least 1
     std::uint32_t length;     ///< of all of them
     /// The NIC has just computed the L4 checksum, and IPv4's: a link may pass on that they are right.
-    bool checksum_ok = false;
+    bool checksum_ok;
     /// The queue that sends it, and sends nothing else before it has gone; null is one, too.
-    const void* queue = nullptr;
+    const void* queue;
 };
 
 /// A received frame, whole and contiguous. Valid during the call.
@@ -38,10 +38,24 @@ struct RxFrame {
     std::uint64_t timestamp_ns = 0;  ///< CLOCK_REALTIME; 0: the device takes its own if anyone asks
 };
 
+// As it arrives.
+inline const RxFrame& received(const RxFrame& frame) noexcept { return frame; }
+/// It has one piece.
+inline RxFrame received(const TxFrame& frame) noexcept {
+    return {reinterpret_cast<const std::uint8_t*>(frame.sges->addr), frame.length, frame.checksum_ok};
+}
+
 /// Where received frames go: the device.
 class Sink {
 public:
     virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
+    /// Frames of one piece each, straight from their sender's memory: as deliver(), without a list in between.
+    virtual void deliver_sent(std::span<const TxFrame> frames) noexcept {
+        for (const TxFrame& frame : frames) {
+            const RxFrame one = received(frame);
+            deliver({&one, 1});
+        }
+    }
     /// As deliver(), but stops before the first frame that a queue has no receive posted for, instead of dropping it:
     /// for links whose frames can wait. Returns how many it took; nothing reports when it would take more.
     virtual std::size_t offer(std::span<const RxFrame> frames) noexcept {

@@ -24,6 +24,7 @@ CompletionQueue::CompletionQueue(Nic& nic, std::uint32_t entries, void* context_
       wants_timestamps_{extended && (extended->wc_flags & (IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
                                                            IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)) != 0},
       ring_{std::make_unique<Completion[]>(std::bit_ceil(entries))},
+      details_{extended ? std::make_unique<CompletionDetails[]>(std::bit_ceil(entries)) : nullptr},
       mask_{std::bit_ceil(entries) - 1} {
     context = nic.context_base();
     channel = channel_used;
@@ -40,22 +41,35 @@ CompletionQueue::~CompletionQueue() {
     pthread_mutex_destroy(&mutex);
 }
 
-void CompletionQueue::Writer::hold(CompletionQueue& queue) noexcept {
+void CompletionQueue::Writer::change(CompletionQueue& queue) noexcept {
     if (queue_) queue_->mutex_.unlock();
     queue_ = &queue;
     queue.mutex_.lock();
 }
 
-void CompletionQueue::push(const Completion& completion) noexcept {
+/// Under mutex_. None while someone is to be notified, or after an overrun.
+CompletionQueue::Places CompletionQueue::places() noexcept {
+    Places places;
+    places.ring_ = ring_.get();
+    places.details_ = details_.get();
+    places.mask_ = mask_;
+    places.next_ = tail_;
+    places.end_ = armed_ == Armed::no && !overrun_ ? head_ + mask_ + 1 : tail_;
+    return places;
+}
+
+void CompletionQueue::push(const Completion::Result& result, CompletionSource& source, std::uint32_t reclaim,
+                           const CompletionDetails& details) noexcept {
     if (overrun_ || tail_ - head_ > mask_) [[unlikely]]
         return overrun();
-    ring_[tail_ & mask_] = completion;
-    ++tail_;
-    if (armed_ == Armed::no) return;
-    if (armed_ == Armed::for_errors && completion.status == IBV_WC_SUCCESS) return;
-    const bool waited = waits();
-    armed_ = Armed::no;
-    channel_->notify(*this, waited);
+    const std::uint32_t place = tail_++ & mask_;
+    ring_[place].write(result, source, reclaim);
+    if (details_) details_[place] = details;
+    if (armed_ != Armed::no && (armed_ == Armed::for_any || result.status != IBV_WC_SUCCESS)) {
+        const bool waited = waits();
+        armed_ = Armed::no;
+        channel_->notify(*this, waited);
+    }
 }
 
 // ibv_poll_cq(3): after an overrun there is an asynchronous event, and the queue can't be used any more.
@@ -71,24 +85,16 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
     const std::lock_guard lock{mutex_};
     const std::uint32_t taken = std::min(static_cast<std::uint32_t>(count), tail_ - head_);
     if (taken == 0) return overrun_ ? -EIO : 0;
+    const Completion* last = nullptr;
     for (std::uint32_t i = 0; i < taken; ++i) {
         const Completion& completion = ring_[head_++ & mask_];
-        ibv_wc& wc = wcs[i];
-        wc.wr_id = completion.wr_id;
-        wc.status = static_cast<ibv_wc_status>(completion.status);
-        wc.opcode = completion.opcode();
-        wc.vendor_err = 0;
-        wc.byte_len = completion.byte_len;
-        wc.imm_data = 0;
-        wc.qp_num = completion.source->number;
-        wc.src_qp = 0;
-        wc.wc_flags = completion.wc_flags();
-        wc.pkey_index = 0;
-        wc.slid = 0;
-        wc.sl = 0;
-        wc.dlid_path_bits = 0;
-        completion.free_entries();
+        wcs[i] = completion.wc;
+        // The last one of a source frees those before it, too.
+        if (last && last->source != completion.source) [[unlikely]]
+            last->free_entries();
+        last = &completion;
     }
+    last->free_entries();
     return static_cast<int>(taken);
 }
 
@@ -128,13 +134,18 @@ int CompletionQueue::resize(int entries) noexcept {
     const auto wanted = static_cast<std::uint32_t>(entries);
     const std::uint32_t granted = std::bit_ceil(wanted);
     std::unique_ptr<Completion[]> ring{new (std::nothrow) Completion[granted]};
-    if (!ring) return ENOMEM;
+    std::unique_ptr<CompletionDetails[]> details{extended_ ? new (std::nothrow) CompletionDetails[granted] : nullptr};
+    if (!ring || (extended_ && !details)) return ENOMEM;
     const std::lock_guard lock{mutex_};
     // Entries that a poller has fetched still count: their places are freed only when it polls on.
     if (tail_ - head_ > wanted) return EINVAL;
     // At the same running numbers, so that counting from head_ still works.
-    for (std::uint32_t i = head_; i != tail_; ++i) ring[i & (granted - 1)] = ring_[i & mask_];
+    for (std::uint32_t i = head_; i != tail_; ++i) {
+        ring[i & (granted - 1)] = ring_[i & mask_];
+        if (details) details[i & (granted - 1)] = details_[i & mask_];
+    }
     ring_.swap(ring);
+    details_.swap(details);
     mask_ = granted - 1;
     cqe = static_cast<int>(granted);
     return 0;
@@ -145,8 +156,10 @@ void CompletionQueue::forget(const CompletionSource& source) noexcept {
     const std::lock_guard lock{mutex_};
     std::uint32_t kept = head_;
     for (std::uint32_t i = head_; i != tail_; ++i) {
-        const Completion& completion = ring_[i & mask_];
-        if (completion.source != &source) ring_[kept++ & mask_] = completion;
+        if (ring_[i & mask_].source == &source) continue;
+        ring_[kept & mask_] = ring_[i & mask_];
+        if (details_) details_[kept & mask_] = details_[i & mask_];
+        ++kept;
     }
     tail_ = kept;
 }
@@ -157,7 +170,10 @@ int CompletionQueue::refill(std::uint32_t most) noexcept {
     for (std::uint32_t i = 0; i < fetched_next_; ++i) ring_[head_++ & mask_].free_entries();
     fetched_next_ = 0;
     fetched_count_ = std::min(most, tail_ - head_);
-    for (std::uint32_t i = 0; i < fetched_count_; ++i) fetched_[i] = ring_[(head_ + i) & mask_];
+    for (std::uint32_t i = 0; i < fetched_count_; ++i) {
+        const std::uint32_t place = (head_ + i) & mask_;
+        fetched_[i] = {ring_[place], details_[place]};
+    }
     if (fetched_count_ > 0) return 0;
     return overrun_ ? EIO : ENOENT;
 }
@@ -171,9 +187,9 @@ int CompletionQueue::fetch() noexcept {
         }
         if (result != 0) return result;
     }
-    current_ = fetched_[fetched_next_++];
-    wr_id = current_.wr_id;
-    status = static_cast<ibv_wc_status>(current_.status);
+    current_ = &fetched_[fetched_next_++];
+    wr_id = current_->completion.wc.wr_id;
+    status = current_->completion.wc.status;
     return 0;
 }
 
@@ -192,23 +208,21 @@ void CompletionQueue::install_readers() noexcept {
         if (queue.fetched_next_ != 0) queue.refill(0);
         queue.poll_mutex_.unlock();
     };
-    read_opcode = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.opcode(); };
+    read_opcode = [](ibv_cq_ex* cq) { return current_of(cq).completion.wc.opcode; };
     read_vendor_err = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
-    read_byte_len = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.byte_len; };
+    read_byte_len = [](ibv_cq_ex* cq) { return current_of(cq).completion.wc.byte_len; };
     read_imm_data = [](ibv_cq_ex*) -> __be32 { return 0; };
-    read_qp_num = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.source->number; };
+    read_qp_num = [](ibv_cq_ex* cq) { return current_of(cq).completion.wc.qp_num; };
     read_src_qp = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
-    read_wc_flags = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.wc_flags(); };
+    read_wc_flags = [](ibv_cq_ex* cq) { return current_of(cq).completion.wc.wc_flags; };
     read_slid = [](ibv_cq_ex*) -> std::uint32_t { return 0; };
     read_sl = [](ibv_cq_ex*) -> std::uint8_t { return 0; };
     read_dlid_path_bits = [](ibv_cq_ex*) -> std::uint8_t { return 0; };
-    read_completion_ts = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.timestamp_ns; };
-    read_cvlan = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.vlan_tci; };
-    read_flow_tag = [](ibv_cq_ex* cq) { return static_cast<CompletionQueue*>(cq)->current_.flow_tag; };
+    read_completion_ts = [](ibv_cq_ex* cq) { return current_of(cq).details.timestamp_ns; };
+    read_cvlan = [](ibv_cq_ex* cq) { return current_of(cq).details.vlan_tci; };
+    read_flow_tag = [](ibv_cq_ex* cq) { return current_of(cq).details.flow_tag; };
     read_tm_info = [](ibv_cq_ex*, ibv_wc_tm_info* info) { *info = {}; };
-    read_completion_wallclock_ns = [](ibv_cq_ex* cq) {
-        return static_cast<CompletionQueue*>(cq)->current_.timestamp_ns;
-    };
+    read_completion_wallclock_ns = [](ibv_cq_ex* cq) { return current_of(cq).details.timestamp_ns; };
 }
 
 }  // namespace pktverbs::soft

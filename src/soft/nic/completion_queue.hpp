@@ -5,7 +5,6 @@
 #include <infiniband/verbs.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,6 +12,7 @@
 #include <optional>
 
 #include "soft/nic/async_events.hpp"
+#include "soft/nic/completion.hpp"
 #include "soft/nic/object_entry.hpp"
 
 namespace pktverbs::soft {
@@ -20,40 +20,6 @@ namespace pktverbs::soft {
 class CompletionChannel;
 class Nic;
 struct Domain;
-
-/// The source of completions: one side of a queue pair, or a work queue.
-struct CompletionSource {
-    explicit CompletionSource(std::uint32_t qp_num) noexcept : number{qp_num} {}
-
-    std::uint32_t number;  ///< its number in completions
-    /// All entries of its ring before this one may be posted to again. Polling advances it.
-    std::atomic<std::uint32_t> reclaimed{0};
-};
-
-/// The result of a work request.
-struct Completion {
-    enum class Kind : std::uint8_t { receive, verified_receive, send, segmented_send };
-
-    std::uint64_t wr_id = 0;
-    CompletionSource* source = nullptr;
-    std::uint64_t timestamp_ns = 0;
-    std::uint32_t byte_len = 0;
-    std::uint32_t flow_tag = 0;
-    /// The source's `reclaimed`, once this has been polled.
-    std::uint32_t reclaim = 0;
-    std::uint8_t status = IBV_WC_SUCCESS;
-    Kind kind = Kind::receive;
-    std::uint16_t vlan_tci = 0;  ///< the tag removed from a received frame
-
-    ibv_wc_opcode opcode() const noexcept {
-        if (kind == Kind::send) return IBV_WC_SEND;
-        return kind == Kind::segmented_send ? IBV_WC_TSO : IBV_WC_RECV;
-    }
-    unsigned wc_flags() const noexcept { return kind == Kind::verified_receive ? unsigned{IBV_WC_IP_CSUM_OK} : 0; }
-    /// It has been polled.
-    void free_entries() const noexcept { source->reclaimed.store(reclaim, std::memory_order_release); }
-};
-static_assert(sizeof(Completion) == 40);
 
 /// Its base is always the extended form; the classic one is the same in its first members.
 class CompletionQueue final : public ibv_cq_ex {
@@ -89,6 +55,27 @@ public:
     void forget(const CompletionSource& source) noexcept;
     bool wants_timestamps() const noexcept { return wants_timestamps_; }
 
+    /// Free places, one after the other, that are to be filled and nothing else.
+    class Places {
+    public:
+        std::uint32_t count() const noexcept { return end_ - next_; }
+        /// The caller counts.
+        void put(const Completion::Result& result, CompletionSource& source, std::uint32_t reclaim,
+                 const CompletionDetails& details) noexcept {
+            const std::uint32_t place = next_++ & mask_;
+            ring_[place].write(result, source, reclaim);
+            if (details_) details_[place] = details;
+        }
+
+    private:
+        friend class CompletionQueue;
+        Completion* ring_ = nullptr;
+        CompletionDetails* details_ = nullptr;
+        std::uint32_t mask_ = 0;
+        std::uint32_t next_ = 0;
+        std::uint32_t end_ = 0;
+    };
+
     /// Pushes completions, locking one queue at a time and only when it changes: one lock for a batch.
     class Writer {
     public:
@@ -98,13 +85,25 @@ public:
         ~Writer() {
             if (queue_) queue_->mutex_.unlock();
         }
-        void push(CompletionQueue& queue, const Completion& completion) noexcept {
-            if (&queue != queue_) hold(queue);
-            queue.push(completion);
+        void push(CompletionQueue& queue, const Completion::Result& result, CompletionSource& source,
+                  std::uint32_t reclaim, const CompletionDetails& details = {}) noexcept {
+            hold(queue);
+            queue.push(result, source, reclaim, details);
+        }
+        /// Of `queue`, until filled(). None, if push() has more to do: it must be called then.
+        Places places(CompletionQueue& queue) noexcept {
+            hold(queue);
+            return queue.places();
+        }
+        void filled(const Places& places) noexcept {
+            if (queue_) queue_->tail_ = places.next_;
         }
 
     private:
-        void hold(CompletionQueue& queue) noexcept;
+        void hold(CompletionQueue& queue) noexcept {
+            if (&queue != queue_) change(queue);
+        }
+        void change(CompletionQueue& queue) noexcept;
         CompletionQueue* queue_ = nullptr;
     };
 
@@ -126,7 +125,9 @@ private:
 
     /// Under mutex_: whether frames that the link receives wake its channel.
     bool waits() const noexcept { return armed_ != Armed::no && receivers_ != 0; }
-    void push(const Completion& completion) noexcept;
+    Places places() noexcept;
+    void push(const Completion::Result& result, CompletionSource& source, std::uint32_t reclaim,
+              const CompletionDetails& details) noexcept;
     void overrun() noexcept;
     int take(int count, ibv_wc* wcs) noexcept;
     void install_readers() noexcept;
@@ -140,6 +141,7 @@ private:
 
     std::mutex mutex_;  // everything from here to `overrun_`
     std::unique_ptr<Completion[]> ring_;
+    std::unique_ptr<CompletionDetails[]> details_;  ///< null for a classic queue
     std::uint32_t mask_;
     std::uint32_t head_ = 0;
     std::uint32_t tail_ = 0;
@@ -150,10 +152,15 @@ private:
     // For the extended interface: held from start_poll to end_poll. Completions are fetched only then: copies of the
     // ring's first ones, which stay there until they have been polled.
     std::mutex poll_mutex_;
-    std::array<Completion, batch> fetched_;
+    struct Fetched {
+        Completion completion;
+        CompletionDetails details;
+    };
+    static const Fetched& current_of(ibv_cq_ex* cq) noexcept { return *static_cast<CompletionQueue*>(cq)->current_; }
+    std::array<Fetched, batch> fetched_;
+    const Fetched* current_ = fetched_.data();  ///< what the reading functions read
     std::uint32_t fetched_count_ = 0;
     std::uint32_t fetched_next_ = 0;
-    Completion current_;
 };
 
 }  // namespace pktverbs::soft

@@ -22,7 +22,7 @@ public:
     std::uint32_t add(const ibv_pd* pd, std::uint64_t addr, std::uint64_t length, bool writable,
                       std::uint64_t mapped) noexcept {
         const std::lock_guard lock{mutex_};
-        for (std::uint32_t i = 0; i < capacity; ++i) {
+        for (std::uint32_t i = 1; i <= capacity; ++i) {
             Region& region = regions_[i];
             if (region.taken) continue;
             region.taken = true;
@@ -33,7 +33,7 @@ public:
             region.writable = writable;
             // A new low byte for each use of a slot, so that a stale lkey is noticed.
             region.uses = static_cast<std::uint8_t>(region.uses + 1);
-            const std::uint32_t lkey = (i + 1) << 8 | region.uses;
+            const std::uint32_t lkey = i << 8 | region.uses;
             // A thread that reads the lkey sees the fields above.
             region.lkey.store(lkey, std::memory_order_release);
             return lkey;
@@ -42,29 +42,49 @@ public:
     }
 
     /// Makes the lkey invalid; a check that began earlier may still be running.
-    void revoke(std::uint32_t lkey) noexcept { regions_[(lkey >> 8) - 1].lkey.store(0, std::memory_order_release); }
+    void revoke(std::uint32_t lkey) noexcept { regions_[lkey >> 8].lkey.store(0, std::memory_order_release); }
     /// Lets the next add() reuse a revoked lkey's place: no check of it may be running.
     void release(std::uint32_t lkey) noexcept {
         const std::lock_guard lock{mutex_};
-        regions_[(lkey >> 8) - 1].taken = false;
+        regions_[lkey >> 8].taken = false;
     }
 
-    /// The real address of `length` bytes at `addr`; 0 if they don't lie in the region of `lkey`, or it belongs to
-    /// another protection domain. A parent domain has the handle of its protection domain, so either will do, as on
-    /// mlx5.
-    std::uint64_t find(std::uint32_t lkey, const ibv_pd* pd, std::uint64_t addr, std::uint64_t length,
-                       bool write) const noexcept {
-        const std::uint32_t slot = (lkey >> 8) - 1;
-        if (slot >= capacity) return 0;
-        const Region& region = regions_[slot];
-        if (region.lkey.load(std::memory_order_acquire) != lkey) return 0;
-        // In this form no sum can overflow.
-        const bool covered = region.domain == pd->handle && addr >= region.addr && length <= region.length &&
-                             addr - region.addr <= region.length - length && (region.writable || !write);
-        return covered ? addr + region.offset : 0;
-    }
+    /// A reader that keeps the region found last at hand. For a time in which no region is released: as long as a lock
+    /// is held that quiesce() takes.
+    class Last {
+    public:
+        Last() noexcept = default;
+        /// For the protection domain with this handle. A parent domain has the handle of its protection domain, so
+        /// either will do, as on mlx5.
+        Last(const MemoryRegions& regions, std::uint32_t domain, bool write) noexcept
+            : regions_{&regions}, domain_{domain}, write_{write} {}
+
+        /// The real address of `length` bytes at `addr`; 0 if they don't lie in the region of `lkey`, or it belongs to
+        /// another protection domain, or may not be written.
+        std::uint64_t find(std::uint32_t lkey, std::uint64_t addr, std::uint64_t length) noexcept {
+            if (lkey != lkey_) [[unlikely]]
+                look(lkey);
+            // No sum can overflow: below the region's start the offset is longer than any region.
+            const std::uint64_t offset = addr - addr_;
+            return offset <= length_ && length <= length_ - offset ? addr + offset_ : 0;
+        }
+
+    private:
+        void look(std::uint32_t lkey) noexcept;
+
+        const MemoryRegions* regions_ = nullptr;
+        std::uint32_t domain_ = 0;
+        bool write_ = false;
+        std::uint32_t lkey_ = 0;  ///< that of no region
+        std::uint64_t addr_ = nowhere;
+        std::uint64_t length_ = 0;
+        std::uint64_t offset_ = 0;
+    };
 
 private:
+    /// No memory lies there: even nothing of it has no address.
+    static constexpr std::uint64_t nowhere = UINT64_MAX;
+
     struct Region {
         std::atomic<std::uint32_t> lkey{0};
         bool taken = false;
@@ -77,7 +97,21 @@ private:
     };
 
     std::mutex mutex_;
-    std::array<Region, capacity> regions_;
+    std::array<Region, capacity + 1> regions_;  // nobody gets the lkeys of the first one: 0 to 255
 };
+
+inline void MemoryRegions::Last::look(std::uint32_t lkey) noexcept {
+    lkey_ = lkey;
+    addr_ = nowhere;
+    length_ = 0;
+    const std::uint32_t slot = lkey >> 8;
+    if (slot > capacity || lkey == 0) return;
+    const Region& region = regions_->regions_[slot];
+    if (region.lkey.load(std::memory_order_acquire) != lkey || region.domain != domain_ || (write_ && !region.writable))
+        return;
+    addr_ = region.addr;
+    length_ = region.length;
+    offset_ = region.offset;
+}
 
 }  // namespace pktverbs::soft

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 #include <new>
@@ -81,60 +82,122 @@ std::uint64_t Nic::now() noexcept {
     return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-/// Returns how many were delivered or dropped. If frames can wait: up to the first that lacks a posted receive.
-template <bool can_wait>
-std::size_t Nic::take(std::span<const RxFrame> frames) noexcept {
-    const std::lock_guard lock{receive_mutex_};
-    const std::uint32_t longest = max_frame();
-    const std::uint64_t now = timestamp();
-    CompletionQueue::Writer writer;
-    for (const RxFrame& arrived : frames) {
-        if (arrived.length > longest) [[unlikely]] {
-            oversize_.add(1);
-            continue;
-        }
-        const std::span bytes{arrived.data, arrived.length};
-        std::span<const Target> targets;
-        FrameKey key;  // Targets that are recalled don't look at it.
-        if (const Target* const known = flows_.recall(bytes)) [[likely]] {
-            targets = {known, 1};
-            if constexpr (can_wait)
-                if (known->queue_pair->lacks_receive(key)) return static_cast<std::size_t>(&arrived - frames.data());
-        } else {
-            key = parse_frame(bytes);
-            if constexpr (can_wait)
-                if (!has_room(key)) return static_cast<std::size_t>(&arrived - frames.data());
-            const Verdict verdict = flows_.steer(key, arrived.length, targets);
-            if (verdict != Verdict::deliver) [[unlikely]] {
-                count_dropped(verdict, key);
+/// Frames on their way to queues, under the receive lock. Consecutive frames that are known to go to the same queue
+/// pair are a run: it receives them together.
+template <class Frame, bool can_wait>
+class Nic::Arrivals {
+public:
+    Arrivals(Nic& nic, std::span<const Frame> frames) noexcept
+        : nic_{nic},
+          lock_{nic.receive_mutex_},
+          frames_{frames},
+          longest_{nic.max_frame()},
+          verifies_{nic.verify_checksums_},
+          now_{nic.timestamp()} {}
+
+    /// Returns how many were delivered or dropped. If frames can wait: up to the first that lacks a posted receive.
+    std::size_t take() noexcept {
+        for (std::size_t i = 0; i < frames_.size(); ++i) {
+            const RxFrame& frame = received(frames_[i]);
+            const Target* known = nullptr;
+            if (frame.length <= longest_ && (!verifies_ || frame.checksum_ok)) [[likely]]
+                known = nic_.flows_.recall({frame.data, frame.length});
+            if (known && known->queue_pair == to_ && i - taken_ < tags_.size()) [[likely]] {
+                tags_[i - taken_] = known->tag;
                 continue;
             }
-            if (targets.size() == 1 && !targets[0].queue_pair->spreads()) flows_.remember(bytes, targets[0]);
-        }
-        RxFrame frame = arrived;
-        if (frame.timestamp_ns == 0) frame.timestamp_ns = now;
-        if (verify_checksums_ && !frame.checksum_ok) [[unlikely]]
-            frame.checksum_ok = checksums_right({frame.data, frame.length});
-        for (const Target& target : targets) {
-            switch (target.queue_pair->receive(frame, key, target.tag, writer)) {
-                case ReceiveQueue::Received::completed:
-                case ReceiveQueue::Received::failed:
-                    break;
-                case ReceiveQueue::Received::out_of_buffer:
-                    out_of_buffer_.add(1);
-                    break;
-                case ReceiveQueue::Received::not_ready:
-                    not_ready_.add(1);
-                    break;
+            if (!take_run(i)) return taken_;
+            if (known) {
+                to_ = known->queue_pair;
+                tags_[0] = known->tag;
+            } else {
+                to_ = nullptr;
+                if (!take_alone(frame)) return taken_;
+                ++taken_;
             }
         }
+        take_run(frames_.size());
+        return taken_;
     }
-    return frames.size();
+
+private:
+    /// The run, which ends at `end`. False: frames can wait, and one lacks a posted receive.
+    bool take_run(std::size_t end) noexcept {
+        const std::uint32_t* tag = tags_.data();
+        while (taken_ != end) {
+            const std::size_t count =
+                to_->receives().receive(frames_.subspan(taken_, end - taken_), tag, now_, writer_);
+            taken_ += count;
+            tag += count;
+            if (taken_ == end) break;
+            if (can_wait && to_->lacks_receive({})) return false;
+            put(*to_, received(frames_[taken_++]), {}, *tag++);
+        }
+        return true;
+    }
+
+    /// Not in a run. False as above.
+    bool take_alone(RxFrame frame) noexcept {
+        if (frame.length > longest_) {
+            nic_.oversize_.add(1);
+            return true;
+        }
+        const std::span bytes{frame.data, frame.length};
+        const bool unverified = verifies_ && !frame.checksum_ok;
+        if (unverified) frame.checksum_ok = checksums_right(bytes);
+        if (const Target* const known = unverified ? nic_.flows_.recall(bytes) : nullptr) {
+            if (can_wait && known->queue_pair->lacks_receive({})) return false;
+            put(*known->queue_pair, frame, {}, known->tag);
+            return true;
+        }
+        const FrameKey key = parse_frame(bytes);
+        if (can_wait && !nic_.has_room(key)) return false;
+        std::span<const Target> targets;
+        const Verdict verdict = nic_.flows_.steer(key, frame.length, targets);
+        if (verdict != Verdict::deliver) [[unlikely]] {
+            nic_.count_dropped(verdict, key);
+            return true;
+        }
+        if (targets.size() == 1 && !targets[0].queue_pair->spreads()) nic_.flows_.remember(bytes, targets[0]);
+        for (const Target& target : targets) put(*target.queue_pair, frame, key, target.tag);
+        return true;
+    }
+
+    /// `key`: of no matter for a queue pair that does not spread, as those of known frames.
+    void put(QueuePair& queue_pair, RxFrame frame, const FrameKey& key, std::uint32_t tag) noexcept {
+        if (frame.timestamp_ns == 0) frame.timestamp_ns = now_;
+        switch (queue_pair.receive(frame, key, tag, writer_)) {
+            case ReceiveQueue::Received::completed:
+            case ReceiveQueue::Received::failed:
+                break;
+            case ReceiveQueue::Received::out_of_buffer:
+                nic_.out_of_buffer_.add(1);
+                break;
+            case ReceiveQueue::Received::not_ready:
+                nic_.not_ready_.add(1);
+                break;
+        }
+    }
+
+    Nic& nic_;
+    const std::lock_guard<std::mutex> lock_;
+    const std::span<const Frame> frames_;
+    const std::uint32_t longest_;
+    const bool verifies_;
+    const std::uint64_t now_;
+    CompletionQueue::Writer writer_;
+    std::size_t taken_ = 0;  ///< the run begins here
+    QueuePair* to_ = nullptr;
+    std::array<std::uint32_t, 64> tags_;  ///< of the run
+};
+
+void Nic::deliver(std::span<const RxFrame> frames) noexcept { Arrivals<RxFrame, false>{*this, frames}.take(); }
+
+void Nic::deliver_sent(std::span<const TxFrame> frames) noexcept { Arrivals<TxFrame, false>{*this, frames}.take(); }
+
+std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept {
+    return Arrivals<RxFrame, true>{*this, frames}.take();
 }
-
-void Nic::deliver(std::span<const RxFrame> frames) noexcept { take<false>(frames); }
-
-std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept { return take<true>(frames); }
 
 /// Whether every queue that the frame would go to has a receive for it, or drops it for another reason.
 bool Nic::has_room(const FrameKey& key) noexcept {

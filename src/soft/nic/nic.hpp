@@ -67,6 +67,7 @@ public:
     void abandon() noexcept { link_->detach(); }
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
+    void deliver_sent(std::span<const TxFrame> frames) noexcept override;
     std::size_t offer(std::span<const RxFrame> frames) noexcept override;
     void link_changed(bool up) noexcept override;
     void mtu_changed() noexcept override;
@@ -104,8 +105,8 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
 private:
-    template <bool can_wait>
-    std::size_t take(std::span<const RxFrame> frames) noexcept;
+    template <class Frame, bool can_wait>
+    class Arrivals;
     bool has_room(const FrameKey& key) noexcept;
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "net/frame_sizes.hpp"
 #include "net/segment.hpp"
 #include "soft/nic/domain.hpp"
 #include "soft/nic/indirection_table.hpp"
@@ -98,13 +99,66 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
     if (building_) [[unlikely]]
         built_.wait(lock, [this] { return !building_; });
     int error = may_post_send();
+    if (error == 0) [[likely]]
+        wr = send_plain(wr);
     for (; wr && error == 0; wr = wr->next) {
         error = write_send(*wr);
         if (error != 0) break;
     }
     if (error != 0) *bad_wr = wr;
-    transmit();
+    if (send_done_ != send_posted_) transmit();
     return error;
+}
+
+/// Sends simple requests from the caller's list, without writing them to the send queue, though they take its places.
+/// Returns the first request that is not simple, or that the link did not take; null if there is none.
+ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
+    if (send_done_ != send_posted_ || state_.load(std::memory_order_relaxed) != IBV_QPS_RTS) return wr;
+    const std::uint32_t longest = nic_.max_frame();
+    MemoryRegions::Last memory{nic_.regions(), qp_base.pd->handle, false};
+    const auto is_plain = [&](const ibv_send_wr& request) {
+        constexpr unsigned special = IBV_SEND_INLINE | IBV_SEND_IP_CSUM;
+        if (request.opcode != IBV_WR_SEND || (request.send_flags & special) != 0 || request.num_sge != 1) return false;
+        const ibv_sge& sge = *request.sg_list;
+        return sge.length >= ethernet_bytes && sge.length <= longest &&
+               memory.find(sge.lkey, sge.addr, sge.length) == sge.addr;
+    };
+    while (wr) {
+        std::array<TxFrame, tx_batch> frames;
+        std::array<Signalled, tx_batch> signalled;
+        const std::uint32_t reclaimed = send_source_.reclaimed.load(std::memory_order_acquire);
+        const std::size_t most = std::min<std::size_t>(frames.size(), cap_.max_send_wr - (send_posted_ - reclaimed));
+        std::size_t count = 0;
+        std::size_t signals = 0;
+        ibv_send_wr* next = wr;
+        for (; count < most && next && is_plain(*next); next = next->next) {
+            frames[count++] = {next->sg_list, 1, next->sg_list->length, false, this};
+            if (signal_all_ || (next->send_flags & IBV_SEND_SIGNALED) != 0)
+                signalled[signals++] = {next, send_posted_ + static_cast<std::uint32_t>(count)};
+        }
+        if (count == 0) return wr;
+        const std::size_t sent = nic_.transmit(std::span{frames}.first(count));
+        send_done_ = send_posted_ += static_cast<std::uint32_t>(sent);
+        complete_plain(std::span{signalled}.first(signals));
+        if (sent < count) [[unlikely]] {
+            for (std::size_t i = 0; i < sent; ++i) wr = wr->next;
+            return wr;
+        }
+        wr = next;
+    }
+    return nullptr;
+}
+
+/// Those before send_done_.
+void QueuePair::complete_plain(std::span<const Signalled> signalled) noexcept {
+    if (signalled.empty()) return;
+    const std::uint64_t now = nic_.timestamp();
+    CompletionQueue::Writer writer;
+    for (const auto& [wr, end] : signalled) {
+        if (static_cast<std::int32_t>(send_done_ - end) < 0) return;
+        writer.push(*send_cq_, {.wr_id = wr->wr_id, .byte_len = wr->sg_list->length}, send_source_, end,
+                    {.timestamp_ns = now});
+    }
 }
 
 QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept {
@@ -113,10 +167,11 @@ QueuePair::Form QueuePair::form_of(std::uint32_t index, std::uint32_t longest, i
     if (failure != IBV_WC_SUCCESS) return Form::refused;
     Form form = entry.checksums || entry.mss != 0 ? Form::rewritten : Form::plain;
     if (entry.inlined) return form;
+    MemoryRegions::Last memory{nic_.regions(), qp_base.pd->handle, false};
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         const ibv_sge& sge = entry.sges()[i];
         if (sge.length == 0) continue;  // names no memory, as in drivers
-        const std::uint64_t at = nic_.regions().find(sge.lkey, qp_base.pd, sge.addr, sge.length, false);
+        const std::uint64_t at = memory.find(sge.lkey, sge.addr, sge.length);
         if (at == 0) {
             failure = IBV_WC_LOC_PROT_ERR;
             return Form::refused;
@@ -133,12 +188,7 @@ void QueuePair::complete_sends(std::uint32_t count) noexcept {
     for (const std::uint32_t end = send_done_ + count; send_done_ != end;) {
         const SendEntries::Entry& entry = send_entries_[send_done_++];
         if (!entry.signalled) continue;
-        writer.push(*send_cq_, {.wr_id = entry.wr_id,
-                                .source = &send_source_,
-                                .timestamp_ns = now,
-                                .byte_len = entry.length,
-                                .reclaim = send_done_,
-                                .kind = kind_of(entry)});
+        writer.push(*send_cq_, result_of(entry, IBV_WC_SUCCESS), send_source_, send_done_, {.timestamp_ns = now});
     }
 }
 
@@ -147,11 +197,7 @@ void QueuePair::fail_send(ibv_wc_status failure) noexcept {
     {
         const std::lock_guard lock{nic_.receive_mutex()};
         CompletionQueue::Writer writer;
-        writer.push(*send_cq_, {.wr_id = entry.wr_id,
-                                .source = &send_source_,
-                                .reclaim = send_done_,
-                                .status = static_cast<std::uint8_t>(failure),
-                                .kind = kind_of(entry)});
+        writer.push(*send_cq_, result_of(entry, failure), send_source_, send_done_);
         enter_error(writer);
     }
     flush_sends();
@@ -161,11 +207,7 @@ void QueuePair::flush_sends() noexcept {
     CompletionQueue::Writer writer;
     while (send_done_ != send_posted_) {
         const SendEntries::Entry& entry = send_entries_[send_done_++];
-        writer.push(*send_cq_, {.wr_id = entry.wr_id,
-                                .source = &send_source_,
-                                .reclaim = send_done_,
-                                .status = IBV_WC_WR_FLUSH_ERR,
-                                .kind = kind_of(entry)});
+        writer.push(*send_cq_, result_of(entry, IBV_WC_WR_FLUSH_ERR), send_source_, send_done_);
     }
     segments_sent_ = 0;
 }
@@ -197,10 +239,10 @@ void QueuePair::transmit() noexcept {
 /// `readable` gets the scatter elements, at addresses that this process can read.
 RewrittenFrames::Source QueuePair::source_of(std::uint32_t index, std::span<ibv_sge> readable) noexcept {
     const SendEntries::Entry& entry = send_entries_[index];
+    MemoryRegions::Last memory{nic_.regions(), qp_base.pd->handle, false};
     for (std::uint32_t i = 0; i < entry.sge_count; ++i) {
         ibv_sge& sge = readable[i] = entry.sges()[i];
-        if (!entry.inlined && sge.length != 0)
-            sge.addr = nic_.regions().find(sge.lkey, qp_base.pd, sge.addr, sge.length, false);
+        if (!entry.inlined && sge.length != 0) sge.addr = memory.find(sge.lkey, sge.addr, sge.length);
     }
     RewrittenFrames::Source source{.sges = readable.first(entry.sge_count),
                                    .length = entry.length,
@@ -257,11 +299,10 @@ void QueuePair::spread(IndirectionTable& table, const ibv_rx_hash_conf& hash) {
     qp_base.qp_num = 0;  // as on mlx5: no completion ever names it
 }
 
-ReceiveQueue::Received QueuePair::not_completed(ReceiveQueue::Received received, const RxFrame& frame,
-                                                const FrameKey& key, std::uint32_t flow_tag,
-                                                CompletionQueue::Writer& writer) noexcept {
-    // It has no state, and so is never ready itself: other queue pairs' frames cost no look at the table.
+ReceiveQueue::Received QueuePair::receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
+                                          CompletionQueue::Writer& writer) noexcept {
     if (table_) return table_->pick(hash_->of(key)).receive(frame, flow_tag, writer);
+    const ReceiveQueue::Received received = receives_.receive(frame, flow_tag, writer);
     if (received == ReceiveQueue::Received::failed) {
         state_.store(IBV_QPS_ERR, std::memory_order_relaxed);
         // Waiting sends (SQD) must be flushed, but their lock can't be taken here: the next poll does it.

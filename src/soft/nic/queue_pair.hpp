@@ -69,12 +69,9 @@ public:
 
     /// Receives a frame that a flow steered here; returns the outcome. Under the NIC's receive lock.
     ReceiveQueue::Received receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
-                                   CompletionQueue::Writer& writer) noexcept {
-        const ReceiveQueue::Received received = receives_.receive(frame, flow_tag, writer);
-        if (received == ReceiveQueue::Received::completed) [[likely]]
-            return received;
-        return not_completed(received, frame, key, flow_tag, writer);
-    }
+                                   CompletionQueue::Writer& writer) noexcept;
+    /// For frames whose key is of no matter, because this does not spread them.
+    ReceiveQueue& receives() noexcept { return receives_; }
     /// Whether receive() would return out_of_buffer. Under the NIC's receive lock.
     bool lacks_receive(const FrameKey& key) noexcept;
     /// Sends frames that the link did not take before.
@@ -86,8 +83,11 @@ public:
 private:
     static constexpr std::size_t tx_batch = 64;
 
-    static Completion::Kind kind_of(const SendEntries::Entry& entry) noexcept {
-        return entry.mss == 0 ? Completion::Kind::send : Completion::Kind::segmented_send;
+    static Completion::Result result_of(const SendEntries::Entry& entry, ibv_wc_status status) noexcept {
+        return {.wr_id = entry.wr_id,
+                .byte_len = status == IBV_WC_SUCCESS ? entry.length : 0,
+                .status = status,
+                .opcode = entry.mss == 0 ? IBV_WC_SEND : IBV_WC_TSO};
     }
     /// How an entry is sent.
     enum class Form : std::uint8_t {
@@ -97,6 +97,13 @@ private:
     };
 
     int may_post_send() const noexcept;
+    ibv_send_wr* send_plain(ibv_send_wr* wr) noexcept;
+    /// A request with a completion, and the place behind its own.
+    struct Signalled {
+        const ibv_send_wr* wr;
+        std::uint32_t end;
+    };
+    void complete_plain(std::span<const Signalled> signalled) noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
     Form form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept;
@@ -105,8 +112,6 @@ private:
     void complete_sends(std::uint32_t count) noexcept;
     void fail_send(ibv_wc_status failure) noexcept;
     void flush_sends() noexcept;
-    ReceiveQueue::Received not_completed(ReceiveQueue::Received received, const RxFrame& frame, const FrameKey& key,
-                                         std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
     void enter_error(CompletionQueue::Writer& writer) noexcept;
     void forget_work() noexcept;
 

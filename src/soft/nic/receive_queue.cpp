@@ -11,18 +11,11 @@
 
 namespace pktverbs::soft {
 
-// Followed by room for the granted number of scatter elements.
-struct ReceiveQueue::Entry {
-    std::uint64_t wr_id;
-    std::uint64_t sge_count;
-    ibv_sge* sges() noexcept { return reinterpret_cast<ibv_sge*>(this + 1); }
-    const ibv_sge* sges() const noexcept { return reinterpret_cast<const ibv_sge*>(this + 1); }
-};
-
 ReceiveQueue::ReceiveQueue(Nic& nic, const ibv_pd* domain, CompletionQueue* completions, std::uint32_t depth,
                            std::uint32_t sges, std::uint32_t number)
     : nic_{nic},
-      domain_{domain},
+      regions_{nic.regions()},
+      domain_{domain->handle},
       completions_{completions},
       source_{number},
       depth_{depth},
@@ -36,22 +29,22 @@ ReceiveQueue::~ReceiveQueue() {
     if (completions_ && depth_ != 0) completions_->count_receivers(-1);
 }
 
-ReceiveQueue::Entry& ReceiveQueue::entry(std::uint32_t index) noexcept {
-    return *reinterpret_cast<Entry*>(&ring_[(index & (depth_ - 1)) * stride_]);
-}
-
 int ReceiveQueue::post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept {
     const std::lock_guard lock{post_mutex_};
     int error = state() == State::reset ? EINVAL : 0;
     std::uint32_t posted = posted_.load(std::memory_order_relaxed);
+    std::uint32_t end = posted;  // of the places that are known to be free
     for (; wr && error == 0; wr = wr->next) {
-        if (wr->num_sge < 0 || static_cast<std::uint32_t>(wr->num_sge) > max_sge_) {
+        if (static_cast<std::uint32_t>(wr->num_sge) > max_sge_) [[unlikely]] {  // or negative
             error = EINVAL;
             break;
         }
-        if (posted - source_.reclaimed.load(std::memory_order_acquire) >= depth_) {
-            error = ENOMEM;
-            break;
+        if (posted == end) {
+            end = source_.reclaimed.load(std::memory_order_acquire) + depth_;
+            if (posted == end) [[unlikely]] {
+                error = ENOMEM;
+                break;
+            }
         }
         Entry& next = entry(posted++);
         next.wr_id = wr->wr_id;
@@ -70,59 +63,83 @@ int ReceiveQueue::post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept {
     return error;
 }
 
-/// Writes a frame to the memory of a receive, piece by piece.
-class ReceiveQueue::Scatter {
-public:
-    Scatter(const ReceiveQueue& queue, const Entry& entry) noexcept
-        : regions_{queue.nic_.regions()}, domain_{queue.domain_}, sge_{entry.sges()}, end_{sge_ + entry.sge_count} {}
-
-    /// False, with a status, if the memory is too short or the queue may not write it.
-    bool put(const std::uint8_t* from, std::uint32_t left, std::uint8_t& status) noexcept {
-        for (; left > 0; ++sge_, used_ = 0) {
-            if (sge_ == end_) {
-                status = IBV_WC_LOC_LEN_ERR;
-                return false;
-            }
-            const std::uint32_t part = std::min(left, sge_->length - used_);
-            if (part == 0) continue;  // names no memory
-            const std::uint64_t to = regions_.find(sge_->lkey, domain_, sge_->addr + used_, part, true);
-            if (to == 0) {
-                status = IBV_WC_LOC_PROT_ERR;
-                return false;
-            }
-            std::memcpy(reinterpret_cast<void*>(to), from, part);
-            from += part;
-            left -= part;
-            used_ += part;
-            if (left == 0) return true;
+bool ReceiveQueue::Scatter::put(const std::uint8_t* from, std::uint32_t left, ibv_wc_status& status) noexcept {
+    for (; left > 0; ++sge_, used_ = 0) {
+        if (sge_ == end_) {
+            status = IBV_WC_LOC_LEN_ERR;
+            return false;
         }
-        return true;
+        const std::uint32_t part = std::min(left, sge_->length - used_);
+        if (part == 0) continue;  // names no memory
+        const std::uint64_t to = memory_.find(sge_->lkey, sge_->addr + used_, part);
+        if (to == 0) {
+            status = IBV_WC_LOC_PROT_ERR;
+            return false;
+        }
+        std::memcpy(reinterpret_cast<void*>(to), from, part);
+        from += part;
+        left -= part;
+        used_ += part;
+        if (left == 0) return true;
     }
+    return true;
+}
 
-private:
-    const MemoryRegions& regions_;
-    const ibv_pd* domain_;
-    const ibv_sge* sge_;
-    const ibv_sge* end_;
-    std::uint32_t used_ = 0;  // in *sge_
-};
-
-bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept {
+bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion::Result& result,
+                                     CompletionDetails& details) const noexcept {
     std::uint32_t written = 0;
     if (offloads_.strip_vlan && frame.length >= tagged_ethernet_bytes &&
         net::load<std::uint16_t>(frame.data + mac_pair_bytes) == net::ether_type::vlan) {
-        completion.vlan_tci = net::load<std::uint16_t>(frame.data + ethernet_bytes);
-        completion.byte_len -= vlan_tag_bytes;
-        if (!scatter.put(frame.data, mac_pair_bytes, completion.status)) return false;
+        details.vlan_tci = net::load<std::uint16_t>(frame.data + ethernet_bytes);
+        result.byte_len -= vlan_tag_bytes;
+        if (!scatter.put(frame.data, mac_pair_bytes, result.status)) return false;
         written = mac_pair_bytes + vlan_tag_bytes;
     }
-    if (!scatter.put(frame.data + written, frame.length - written, completion.status)) return false;
+    if (!scatter.put(frame.data + written, frame.length - written, result.status)) return false;
     if (!offloads_.scatter_fcs) return true;
     // For the frame as it arrived, with its tag.
     const auto fcs = ethernet_fcs({frame.data, frame.length});
-    completion.byte_len += static_cast<std::uint32_t>(fcs.size());
-    return scatter.put(fcs.data(), fcs.size(), completion.status);
+    result.byte_len += static_cast<std::uint32_t>(fcs.size());
+    return scatter.put(fcs.data(), fcs.size(), result.status);
 }
+
+template <class Frame>
+std::size_t ReceiveQueue::receive(std::span<const Frame> frames, const std::uint32_t* flow_tags, std::uint64_t now,
+                                  CompletionQueue::Writer& writer) noexcept {
+    if (state() != State::ready || offloads_ != Offloads{}) [[unlikely]]
+        return 0;
+    std::uint32_t done = done_;
+    const std::uint32_t posted = posted_.load(std::memory_order_acquire) - done;
+    if (posted == 0) [[unlikely]]
+        return 0;
+    CompletionQueue::Places places = writer.places(*completions_);
+    const std::size_t most = std::min<std::size_t>({frames.size(), posted, places.count()});
+    MemoryRegions::Last memory{regions_, domain_, true};
+    std::size_t count = 0;
+    for (; count < most; ++count) {
+        const RxFrame frame = received(frames[count]);
+        const Entry& taken = entry(done);
+        if (taken.sge_count == 1 && frame.length <= taken.sges()->length) [[likely]] {
+            const std::uint64_t to = memory.find(taken.sges()->lkey, taken.sges()->addr, frame.length);
+            if (to == 0) [[unlikely]]
+                break;
+            std::memcpy(reinterpret_cast<void*>(to), frame.data, frame.length);
+        } else {
+            ibv_wc_status status{};
+            if (!Scatter{memory, taken}.put(frame.data, frame.length, status)) break;
+        }
+        places.put(result_of(taken, frame), source_, ++done,
+                   {frame.timestamp_ns == 0 ? now : frame.timestamp_ns, flow_tags[count]});
+    }
+    done_ = done;
+    writer.filled(places);
+    return count;
+}
+
+template std::size_t ReceiveQueue::receive(std::span<const RxFrame>, const std::uint32_t*, std::uint64_t,
+                                           CompletionQueue::Writer&) noexcept;
+template std::size_t ReceiveQueue::receive(std::span<const TxFrame>, const std::uint32_t*, std::uint64_t,
+                                           CompletionQueue::Writer&) noexcept;
 
 ReceiveQueue::Received ReceiveQueue::receive(const RxFrame& frame, std::uint32_t flow_tag,
                                              CompletionQueue::Writer& writer) noexcept {
@@ -131,18 +148,13 @@ ReceiveQueue::Received ReceiveQueue::receive(const RxFrame& frame, std::uint32_t
     if (done_ == posted_.load(std::memory_order_acquire)) [[unlikely]]
         return Received::out_of_buffer;
     const Entry& taken = entry(done_++);
-    using Kind = Completion::Kind;
-    Completion completion{.wr_id = taken.wr_id,
-                          .source = &source_,
-                          .timestamp_ns = frame.timestamp_ns,
-                          .byte_len = frame.length,
-                          .flow_tag = flow_tag,
-                          .reclaim = done_,
-                          .kind = frame.checksum_ok ? Kind::verified_receive : Kind::receive};
-    Scatter scatter{*this, taken};
-    const bool whole = offloads_ == Offloads{} ? scatter.put(frame.data, frame.length, completion.status)
-                                               : scatter_offloaded(scatter, frame, completion);
-    writer.push(*completions_, completion);
+    Completion::Result result = result_of(taken, frame);
+    CompletionDetails details{.timestamp_ns = frame.timestamp_ns, .flow_tag = flow_tag};
+    MemoryRegions::Last memory{regions_, domain_, true};
+    Scatter scatter{memory, taken};
+    const bool whole = offloads_ == Offloads{} ? scatter.put(frame.data, frame.length, result.status)
+                                               : scatter_offloaded(scatter, frame, result, details);
+    writer.push(*completions_, result, source_, done_, details);
     if (whole) [[likely]]
         return Received::completed;
     enter_error(writer);
@@ -152,9 +164,9 @@ ReceiveQueue::Received ReceiveQueue::receive(const RxFrame& frame, std::uint32_t
 void ReceiveQueue::flush(CompletionQueue::Writer& writer) noexcept {
     const std::uint32_t posted = posted_.load(std::memory_order_seq_cst);
     while (done_ != posted) {
-        const std::uint64_t wr_id = entry(done_++).wr_id;
-        writer.push(*completions_,
-                    {.wr_id = wr_id, .source = &source_, .reclaim = done_, .status = IBV_WC_WR_FLUSH_ERR});
+        const Entry& taken = entry(done_++);
+        writer.push(*completions_, {.wr_id = taken.wr_id, .status = IBV_WC_WR_FLUSH_ERR, .opcode = IBV_WC_RECV},
+                    source_, done_);
     }
 }
 

@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "soft/link/link.hpp"
 #include "soft/nic/completion_queue.hpp"
+#include "soft/nic/memory_regions.hpp"
 
 namespace pktverbs::soft {
 
@@ -54,6 +56,12 @@ public:
     int post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept;
     /// Under the NIC's receive lock.
     Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
+    /// The same for consecutive frames, each with its flow's tag, as long as each is completed and nothing else
+    /// happens. Returns how many were: the next one needs the other function. `now`: their timestamp, where they have
+    /// none.
+    template <class Frame>
+    std::size_t receive(std::span<const Frame> frames, const std::uint32_t* flow_tags, std::uint64_t now,
+                        CompletionQueue::Writer& writer) noexcept;
 
     /// Whether receive() would return out_of_buffer. Under the NIC's receive lock.
     bool lacks_receive() const noexcept {
@@ -78,15 +86,44 @@ public:
     CompletionQueue* completions() noexcept { return completions_; }
 
 private:
-    struct Entry;
-    class Scatter;
+    // Followed by room for the granted number of scatter elements.
+    struct Entry {
+        std::uint64_t wr_id;
+        std::uint64_t sge_count;
+        ibv_sge* sges() noexcept { return reinterpret_cast<ibv_sge*>(this + 1); }
+        const ibv_sge* sges() const noexcept { return reinterpret_cast<const ibv_sge*>(this + 1); }
+    };
+    /// Writes a frame to the memory of a receive, piece by piece.
+    class Scatter {
+    public:
+        Scatter(MemoryRegions::Last& memory, const Entry& entry) noexcept
+            : memory_{memory}, sge_{entry.sges()}, end_{sge_ + entry.sge_count} {}
+        /// False, with a status, if the memory is too short or the queue may not write it.
+        bool put(const std::uint8_t* from, std::uint32_t left, ibv_wc_status& status) noexcept;
 
-    Entry& entry(std::uint32_t index) noexcept;
-    bool scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion& completion) const noexcept;
+    private:
+        MemoryRegions::Last& memory_;
+        const ibv_sge* sge_;
+        const ibv_sge* end_;
+        std::uint32_t used_ = 0;  // in *sge_
+    };
+
+    Entry& entry(std::uint32_t index) noexcept {
+        return *reinterpret_cast<Entry*>(&ring_[(index & (depth_ - 1)) * stride_]);
+    }
+    static Completion::Result result_of(const Entry& entry, const RxFrame& frame) noexcept {
+        return {.wr_id = entry.wr_id,
+                .byte_len = frame.length,
+                .opcode = IBV_WC_RECV,
+                .flags = frame.checksum_ok ? unsigned{IBV_WC_IP_CSUM_OK} : 0};
+    }
+    bool scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion::Result& result,
+                           CompletionDetails& details) const noexcept;
     void flush(CompletionQueue::Writer& writer) noexcept;
 
     Nic& nic_;
-    const ibv_pd* domain_;
+    const MemoryRegions& regions_;
+    std::uint32_t domain_;  ///< its handle
     CompletionQueue* completions_;
     CompletionSource source_;
     std::atomic<State> state_{State::reset};

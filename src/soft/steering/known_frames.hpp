@@ -3,11 +3,12 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+
+#include <pktverbs/net/ethernet.hpp>
 
 #include "net/frame_sizes.hpp"
 #include "soft/steering/frame_key.hpp"
@@ -30,7 +31,8 @@ public:
 
     /// The target of a remembered frame, if this one goes there for certain. Valid until the next call of another.
     const Target* recall(std::span<const std::uint8_t> frame) const noexcept {
-        if (frame.size() < least_bytes || frame[12] != 0x08 || frame[13] != 0x00) [[unlikely]]
+        if (frame.size() < least_bytes || net::load<std::uint16_t>(frame.data() + 12) != net::ether_type::ipv4)
+            [[unlikely]]
             return nullptr;  // IPv6 and tagged frames need not wait for a comparison
         const Words seen = look(frame);
         const Entry& entry = entries_[index_of(seen)];
@@ -42,9 +44,6 @@ private:
     struct Words {
         std::uint64_t a, b, c, d, e;
 
-        Words operator&(const Words& bits) const noexcept {
-            return {a & bits.a, b & bits.b, c & bits.c, d & bits.d, e & bits.e};
-        }
         bool operator==(const Words& other) const noexcept {
             return ((a ^ other.a) | (b ^ other.b) | (c ^ other.c) | (d ^ other.d) | (e ^ other.e)) == 0;
         }
@@ -59,18 +58,23 @@ private:
     };
 
     Words look(std::span<const std::uint8_t> frame) const noexcept {
-        Words words;
-        std::memcpy(&words, frame.data(), sizeof words);
-        return words & bits_;
+        const std::uint8_t* const at = frame.data();  // word by word: as a whole they'd go through the stack
+        return {word(at) & bits_.a, word(at + 8) & bits_.b, word(at + 16) & bits_.c, word(at + 24) & bits_.d,
+                word(at + 32) & bits_.e};
+    }
+    static std::uint64_t word(const std::uint8_t* from) noexcept {
+        std::uint64_t word;
+        std::memcpy(&word, from, sizeof word);
+        return word;
     }
     static std::size_t index_of(const Words& seen) noexcept {
         constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio
-        const std::uint64_t mixed = seen.a ^ seen.b ^ seen.c ^ std::rotl(seen.d, 13) ^ std::rotl(seen.e, 29);
-        return mixed * odd >> (64 - index_bits);
+        // Of the third word flows may look at the TTL alone, which is mostly the same.
+        return (((seen.a ^ seen.b ^ seen.d) * odd) + seen.e) * odd >> (64 - index_bits);
     }
     /// Also by the packet's length field. Where it says too much, parse_frame() takes what is there.
     static bool has_bytes(std::span<const std::uint8_t> frame, std::uint32_t least) noexcept {
-        return frame.size() >= least && ethernet_bytes + (std::uint32_t{frame[16]} << 8 | frame[17]) >= least;
+        return frame.size() >= least && ethernet_bytes + net::load<std::uint16_t>(frame.data() + 16) >= least;
     }
     void forget() noexcept;
 
