@@ -91,7 +91,9 @@ TEST_F(PacketSenderTest, CountsAFrameThatIsTooLongAsLostAndGoesOn) {
     ASSERT_EQ(::setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes), 0);
     const std::vector<std::uint8_t> data(100'000);
     const ibv_sge pieces[] = {piece(data.data(), 10), piece(data.data(), data.size()), piece(data.data(), 20)};
-    const TxFrame frames[] = {{&pieces[0], 1, 10, false, nullptr}, {&pieces[1], 1, 100'000, false, nullptr}, {&pieces[2], 1, 20, false, nullptr}};
+    const TxFrame frames[] = {{&pieces[0], 1, 10, false, nullptr},
+                              {&pieces[1], 1, 100'000, false, nullptr},
+                              {&pieces[2], 1, 20, false, nullptr}};
     PacketSender sender{sockets[0]};
     EXPECT_EQ(sender.send(frames), 3u);
     EXPECT_EQ(sender.lost(), 1u);
@@ -101,7 +103,9 @@ TEST_F(PacketSenderTest, CountsAFrameThatIsTooLongAsLostAndGoesOn) {
 
 TEST_F(PacketSenderTest, CountsAFrameOfTooManyPiecesAsLostAndGoesOn) {
     const std::vector<ibv_sge> pieces(1025, piece("x", 1));
-    const TxFrame frames[] = {{pieces.data(), 1, 1, false, nullptr}, {pieces.data(), 1025, 1025, false, nullptr}, {pieces.data(), 1024, 1024, false, nullptr}};
+    const TxFrame frames[] = {{pieces.data(), 1, 1, false, nullptr},
+                              {pieces.data(), 1025, 1025, false, nullptr},
+                              {pieces.data(), 1024, 1024, false, nullptr}};
     PacketSender sender{sockets[0]};
     EXPECT_EQ(sender.send(frames), 3u);
     EXPECT_EQ(sender.lost(), 1u);

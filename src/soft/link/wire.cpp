@@ -11,6 +11,7 @@
 
 #include <fmt/core.h>
 
+#include "base/quick_mutex.hpp"
 #include "net/frame_sizes.hpp"
 #include "soft/link/frame_faults.hpp"
 #include "soft/link/link_kind.hpp"
@@ -183,7 +184,7 @@ private:
         end.held.release([&](const RxFrame& frame) { deliver(end, {&frame, 1}); });
     }
 
-    mutable std::mutex mutex_;
+    mutable QuickMutex mutex_;
     std::vector<WireEnd*> ends_;
     std::atomic<bool> up_{true};
     FrameFaults faults_;

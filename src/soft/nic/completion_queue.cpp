@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <mutex>
 #include <new>
 
 #include "soft/nic/completion_channel.hpp"
@@ -85,12 +86,16 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
     const std::lock_guard lock{mutex_};
     const std::uint32_t taken = std::min(static_cast<std::uint32_t>(count), tail_ - head_);
     if (taken == 0) return overrun_ ? -EIO : 0;
-    const Completion* last = nullptr;
-    for (std::uint32_t i = 0; i < taken; ++i) {
-        const Completion& completion = ring_[head_++ & mask_];
-        wcs[i] = completion.wc;
+    const Completion* const ring = ring_.get();
+    const std::uint32_t mask = mask_;
+    std::uint32_t next = head_;
+    head_ += taken;
+    const Completion* last = &ring[next & mask];
+    for (ibv_wc* const end = wcs + taken; wcs != end; ++wcs) {
+        const Completion& completion = ring[next++ & mask];
+        *wcs = completion.wc;
         // The last one of a source frees those before it, too.
-        if (last && last->source != completion.source) [[unlikely]]
+        if (last->source != completion.source) [[unlikely]]
             last->free_entries();
         last = &completion;
     }
@@ -100,7 +105,7 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
 
 int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
     if (count <= 0) return count < 0 ? -EINVAL : 0;
-    std::unique_lock<std::mutex> polling;
+    std::unique_lock<QuickMutex> polling;
     if (extended_) polling = std::unique_lock{poll_mutex_};
     const int taken = take(count, wcs);
     if (taken == count || taken < 0 || !nic_.has_work()) return taken;

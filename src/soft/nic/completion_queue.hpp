@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 
+#include "base/quick_mutex.hpp"
 #include "soft/nic/async_events.hpp"
 #include "soft/nic/completion.hpp"
 #include "soft/nic/object_entry.hpp"
@@ -60,12 +60,12 @@ public:
     public:
         std::uint32_t count() const noexcept { return end_ - next_; }
         /// The caller counts.
-        void put(const Completion::Result& result, CompletionSource& source, std::uint32_t reclaim,
-                 const CompletionDetails& details) noexcept {
-            const std::uint32_t place = next_++ & mask_;
-            ring_[place].write(result, source, reclaim);
-            if (details_) details_[place] = details;
+        void put(const Completion::Result& result, CompletionSource& source, std::uint32_t reclaim) noexcept {
+            ring_[next_++ & mask_].write(result, source, reclaim);
         }
+        bool has_details() const noexcept { return details_ != nullptr; }
+        /// To what was put last, if the queue has them.
+        void add_details(const CompletionDetails& details) noexcept { details_[(next_ - 1) & mask_] = details; }
 
     private:
         friend class CompletionQueue;
@@ -139,7 +139,7 @@ private:
     bool extended_;
     bool wants_timestamps_;
 
-    std::mutex mutex_;  // everything from here to `overrun_`
+    QuickMutex mutex_;  // everything from here to `overrun_`
     std::unique_ptr<Completion[]> ring_;
     std::unique_ptr<CompletionDetails[]> details_;  ///< null for a classic queue
     std::uint32_t mask_;
@@ -151,7 +151,7 @@ private:
 
     // For the extended interface: held from start_poll to end_poll. Completions are fetched only then: copies of the
     // ring's first ones, which stay there until they have been polled.
-    std::mutex poll_mutex_;
+    QuickMutex poll_mutex_;
     struct Fetched {
         Completion completion;
         CompletionDetails details;

@@ -61,16 +61,24 @@ public:
 
         /// The real address of `length` bytes at `addr`; 0 if they don't lie in the region of `lkey`, or it belongs to
         /// another protection domain, or may not be written.
-        std::uint64_t find(std::uint32_t lkey, std::uint64_t addr, std::uint64_t length) noexcept {
+        std::uint64_t find(std::uint32_t lkey, std::uint64_t addr, std::uint32_t length) noexcept {
             if (lkey != lkey_) [[unlikely]]
                 look(lkey);
-            // No sum can overflow: below the region's start the offset is longer than any region.
-            const std::uint64_t offset = addr - addr_;
-            return offset <= length_ && length <= length_ - offset ? addr + offset_ : 0;
+            return covers(addr, length) ? addr + offset_ : 0;
+        }
+        /// Whether find() would return `addr`.
+        bool is_at(std::uint32_t lkey, std::uint64_t addr, std::uint32_t length) noexcept {
+            if (lkey != lkey_) [[unlikely]]
+                look(lkey);
+            return covers(addr, length) && offset_ == 0;
         }
 
     private:
         void look(std::uint32_t lkey) noexcept;
+        /// No sum can overflow: below the region's start the offset is longer than any region.
+        bool covers(std::uint64_t addr, std::uint32_t length) const noexcept {
+            return length <= length_ && addr - addr_ <= length_ - length;
+        }
 
         const MemoryRegions* regions_ = nullptr;
         std::uint32_t domain_ = 0;

@@ -87,6 +87,9 @@ std::uint64_t Nic::now() noexcept {
 template <class Frame, bool can_wait>
 class Nic::Arrivals {
 public:
+    static constexpr std::size_t most = 64;
+
+    /// At most `most`.
     Arrivals(Nic& nic, std::span<const Frame> frames) noexcept
         : nic_{nic},
           lock_{nic.receive_mutex_},
@@ -97,30 +100,43 @@ public:
 
     /// Returns how many were delivered or dropped. If frames can wait: up to the first that lacks a posted receive.
     std::size_t take() noexcept {
-        for (std::size_t i = 0; i < frames_.size(); ++i) {
-            const RxFrame& frame = received(frames_[i]);
-            const Target* known = nullptr;
-            if (frame.length <= longest_ && (!verifies_ || frame.checksum_ok)) [[likely]]
-                known = nic_.flows_.recall({frame.data, frame.length});
-            if (known && known->queue_pair == to_ && i - taken_ < tags_.size()) [[likely]] {
-                tags_[i - taken_] = known->tag;
-                continue;
-            }
-            if (!take_run(i)) return taken_;
+        std::size_t end = 0;
+        for (;;) {
+            const Target* known;
+            end = extend_run(end, known);
+            if (!take_run(end) || end == frames_.size()) return taken_;
             if (known) {
                 to_ = known->queue_pair;
                 tags_[0] = known->tag;
             } else {
                 to_ = nullptr;
-                if (!take_alone(frame)) return taken_;
+                if (!take_alone(received(frames_[end]))) return taken_;
                 ++taken_;
             }
+            ++end;
         }
-        take_run(frames_.size());
-        return taken_;
     }
 
 private:
+    /// Returns the end of the run that reaches to `end` already. The frame there, if any, is for another: `known`, or
+    /// null if it must be taken alone.
+    std::size_t extend_run(std::size_t end, const Target*& known) noexcept {
+        const FlowTable& flows = nic_.flows_;
+        const QueuePair* const to = to_;
+        const std::uint32_t longest = verifies_ ? 0 : longest_;
+        const Frame* frame = frames_.data() + end;
+        const Frame* const last = frames_.data() + frames_.size();
+        std::uint32_t* tag = tags_.data() + (end - taken_);
+        for (known = nullptr; frame != last; ++frame) {
+            const RxFrame& arrived = received(*frame);
+            known = arrived.length <= longest ? flows.recall({arrived.data, arrived.length}) : nullptr;
+            if (!known || known->queue_pair != to) [[unlikely]]
+                break;
+            *tag++ = known->tag;
+        }
+        return static_cast<std::size_t>(frame - frames_.data());
+    }
+
     /// The run, which ends at `end`. False: frames can wait, and one lacks a posted receive.
     bool take_run(std::size_t end) noexcept {
         const std::uint32_t* tag = tags_.data();
@@ -143,9 +159,8 @@ private:
             return true;
         }
         const std::span bytes{frame.data, frame.length};
-        const bool unverified = verifies_ && !frame.checksum_ok;
-        if (unverified) frame.checksum_ok = checksums_right(bytes);
-        if (const Target* const known = unverified ? nic_.flows_.recall(bytes) : nullptr) {
+        if (verifies_ && !frame.checksum_ok) frame.checksum_ok = checksums_right(bytes);
+        if (const Target* const known = verifies_ ? nic_.flows_.recall(bytes) : nullptr) {
             if (can_wait && known->queue_pair->lacks_receive({})) return false;
             put(*known->queue_pair, frame, {}, known->tag);
             return true;
@@ -180,7 +195,7 @@ private:
     }
 
     Nic& nic_;
-    const std::lock_guard<std::mutex> lock_;
+    const std::lock_guard<QuickMutex> lock_;
     const std::span<const Frame> frames_;
     const std::uint32_t longest_;
     const bool verifies_;
@@ -188,16 +203,26 @@ private:
     CompletionQueue::Writer writer_;
     std::size_t taken_ = 0;  ///< the run begins here
     QueuePair* to_ = nullptr;
-    std::array<std::uint32_t, 64> tags_;  ///< of the run
+    std::array<std::uint32_t, most> tags_;  ///< of the run
 };
 
-void Nic::deliver(std::span<const RxFrame> frames) noexcept { Arrivals<RxFrame, false>{*this, frames}.take(); }
-
-void Nic::deliver_sent(std::span<const TxFrame> frames) noexcept { Arrivals<TxFrame, false>{*this, frames}.take(); }
-
-std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept {
-    return Arrivals<RxFrame, true>{*this, frames}.take();
+template <bool can_wait, class Frame>
+std::size_t Nic::take(std::span<const Frame> frames) noexcept {
+    std::size_t taken = 0;
+    while (taken != frames.size()) {
+        const auto next = frames.subspan(taken).first(std::min(frames.size() - taken, Arrivals<Frame, can_wait>::most));
+        const std::size_t count = Arrivals<Frame, can_wait>{*this, next}.take();
+        taken += count;
+        if (count != next.size()) break;
+    }
+    return taken;
 }
+
+void Nic::deliver(std::span<const RxFrame> frames) noexcept { take<false>(frames); }
+
+void Nic::deliver_sent(std::span<const TxFrame> frames) noexcept { take<false>(frames); }
+
+std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept { return take<true>(frames); }
 
 /// Whether every queue that the frame would go to has a receive for it, or drops it for another reason.
 bool Nic::has_room(const FrameKey& key) noexcept {

@@ -18,6 +18,7 @@
 #include "base/counter.hpp"
 #include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/quick_mutex.hpp"
 #include "soft/link/link.hpp"
 #include "soft/nic/async_events.hpp"
 #include "soft/nic/memory_regions.hpp"
@@ -74,7 +75,7 @@ public:
     void addresses_changed() noexcept override;
     void removed() noexcept override;
     /// Held while frames are delivered, and while their destinations change.
-    std::mutex& receive_mutex() noexcept { return receive_mutex_; }
+    QuickMutex& receive_mutex() noexcept { return receive_mutex_; }
 
     /// The underlying interface was removed: from now on no sends are posted, and no queue is brought to a working
     /// state.
@@ -107,6 +108,8 @@ public:
 private:
     template <class Frame, bool can_wait>
     class Arrivals;
+    template <bool can_wait, class Frame>
+    std::size_t take(std::span<const Frame> frames) noexcept;
     bool has_room(const FrameKey& key) noexcept;
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;
@@ -125,11 +128,11 @@ private:
     std::mutex channels_mutex_;
     std::vector<CompletionChannel*> channels_;
 
-    std::mutex transmit_mutex_;
+    QuickMutex transmit_mutex_;
     std::atomic<bool> sends_pending_{false};
-    std::mutex work_mutex_;
+    QuickMutex work_mutex_;
 
-    std::mutex receive_mutex_;
+    QuickMutex receive_mutex_;
     FlowTable flows_;
     std::atomic<bool> flows_outdated_{false};  ///< the link has other flows, and refused these
     std::atomic<int> timestamp_users_{0};

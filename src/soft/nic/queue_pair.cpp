@@ -120,8 +120,7 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
         constexpr unsigned special = IBV_SEND_INLINE | IBV_SEND_IP_CSUM;
         if (request.opcode != IBV_WR_SEND || (request.send_flags & special) != 0 || request.num_sge != 1) return false;
         const ibv_sge& sge = *request.sg_list;
-        return sge.length >= ethernet_bytes && sge.length <= longest &&
-               memory.find(sge.lkey, sge.addr, sge.length) == sge.addr;
+        return sge.length - ethernet_bytes <= longest - ethernet_bytes && memory.is_at(sge.lkey, sge.addr, sge.length);
     };
     while (wr) {
         std::array<TxFrame, tx_batch> frames;

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <span>
 
+#include "base/quick_mutex.hpp"
 #include "soft/link/link.hpp"
 #include "soft/nic/completion_queue.hpp"
 #include "soft/nic/object_entry.hpp"
@@ -136,7 +137,7 @@ private:
     std::atomic<ibv_qp_state> state_{IBV_QPS_RESET};
 
     // The send side: posted - reclaimed counts against the depth.
-    std::mutex send_mutex_;
+    QuickMutex send_mutex_;
     CompletionSource send_source_;
     SendEntries send_entries_;
     std::uint32_t send_posted_ = 0;
@@ -146,7 +147,7 @@ private:
     // Entries after the posted ones belong to the thread that builds; other threads that post wait until it has
     // finished. No lock is held meanwhile: polling sends held-up frames, and a program may poll in between.
     bool building_ = false;  // under send_mutex_
-    std::condition_variable built_;
+    std::condition_variable_any built_;
     std::uint32_t built_count_ = 0;
     int build_error_ = 0;
     std::uint64_t operations_ = 0;  // of ibv_qp_create_send_ops_flags

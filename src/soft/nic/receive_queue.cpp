@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "net/ethernet_fcs.hpp"
 #include "net/frame_sizes.hpp"
@@ -49,7 +50,10 @@ int ReceiveQueue::post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept {
         Entry& next = entry(posted++);
         next.wr_id = wr->wr_id;
         next.sge_count = static_cast<std::uint64_t>(wr->num_sge);
-        for (int i = 0; i < wr->num_sge; ++i) next.sges()[i] = wr->sg_list[i];
+        if (wr->num_sge == 1) [[likely]]
+            *next.sges() = *wr->sg_list;
+        else
+            std::copy_n(wr->sg_list, wr->num_sge, next.sges());
     }
     if (error != 0) *bad_wr = wr;
     // Sequentially consistent, as is the store of the state in enter_error(): either we see the error
@@ -115,25 +119,27 @@ std::size_t ReceiveQueue::receive(std::span<const Frame> frames, const std::uint
     CompletionQueue::Places places = writer.places(*completions_);
     const std::size_t most = std::min<std::size_t>({frames.size(), posted, places.count()});
     MemoryRegions::Last memory{regions_, domain_, true};
-    std::size_t count = 0;
-    for (; count < most; ++count) {
-        const RxFrame frame = received(frames[count]);
+    const Frame* frame = frames.data();
+    for (const Frame* const end = frame + most; frame != end; ++frame) {
+        const RxFrame& arrived = received(*frame);
         const Entry& taken = entry(done);
-        if (taken.sge_count == 1 && frame.length <= taken.sges()->length) [[likely]] {
-            const std::uint64_t to = memory.find(taken.sges()->lkey, taken.sges()->addr, frame.length);
+        if (taken.sge_count == 1 && arrived.length <= taken.sges()->length) [[likely]] {
+            const std::uint64_t to = memory.find(taken.sges()->lkey, taken.sges()->addr, arrived.length);
             if (to == 0) [[unlikely]]
                 break;
-            std::memcpy(reinterpret_cast<void*>(to), frame.data, frame.length);
+            std::memcpy(reinterpret_cast<void*>(to), arrived.data, arrived.length);
         } else {
             ibv_wc_status status{};
-            if (!Scatter{memory, taken}.put(frame.data, frame.length, status)) break;
+            if (!Scatter{memory, taken}.put(arrived.data, arrived.length, status)) break;
         }
-        places.put(result_of(taken, frame), source_, ++done,
-                   {frame.timestamp_ns == 0 ? now : frame.timestamp_ns, flow_tags[count]});
+        places.put(result_of(taken, arrived), source_, ++done);
+        if (places.has_details())
+            places.add_details(
+                {arrived.timestamp_ns == 0 ? now : arrived.timestamp_ns, flow_tags[frame - frames.data()]});
     }
     done_ = done;
     writer.filled(places);
-    return count;
+    return static_cast<std::size_t>(frame - frames.data());
 }
 
 template std::size_t ReceiveQueue::receive(std::span<const RxFrame>, const std::uint32_t*, std::uint64_t,

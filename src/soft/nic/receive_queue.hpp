@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 
+#include "base/quick_mutex.hpp"
 #include "soft/link/link.hpp"
 #include "soft/nic/completion_queue.hpp"
 #include "soft/nic/memory_regions.hpp"
@@ -82,7 +82,7 @@ public:
     void forget() noexcept;
 
     /// Held while receives are posted.
-    std::mutex& post_mutex() noexcept { return post_mutex_; }
+    QuickMutex& post_mutex() noexcept { return post_mutex_; }
     CompletionQueue* completions() noexcept { return completions_; }
 
 private:
@@ -130,7 +130,7 @@ private:
     Offloads offloads_;  // under the NIC's receive lock
 
     // Ring indexes are free-running; posted - reclaimed counts against the depth.
-    std::mutex post_mutex_;
+    QuickMutex post_mutex_;
     std::uint32_t depth_;
     std::uint32_t max_sge_;
     std::size_t stride_;

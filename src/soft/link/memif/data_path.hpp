@@ -13,6 +13,7 @@
 
 #include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/quick_mutex.hpp"
 #include "soft/link/link.hpp"
 #include "soft/link/memif/connection.hpp"
 
@@ -71,14 +72,14 @@ private:
 
     const EventFd& wake_;
 
-    std::mutex send_mutex_;
+    QuickMutex send_mutex_;
     std::shared_ptr<Connection> sending_;
     std::vector<const void*> queues_;  ///< in the order of their first use
     std::atomic<std::uint64_t> unsent_{0};
     std::atomic<bool> stalled_{false};
     EventFd room_;  ///< at its end, and so not writable, while stalled_
 
-    std::mutex receive_mutex_;
+    QuickMutex receive_mutex_;
     Sink* sink_ = nullptr;
     std::vector<Received> received_;
     std::uint64_t lost_ = 0;  ///< in connections that are gone
