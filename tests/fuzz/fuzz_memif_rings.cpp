@@ -78,8 +78,10 @@ void send(Connection& connection, std::uint32_t length) {
     const ibv_sge sges[] = {{reinterpret_cast<std::uint64_t>(frame.data()), 10, 0},
                             {reinterpret_cast<std::uint64_t>(frame.data()), 0, 0},
                             {reinterpret_cast<std::uint64_t>(frame.data()), length - 10, 0}};
-    const TxFrame sent{sges, 3, length, false, nullptr};
-    const std::array<TxFrame, 3> frames{sent, sent, sent};
+    const TxFrame scattered{sges, 3, length, false, nullptr};
+    const ibv_sge sge{reinterpret_cast<std::uint64_t>(frame.data()), length, 0};
+    const TxFrame whole{&sge, 1, length, false, nullptr};
+    const std::array<TxFrame, 3> frames{scattered, whole, scattered};
     const std::size_t taken = connection.send_rings()[0].send(frames);
     expect(taken <= frames.size(), "no more frames are taken than there are");
 }
@@ -91,8 +93,12 @@ void take(Connection& connection) {
     expect(taken <= 4, "a ring has no more frames than slots");
     for (const RxFrame& frame : std::span{frames}.first(taken)) {
         expect(frame.length > 0 && frame.length <= max_frame, "a frame's length");
-        expect(frame.data >= room.data() && frame.data + frame.length <= room.data() + room.size(), "a frame's place");
+        const bool copied = frame.data >= room.data() && frame.data + frame.length <= room.data() + room.size();
+        expect(copied != frame.shared, "a frame's place");
+        const std::vector<std::uint8_t> readable{frame.data, frame.data + frame.length};
+        expect(readable.size() == frame.length, "its bytes are there");
     }
+    connection.release();
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ struct RxFrame {
     std::uint32_t length;
     bool checksum_ok = false;        ///< IPv4 and L4 checksums were found right
     std::uint64_t timestamp_ns = 0;  ///< CLOCK_REALTIME; 0: the device takes its own if anyone asks
+    /// Another process may change the bytes meanwhile: what is decided by them is decided by a copy.
+    bool shared = false;
 };
 
 // As it arrives.

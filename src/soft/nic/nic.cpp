@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <new>
 #include <system_error>
@@ -37,7 +38,10 @@ struct SoftFlow : ibv_flow {
 }  // namespace
 
 Nic::Nic(ibv_device* opened, std::unique_ptr<Link> link_opened)
-    : verbs_context{}, link_{std::move(link_opened)}, verify_checksums_{link_->verifies_checksums()} {
+    : verbs_context{},
+      link_{std::move(link_opened)},
+      verify_checksums_{link_->verifies_checksums()},
+      private_copy_(max_frame()) {
     sz = sizeof(verbs_context);
     context.device = opened;
     context.cmd_fd = -1;
@@ -157,6 +161,11 @@ private:
         if (frame.length > longest_) {
             nic_.oversize_.add(1);
             return true;
+        }
+        if (frame.shared) {
+            std::memcpy(nic_.private_copy_.data(), frame.data, frame.length);
+            frame.data = nic_.private_copy_.data();
+            frame.shared = false;
         }
         const std::span bytes{frame.data, frame.length};
         if (verifies_ && !frame.checksum_ok) frame.checksum_ok = checksums_right(bytes);

@@ -100,9 +100,18 @@ std::size_t Connection::take(std::span<RxFrame> frames, std::span<std::uint8_t> 
     for (std::size_t i = 0; i < receive_.size(); ++i) {
         ReceiveRing& ring = *receive_[turn_];
         turn_ = turn_ + 1 == receive_.size() ? 0 : turn_ + 1;
-        if (const std::size_t taken = ring.take(frames, room)) return taken;
+        const std::size_t taken = ring.take(frames, room);
+        if (taken != 0) {
+            taken_from_ = &ring;
+            return taken;
+        }
+        ring.release();
     }
     return 0;
+}
+
+void Connection::release() noexcept {
+    if (ReceiveRing* const ring = std::exchange(taken_from_, nullptr)) ring->release();
 }
 
 void Connection::freeze() noexcept {

@@ -48,7 +48,9 @@ public:
     std::uint64_t count_left_over() noexcept;
 
     // One thread that receives at a time. What has come is taken from the rings in turn.
+    /// As ReceiveRing::take().
     std::size_t take(std::span<RxFrame> frames, std::span<std::uint8_t> room) noexcept;
+    void release() noexcept;
     void freeze() noexcept;
     std::uint64_t lost() const noexcept;
 
@@ -72,6 +74,7 @@ private:
     std::vector<SendRing> send_;
     std::vector<std::unique_ptr<ReceiveRing>> receive_;
     std::size_t turn_ = 0;
+    ReceiveRing* taken_from_ = nullptr;
 };
 
 }  // namespace pktverbs::soft::memif

@@ -109,11 +109,11 @@ std::size_t DataPath::take(std::size_t most) noexcept {
     std::size_t all = 0;
     for (std::size_t i = 0; i < received_.size() && all < most;) {
         Connection& connection = *received_[i].connection;
-        std::array<RxFrame, batch> frames;
         const std::size_t taken =
-            connection.take(std::span{frames}.first(std::min(most - all, batch)), room_for_frames_);
+            connection.take(std::span{frames_}.first(std::min(most - all, batch)), room_for_frames_);
         if (taken != 0) {
-            sink_->deliver(std::span{frames}.first(taken));
+            sink_->deliver(std::span{frames_}.first(taken));
+            connection.release();
             all += taken;
             continue;
         }
@@ -186,8 +186,10 @@ void DataPath::make_place() {
     }
     if (received_.size() < max_ended) return;
     Connection& oldest = *received_.front().connection;
-    std::array<RxFrame, batch> frames;
-    while (const std::size_t dropped = oldest.take(frames, room_for_frames_)) lost_ += dropped;
+    while (const std::size_t dropped = oldest.take(frames_, room_for_frames_)) {
+        oldest.release();
+        lost_ += dropped;
+    }
     forget(oldest);
     received_.erase(received_.begin());
 }

@@ -84,6 +84,7 @@ private:
     std::vector<Received> received_;
     std::uint64_t lost_ = 0;  ///< in connections that are gone
     std::vector<std::uint8_t> room_for_frames_;
+    std::array<RxFrame, batch> frames_;  ///< of one take()
     std::atomic<bool> waited_{false};
     FileDescriptor receive_fd_;  ///< an epoll instance over nudge_ and the rings' eventfds
     EventFd nudge_;

@@ -84,60 +84,85 @@ const std::byte* ReceiveRing::find(const Descriptor& piece, std::uint16_t index)
     return piece.length <= own_->bytes ? own_->at(index & (ring_.slots() - 1U)) : nullptr;
 }
 
+std::uint16_t ReceiveRing::take_copied(std::uint16_t at, std::uint16_t given, RxFrame*& frame,
+                                       std::span<std::uint8_t>& room) noexcept {
+    const std::uint32_t header = mode_ == Mode::ip ? ethernet_bytes : 0U;
+    bool complete;
+    const std::uint16_t slots = read_chain(at, given, complete);
+    // The rest of a frame may come, but a whole ring without an end is no frame; nor is what a dead peer left.
+    if (!complete && slots < ring_.slots() && !last_) return 0;
+    std::uint64_t length = 0;
+    bool good = complete;
+    for (std::uint16_t i = 0; i < slots && good; ++i) {
+        good = find(chain_[i], static_cast<std::uint16_t>(at + i)) != nullptr;
+        length += chain_[i].length;
+    }
+    good = good && length != 0 && header + length <= max_frame_;
+    if (good && header + length > room.size()) return 0;
+    if (!good) {
+        ++lost_;
+        return slots;
+    }
+    std::uint8_t* to = room.data() + header;
+    for (std::uint16_t i = 0; i < slots; ++i) {
+        std::memcpy(to, find(chain_[i], static_cast<std::uint16_t>(at + i)), chain_[i].length);
+        to += chain_[i].length;
+    }
+    if (header != 0) {
+        const unsigned type = ether_type_of(room[header]);
+        if (type == 0) {
+            ++lost_;
+            return slots;
+        }
+        std::ranges::copy(mac_.bytes(), room.begin());
+        std::ranges::copy(source_of_ip, room.begin() + MacAddress::size);
+        room[12] = static_cast<std::uint8_t>(type >> 8);
+        room[13] = static_cast<std::uint8_t>(type);
+    }
+    *frame++ = {room.data(), static_cast<std::uint32_t>(header + length)};
+    room = room.subspan(header + static_cast<std::size_t>(length));
+    return slots;
+}
+
 std::size_t ReceiveRing::take(std::span<RxFrame> frames, std::span<std::uint8_t>& room) noexcept {
     const std::uint16_t first = next_.load(std::memory_order_relaxed);
     const std::uint16_t given = count_given();
-    const std::uint32_t header = mode_ == Mode::ip ? ethernet_bytes : 0U;
+    const bool in_place = mode_ == Mode::ethernet;
+    RxFrame* frame = frames.data();
     std::uint16_t used = 0;
-    std::size_t taken = 0;
-    while (used < given && taken < frames.size()) {
+    while (used < given && frame != frames.data() + frames.size()) {
         const auto at = static_cast<std::uint16_t>(first + used);
-        bool complete;
-        const std::uint16_t slots = read_chain(at, static_cast<std::uint16_t>(given - used), complete);
-        // The rest of a frame may come, but a whole ring without an end is no frame; nor is what a dead peer left.
-        if (!complete && slots < ring_.slots() && !last_) break;
-        std::uint64_t length = 0;
-        bool good = complete;
-        for (std::uint16_t i = 0; i < slots && good; ++i) {
-            good = find(chain_[i], static_cast<std::uint16_t>(at + i)) != nullptr;
-            length += chain_[i].length;
-        }
-        good = good && length != 0 && header + length <= max_frame_;
-        if (good && header + length > room.size()) break;
-        used = static_cast<std::uint16_t>(used + slots);
-        if (!good) {
-            ++lost_;
-            continue;
-        }
-        std::uint8_t* to = room.data() + header;
-        for (std::uint16_t i = 0; i < slots; ++i) {
-            std::memcpy(to, find(chain_[i], static_cast<std::uint16_t>(at + i)), chain_[i].length);
-            to += chain_[i].length;
-        }
-        if (header != 0) {
-            const unsigned type = ether_type_of(room[header]);
-            if (type == 0) {
+        const Descriptor piece = ring_.read(at);
+        if (in_place && (piece.flags & Descriptor::next) == 0) [[likely]] {
+            ++used;
+            const std::byte* const from = find(piece, at);
+            if (!from || piece.length == 0 || piece.length > max_frame_) [[unlikely]] {
                 ++lost_;
                 continue;
             }
-            std::ranges::copy(mac_.bytes(), room.begin());
-            std::ranges::copy(source_of_ip, room.begin() + MacAddress::size);
-            room[12] = static_cast<std::uint8_t>(type >> 8);
-            room[13] = static_cast<std::uint8_t>(type);
+            *frame++ = {.data = reinterpret_cast<const std::uint8_t*>(from), .length = piece.length, .shared = true};
+            continue;
         }
-        frames[taken++] = {room.data(), static_cast<std::uint32_t>(header + length)};
-        room = room.subspan(header + static_cast<std::size_t>(length));
+        const std::uint16_t slots = take_copied(at, static_cast<std::uint16_t>(given - used), frame, room);
+        if (slots == 0) break;
+        used = static_cast<std::uint16_t>(used + slots);
     }
-    if (used == 0) return taken;
-    const auto next = static_cast<std::uint16_t>(first + used);
+    taken_ = used;
+    return static_cast<std::size_t>(frame - frames.data());
+}
+
+void ReceiveRing::release() noexcept {
+    if (taken_ == 0) return;
+    const std::uint16_t first = next_.load(std::memory_order_relaxed);
+    const auto next = static_cast<std::uint16_t>(first + taken_);
+    taken_ = 0;
     give_back(first, next);
     next_.store(next, std::memory_order_relaxed);
-    // What was copied must be read before the peer may write there again.
+    // The frames must be read before the peer may write there again.
     if (own_)
         ring_.head().store(static_cast<std::uint16_t>(next + ring_.slots()), std::memory_order_release);
     else
         ring_.tail().store(next, std::memory_order_release);
-    return taken;
 }
 
 void ReceiveRing::want_events(bool on) const noexcept {

@@ -19,7 +19,7 @@
 
 namespace pktverbs::soft::memif {
 
-/// Frames are copied out of the shared memory before anyone looks at them.
+/// A frame in one buffer is given from where it is, in the shared memory; others are copied out of it.
 ///
 /// One thread at a time, except for what says otherwise.
 class ReceiveRing {
@@ -32,9 +32,12 @@ public:
     /// A client's empty buffers, for a server that has just connected.
     void post_all() noexcept;
 
-    /// Copies frames to the beginning of `room`, which it makes smaller; it must have at least max_frame bytes. Returns
-    /// how many, and 0 only if there are no more whole frames, or after a fault.
+    /// Frames that must be copied go to the beginning of `room`, which this makes smaller; it must have at least
+    /// max_frame bytes. Returns how many there are, and 0 only if there are no more whole frames, or after a fault.
+    /// They are valid until release(), which must follow.
     std::size_t take(std::span<RxFrame> frames, std::span<std::uint8_t>& room) noexcept;
+    /// The peer may have the buffers of the frames that were taken.
+    void release() noexcept;
     /// What was given until now is taken, and nothing that comes later.
     void freeze() noexcept;
 
@@ -54,6 +57,10 @@ public:
 private:
     std::atomic_ref<std::uint16_t> peers_index() const noexcept { return own_ ? ring_.tail() : ring_.head(); }
     std::uint16_t count_given() noexcept;
+    /// Takes a frame of several buffers, or one that gets a header. Returns the slots that it has; 0 if it is not there
+    /// yet, or has no room.
+    std::uint16_t take_copied(std::uint16_t at, std::uint16_t given, RxFrame*& frame,
+                              std::span<std::uint8_t>& room) noexcept;
     std::uint16_t read_chain(std::uint16_t first, std::uint16_t given, bool& complete) noexcept;
     const std::byte* find(const Descriptor& piece, std::uint16_t index) const noexcept;
     void give_back(std::uint16_t from, std::uint16_t to) noexcept;
@@ -65,7 +72,8 @@ private:
     Mode mode_;
     MacAddress mac_;
     std::uint32_t max_frame_;
-    std::atomic<std::uint16_t> next_{0};  ///< slot to read; one thread writes it
+    std::atomic<std::uint16_t> next_{0};  ///< slot to release; one thread writes it
+    std::uint16_t taken_ = 0;             ///< slots from there on
     std::optional<std::uint16_t> last_ = {};
     std::vector<Descriptor> chain_;  ///< private copies
     std::uint64_t lost_ = 0;

@@ -87,12 +87,40 @@ std::size_t SendRing::send(std::span<const TxFrame> frames) noexcept {
     std::size_t taken = 0;
     for (; taken < frames.size() && !fault_; ++taken) {
         const auto room = static_cast<std::uint16_t>(at_first - static_cast<std::uint16_t>(next_ - first));
+        if (room != 0 && put_whole(frames[taken])) [[likely]]
+            continue;
         const Put result = put(frames[taken], room);
         if (result == Put::hopeless) ++lost_;
         if (result == Put::full || result == Put::fault) break;
     }
-    if (next_ != first) give();
+    if (next_ == first) return taken;
+    written_slots_ = std::min<std::uint32_t>(written_slots_ + static_cast<std::uint16_t>(next_ - first), ring_.slots());
+    give();
     return taken;
+}
+
+/// The usual frame: one piece, for one buffer. False: nothing was done.
+bool SendRing::put_whole(const TxFrame& frame) noexcept {
+    if (frame.sge_count != 1 || mode_ != Mode::ethernet) return false;
+    const std::size_t slot = next_ & (ring_.slots() - 1U);
+    Descriptor buffer;
+    std::byte* to;
+    if (own_) {
+        if (frame.length > own_->bytes) return false;
+        buffer = own_->descriptor(slot, 0, frame.length);
+        to = own_->at(slot);
+    } else {
+        buffer = ring_.read(next_);
+        to = regions_.find(buffer.region, buffer.offset, buffer.length);
+        if (!to || frame.length > buffer.length) return false;
+        buffer.flags = 0;
+        buffer.length = frame.length;
+    }
+    std::memcpy(to, reinterpret_cast<const std::byte*>(frame.sges->addr), frame.length);
+    ring_.write(next_, buffer);
+    frame_ends_[slot] = 1;
+    ++next_;
+    return true;
 }
 
 SendRing::Put SendRing::put(const TxFrame& frame, std::uint16_t room) noexcept {
@@ -101,12 +129,7 @@ SendRing::Put SendRing::put(const TxFrame& frame, std::uint16_t room) noexcept {
         if (!is_ip_frame(frame)) return Put::hopeless;
         skip = ethernet_bytes;
     }
-    const std::uint16_t before = next_;
-    const Put result = own_ ? put_own(frame, skip, room) : put_posted(frame, skip, room);
-    if (result == Put::done)
-        written_slots_ =
-            std::min<std::uint32_t>(written_slots_ + static_cast<std::uint16_t>(next_ - before), ring_.slots());
-    return result;
+    return own_ ? put_own(frame, skip, room) : put_posted(frame, skip, room);
 }
 
 SendRing::Put SendRing::full(std::size_t slots) noexcept {

@@ -54,6 +54,7 @@ private:
     enum class Put { done, full, hopeless, fault };
 
     std::uint16_t count_room() noexcept;
+    bool put_whole(const TxFrame& frame) noexcept;
     Put put(const TxFrame& frame, std::uint16_t room) noexcept;
     Put put_own(const TxFrame& frame, std::uint32_t skip, std::uint16_t room) noexcept;
     Put put_posted(const TxFrame& frame, std::uint32_t skip, std::uint16_t room) noexcept;

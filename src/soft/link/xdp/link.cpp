@@ -101,6 +101,7 @@ private:
     std::atomic<bool> look_wanted_{false};
     unsigned calls_ = 0;
     std::size_t next_queue_ = 0;
+    std::array<RxFrame, batch> frames_;  ///< of one receive()
 
     std::mutex flows_mutex_;
     PacketMemberships memberships_;
@@ -210,16 +211,15 @@ void XdpLink::receive(std::size_t most) noexcept {
         take_news();
     const SinkGate::Use use{gate_};
     if (!use.sink()) return;
-    std::array<RxFrame, batch> frames;
     // Each queue in turn, and another one first the next time.
     next_queue_ = (next_queue_ + 1) % queues_.size();
     for (std::size_t i = 0, empty = 0; most != 0 && empty < queues_.size(); ++i) {
         Receiver& receiver = queues_[(next_queue_ + i) % queues_.size()]->receiver;
         if (i < queues_.size() && settings_.busy_poll.count() != 0) receiver.poll();
-        const std::size_t taken = receiver.take(std::span{frames}.first(std::min(most, batch)));
+        const std::size_t taken = receiver.take(std::span{frames_}.first(std::min(most, batch)));
         empty = taken == 0 ? empty + 1 : 0;
         if (taken == 0) continue;
-        use.sink()->deliver(std::span{frames}.first(taken));
+        use.sink()->deliver(std::span{frames_}.first(taken));
         receiver.release();
         most -= taken;
     }
