@@ -521,11 +521,11 @@ bool is_plain(std::span<const std::uint8_t> frame) {
     return !is_ip || !has_transport || headers.fragment || headers.src_port.has_value();
 }
 
-void Steering::add(const Bytes& attribute, int queue_pair, std::uint32_t handle) {
+void Steering::add(const Bytes& attribute, int queue_pair, std::uint64_t handle) {
     flows_.push_back({attribute, queue_pair, handle});
 }
 
-bool Steering::remove(std::uint32_t handle) {
+bool Steering::remove(std::uint64_t handle) {
     return 0 != flows_.remove_if([&](const Flow& flow) { return flow.handle == handle; });
 }
 

@@ -57,9 +57,9 @@ struct Outcome {
 class Steering {
 public:
     /// `attribute` must be valid.
-    void add(const Bytes& attribute, int queue_pair, std::uint32_t handle);
+    void add(const Bytes& attribute, int queue_pair, std::uint64_t handle);
     /// False if there is no such flow.
-    bool remove(std::uint32_t handle);
+    bool remove(std::uint64_t handle);
     void remove_all(int queue_pair);
     std::size_t size() const { return flows_.size(); }
 
@@ -69,7 +69,7 @@ private:
     struct Flow {
         Bytes attribute;
         int queue_pair;
-        std::uint32_t handle;
+        std::uint64_t handle;
     };
     std::list<Flow> flows_;  ///< in order of creation
 };

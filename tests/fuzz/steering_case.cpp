@@ -394,7 +394,7 @@ public:
         // A corrupted pointer would be the caller's mistake, and tests nothing.
         if (match.counters && match.counters != all_counters() && match.counters != all_counters() + 1) return;
 
-        std::uint32_t handle = 0;
+        FlowTable::Handle handle = 0;
         const int added = table_.add(match, pointer(queue_pair), handle);
         if (added != 0) difference_ << "adding a flow gives " << added;
         steering_.add(attribute, queue_pair, handle);
@@ -494,7 +494,7 @@ private:
 
     FlowTable table_;
     reference::Steering steering_;
-    std::vector<std::uint32_t> handles_;
+    std::vector<FlowTable::Handle> handles_;
     std::ostringstream difference_;
 };
 

@@ -68,7 +68,7 @@ private:
 /// What it has to do.
 std::uint32_t steer(const std::vector<FlowMatch>& flows, const Bytes& frame) {
     FlowTable table;
-    std::uint32_t handle = 0;
+    FlowTable::Handle handle = 0;
     for (const auto& flow : flows)
         EXPECT_EQ(table.add(flow, reinterpret_cast<QueuePair*>(std::uintptr_t{8}), handle), 0);
     std::span<const Target> targets;

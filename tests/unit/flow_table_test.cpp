@@ -78,13 +78,13 @@ const FlowAttr multicast_default{IBV_FLOW_ATTR_MC_DEFAULT};
 
 class FlowTableTest : public testing::Test {
 protected:
-    std::uint32_t add(const FlowAttr& attr, QueuePair* qp) {
-        std::uint32_t handle = 0;
+    FlowTable::Handle add(const FlowAttr& attr, QueuePair* qp) {
+        FlowTable::Handle handle = 0;
         EXPECT_EQ(try_add(attr, qp, handle), 0);
         return handle;
     }
 
-    int try_add(const FlowAttr& attr, QueuePair* qp, std::uint32_t& handle) {
+    int try_add(const FlowAttr& attr, QueuePair* qp, FlowTable::Handle& handle) {
         FlowMatch match;
         EXPECT_EQ(attr.read(match), 0);
         return table.add(match, qp, handle);
@@ -404,7 +404,7 @@ protected:
 
     Targets rule(unsigned i) { return {{queue_pair(1 + i % 7), i}}; }
 
-    std::vector<std::uint32_t> handles;
+    std::vector<FlowTable::Handle> handles;
 };
 
 TEST_F(ManyRulesTest, AreEachFound) {

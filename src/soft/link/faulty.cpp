@@ -113,6 +113,7 @@ public:
     }
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override { return inner_->set_flows(flows); }
+    bool looks_at_flows() const noexcept override { return inner_->looks_at_flows(); }
     Link& innermost() noexcept override { return inner_->innermost(); }
     std::uint64_t lost() noexcept override { return inner_->lost() + lost_.value(); }
     std::uint64_t unsent() noexcept override { return inner_->unsent(); }

@@ -135,6 +135,8 @@ public:
     /// The flows now in force: the link may keep back any frame that none of them matches. Called before the
     /// first frame is wanted, and on each change. Returns 0 or an errno, and then the old ones stay.
     virtual int set_flows(std::span<const FlowMatch* const>) noexcept { return 0; }
+    /// Whether set_flows() does anything. Fixed.
+    virtual bool looks_at_flows() const noexcept { return false; }
 
     /// The link that this one wraps, or itself.
     virtual Link& innermost() noexcept { return *this; }

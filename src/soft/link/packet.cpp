@@ -72,6 +72,7 @@ public:
     void take_news() noexcept override { news_.take(gate_.sink()); }
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
+    bool looks_at_flows() const noexcept override { return true; }
     std::uint64_t lost() noexcept override;
     std::uint64_t unsent() noexcept override { return sender_.lost(); }
 

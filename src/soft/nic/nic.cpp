@@ -29,7 +29,8 @@ constexpr std::size_t receive_batch = 256;
 
 struct SoftFlow : ibv_flow {
     QueuePair* queue_pair;
-    Counters* counters;  ///< that it uses, until it ends
+    FlowTable::Handle place;  ///< its name in the table
+    Counters* counters;       ///< that it uses, until it ends
     ~SoftFlow() {
         if (counters) counters->remove_flow();
     }
@@ -350,6 +351,7 @@ std::uint32_t Nic::forget_events(CompletionQueue& queue) noexcept {
 }
 
 int Nic::apply_flows() noexcept try {
+    if (!link_->looks_at_flows()) return 0;
     std::vector<const FlowMatch*> matches;
     flows_.matches(matches);
     return link_->set_flows(matches);
@@ -371,11 +373,12 @@ ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
         flow->counters = counters;
     }
     const std::lock_guard lock{receive_mutex_};
-    errno = flows_.add(match, &queue_pair, flow->handle);
+    errno = flows_.add(match, &queue_pair, flow->place);
+    flow->handle = static_cast<std::uint32_t>(flow->place);
     if (errno != 0) return nullptr;
     errno = apply_flows();
     if (errno != 0) {
-        flows_.remove(flow->handle);
+        flows_.remove(flow->place);
         return nullptr;
     }
     ++queue_pair.flows;
@@ -385,7 +388,7 @@ ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
 int Nic::destroy_flow(ibv_flow* flow) noexcept {
     const std::unique_ptr<SoftFlow> owned{static_cast<SoftFlow*>(flow)};
     const std::lock_guard lock{receive_mutex_};
-    flows_.remove(owned->handle);
+    flows_.remove(owned->place);
     --owned->queue_pair->flows;
     apply_flows();  // a link that can't narrow its filter delivers too much, which is harmless
     return 0;

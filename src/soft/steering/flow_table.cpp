@@ -43,37 +43,42 @@ std::span<const std::uint32_t> leading_run(std::span<const std::uint32_t> flows,
 
 }  // namespace
 
-int FlowTable::add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept {
+int FlowTable::add(const FlowMatch& match, QueuePair* queue_pair, Handle& handle) noexcept {
     try {
         reserve(flows_.size() + 1);
+        handle = Handle{match.priority} << 48 | ++made_;
+        flows_.emplace_hint(flows_.upper_bound(handle), handle, Flow{match, queue_pair});
     } catch (const std::bad_alloc&) {
         return ENOMEM;
     }
-    const auto after =
-        std::ranges::upper_bound(flows_, match.priority, {}, [](const Flow& flow) { return flow.match.priority; });
-    handle = next_handle_++;
-    flows_.insert(after, Flow{match, queue_pair, handle});
-    compile();
+    outdate();
     return 0;
 }
 
-bool FlowTable::remove(std::uint32_t handle) noexcept {
-    if (std::erase_if(flows_, [&](const Flow& flow) { return flow.handle == handle; }) == 0) return false;
-    compile();
+bool FlowTable::remove(Handle handle) noexcept {
+    if (flows_.erase(handle) == 0) return false;
+    outdate();
     return true;
 }
 
 void FlowTable::remove_all(QueuePair* queue_pair) noexcept {
-    if (std::erase_if(flows_, [&](const Flow& flow) { return flow.queue_pair == queue_pair; }) != 0) compile();
+    if (std::erase_if(flows_, [&](const auto& one) { return one.second.queue_pair == queue_pair; }) != 0) outdate();
+}
+
+void FlowTable::outdate() noexcept {
+    if (!outdated_) known_.look_at({});
+    outdated_ = true;
 }
 
 void FlowTable::matches(std::vector<const FlowMatch*>& all) const {
     all.clear();
-    for (const Flow& flow : flows_) all.push_back(&flow.match);
+    for (const auto& [handle, flow] : flows_) all.push_back(&flow.match);
 }
 
 template <bool counting>
 Verdict FlowTable::walk(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept {
+    if (outdated_) [[unlikely]]
+        compile();
     std::size_t copied = 0;
     if (!sniffers_.empty()) [[unlikely]]
         copied = copy(sniffers_, copied);
@@ -126,7 +131,7 @@ void FlowTable::find_targets(const FrameKey& key, std::span<const Target>& targe
 }
 
 bool FlowTable::misses(const FrameKey& fragment) const noexcept {
-    return std::ranges::any_of(flows_, [&](const Flow& flow) { return flow.match.misses(fragment); });
+    return std::ranges::any_of(flows_, [&](const auto& one) { return one.second.match.misses(fragment); });
 }
 
 inline bool FlowTable::rule_matches(const Rule& rule, const FrameKey& key) const noexcept {
@@ -189,7 +194,7 @@ std::size_t FlowTable::copy(std::span<const Target> targets, std::size_t copied)
 void FlowTable::reserve(std::size_t flows) {
     if (flows <= capacity_) return;
     const std::size_t room = std::max<std::size_t>(2 * capacity_, 8);
-    flows_.reserve(room);
+    ordered_.reserve(room);
     by_match_.reserve(room);
     terms_.reserve(2 * room * FrameKey::Words{}.size());  // the rules' terms and the sets' masks
     targets_.reserve(room);
@@ -206,17 +211,22 @@ void FlowTable::reserve(std::size_t flows) {
 }
 
 void FlowTable::compile() noexcept {
+    outdated_ = false;
     FrameKey looked{};
-    for (const Flow& flow : flows_) looked |= flow.match.mask;
+    ordered_.clear();
+    for (const auto& [handle, flow] : flows_) {
+        looked |= flow.match.mask;
+        ordered_.push_back(&flow);
+    }
     known_.look_at(looked);
 
     by_match_.clear();
     sniffers_.clear();
     multicast_defaults_.clear();
     all_defaults_.clear();
-    for (std::uint32_t i = 0; i < flows_.size(); ++i) {
-        const Target target{flows_[i].queue_pair, flows_[i].match.tag};
-        switch (flows_[i].match.type) {
+    for (std::uint32_t i = 0; i < ordered_.size(); ++i) {
+        const Target target{ordered_[i]->queue_pair, ordered_[i]->match.tag};
+        switch (ordered_[i]->match.type) {
             case IBV_FLOW_ATTR_NORMAL:
                 by_match_.push_back(i);
                 break;
@@ -242,7 +252,7 @@ void FlowTable::compile_rules() noexcept {
     hashed_.clear();
     sets_.clear();
     slots_.clear();
-    const auto match = [&](std::uint32_t flow) -> const FlowMatch& { return flows_[flow].match; };
+    const auto match = [&](std::uint32_t flow) -> const FlowMatch& { return ordered_[flow]->match; };
     const auto same_mask = [&](std::uint32_t a, std::uint32_t b) { return match(a).mask == match(b).mask; };
     const auto first_other =
         std::partition(by_match_.begin(), by_match_.end(), [&](std::uint32_t flow) { return !match(flow).dont_trap; });
@@ -263,7 +273,7 @@ void FlowTable::compile_rules() noexcept {
 
 void FlowTable::compile_same_mask(std::span<const std::uint32_t> flows) noexcept {
     const auto same_value = [&](std::uint32_t a, std::uint32_t b) {
-        return flows_[a].match.value == flows_[b].match.value;
+        return ordered_[a]->match.value == ordered_[b]->match.value;
     };
     const std::size_t first = hashed_.size();
     for (auto rest = flows; !rest.empty();) {
@@ -273,7 +283,7 @@ void FlowTable::compile_same_mask(std::span<const std::uint32_t> flows) noexcept
     }
     const auto rules = hashed_.begin() + static_cast<std::ptrdiff_t>(first);
     if (hashed_.size() - first >= hash_from) {
-        make_set(first, flows_[flows.front()].match.mask);
+        make_set(first, ordered_[flows.front()]->match.mask);
     } else {
         scanned_.insert(scanned_.end(), rules, hashed_.end());
         hashed_.erase(rules, hashed_.end());
@@ -282,14 +292,14 @@ void FlowTable::compile_same_mask(std::span<const std::uint32_t> flows) noexcept
 
 /// Takes flows that match the same frames, in order. All but the first are in force only if they share with it.
 FlowTable::Rule FlowTable::make_rule(std::span<const std::uint32_t> flows) noexcept {
-    const FlowMatch& match = flows_[flows.front()].match;
+    const FlowMatch& match = ordered_[flows.front()]->match;
     Rule rule = make_terms(match.mask, match.value);
     rule.first_target = static_cast<std::uint32_t>(targets_.size());
     rule.order = flows.front();
     rule.dont_trap = match.dont_trap;
     rule.first_counters = static_cast<std::uint32_t>(counters_.size());
     for (const std::uint32_t index : flows) {
-        const Flow& flow = flows_[index];
+        const Flow& flow = *ordered_[index];
         const bool shares = flow.match.priority == match.priority && flow.match.drop == match.drop;
         if (shares && !match.drop) push_once(targets_, rule.first_target, {flow.queue_pair, flow.match.tag});
         if (shares && flow.match.counters) counters_.push_back(static_cast<Counters*>(flow.match.counters));
@@ -321,7 +331,7 @@ void FlowTable::make_set(std::size_t first, const FrameKey& mask) noexcept {
     const std::span<std::uint32_t> slots = std::span{slots_}.subspan(set.first_slot);
     for (std::size_t i = first; i < hashed_.size(); ++i) {
         set.order = std::min(set.order, hashed_[i].order);
-        std::uint32_t slot = hash(set.mask, flows_[hashed_[i].order].match.value);
+        std::uint32_t slot = hash(set.mask, ordered_[hashed_[i].order]->match.value);
         while (slots[slot & (set.slot_count - 1)] != no_rule) ++slot;
         slots[slot & (set.slot_count - 1)] = static_cast<std::uint32_t>(i);
     }

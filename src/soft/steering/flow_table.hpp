@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -22,15 +23,19 @@ enum class Verdict {
     unmatched,  ///< no flow matches it
 };
 
-/// Not thread-safe; the device locks. Changes cost time linear in the flows in force, and a sort of them.
+/// Not thread-safe; the device locks. A change costs the time of a search; the first frame after it waits for all flows
+/// to be compiled, which costs a sort of them.
 class FlowTable {
 public:
+    /// A flow's name: its priority, and how many were made before it. Flows are tried in this order.
+    using Handle = std::uint64_t;
+
     /// Counters in `match` must be this device's. Returns 0, or ENOMEM and changes nothing. A queue pair may have the
     /// same flow several times and keeps it until the last is removed, as mlx5's kernel driver counts references
     /// (find_flow_rule() in drivers/net/ethernet/mellanox/mlx5/core/fs_core.c).
-    int add(const FlowMatch& match, QueuePair* queue_pair, std::uint32_t& handle) noexcept;
+    int add(const FlowMatch& match, QueuePair* queue_pair, Handle& handle) noexcept;
     /// False if there is no such flow.
-    bool remove(std::uint32_t handle) noexcept;
+    bool remove(Handle handle) noexcept;
     void remove_all(QueuePair* queue_pair) noexcept;
 
     bool empty() const noexcept { return flows_.empty(); }
@@ -61,7 +66,6 @@ private:
     struct Flow {
         FlowMatch match;
         QueuePair* queue_pair;
-        std::uint32_t handle;
     };
     /// One word of a match with bits to compare.
     struct Term {
@@ -93,6 +97,7 @@ private:
     Verdict walk(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
 
     void reserve(std::size_t flows);
+    void outdate() noexcept;
     void compile() noexcept;
     void compile_rules() noexcept;
     void compile_same_mask(std::span<const std::uint32_t> flows) noexcept;
@@ -108,12 +113,14 @@ private:
     void count(const Rule& rule, std::uint32_t bytes) const noexcept;
     std::size_t copy(std::span<const Target> targets, std::size_t copied) noexcept;
 
-    std::vector<Flow> flows_;  ///< by priority, then in order of creation
-    std::uint32_t next_handle_ = 1;
+    std::map<Handle, Flow> flows_;
+    Handle made_ = 0;
+    bool outdated_ = false;  ///< what follows, and must be compiled
 
     // compile() makes these from flows_ and must not fail: all have room for capacity_ flows.
     std::size_t capacity_ = 0;
-    std::vector<std::uint32_t> by_match_;
+    std::vector<const Flow*> ordered_;
+    std::vector<std::uint32_t> by_match_;  ///< into ordered_
     std::vector<Term> terms_;
     std::vector<Target> targets_;
     std::vector<Counters*> counters_;  ///< for rules that count, each list ends with null

@@ -73,6 +73,7 @@ public:
         return sink_->offer({&offered, 1}) == 1;
     }
     int send_fd() const noexcept override { return send_fd_; }
+    bool looks_at_flows() const noexcept override { return true; }
     int set_flows(std::span<const soft::FlowMatch* const> flows) noexcept override {
         ++flow_changes;
         if (refuse_flows == 0) flows_in_force = flows.size();

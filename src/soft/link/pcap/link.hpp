@@ -42,6 +42,7 @@ public:
     void waited() noexcept override { waited_.store(true, std::memory_order_relaxed); }
     void watched(bool on) noexcept override { alarm_.watched(on); }
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
+    bool looks_at_flows() const noexcept override { return true; }
     std::uint64_t lost() noexcept override { return replay_ ? replay_->unfit() : 0; }
     std::uint64_t unsent() noexcept override { return unsent_.value(); }
 
