@@ -66,7 +66,7 @@ void FlowTable::remove_all(QueuePair* queue_pair) noexcept {
 }
 
 void FlowTable::outdate() noexcept {
-    if (!outdated_) known_.look_at({});
+    known_.close();
     outdated_ = true;
 }
 
@@ -207,6 +207,7 @@ void FlowTable::reserve(std::size_t flows) {
     multicast_defaults_.reserve(room);
     all_defaults_.reserve(room);
     copies_.resize(room);
+    known_.make_room(room);
     capacity_ = room;
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "soft/steering/known_frames.hpp"
 
+#include <algorithm>
+#include <array>
+#include <bit>
+
 #include <pktverbs/net/ipv4.hpp>
 
 namespace pktverbs::soft {
@@ -57,12 +61,24 @@ void KnownFrames::remember(std::span<const std::uint8_t> frame, const Target& ta
     const std::uint32_t least = ethernet_bytes + ipv4_bytes + (is_udp ? udp_bytes : tcp_bytes);
     if (!has_bytes(frame, least)) return;
     const Words seen = look(frame);
-    entries_[index_of(seen)] = {seen, target, least};
+    Entry* const first = &entries_[index_of(seen)];
+    if (first->seen != seen) std::copy_backward(first, first + ways - 1, first + ways);
+    *first = {seen, target, least};
+}
+
+void KnownFrames::make_room(std::size_t flows) {
+    const std::size_t wanted = std::clamp<std::size_t>(std::bit_ceil(4 * flows), 64, 65536);
+    if (wanted <= entries_.size()) return;
+    std::vector<Entry>(wanted).swap(entries_);
+    shift_ = 64U - static_cast<unsigned>(std::bit_width(wanted / ways - 1));
+    forget();
 }
 
 void KnownFrames::forget() noexcept {
     // No frame looks like this: no flow looks at the packet's length, so these bits are always 0.
-    entries_.fill({.seen = {.a = 0, .b = 0, .c = ~std::uint64_t{0}, .d = 0, .e = 0}, .target = {}, .least_bytes = 0});
+    constexpr Entry nobody{
+        .seen = {.a = 0, .b = 0, .c = ~std::uint64_t{0}, .d = 0, .e = 0}, .target = {}, .least_bytes = 0};
+    std::ranges::fill(entries_, nobody);
 }
 
 }  // namespace pktverbs::soft

@@ -2,11 +2,11 @@
 // KnownFrames: where frames were steered, for those that follow them in the same flows.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include <pktverbs/net/ethernet.hpp>
 
@@ -18,14 +18,20 @@ namespace pktverbs::soft {
 
 /// A frame that has the same shape as a remembered one, and the same bits where flows look, would be steered as that
 /// one was: to compare these bits in place costs a third of parsing and steering. The shape: untagged IPv4 without
-/// options, no fragment, and TCP or UDP, with its whole header. Of frames whose bits have the same hash the last one is
-/// known.
+/// options, no fragment, and TCP or UDP, with its whole header. Of frames whose bits have the same hash the last two
+/// are known.
 class KnownFrames {
 public:
-    KnownFrames() noexcept { forget(); }
+    /// Throws std::bad_alloc.
+    KnownFrames() { make_room(0); }
 
+    /// With so many flows, frames of most of them can be known: a table of 64 entries to 65536, 4 MiB. Forgets all
+    /// frames when the table grows. Throws std::bad_alloc, and then nothing has changed.
+    void make_room(std::size_t flows);
     /// The bits at which any flow in force looks. Forgets all frames.
     void look_at(const FrameKey& bits) noexcept;
+    /// Until look_at() no frame is known.
+    void close() noexcept { bits_ = {}; }
     /// If it has the shape.
     void remember(std::span<const std::uint8_t> frame, const Target& target) noexcept;
 
@@ -35,8 +41,10 @@ public:
             [[unlikely]]
             return nullptr;  // IPv6 and tagged frames need not wait for a comparison
         const Words seen = look(frame);
-        const Entry& entry = entries_[index_of(seen)];
-        return entry.seen == seen && has_bytes(frame, entry.least_bytes) ? &entry.target : nullptr;
+        const Entry* entry = &entries_[index_of(seen)];
+        if (entry->seen != seen) [[unlikely]]
+            if ((++entry)->seen != seen) return nullptr;
+        return has_bytes(frame, entry->least_bytes) ? &entry->target : nullptr;
     }
 
 private:
@@ -49,7 +57,7 @@ private:
         }
     };
     static constexpr std::uint32_t least_bytes = ethernet_bytes + ipv4_bytes + udp_bytes;
-    static constexpr unsigned index_bits = 6;
+    static constexpr std::size_t ways = 2;  ///< entries for one hash, the last one first
 
     struct alignas(64) Entry {
         Words seen;
@@ -67,10 +75,10 @@ private:
         std::memcpy(&word, from, sizeof word);
         return word;
     }
-    static std::size_t index_of(const Words& seen) noexcept {
+    std::size_t index_of(const Words& seen) const noexcept {
         constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio
         // Of the third word flows may look at the TTL alone, which is mostly the same.
-        return (((seen.a ^ seen.b ^ seen.d) * odd) + seen.e) * odd >> (64 - index_bits);
+        return ((((seen.a ^ seen.b ^ seen.d) * odd) + seen.e) * odd >> shift_) * ways;
     }
     /// Also by the packet's length field. Where it says too much, parse_frame() takes what is there.
     static bool has_bytes(std::span<const std::uint8_t> frame, std::uint32_t least) noexcept {
@@ -79,7 +87,8 @@ private:
     void forget() noexcept;
 
     Words bits_{};
-    std::array<Entry, 1U << index_bits> entries_;
+    unsigned shift_ = 0;  ///< of a hash, so that an index is left
+    std::vector<Entry> entries_;
 };
 
 }  // namespace pktverbs::soft
