@@ -15,9 +15,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <regex>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -30,6 +32,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "network_namespace.hpp"
+#include "program.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
 
@@ -484,6 +487,76 @@ TEST_F(XdpLinkTest, AnswersPingsWhileTheKernelsSessionRuns) {
         EXPECT_TRUE(is_streamed);
         EXPECT_EQ(context.stats().drops.unmatched, 0u);
     }
+}
+
+/// The number of this name in iperf3's summary of what one side counted: "sum_sent", "sum_received". -1 if there is
+/// none.
+long iperf_sum(const std::string& json, const std::string& side, const std::string& name) {
+    const std::regex pattern{"\"" + side + "\":\\s*\\{[^}]*\"" + name + "\":\\s*(\\d+)"};
+    std::smatch found;
+    return std::regex_search(json, found, pattern) ? std::stol(found[1]) : -1;
+}
+
+TEST_F(XdpLinkTest, TakesItsFlowWhileIperfHasASession) {
+    if (std::system("command -v iperf3 >/dev/null") != 0) GTEST_SKIP() << "NOT TESTED: iperf3 is not installed";
+    const VethPair veth;
+    Context context = veth.right.run([&] {
+        return Context{"xdp:" + veth.right.interface, {.send_packets = none, .recv_packets = 64}};
+    });
+    const Flow flow = context.install(FlowRule{}.dst_ip(veth.right.ipv4).udp().dst_port(ours));
+    const auto kernels_end = kernel_socket(veth.right, SOCK_DGRAM, 0, ours);
+    const auto sender = kernel_socket(veth.left, SOCK_DGRAM, 0);
+
+    const std::string port = std::to_string(kernels);
+    test::Program server =
+        veth.right.run([&] { return test::Program{"timeout 30 iperf3 -s -1 --forceflush -p " + port}; });
+    for (std::string line; line.find("Server listening") == std::string::npos;)
+        ASSERT_FALSE((line = server.line()).empty()) << "exit status " << server.exit_status();
+    // A small window: veth drops what finds its queue of 256 full.
+    test::Program client = veth.left.run(
+        [&] { return test::Program{"timeout 30 iperf3 --json -t 1 -w 64K -p " + port + " -c " + veth.right.ipv4}; });
+    std::string json;
+    std::atomic<bool> has_ended{false};
+    std::thread session{[&] {
+        for (const std::string& line : client.lines()) json += line;
+        has_ended = true;
+    }};
+
+    std::uint32_t sent = 0, received = 0;
+    while (!has_ended && received == sent) {
+        for (int i = 0; i < 16; ++i) send_text(sender, veth.right.ipv4, ours, std::to_string(sent++));
+        while (received < sent) {
+            const RecvList list = context.recv(20s);
+            if (list.empty()) break;
+            for (const RecvPkt& packet : list) {
+                const auto payload = packet.bytes().subspan(42);
+                EXPECT_EQ(std::string(payload.begin(), payload.end()), std::to_string(received++));
+            }
+        }
+    }
+    session.join();
+    EXPECT_EQ(received, sent);
+    EXPECT_GE(received, 16u * 10u) << "they were not there at the same time";
+    EXPECT_TRUE(context.recv(0ns).empty());
+    const Stats stats = context.stats();
+    EXPECT_EQ(stats.recv_packets, sent);
+    EXPECT_EQ(stats.drops.total(), 0u) << stats.to_string();
+    EXPECT_EQ(receive_text(kernels_end, MSG_DONTWAIT), std::strerror(EAGAIN));
+
+    EXPECT_EQ(client.exit_status(), 0) << json;
+    for (const std::string& line : server.lines()) EXPECT_EQ(line.find("error"), std::string::npos) << line;
+    EXPECT_EQ(server.exit_status(), 0);
+    const long bytes = iperf_sum(json, "sum_sent", "bytes");
+    EXPECT_GT(bytes, 0) << json;
+    EXPECT_GT(iperf_sum(json, "sum_received", "bytes"), bytes / 2) << json;
+    // A hundredth of the segments, and a few for a machine that has much else to do.
+    const long retransmits = iperf_sum(json, "sum_sent", "retransmits");
+    EXPECT_GE(retransmits, 0) << json;
+    EXPECT_LE(retransmits, bytes / 1448 / 100 + 20) << json;
+    EXPECT_EQ(json.find("\"error\""), std::string::npos) << json;
+    RecordProperty("datagrams", std::to_string(received));
+    RecordProperty("session_bytes", std::to_string(bytes));
+    RecordProperty("session_retransmits", std::to_string(retransmits));
 }
 
 TEST_F(XdpLinkTest, HoldsWhatTheKernelHadWhenTheInterfaceWentDown) {
