@@ -19,7 +19,8 @@ struct PcapReport {
     std::uint64_t replayed = 0;  ///< frames that were given to the device, of all rounds
     std::uint64_t rounds = 0;    ///< how often the file was read to its end
     bool ended = false;          ///< whether every frame was replayed, or the file could not be read any further
-    /// How long after it was due a frame was given to the device: the latest, and the mean. 0 with speed=max.
+    /// How long after it was due a frame had been given to the device, received or dropped: the latest, and the mean. 0
+    /// with speed=max.
     std::chrono::nanoseconds max_lateness{};
     std::chrono::nanoseconds mean_lateness{};  ///< see max_lateness
     std::string in_error{};                    ///< why the file could not be read to its end; empty if it could

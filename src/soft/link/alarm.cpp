@@ -12,8 +12,11 @@ Alarm::Alarm() : timer_{::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONB
     if (!timer_) throw std::system_error{errno, std::generic_category(), "cannot make a timer"};
 }
 
-/// A time in the past makes it readable at once; setting it makes it unreadable until then (timerfd_create(2)).
-void Alarm::arm() const noexcept {
+/// A time in the past makes it readable at once; setting it makes it unreadable until then (timerfd_create(2)). It is
+/// never read, so it stays readable.
+void Alarm::arm() noexcept {
+    if (armed_at_ == at_) return;
+    armed_at_ = at_;
     constexpr std::uint64_t second = 1'000'000'000;
     itimerspec time{};
     if (at_ != never) {
@@ -35,6 +38,11 @@ void Alarm::watched(bool on) noexcept {
     const std::lock_guard lock{mutex_};
     watchers_ += on ? 1 : -1;
     if (on && watchers_ == 1) arm();
+}
+
+bool Alarm::is_watched() const noexcept {
+    const std::lock_guard lock{mutex_};
+    return watchers_ > 0;
 }
 
 }  // namespace pktverbs::soft

@@ -24,13 +24,15 @@ public:
     void set(std::uint64_t at) noexcept;
     /// One thread more, or one fewer, waits: while none does, setting it makes no system call.
     void watched(bool on) noexcept;
+    bool is_watched() const noexcept;
 
 private:
-    void arm() const noexcept;
+    void arm() noexcept;
 
     FileDescriptor timer_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::uint64_t at_ = never;
+    std::uint64_t armed_at_ = never;  ///< the timer's; it is behind while nobody waits
     int watchers_ = 0;
 };
 

@@ -77,16 +77,20 @@ std::size_t PcapLink::deliver(std::size_t most) noexcept {
     std::size_t delivered = 0;
     lacks_receive_ = false;
     while (delivered < most && !lacks_receive_) {
-        const std::uint64_t now = monotonic_ns();
-        const auto frames = replay_->due(now, most - delivered);
-        if (frames.empty()) break;
+        const auto frames = replay_->due(monotonic_ns(), most - delivered);
+        if (frames.empty()) {
+            // But not in the call after one that delivered: a thread has its frames when a poll has found no more.
+            if (is_idle_ && delivered == 0) replay_->read_ahead();
+            is_idle_ = delivered == 0;
+            break;
+        }
         std::size_t taken = frames.size();
         if (settings_.at_recorded_times)
             sink_.load(std::memory_order_relaxed)->deliver(frames);
         else
             taken = sink_.load(std::memory_order_relaxed)->offer(frames);
         lacks_receive_ = taken < frames.size();
-        replay_->take(taken, now);
+        replay_->take(taken, monotonic_ns());
         delivered += taken;
     }
     return delivered;
@@ -102,9 +106,10 @@ void PcapLink::spin_until_due() noexcept {
 
 void PcapLink::set_alarm() noexcept {
     if (lacks_receive_) return alarm_.set(monotonic_ns() + receive_retry_ns);
-    const std::uint64_t due = replay_->next_due();
-    if (due == Alarm::never) return alarm_.set(monotonic_ns() + pipe_retry_ns);
-    alarm_.set(due > lead_ns ? due - lead_ns : Alarm::at_once);
+    const std::uint64_t due = replay_->next_due(), now = monotonic_ns();
+    if (due == Alarm::never) return alarm_.set(now + pipe_retry_ns);
+    // Not to times that have passed: a further one is a further system call, of microseconds.
+    alarm_.set(due > now + lead_ns ? due - lead_ns : Alarm::at_once);
 }
 
 void PcapLink::end() noexcept {

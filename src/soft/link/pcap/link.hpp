@@ -39,7 +39,9 @@ public:
     std::size_t send(std::span<const TxFrame> frames) noexcept override;
     void receive(std::size_t most) noexcept override;
     int receive_fd() const noexcept override { return replay_ ? alarm_.fd() : -1; }
-    void waited() noexcept override { waited_.store(true, std::memory_order_relaxed); }
+    /// A completion channel looks again when it has given its event. Nobody waits for a further frame then, and the one
+    /// that has come would wait for it.
+    void waited() noexcept override { waited_.store(alarm_.is_watched(), std::memory_order_relaxed); }
     void watched(bool on) noexcept override { alarm_.watched(on); }
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
     bool looks_at_flows() const noexcept override { return true; }
@@ -72,6 +74,7 @@ private:
 
     std::mutex receive_mutex_;
     bool lacks_receive_ = false;
+    bool is_idle_ = false;  ///< the last call found no frame due
 
     std::atomic<int> out_error_{0};
     Counter recorded_;

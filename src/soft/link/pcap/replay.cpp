@@ -23,15 +23,17 @@ void Replay::start(std::uint64_t now) noexcept {
 }
 
 std::span<const RxFrame> Replay::due(std::uint64_t now, std::size_t most) noexcept {
-    look();
-    std::size_t end = next_;
-    while (end < count_ && end - next_ < most && dues_[end] <= now) ++end;
-    return std::span{frames_}.subspan(next_, end - next_);
+    look(now);
+    const std::size_t first = next_ % batch;
+    const std::size_t limit = std::min({most, end_ - next_, batch - first});
+    std::size_t count = 0;
+    while (count < limit && dues_[first + count] <= now) ++count;
+    return std::span{frames_}.subspan(first, count);
 }
 
 void Replay::take(std::size_t count, std::uint64_t now) noexcept {
     if (at_recorded_times_)
-        for (const std::uint64_t due : std::span{dues_}.subspan(next_, count)) {
+        for (const std::uint64_t due : std::span{dues_}.subspan(next_ % batch, count)) {
             max_lateness_.raise_to(now - due);
             sum_lateness_.add(now - due);
         }
@@ -39,16 +41,27 @@ void Replay::take(std::size_t count, std::uint64_t now) noexcept {
     taken_.add(count);
 }
 
-void Replay::fill() noexcept {
-    next_ = count_ = 0;
-    while (count_ < batch) {
+void Replay::read_ahead() noexcept {
+    if (end_ - next_ < batch && !has_ended_) read();
+}
+
+/// Reads what is due at that time, and one frame more.
+void Replay::fill(std::uint64_t now) noexcept {
+    next_ = end_ = 0;
+    while (end_ < batch && read())
+        if (dues_[end_ - 1] > now) return;
+}
+
+/// Reads one frame. False if there is none now.
+bool Replay::read() noexcept {
+    while (!has_ended_) {
         CapturedFrame frame{};
         switch (reader_.read(frame)) {
             case CaptureReader::Result::frame:
-                add(frame);
+                if (add(frame)) return true;
                 break;
             case CaptureReader::Result::nothing_yet:
-                return;
+                return false;
             case CaptureReader::Result::end:
                 has_ended_ = !next_round();
                 break;
@@ -56,8 +69,8 @@ void Replay::fill() noexcept {
                 has_ended_ = true;
                 break;
         }
-        if (has_ended_) return;
     }
+    return false;
 }
 
 /// False if the one that ends was the last.
@@ -70,15 +83,22 @@ bool Replay::next_round() noexcept {
     return true;
 }
 
-void Replay::add(const CapturedFrame& frame) noexcept {
+/// False if it does not fit Ethernet.
+bool Replay::add(const CapturedFrame& frame) noexcept {
     const std::uint64_t due = at_recorded_times_ ? schedule_.due(frame.time_ns) : 0;
-    if (frame.length < ethernet_bytes || frame.length > max_frame_) return unfit_.add(1);
+    if (frame.length < ethernet_bytes || frame.length > max_frame_) {
+        unfit_.add(1);
+        return false;
+    }
     round_has_frames_ = true;
-    std::uint8_t* const copy = &bytes_[count_ * max_frame_];
+    const std::size_t slot = end_ % batch;
+    std::uint8_t* const copy = &bytes_[slot * max_frame_];
     std::memcpy(copy, frame.data, frame.length);
     // For the device, 0 means that the frame has no time.
-    frames_[count_] = {copy, frame.length, false, std::max<std::uint64_t>(frame.time_ns, 1)};
-    dues_[count_++] = due;
+    frames_[slot] = {copy, frame.length, false, std::max<std::uint64_t>(frame.time_ns, 1)};
+    dues_[slot] = due;
+    ++end_;
+    return true;
 }
 
 }  // namespace pktverbs::soft::pcap

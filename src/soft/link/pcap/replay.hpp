@@ -18,6 +18,9 @@
 
 namespace pktverbs::soft::pcap {
 
+/// Reads no more at once than it must, because the frame that is due next would be late by as long as that takes: what
+/// is due already, and one frame more. The rest is read ahead while nothing is due.
+///
 /// Times are of CLOCK_MONOTONIC, in nanoseconds. One thread at a time, but any thread reads the counters.
 class Replay {
 public:
@@ -26,13 +29,17 @@ public:
     bool has_started() const noexcept { return has_started_; }
     void start(std::uint64_t now) noexcept;
 
-    /// The next frames that are due at that time, at most `most`; they stay the next until they are taken.
+    /// Frames that are due at that time, the next ones, at most `most`; they stay the next until they are taken. None
+    /// only if none is due.
     std::span<const RxFrame> due(std::uint64_t now, std::size_t most) noexcept;
+    /// They were given to the device, at that time.
     void take(std::size_t count, std::uint64_t now) noexcept;
+    /// Reads a frame more, if there is room for it.
+    void read_ahead() noexcept;
     /// When the next frame is due; Alarm::never if there is none to be had now.
     std::uint64_t next_due() noexcept {
-        look();
-        return next_ == count_ ? Alarm::never : dues_[next_];
+        look(0);
+        return next_ == end_ ? Alarm::never : dues_[next_ % batch];
     }
     /// Every frame was taken, and there is none any more.
     bool is_over() noexcept { return next_due() == Alarm::never && has_ended_; }
@@ -51,12 +58,13 @@ public:
 private:
     static constexpr std::size_t batch = 64;
 
-    void look() noexcept {
-        if (next_ == count_ && !has_ended_) fill();
+    void look(std::uint64_t now) noexcept {
+        if (next_ == end_ && !has_ended_) fill(now);
     }
-    void fill() noexcept;
+    void fill(std::uint64_t now) noexcept;
+    bool read() noexcept;
     bool next_round() noexcept;
-    void add(const CapturedFrame& frame) noexcept;
+    bool add(const CapturedFrame& frame) noexcept;
 
     CaptureReader reader_;
     Schedule schedule_;
@@ -67,9 +75,9 @@ private:
     bool has_ended_ = false;
     bool round_has_frames_ = false;
 
-    // Read ahead; those before next_ were taken.
+    // Those from next_ up to end_ are read ahead, each at its number % batch.
     std::size_t next_ = 0;
-    std::size_t count_ = 0;
+    std::size_t end_ = 0;
     std::array<RxFrame, batch> frames_{};
     std::array<std::uint64_t, batch> dues_{};
     std::vector<std::uint8_t> bytes_;
