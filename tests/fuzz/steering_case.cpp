@@ -424,7 +424,7 @@ public:
         std::copy(frame.begin(), frame.end(), block.get());
         const std::span<const std::uint8_t> bytes{block.get(), frame.size()};
         std::optional<reference::Outcome> recalled;
-        if (const Target* const known = table_.recall(bytes))
+        if (const KnownFrames::Known* const known = table_.recall(bytes))
             recalled.emplace().copies.emplace(number(known->queue_pair), known->tag);
         const FrameKey key = parse_frame(frame);
         std::span<const Target> targets;
@@ -449,7 +449,7 @@ public:
         if (recalled && *recalled != expected)
             difference_ << "recalled as " << text(*recalled) << ", expected " << text(expected);
         // As the NIC does, which knows queue pairs for which it would be wrong.
-        if (verdict == Verdict::deliver && targets.size() == 1) table_.remember(bytes, targets[0]);
+        if (verdict == Verdict::deliver && targets.size() == 1) table_.remember(bytes, targets[0], nullptr);
         compare_filter(key, verdict);
     }
 

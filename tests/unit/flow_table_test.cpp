@@ -348,9 +348,10 @@ protected:
         const auto frame = udp_frame(1, dst_port);
         std::span<const Target> targets;
         const Verdict verdict = table.steer(udp(1, dst_port), frame_bytes, targets);
-        if (verdict == Verdict::deliver && targets.size() == 1) table.remember(frame, targets[0]);
-        const Target* const known = table.recall(frame);
-        EXPECT_TRUE(known == nullptr || (targets.size() == 1 && *known == targets[0]));
+        if (verdict == Verdict::deliver && targets.size() == 1) table.remember(frame, targets[0], nullptr);
+        const KnownFrames::Known* const known = table.recall(frame);
+        EXPECT_TRUE(known == nullptr || (targets.size() == 1 && known->queue_pair == targets[0].queue_pair &&
+                                         known->tag == targets[0].tag));
         return known != nullptr;
     }
 };

@@ -50,13 +50,13 @@ protected:
         frames.look_at(bits);
     }
     bool recalls(const Bytes& frame) const {
-        const Target* const known = frames.recall(frame);
+        const KnownFrames::Known* const known = frames.recall(frame);
         EXPECT_TRUE(known == nullptr || known->tag == 77);
         return known != nullptr;
     }
     /// Whether it recalls `frame` after it has remembered `first`.
     bool recalls_after(const Bytes& first, const Bytes& frame) {
-        frames.remember(first, target);
+        frames.remember(first, target, nullptr);
         return recalls(frame);
     }
 
@@ -70,7 +70,7 @@ TEST_F(KnownFramesTest, RecallsNothingAtFirst) {
 }
 
 TEST_F(KnownFramesTest, RecallsWhatDiffersWhereNoFlowLooks) {
-    frames.remember(packet(), target);
+    frames.remember(packet(), target, nullptr);
     for (const std::size_t at : {std::size_t{5}, std::size_t{6}, tos_at, id_at, ttl_at, src_ip_at, payload_at})
         EXPECT_TRUE(recalls(with(packet(), at, 99))) << at;
     EXPECT_TRUE(recalls(with(packet(), fragment_at, 0x40))) << "may not be fragmented";
@@ -94,7 +94,7 @@ TEST_F(KnownFramesTest, DoesNotRecallWhatDiffersWhereAFlowLooks) {
         FrameKey bits{};
         reinterpret_cast<std::uint8_t*>(&bits)[looked.in_key] = 4;
         frames.look_at(bits);
-        frames.remember(packet(), target);
+        frames.remember(packet(), target, nullptr);
         for (const Field& field : fields) {
             const std::uint8_t was = packet()[field.in_frame];
             EXPECT_EQ(recalls(with(packet(), field.in_frame, was ^ 4U)), field.in_frame != looked.in_frame)
@@ -105,7 +105,7 @@ TEST_F(KnownFramesTest, DoesNotRecallWhatDiffersWhereAFlowLooks) {
 }
 
 TEST_F(KnownFramesTest, DoesNotRecallAnotherShape) {
-    frames.remember(packet(), target);
+    frames.remember(packet(), target, nullptr);
     EXPECT_FALSE(recalls(with(packet(), 0, 3))) << "multicast";
     EXPECT_FALSE(recalls(with(packet(), 12, 0x81))) << "tagged";
     EXPECT_FALSE(recalls(with(packet(), 14, 0x46))) << "with an option";
@@ -133,7 +133,7 @@ TEST_F(KnownFramesTest, RecallsTcpWithItsWholeHeader) {
 }
 
 TEST_F(KnownFramesTest, KnowsSeveralFlows) {
-    for (unsigned port = 0; port < 16; ++port) frames.remember(with(packet(), dst_port_at + 1, port), target);
+    for (unsigned port = 0; port < 16; ++port) frames.remember(with(packet(), dst_port_at + 1, port), target, nullptr);
     int known = 0;
     for (unsigned port = 0; port < 32; ++port) {
         const bool is_known = recalls(with(packet(), dst_port_at + 1, port));
@@ -144,7 +144,7 @@ TEST_F(KnownFramesTest, KnowsSeveralFlows) {
 }
 
 TEST_F(KnownFramesTest, ForgetsWhenFlowsChange) {
-    frames.remember(packet(), target);
+    frames.remember(packet(), target, nullptr);
     frames.look_at(FrameKey{});
     EXPECT_FALSE(recalls(packet()));
 }

@@ -107,11 +107,12 @@ public:
     std::size_t take() noexcept {
         std::size_t end = 0;
         for (;;) {
-            const Target* known;
+            const KnownFrames::Known* known;
             end = extend_run(end, known);
             if (!take_run(end) || end == frames_.size()) return taken_;
             if (known) {
-                to_ = known->queue_pair;
+                to_ = known->queue;
+                to_queue_pair_ = known->queue_pair;
                 tags_[0] = known->tag;
             } else {
                 to_ = nullptr;
@@ -125,9 +126,9 @@ public:
 private:
     /// Returns the end of the run that reaches to `end` already. The frame there, if any, is for another: `known`, or
     /// null if it must be taken alone.
-    std::size_t extend_run(std::size_t end, const Target*& known) noexcept {
+    std::size_t extend_run(std::size_t end, const KnownFrames::Known*& known) noexcept {
         const FlowTable& flows = nic_.flows_;
-        const QueuePair* const to = to_;
+        const ReceiveQueue* const to = to_;
         const std::uint32_t longest = verifies_ ? 0 : longest_;
         const Frame* frame = frames_.data() + end;
         const Frame* const last = frames_.data() + frames_.size();
@@ -135,7 +136,7 @@ private:
         for (known = nullptr; frame != last; ++frame) {
             const RxFrame& arrived = received(*frame);
             known = arrived.length <= longest ? flows.recall({arrived.data, arrived.length}) : nullptr;
-            if (!known || known->queue_pair != to) [[unlikely]]
+            if (!known || known->queue != to) [[unlikely]]
                 break;
             *tag++ = known->tag;
         }
@@ -146,13 +147,12 @@ private:
     bool take_run(std::size_t end) noexcept {
         const std::uint32_t* tag = tags_.data();
         while (taken_ != end) {
-            const std::size_t count =
-                to_->receives().receive(frames_.subspan(taken_, end - taken_), tag, now_, writer_);
+            const std::size_t count = to_->receive(frames_.subspan(taken_, end - taken_), tag, now_, writer_);
             taken_ += count;
             tag += count;
             if (taken_ == end) break;
-            if (can_wait && to_->lacks_receive({})) return false;
-            put(*to_, received(frames_[taken_++]), {}, *tag++);
+            if (can_wait && to_->lacks_receive()) return false;
+            put(*to_queue_pair_, *to_, received(frames_[taken_++]), *tag++);
         }
         return true;
     }
@@ -170,9 +170,9 @@ private:
         }
         const std::span bytes{frame.data, frame.length};
         if (verifies_ && !frame.checksum_ok) frame.checksum_ok = checksums_right(bytes);
-        if (const Target* const known = verifies_ ? nic_.flows_.recall(bytes) : nullptr) {
-            if (can_wait && known->queue_pair->lacks_receive({})) return false;
-            put(*known->queue_pair, frame, {}, known->tag);
+        if (const auto* const known = verifies_ ? nic_.flows_.recall(bytes) : nullptr) {
+            if (can_wait && known->queue->lacks_receive()) return false;
+            put(*known->queue_pair, *known->queue, frame, known->tag);
             return true;
         }
         const FrameKey key = parse_frame(bytes);
@@ -183,15 +183,15 @@ private:
             nic_.count_dropped(verdict, key);
             return true;
         }
-        if (targets.size() == 1 && !targets[0].queue_pair->spreads()) nic_.flows_.remember(bytes, targets[0]);
-        for (const Target& target : targets) put(*target.queue_pair, frame, key, target.tag);
+        if (targets.size() == 1) nic_.flows_.remember(bytes, targets[0], &targets[0].queue_pair->queue_for(key));
+        for (const Target& target : targets)
+            put(*target.queue_pair, target.queue_pair->queue_for(key), frame, target.tag);
         return true;
     }
 
-    /// `key`: of no matter for a queue pair that does not spread, as those of known frames.
-    void put(QueuePair& queue_pair, RxFrame frame, const FrameKey& key, std::uint32_t tag) noexcept {
+    void put(QueuePair& queue_pair, ReceiveQueue& queue, RxFrame frame, std::uint32_t tag) noexcept {
         if (frame.timestamp_ns == 0) frame.timestamp_ns = now_;
-        switch (queue_pair.receive(frame, key, tag, writer_)) {
+        switch (queue_pair.receive(queue, frame, tag, writer_)) {
             case ReceiveQueue::Received::completed:
             case ReceiveQueue::Received::failed:
                 break;
@@ -212,7 +212,8 @@ private:
     const std::uint64_t now_;
     CompletionQueue::Writer writer_;
     std::size_t taken_ = 0;  ///< the run begins here
-    QueuePair* to_ = nullptr;
+    ReceiveQueue* to_ = nullptr;
+    QueuePair* to_queue_pair_ = nullptr;
     std::array<std::uint32_t, most> tags_;  ///< of the run
 };
 
@@ -238,7 +239,8 @@ std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept { return take<t
 bool Nic::has_room(const FrameKey& key) noexcept {
     std::span<const Target> targets;
     flows_.find_targets(key, targets);
-    return std::ranges::none_of(targets, [&](const Target& target) { return target.queue_pair->lacks_receive(key); });
+    return std::ranges::none_of(
+        targets, [&](const Target& target) { return target.queue_pair->queue_for(key).lacks_receive(); });
 }
 
 void Nic::count_dropped(Verdict verdict, const FrameKey& key) noexcept {
@@ -373,7 +375,7 @@ ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
         flow->counters = counters;
     }
     const std::lock_guard lock{receive_mutex_};
-    errno = flows_.add(match, &queue_pair, flow->place);
+    errno = flows_.add(match, &queue_pair, flow->place, queue_pair.spreads());
     flow->handle = static_cast<std::uint32_t>(flow->place);
     if (errno != 0) return nullptr;
     errno = apply_flows();

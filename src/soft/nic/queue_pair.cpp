@@ -116,11 +116,14 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
     if (send_done_ != send_posted_ || state_.load(std::memory_order_relaxed) != IBV_QPS_RTS) return wr;
     const std::uint32_t longest = nic_.max_frame();
     MemoryRegions::Last memory{nic_.regions(), qp_base.pd->handle, false};
-    const auto is_plain = [&](const ibv_send_wr& request) {
+    /// 0: not simple.
+    const auto plain_length = [&](const ibv_send_wr& request) -> std::uint32_t {
         constexpr unsigned special = IBV_SEND_INLINE | IBV_SEND_IP_CSUM;
-        if (request.opcode != IBV_WR_SEND || (request.send_flags & special) != 0 || request.num_sge != 1) return false;
+        if (request.opcode != IBV_WR_SEND || (request.send_flags & special) != 0) return 0;
+        if (request.num_sge != 1) return length_of_several(request, longest, memory);
         const ibv_sge& sge = *request.sg_list;
-        return sge.length - ethernet_bytes <= longest - ethernet_bytes && memory.is_at(sge.lkey, sge.addr, sge.length);
+        const bool fits = sge.length - ethernet_bytes <= longest - ethernet_bytes;
+        return fits && memory.is_at(sge.lkey, sge.addr, sge.length) ? sge.length : 0;
     };
     while (wr) {
         std::array<TxFrame, tx_batch> frames;
@@ -130,10 +133,12 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
         std::size_t count = 0;
         std::size_t signals = 0;
         ibv_send_wr* next = wr;
-        for (; count < most && next && is_plain(*next); next = next->next) {
-            frames[count++] = {next->sg_list, 1, next->sg_list->length, false, this};
+        for (; count < most && next; next = next->next) {
+            const std::uint32_t length = plain_length(*next);
+            if (length == 0) break;
+            frames[count++] = {next->sg_list, static_cast<std::uint32_t>(next->num_sge), length, false, this};
             if (signal_all_ || (next->send_flags & IBV_SEND_SIGNALED) != 0)
-                signalled[signals++] = {next, send_posted_ + static_cast<std::uint32_t>(count)};
+                signalled[signals++] = {next->wr_id, length, send_posted_ + static_cast<std::uint32_t>(count)};
         }
         if (count == 0) return wr;
         const std::size_t sent = nic_.transmit(std::span{frames}.first(count));
@@ -148,15 +153,27 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
     return nullptr;
 }
 
+/// Of a request with several scatter elements; 0 if it is not simple.
+std::uint32_t QueuePair::length_of_several(const ibv_send_wr& request, std::uint32_t longest,
+                                           MemoryRegions::Last& memory) const noexcept {
+    if (request.num_sge <= 0 || static_cast<std::uint32_t>(request.num_sge) > cap_.max_send_sge) return 0;
+    std::uint64_t length = 0;
+    for (const ibv_sge& sge : std::span{request.sg_list, static_cast<std::size_t>(request.num_sge)}) {
+        if (sge.length == 0) continue;  // names no memory, as in drivers
+        if (!memory.is_at(sge.lkey, sge.addr, sge.length)) return 0;
+        length += sge.length;
+    }
+    return length >= ethernet_bytes && length <= longest ? static_cast<std::uint32_t>(length) : 0;
+}
+
 /// Those before send_done_.
 void QueuePair::complete_plain(std::span<const Signalled> signalled) noexcept {
     if (signalled.empty()) return;
     const std::uint64_t now = nic_.timestamp();
     CompletionQueue::Writer writer;
-    for (const auto& [wr, end] : signalled) {
+    for (const auto& [wr_id, length, end] : signalled) {
         if (static_cast<std::int32_t>(send_done_ - end) < 0) return;
-        writer.push(*send_cq_, {.wr_id = wr->wr_id, .byte_len = wr->sg_list->length}, send_source_, end,
-                    {.timestamp_ns = now});
+        writer.push(*send_cq_, {.wr_id = wr_id, .byte_len = length}, send_source_, end, {.timestamp_ns = now});
     }
 }
 
@@ -298,20 +315,19 @@ void QueuePair::spread(IndirectionTable& table, const ibv_rx_hash_conf& hash) {
     qp_base.qp_num = 0;  // as on mlx5: no completion ever names it
 }
 
-ReceiveQueue::Received QueuePair::receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
+ReceiveQueue& QueuePair::queue_for(const FrameKey& key) noexcept {
+    return table_ ? table_->pick(hash_->of(key)) : receives_;
+}
+
+ReceiveQueue::Received QueuePair::receive(ReceiveQueue& queue, const RxFrame& frame, std::uint32_t flow_tag,
                                           CompletionQueue::Writer& writer) noexcept {
-    if (table_) return table_->pick(hash_->of(key)).receive(frame, flow_tag, writer);
-    const ReceiveQueue::Received received = receives_.receive(frame, flow_tag, writer);
-    if (received == ReceiveQueue::Received::failed) {
+    const ReceiveQueue::Received received = queue.receive(frame, flow_tag, writer);
+    if (received == ReceiveQueue::Received::failed && !table_) {
         state_.store(IBV_QPS_ERR, std::memory_order_relaxed);
         // Waiting sends (SQD) must be flushed, but their lock can't be taken here: the next poll does it.
         nic_.sending_stalled();
     }
     return received;
-}
-
-bool QueuePair::lacks_receive(const FrameKey& key) noexcept {
-    return table_ ? table_->pick(hash_->of(key)).lacks_receive() : receives_.lacks_receive();
 }
 
 void QueuePair::enter_error(CompletionQueue::Writer& writer) noexcept {

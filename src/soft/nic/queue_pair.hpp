@@ -15,6 +15,7 @@
 #include "base/quick_mutex.hpp"
 #include "soft/link/link.hpp"
 #include "soft/nic/completion_queue.hpp"
+#include "soft/nic/memory_regions.hpp"
 #include "soft/nic/object_entry.hpp"
 #include "soft/nic/receive_queue.hpp"
 #include "soft/nic/rewritten_frames.hpp"
@@ -68,13 +69,11 @@ public:
     /// As ibv_qp_to_qp_ex(): null if it was made without send_ops_flags.
     ibv_qp_ex* extended() noexcept { return wr_start ? this : nullptr; }
 
-    /// Receives a frame that a flow steered here; returns the outcome. Under the NIC's receive lock.
-    ReceiveQueue::Received receive(const RxFrame& frame, const FrameKey& key, std::uint32_t flow_tag,
+    /// The queue for a frame that a flow steered here: its own, or one that it spreads frames over.
+    ReceiveQueue& queue_for(const FrameKey& key) noexcept;
+    /// Receives a frame into the queue for it; returns the outcome. Under the NIC's receive lock.
+    ReceiveQueue::Received receive(ReceiveQueue& queue, const RxFrame& frame, std::uint32_t flow_tag,
                                    CompletionQueue::Writer& writer) noexcept;
-    /// For frames whose key is of no matter, because this does not spread them.
-    ReceiveQueue& receives() noexcept { return receives_; }
-    /// Whether receive() would return out_of_buffer. Under the NIC's receive lock.
-    bool lacks_receive(const FrameKey& key) noexcept;
     /// Sends frames that the link did not take before.
     void resume_sending() noexcept;
 
@@ -101,9 +100,12 @@ private:
     ibv_send_wr* send_plain(ibv_send_wr* wr) noexcept;
     /// A request with a completion, and the place behind its own.
     struct Signalled {
-        const ibv_send_wr* wr;
+        std::uint64_t wr_id;
+        std::uint32_t length;
         std::uint32_t end;
     };
+    std::uint32_t length_of_several(const ibv_send_wr& request, std::uint32_t longest,
+                                    MemoryRegions::Last& memory) const noexcept;
     void complete_plain(std::span<const Signalled> signalled) noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "soft/steering/counters.hpp"
+#include "soft/steering/receive_hash.hpp"
 
 namespace pktverbs::soft {
 
@@ -43,11 +44,13 @@ std::span<const std::uint32_t> leading_run(std::span<const std::uint32_t> flows,
 
 }  // namespace
 
-int FlowTable::add(const FlowMatch& match, QueuePair* queue_pair, Handle& handle) noexcept {
+int FlowTable::add(const FlowMatch& match, QueuePair* queue_pair, Handle& handle, bool spreads) noexcept {
+    constexpr std::size_t spread_room = 1024;  // for one rule's frames with different addresses and ports
     try {
+        if (spreads) known_.make_room(spread_room);
         reserve(flows_.size() + 1);
         handle = Handle{match.priority} << 48 | ++made_;
-        flows_.emplace_hint(flows_.upper_bound(handle), handle, Flow{match, queue_pair});
+        flows_.emplace_hint(flows_.upper_bound(handle), handle, Flow{match, queue_pair, spreads});
     } catch (const std::bad_alloc&) {
         return ENOMEM;
     }
@@ -217,6 +220,7 @@ void FlowTable::compile() noexcept {
     ordered_.clear();
     for (const auto& [handle, flow] : flows_) {
         looked |= flow.match.mask;
+        if (flow.spreads) looked |= ReceiveHash::fields();
         ordered_.push_back(&flow);
     }
     known_.look_at(looked);

@@ -33,7 +33,8 @@ public:
     /// Counters in `match` must be this device's. Returns 0, or ENOMEM and changes nothing. A queue pair may have the
     /// same flow several times and keeps it until the last is removed, as mlx5's kernel driver counts references
     /// (find_flow_rule() in drivers/net/ethernet/mellanox/mlx5/core/fs_core.c).
-    int add(const FlowMatch& match, QueuePair* queue_pair, Handle& handle) noexcept;
+    /// `spreads`: the queue pair's frames go to one of several queues, by a ReceiveHash.
+    int add(const FlowMatch& match, QueuePair* queue_pair, Handle& handle, bool spreads = false) noexcept;
     /// False if there is no such flow.
     bool remove(Handle handle) noexcept;
     void remove_all(QueuePair* queue_pair) noexcept;
@@ -52,10 +53,12 @@ public:
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
     /// Where steer() would give this frame alone, and count nothing, if that is known without parsing it: a frame of
     /// the same flow was remembered since the flows changed. Or null.
-    const Target* recall(std::span<const std::uint8_t> frame) const noexcept { return known_.recall(frame); }
-    /// For a frame that steer() has just given to one target. Not if it counted that.
-    void remember(std::span<const std::uint8_t> frame, const Target& target) noexcept {
-        if (!has_effects_) known_.remember(frame, target);
+    [[gnu::always_inline]] const KnownFrames::Known* recall(std::span<const std::uint8_t> frame) const noexcept {
+        return known_.recall(frame);
+    }
+    /// For a frame that steer() has just given to one target, and to that queue of it. Not if it counted that.
+    void remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept {
+        if (!has_effects_) known_.remember(frame, target, queue);
     }
     /// Like steer(), but counts nothing.
     void find_targets(const FrameKey& key, std::span<const Target>& targets) noexcept;
@@ -66,6 +69,7 @@ private:
     struct Flow {
         FlowMatch match;
         QueuePair* queue_pair;
+        bool spreads;
     };
     /// One word of a match with bits to compare.
     struct Term {

@@ -55,7 +55,7 @@ void KnownFrames::look_at(const FrameKey& bits) noexcept {
     forget();
 }
 
-void KnownFrames::remember(std::span<const std::uint8_t> frame, const Target& target) noexcept {
+void KnownFrames::remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept {
     if (frame.size() < least_bytes || !has_shape(frame)) return;
     const bool is_udp = frame[protocol_at] == net::ip_protocol::udp;
     const std::uint32_t least = ethernet_bytes + ipv4_bytes + (is_udp ? udp_bytes : tcp_bytes);
@@ -63,7 +63,7 @@ void KnownFrames::remember(std::span<const std::uint8_t> frame, const Target& ta
     const Words seen = look(frame);
     Entry* const first = &entries_[index_of(seen)];
     if (first->seen != seen) std::copy_backward(first, first + ways - 1, first + ways);
-    *first = {seen, target, least};
+    *first = {seen, {target.queue_pair, queue, target.tag, least}};
 }
 
 void KnownFrames::make_room(std::size_t flows) {
@@ -76,8 +76,7 @@ void KnownFrames::make_room(std::size_t flows) {
 
 void KnownFrames::forget() noexcept {
     // No frame looks like this: no flow looks at the packet's length, so these bits are always 0.
-    constexpr Entry nobody{
-        .seen = {.a = 0, .b = 0, .c = ~std::uint64_t{0}, .d = 0, .e = 0}, .target = {}, .least_bytes = 0};
+    constexpr Entry nobody{.seen = {.a = 0, .b = 0, .c = ~std::uint64_t{0}, .d = 0, .e = 0}, .known = {}};
     std::ranges::fill(entries_, nobody);
 }
 

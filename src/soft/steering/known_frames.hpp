@@ -16,6 +16,8 @@
 
 namespace pktverbs::soft {
 
+class ReceiveQueue;
+
 /// A frame that has the same shape as a remembered one, and the same bits where flows look, would be steered as that
 /// one was: to compare these bits in place costs a third of parsing and steering. The shape: untagged IPv4 without
 /// options, no fragment, and TCP or UDP, with its whole header. Of frames whose bits have the same hash the last two
@@ -32,11 +34,18 @@ public:
     void look_at(const FrameKey& bits) noexcept;
     /// Until look_at() no frame is known.
     void close() noexcept { bits_ = {}; }
+    /// Where a frame goes.
+    struct Known {
+        QueuePair* queue_pair;
+        ReceiveQueue* queue;  ///< the queue pair's own, or one that it spreads frames over
+        std::uint32_t tag;
+        std::uint32_t least_bytes;  ///< of a frame with all headers
+    };
     /// If it has the shape.
-    void remember(std::span<const std::uint8_t> frame, const Target& target) noexcept;
+    void remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept;
 
-    /// The target of a remembered frame, if this one goes there for certain. Valid until the next call of another.
-    const Target* recall(std::span<const std::uint8_t> frame) const noexcept {
+    /// Where a remembered frame went, if this one goes there for certain. Valid until the next call of another.
+    [[gnu::always_inline]] const Known* recall(std::span<const std::uint8_t> frame) const noexcept {
         if (frame.size() < least_bytes || net::load<std::uint16_t>(frame.data() + 12) != net::ether_type::ipv4)
             [[unlikely]]
             return nullptr;  // IPv6 and tagged frames need not wait for a comparison
@@ -44,7 +53,7 @@ public:
         const Entry* entry = &entries_[index_of(seen)];
         if (entry->seen != seen) [[unlikely]]
             if ((++entry)->seen != seen) return nullptr;
-        return has_bytes(frame, entry->least_bytes) ? &entry->target : nullptr;
+        return has_bytes(frame, entry->known.least_bytes) ? &entry->known : nullptr;
     }
 
 private:
@@ -61,9 +70,9 @@ private:
 
     struct alignas(64) Entry {
         Words seen;
-        Target target;
-        std::uint32_t least_bytes;  ///< of a frame with all headers
+        Known known;
     };
+    static_assert(sizeof(Entry) == 64);
 
     Words look(std::span<const std::uint8_t> frame) const noexcept {
         const std::uint8_t* const at = frame.data();  // word by word: as a whole they'd go through the stack

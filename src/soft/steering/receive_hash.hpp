@@ -17,6 +17,9 @@ public:
         IBV_RX_HASH_SRC_IPV4 | IBV_RX_HASH_DST_IPV4 | IBV_RX_HASH_SRC_IPV6 | IBV_RX_HASH_DST_IPV6 |
         IBV_RX_HASH_SRC_PORT_TCP | IBV_RX_HASH_DST_PORT_TCP | IBV_RX_HASH_SRC_PORT_UDP | IBV_RX_HASH_DST_PORT_UDP;
 
+    /// What it may depend on.
+    static FrameKey fields() noexcept;
+
     /// Returns 0, or mlx5's errno (create_rss_raw_qp_tir in drivers/infiniband/hw/mlx5/qp.c).
     static int check(const ibv_rx_hash_conf& conf, std::uint32_t table_size) noexcept;
 

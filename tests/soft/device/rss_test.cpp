@@ -2,6 +2,7 @@
 // Receive-side scaling: which work queue a frame goes to, checked by the test's own computation.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <random>
@@ -133,6 +134,31 @@ protected:
     }
     std::size_t place(const Frame& input, std::size_t table_size) { return toeplitz(input) & (table_size - 1); }
 };
+
+TEST_F(Rss, SendsTheFramesOfAFlowTheSameWay) {
+    for (const std::uint64_t fields : {ipv4_addresses | udp_ports, ipv4_addresses | tcp_ports, ipv4_addresses}) {
+        spread(4, 16, fields);
+        std::vector<Frame> frames;
+        std::vector<std::size_t> ways;
+        for (int i = 0; i < 30; ++i) {
+            Tuple tuple = tuples.next(4, 17);
+            if (i % 3 != 0) tuple.ports[3] = static_cast<std::uint8_t>(i);
+            // Of each tuple all protocols, and neighbours that differ in one bit.
+            for (const std::uint8_t protocol : {std::uint8_t{17}, std::uint8_t{6}}) {
+                tuple.protocol = protocol;
+                for (Frame* const field : {&tuple.src, &tuple.dst, &tuple.ports}) {
+                    field->front() ^= 1;
+                    frames.push_back(ipv4_frame(tuple));
+                }
+            }
+        }
+        for (const Frame& frame : frames) {
+            ways.push_back(queue_of(frame));
+            ASSERT_EQ(queue_of(frame), ways.back());
+        }
+        for (std::size_t i = frames.size(); i-- > 0;) ASSERT_EQ(queue_of(frames[i]), ways[i]) << i;
+    }
+}
 
 TEST_F(Rss, SpreadsIpv4ByAddressesAndPorts) {
     spread(4, 16, ipv4_addresses | udp_ports);
