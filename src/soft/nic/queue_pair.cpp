@@ -113,8 +113,9 @@ int QueuePair::post_send(ibv_send_wr* wr, ibv_send_wr** bad_wr) noexcept {
 /// Sends simple requests from the caller's list, without writing them to the send queue, though they take its places.
 /// Returns the first request that is not simple, or that the link did not take; null if there is none.
 ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
-    if (send_done_ != send_posted_ || state_.load(std::memory_order_relaxed) != IBV_QPS_RTS) return wr;
+    if (send_done_ != send_posted_) return wr;
     const std::uint32_t longest = nic_.max_frame();
+    const unsigned always = signal_all_ ? unsigned{IBV_SEND_SIGNALED} : 0;
     MemoryRegions::Last memory{nic_.regions(), qp_base.pd->handle, false};
     /// 0: not simple.
     const auto plain_length = [&](const ibv_send_wr& request) -> std::uint32_t {
@@ -125,7 +126,7 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
         const bool fits = sge.length - ethernet_bytes <= longest - ethernet_bytes;
         return fits && memory.is_at(sge.lkey, sge.addr, sge.length) ? sge.length : 0;
     };
-    while (wr) {
+    while (wr && state_.load(std::memory_order_relaxed) == IBV_QPS_RTS) {
         std::array<TxFrame, tx_batch> frames;
         std::array<Signalled, tx_batch> signalled;
         const std::uint32_t reclaimed = send_source_.reclaimed.load(std::memory_order_acquire);
@@ -137,7 +138,7 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
             const std::uint32_t length = plain_length(*next);
             if (length == 0) break;
             frames[count++] = {next->sg_list, static_cast<std::uint32_t>(next->num_sge), length, false, this};
-            if (signal_all_ || (next->send_flags & IBV_SEND_SIGNALED) != 0)
+            if (((next->send_flags | always) & IBV_SEND_SIGNALED) != 0)
                 signalled[signals++] = {next->wr_id, length, send_posted_ + static_cast<std::uint32_t>(count)};
         }
         if (count == 0) return wr;
@@ -150,7 +151,7 @@ ibv_send_wr* QueuePair::send_plain(ibv_send_wr* wr) noexcept {
         }
         wr = next;
     }
-    return nullptr;
+    return wr;
 }
 
 /// Of a request with several scatter elements; 0 if it is not simple.
