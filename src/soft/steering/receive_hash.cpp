@@ -52,15 +52,6 @@ ReceiveHash::ReceiveHash(const ibv_rx_hash_conf& conf) noexcept
     }
 }
 
-FrameKey ReceiveHash::fields() noexcept {
-    FrameKey fields{};
-    std::memset(fields.src_ip, 0xff, sizeof fields.src_ip);
-    std::memset(fields.dst_ip, 0xff, sizeof fields.dst_ip);
-    fields.src_port = fields.dst_port = 0xffff;
-    fields.protocol = fields.flags = 0xff;
-    return fields;
-}
-
 std::uint32_t ReceiveHash::of(const FrameKey& key) const noexcept {
     if ((key.flags & flags_mask_) != flags_) return 0;
     if (protocol_ != 0 && key.protocol != protocol_) return 0;

@@ -4,6 +4,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "soft/steering/frame_key.hpp"
@@ -18,7 +19,14 @@ public:
         IBV_RX_HASH_SRC_PORT_TCP | IBV_RX_HASH_DST_PORT_TCP | IBV_RX_HASH_SRC_PORT_UDP | IBV_RX_HASH_DST_PORT_UDP;
 
     /// What it may depend on.
-    static FrameKey fields() noexcept;
+    static FrameKey fields() noexcept {
+        FrameKey fields{};
+        std::ranges::fill(fields.src_ip, 0xff);
+        std::ranges::fill(fields.dst_ip, 0xff);
+        fields.src_port = fields.dst_port = 0xffff;
+        fields.protocol = fields.flags = 0xff;
+        return fields;
+    }
 
     /// Returns 0, or mlx5's errno (create_rss_raw_qp_tir in drivers/infiniband/hw/mlx5/qp.c).
     static int check(const ibv_rx_hash_conf& conf, std::uint32_t table_size) noexcept;

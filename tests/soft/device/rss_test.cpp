@@ -140,7 +140,7 @@ TEST_F(Rss, SendsTheFramesOfAFlowTheSameWay) {
         spread(4, 16, fields);
         std::vector<Frame> frames;
         std::vector<std::size_t> ways;
-        for (int i = 0; i < 30; ++i) {
+        for (int i = 0; i < 20; ++i) {
             Tuple tuple = tuples.next(4, 17);
             if (i % 3 != 0) tuple.ports[3] = static_cast<std::uint8_t>(i);
             // Of each tuple all protocols, and neighbours that differ in one bit.
