@@ -304,7 +304,7 @@ struct Waiting {
     explicit Waiting(const VethPair& veth)
         : device{make_device(right_interface(veth))}, ctx{[&] {
               static_cast<SoftDevice&>(*device.handle).port =
-                  packet_port(right_interface(veth), std::chrono::milliseconds{longer_than_any_test});
+                  packet_port(right_interface(veth), {.block_time = longer_than_any_test});
               return Context{device, {.send_packets = none, .recv_packets = 64, .max_packet_size = 2048}};
           }()} {}
 

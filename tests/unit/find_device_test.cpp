@@ -59,6 +59,19 @@ TEST(FindDevice, RefusesNamesThatNoInterfaceCanHave) {
     expect_refused("packet:eth0/1", "no interface can have that name");
 }
 
+#if PKTVERBS_SOFT
+TEST(FindDevice, ReadsPacketOptionsStrictly) {
+    for (const char* queues : {"0", "17", "2x", "", "-1"})
+        expect_refused(std::string{"packet:lo?queues="} + queues, "is not a number from 1 to 16");
+    expect_refused("packet:lo?queues=2&fanout=qm", "fanout is \"hash\" or \"cpu\", not \"qm\"");
+    expect_refused("packet:lo?queues=2&fanout=", "fanout is \"hash\" or \"cpu\", not \"\"");
+    expect_refused("packet:lo?fanout=cpu", "fanout=cpu is for two queues or more: queues=2");
+    expect_refused("packet:lo?queue=2", "\"queue\" is no option of packet:");
+    EXPECT_TRUE(find_device("packet:lo?queues=16&fanout=cpu").handle);
+    EXPECT_TRUE(find_device("packet:lo?queues=1&fanout=hash").handle);
+}
+#endif
+
 TEST(FindDevice, SaysThatThereIsNoSuchInterfaceOrDevice) {
     expect_words(expect_error(ENODEV, [] { find_device(absent); }),
                  {"\"no_such_netdev\"", "no such interface or device: no_such_netdev"});

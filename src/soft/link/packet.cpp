@@ -25,9 +25,9 @@
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
 #include "soft/link/packet_bell.hpp"
+#include "soft/link/packet_fanout.hpp"
 #include "soft/link/packet_filter.hpp"
 #include "soft/link/packet_membership.hpp"
-#include "soft/link/packet_ring.hpp"
 #include "soft/link/packet_sender.hpp"
 #include "soft/link/packet_socket.hpp"
 #include "soft/link/sink_gate.hpp"
@@ -36,7 +36,6 @@
 namespace pktverbs::soft {
 namespace {
 
-constexpr std::uint16_t every_protocol = 0x0003;  // ETH_P_ALL
 constexpr int send_buffer_bytes = 4 * 1024 * 1024;
 
 /// The interface shows what the kernel's stack would see: with GRO on (ethtool -K INTERFACE gro off), frames of one
@@ -48,8 +47,8 @@ constexpr int send_buffer_bytes = 4 * 1024 * 1024;
 class PacketLink final : public Link {
 public:
     /// Throws std::system_error: EPERM without CAP_NET_RAW, ENODEV if the interface is gone, EOPNOTSUPP if it isn't
-    /// Ethernet or loopback, and what the kernel says.
-    PacketLink(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time);
+    /// Ethernet or loopback, as PacketFanout, and what the kernel says.
+    PacketLink(std::shared_ptr<const Interface> interface, const PacketSettings& settings);
 
     MacAddress mac() const noexcept override { return news_.mac(); }
     std::uint32_t mtu() const noexcept override { return news_.mtu(); }
@@ -66,14 +65,14 @@ public:
     void waited() noexcept override;
     void watched(bool on) noexcept override;
     /// Once frames of a block were read in place, the end of that block makes the ring's socket readable for nothing.
-    void never_wake_in_vain() noexcept override { ring_.read_whole_blocks(); }
+    void never_wake_in_vain() noexcept override { receivers_.read_whole_blocks(); }
     int send_fd() const noexcept override { return transmitter_.fd(); }
     int news_fd() const noexcept override { return news_.fd(); }
     void take_news() noexcept override { news_.take(gate_.sink()); }
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
     bool looks_at_flows() const noexcept override { return true; }
-    std::uint64_t lost() noexcept override;
+    std::uint64_t lost() noexcept override { return receivers_.lost(); }
     std::uint64_t unsent() noexcept override { return sender_.lost(); }
 
 private:
@@ -85,10 +84,9 @@ private:
     int attach_filter(std::span<const FlowMatch* const> flows);
 
     const std::shared_ptr<const Interface> interface_;
-    PacketSocket receiver_;
+    PacketFanout receivers_;
     PacketSocket transmitter_;
     InterfaceNews news_;
-    PacketRing ring_;
     PacketBell bell_;
     PacketSender sender_;
 
@@ -103,22 +101,17 @@ private:
 
     std::mutex flows_mutex_;
     PacketMemberships memberships_;
-    std::atomic<std::uint64_t> kernel_lost_{0};
 };
 
-PacketLink::PacketLink(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time)
+PacketLink::PacketLink(std::shared_ptr<const Interface> interface, const PacketSettings& settings)
     : interface_{std::move(interface)},
-      receiver_{interface_},
+      receivers_{interface_, settings},
       transmitter_{interface_},
       news_{interface_},
-      ring_{receiver_, block_time},
-      bell_{interface_, receiver_},
+      bell_{interface_, receivers_.fds()},
       sender_{transmitter_.fd()},
-      memberships_{receiver_, interface_->index()} {
-    // The receiver gets frames from bind() on: not before it has a filter, which refuses all until there are flows.
-    receiver_.set(PACKET_IGNORE_OUTGOING, 1, "leave out what is sent on");
-    if (const int error = receiver_.attach_filter(compile_packet_filter({}))) receiver_.fail(error, "filter frames on");
-    receiver_.bind(every_protocol);
+      memberships_{receivers_.first(), interface_->index()} {
+    receivers_.bind();
 
     // Both only make sending faster.
     transmitter_.set(PACKET_QDISC_BYPASS, 1);
@@ -160,7 +153,7 @@ void PacketLink::watched(bool on) noexcept {
 }
 
 void PacketLink::receive(std::size_t most) noexcept {
-    bool ready = ring_.ready();
+    bool ready = receivers_.ready();
     // What woke a waiter was the interface, unless frames have come since.
     const bool woken = !ready && woken_.exchange(false, std::memory_order_relaxed) && !took_since_empty_;
     const bool look = ready ? !news_.up() : woken || look_wanted_.load(std::memory_order_relaxed);
@@ -175,11 +168,11 @@ void PacketLink::receive(std::size_t most) noexcept {
     if (!use.sink()) return;
     std::array<RxFrame, batch> frames;
     while (most != 0) {
-        const std::size_t taken = ring_.take(std::span{frames}.first(std::min(most, batch)));
+        const std::size_t taken = receivers_.take(std::span{frames}.first(std::min(most, batch)));
         if (taken == 0) return;
         took_since_bell_ = true;
         use.sink()->deliver(std::span{frames}.first(taken));
-        ring_.release();
+        receivers_.release();
         most -= taken;
     }
 }
@@ -192,14 +185,14 @@ void PacketLink::receive(std::size_t most) noexcept {
 /// waiter.
 bool PacketLink::prepare_wait() noexcept {
     wait_begins_.store(false, std::memory_order_relaxed);
-    const bool listens = ring_.begin_wait();
+    const bool listens = receivers_.begin_wait();
     bell_.listen(listens);
     if (!listens) return false;
     const bool expects_frame = bell_.silence() && !took_since_bell_;
     took_since_bell_ = false;
-    if (!expects_frame) return ring_.ready();
+    if (!expects_frame) return receivers_.ready();
     using Clock = std::chrono::steady_clock;
-    for (const auto end = Clock::now() + std::chrono::microseconds{30}; !ring_.ready();)
+    for (const auto end = Clock::now() + std::chrono::microseconds{30}; !receivers_.ready();)
         if (Clock::now() > end) return false;
     return true;
 }
@@ -208,18 +201,14 @@ bool PacketLink::prepare_wait() noexcept {
 /// takes it.
 void PacketLink::look_at_interface() noexcept {
     look_wanted_.store(false, std::memory_order_relaxed);
-    int error = 0;
-    socklen_t bytes = sizeof error;
-    ::getsockopt(receiver_.fd(), SOL_SOCKET, SO_ERROR, &error, &bytes);
+    receivers_.clear_errors();
     bell_.clear_error();
     take_news();
 }
 
 int PacketLink::attach_filter(std::span<const FlowMatch* const> flows) {
     const auto filter = compile_packet_filter(flows);
-    int error = receiver_.attach_filter(filter);
-    // Long programs don't fit net.core.optmem_max; the device refuses for itself what no flow matches.
-    if (error == ENOMEM) error = receiver_.attach_filter(accept_all_filter());
+    const int error = receivers_.attach_filter(filter);
     if (error == 0 && bell_.attach_filter(filter) == ENOMEM) bell_.attach_filter(accept_all_filter());
     return error;
 }
@@ -238,31 +227,34 @@ int PacketLink::set_flows(std::span<const FlowMatch* const> flows) noexcept try 
     return ENOMEM;
 }
 
-std::uint64_t PacketLink::lost() noexcept {
-    tpacket_stats_v3 statistics{};
-    socklen_t bytes = sizeof statistics;
-    // Reading sets the kernel's counters back to 0 (packet(7)).
-    if (::getsockopt(receiver_.fd(), SOL_PACKET, PACKET_STATISTICS, &statistics, &bytes) == 0)
-        kernel_lost_.fetch_add(statistics.tp_drops, std::memory_order_relaxed);
-    return kernel_lost_.load(std::memory_order_relaxed) + ring_.cut();
+constexpr LinkKind::Key packet_keys[] = {{"queues", "N"}, {"fanout", "cpu"}};
+
+PacketSpread read_spread(const LinkString& string, std::uint32_t queues) {
+    const auto value = string.value("fanout", "hash");
+    if (value == "hash") return PacketSpread::by_hash;
+    if (value != "cpu") string.refuse(fmt::format("fanout is \"hash\" or \"cpu\", not \"{}\"", value));
+    if (queues == 1) string.refuse("fanout=cpu is for two queues or more: queues=2");
+    return PacketSpread::by_processor;
 }
 
-LinkPort usual_packet_port(std::shared_ptr<const Interface> interface) {
-    return packet_port(std::move(interface), PacketRing::default_block_time);
-}
+LinkPort usual_packet_port(std::shared_ptr<const Interface> interface) { return packet_port(std::move(interface), {}); }
 
 LinkPort find_packet(const LinkString& string) {
     if (!is_interface_name(string.name())) string.refuse("no interface can have that name");
+    PacketSettings settings;
+    settings.queues = static_cast<std::uint32_t>(
+        string.number("queues", "the number of queues", 1, PacketSettings::max_queues, settings.queues));
+    settings.spread = read_spread(string, settings.queues);
     auto interface = Interface::find(string.name());
     if (!interface) verbs::no_device_for(string.text(), fmt::format("no such interface: {}", string.name()));
-    return usual_packet_port(std::move(interface));
+    return packet_port(std::move(interface), settings);
 }
 
 }  // namespace
 
-LinkPort packet_port(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time) {
+LinkPort packet_port(std::shared_ptr<const Interface> interface, const PacketSettings& settings) {
     LinkPort port;
-    port.open = [interface, block_time] { return std::make_unique<PacketLink>(interface, block_time); };
+    port.open = [interface, settings] { return std::make_unique<PacketLink>(interface, settings); };
     port.mac = [interface] { return interface->state().value_or(interface->found()).mac; };
     port.addresses = [interface] { return interface->addresses(); };
     port.mtu = interface->found().mtu;
@@ -274,7 +266,7 @@ LinkPort packet_port(std::shared_ptr<const Interface> interface, std::chrono::mi
 extern const LinkKind packet_kind;
 const LinkKind packet_kind{.prefix = "packet",
                            .name = "INTERFACE",
-                           .keys = {},
+                           .keys = packet_keys,
                            .purpose = "AF_PACKET sockets on a network interface; opening needs CAP_NET_RAW",
                            .find = find_packet,
                            .on_interface = usual_packet_port};

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet link, with a block time of the caller's: for tests.
+// The packet link, with settings of the caller's: for tests.
 #pragma once
 
-#include <chrono>
 #include <memory>
 
 #include "soft/link/link_kind.hpp"
+#include "soft/link/packet_settings.hpp"
 
 namespace pktverbs::soft {
 
-LinkPort packet_port(std::shared_ptr<const Interface> interface, std::chrono::milliseconds block_time);
+LinkPort packet_port(std::shared_ptr<const Interface> interface, const PacketSettings& settings);
 
 }  // namespace pktverbs::soft

@@ -26,15 +26,16 @@ bool control(const FileDescriptor& epoll, int operation, int fd, std::uint32_t e
 
 }  // namespace
 
-PacketBell::PacketBell(std::shared_ptr<const Interface> interface, const PacketSocket& ring)
+PacketBell::PacketBell(std::shared_ptr<const Interface> interface, std::span<const int> rings)
     : socket_{std::move(interface)}, epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
     if (!epoll_) socket_.fail(errno, "make an epoll instance for packet sockets on");
     socket_.set(PACKET_IGNORE_OUTGOING, 1, "leave out what is sent on");
     if (const int error = attach_filter(compile_packet_filter({}))) socket_.fail(error, "filter frames on");
     const int least = 0;  // the kernel makes it SOCK_MIN_RCVBUF
     ::setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
-    if (!control(epoll_, EPOLL_CTL_ADD, ring.fd(), EPOLLIN) || !control(epoll_, EPOLL_CTL_ADD, socket_.fd(), 0))
-        socket_.fail(errno, "wait for packet sockets on");
+    bool watches = control(epoll_, EPOLL_CTL_ADD, socket_.fd(), 0);
+    for (const int ring : rings) watches = watches && control(epoll_, EPOLL_CTL_ADD, ring, EPOLLIN);
+    if (!watches) socket_.fail(errno, "wait for packet sockets on");
 }
 
 void PacketBell::listen(bool on) noexcept {

@@ -13,22 +13,22 @@
 
 namespace pktverbs::soft {
 
-/// The ring's socket is readable when a block of the ring is handed over, which may be a millisecond after its first
+/// A ring's socket is readable when a block of the ring is handed over, which may be a millisecond after its first
 /// frame. So here is a second socket, with the same filter and without a ring, whose queue has room for few frames.
 /// Until silence() the queue is full, and the kernel drops what else comes for it: so the bell costs little where
 /// nobody waits. It comes before or after the ring's socket in the kernel's list: when it rings, the frame may be still
 /// on its way to the ring. One thread uses it, but attach_filter().
 class PacketBell {
 public:
-    /// Watches the ring's socket alone. Throws std::system_error.
-    PacketBell(std::shared_ptr<const Interface> interface, const PacketSocket& ring);
+    /// Watches the rings' sockets alone. Throws std::system_error.
+    PacketBell(std::shared_ptr<const Interface> interface, std::span<const int> rings);
 
-    /// An epoll instance: readable with the ring's socket, and while it listens also when the bell has rung.
+    /// An epoll instance: readable with any ring's socket, and while it listens also when the bell has rung.
     int fd() const noexcept { return epoll_.get(); }
-    /// The ring's filter, for the bell. Returns 0 or an errno.
+    /// The rings' filter, for the bell. Returns 0 or an errno.
     int attach_filter(std::span<const sock_filter> program) const noexcept { return socket_.attach_filter(program); }
 
-    /// The first call that switches it on makes it receive; if that fails, only the ring's socket is watched.
+    /// The first call that switches it on makes it receive; if that fails, only the rings' sockets are watched.
     void listen(bool on) noexcept;
     /// Empties the queue. Returns whether it had rung.
     bool silence() noexcept;

@@ -167,6 +167,7 @@ void PacketRing::release() noexcept {
         used = 0;
     }
     is_quiet_ = is_quiet(header);
+    gave_back_ = true;
     // Release: what was read and written in the block is done before the kernel fills it again.
     std::atomic_ref{header.block_status}.store(TP_STATUS_KERNEL, std::memory_order_release);
     block_ = (block_ + 1) % block_count;

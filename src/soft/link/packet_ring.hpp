@@ -48,8 +48,11 @@ public:
     /// soon as one more frame is written, and not only when its block is handed over, and they come one by one.
     bool begin_wait() noexcept {
         ++waits_;
+        gave_back_ = false;
         return reads_in_place_ && is_quiet_;
     }
+    /// Blocks were taken since the last wait began, and they come too fast for waking a thread for each frame.
+    bool is_busy() const noexcept { return gave_back_ && !is_quiet_; }
 
     /// From now on no block is read in place. Before the first take().
     void read_whole_blocks() noexcept { may_read_in_place_ = reads_in_place_ = false; }
@@ -88,6 +91,7 @@ private:
     std::uint32_t times_in_place_ = 0;    // how often there were some
     std::uint32_t waits_ = 0;             // for frames, since the last block was given back
     bool is_quiet_ = true;                // that block was
+    bool gave_back_ = false;              // one, since the last wait began
     std::size_t left_in_block_ = 0;       // frames not taken; 0: not looked into yet
     bool all_taken_ = false;              // of the block, and it is still ours
     std::uint8_t* next_frame_ = nullptr;  // null: it was the last

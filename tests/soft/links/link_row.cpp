@@ -19,6 +19,14 @@ const std::vector<LinkRow>& link_rows() {
          {back_pressure, checksum_word},
          namespaces_unavailable,
          200},
+        {"packet_queues",
+         "packet:left0?queues=3&fanout=cpu",
+         "packet:right0?queues=2",
+         make_veth_medium,
+         {back_pressure, checksum_word, flow_order},
+         namespaces_unavailable,
+         200,
+         " with `queues`"},
 #ifdef PKTVERBS_XDP
         {"xdp",
          "xdp:left0",
@@ -66,6 +74,8 @@ std::string_view to_string(Lack lack) {
             return "a device at the other end";
         case Lack::exact_loss:
             return "losses counted once";
+        case Lack::flow_order:
+            return "order between flows";
     }
     return {};
 }

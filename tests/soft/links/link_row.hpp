@@ -24,6 +24,7 @@ enum class Lack : std::uint8_t {
     third_end,
     live_peer,
     exact_loss,
+    flow_order,
 };
 
 /// As the document has it.
@@ -40,6 +41,8 @@ struct LinkRow {
     const std::string& (*unavailable)() = nullptr;
     /// How many frames are waited for one by one: fewer where each takes long.
     std::uint32_t lone_frames = 2000;
+    /// What the document has behind the kind, if the row lacks more than the kind alone.
+    std::string_view with = {};
 
     bool has(Lack what) const;
     /// "wire", "memif".

@@ -24,7 +24,8 @@ TEST(LinkRows, AreDocumentedWithWhatTheyLack) {
     std::ifstream file{PKTVERBS_SOURCE_DIR "/docs/devices.md"};
     const std::string document{std::istreambuf_iterator<char>{file}, {}};
     for (const LinkRow& row : link_rows()) {
-        const std::string line = "| `" + std::string{row.kind()} + ":` | " + row.lacks_text() + " |\n";
+        const std::string kind = "`" + std::string{row.kind()} + ":`" + std::string{row.with};
+        const std::string line = "| " + kind + " | " + row.lacks_text() + " |\n";
         EXPECT_NE(document.find(line), std::string::npos) << row.name << ": " << line;
         for (const Lack lack : row.lacks)
             EXPECT_NE(document.find("\n| " + std::string{to_string(lack)} + " | "), std::string::npos)
