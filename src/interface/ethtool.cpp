@@ -16,6 +16,14 @@ namespace {
 
 std::string text_of(const char* text, std::size_t most) { return {text, ::strnlen(text, most)}; }
 
+/// A command with an array behind it.
+template <class Command, class Item, std::size_t items>
+struct WithRoom {
+    Command* operator->() noexcept { return reinterpret_cast<Command*>(memory.data()); }
+    const Item* behind() const noexcept { return reinterpret_cast<const Item*>(memory.data() + sizeof(Command)); }
+    alignas(Command) std::array<std::byte, sizeof(Command) + items * sizeof(Item)> memory{};
+};
+
 }  // namespace
 
 bool Ethtool::ask(void* command) const noexcept {
@@ -39,6 +47,29 @@ std::string Ethtool::driver() const {
 std::optional<bool> Ethtool::generic_receive_offload() const { return flag(ETHTOOL_GGRO, ~0U); }
 std::optional<bool> Ethtool::generic_segmentation_offload() const { return flag(ETHTOOL_GGSO, ~0U); }
 std::optional<bool> Ethtool::tcp_segmentation_offload() const { return flag(ETHTOOL_GTSO, ~0U); }
+
+// Features are known by their names alone: where a name stands in the list is its bit, and the list is the kernel's.
+std::optional<bool> Ethtool::udp_segmentation() const noexcept {
+    constexpr std::uint32_t max_features = 256, bits = 32;
+    WithRoom<ethtool_sset_info, std::uint32_t, 1> sizes;
+    sizes->cmd = ETHTOOL_GSSET_INFO;
+    sizes->sset_mask = std::uint64_t{1} << ETH_SS_FEATURES;
+    if (!ask(sizes.memory.data())) return std::nullopt;
+    const std::uint32_t count = sizes.behind()[0];
+    if (count > max_features) return std::nullopt;
+    WithRoom<ethtool_gstrings, std::array<char, ETH_GSTRING_LEN>, max_features> names;
+    names->cmd = ETHTOOL_GSTRINGS;
+    names->string_set = ETH_SS_FEATURES;
+    names->len = count;
+    WithRoom<ethtool_gfeatures, ethtool_get_features_block, max_features / bits> features;
+    features->cmd = ETHTOOL_GFEATURES;
+    features->size = (count + bits - 1) / bits;
+    if (!ask(names.memory.data()) || !ask(features.memory.data())) return std::nullopt;
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (std::strncmp(names.behind()[i].data(), "tx-udp-segmentation", ETH_GSTRING_LEN) == 0)
+            return (features.behind()[i / bits].active >> i % bits & 1) != 0;
+    return false;
+}
 
 std::optional<bool> Ethtool::large_receive_offload() const { return flag(ETHTOOL_GFLAGS, ETH_FLAG_LRO); }
 

@@ -24,6 +24,8 @@ public:
     std::optional<bool> large_receive_offload() const;
     std::optional<bool> generic_segmentation_offload() const;
     std::optional<bool> tcp_segmentation_offload() const;
+    /// tx-udp-segmentation of ethtool -k.
+    std::optional<bool> udp_segmentation() const noexcept;
     struct Ring {
         std::uint32_t now;
         std::uint32_t most;

@@ -38,6 +38,7 @@ struct RxFrame {
     std::uint64_t timestamp_ns = 0;  ///< CLOCK_REALTIME; 0: the device takes its own if anyone asks
     /// Another process may change the bytes meanwhile: what is decided by them is decided by a copy.
     bool shared = false;
+    std::uint16_t segment_bytes = 0;  ///< inside a link alone: it is one of many packets, see SegmentCutter
 };
 
 // As it arrives.

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "soft/link/packet_membership.hpp"
 #include "soft/link/packet_sender.hpp"
 #include "soft/link/packet_socket.hpp"
+#include "soft/link/segment_cutter.hpp"
 #include "soft/link/sink_gate.hpp"
 #include "verbs/device_string.hpp"
 
@@ -81,6 +83,7 @@ private:
 
     void look_at_interface() noexcept;
     bool prepare_wait() noexcept;
+    std::size_t deliver(std::span<const RxFrame> frames, Sink& sink) noexcept;
     int attach_filter(std::span<const FlowMatch* const> flows);
 
     const std::shared_ptr<const Interface> interface_;
@@ -89,6 +92,7 @@ private:
     InterfaceNews news_;
     PacketBell bell_;
     PacketSender sender_;
+    std::optional<SegmentCutter> cutter_;  // with super-frames
 
     SinkGate gate_;
     std::atomic<bool> look_wanted_{false};
@@ -113,6 +117,11 @@ PacketLink::PacketLink(std::shared_ptr<const Interface> interface, const PacketS
       memberships_{receivers_.first(), interface_->index()} {
     receivers_.bind();
 
+    if (settings.coalesces) {
+        cutter_.emplace();
+        transmitter_.set(PACKET_VNET_HDR, 1, "send super-frames on");
+        sender_.coalesce(interface_, news_);
+    }
     // Both only make sending faster.
     transmitter_.set(PACKET_QDISC_BYPASS, 1);
     if (::setsockopt(transmitter_.fd(), SOL_SOCKET, SO_SNDBUFFORCE, &send_buffer_bytes, sizeof send_buffer_bytes) != 0)
@@ -171,10 +180,25 @@ void PacketLink::receive(std::size_t most) noexcept {
         const std::size_t taken = receivers_.take(std::span{frames}.first(std::min(most, batch)));
         if (taken == 0) return;
         took_since_bell_ = true;
-        use.sink()->deliver(std::span{frames}.first(taken));
+        const std::size_t delivered = deliver(std::span{frames}.first(taken), *use.sink());
         receivers_.release();
-        most -= taken;
+        most -= std::min(most, delivered);
     }
+}
+
+/// Returns how many frames it were, those of super-frames counted one by one.
+std::size_t PacketLink::deliver(std::span<const RxFrame> frames, Sink& sink) noexcept {
+    std::size_t delivered = 0;
+    while (cutter_) {
+        const auto super = std::ranges::find_if(frames, [](const RxFrame& frame) { return frame.segment_bytes != 0; });
+        if (super == frames.end()) break;
+        const auto before = static_cast<std::size_t>(super - frames.begin());
+        if (before != 0) sink.deliver(frames.first(before));
+        delivered += before + cutter_->deliver(*super, sink);
+        frames = frames.subspan(before + 1);
+    }
+    if (!frames.empty()) sink.deliver(frames);
+    return delivered + frames.size();
 }
 
 /// The ring was empty, and somebody is going to wait. Silences the bell and looks again: a frame that comes later
@@ -227,7 +251,7 @@ int PacketLink::set_flows(std::span<const FlowMatch* const> flows) noexcept try 
     return ENOMEM;
 }
 
-constexpr LinkKind::Key packet_keys[] = {{"queues", "N"}, {"fanout", "cpu"}};
+constexpr LinkKind::Key packet_keys[] = {{"queues", "N"}, {"fanout", "cpu"}, {"coalesce", "1"}};
 
 PacketSpread read_spread(const LinkString& string, std::uint32_t queues) {
     const auto value = string.value("fanout", "hash");
@@ -245,6 +269,7 @@ LinkPort find_packet(const LinkString& string) {
     settings.queues = static_cast<std::uint32_t>(
         string.number("queues", "the number of queues", 1, PacketSettings::max_queues, settings.queues));
     settings.spread = read_spread(string, settings.queues);
+    settings.coalesces = string.flag("coalesce").value_or(false);
     auto interface = Interface::find(string.name());
     if (!interface) verbs::no_device_for(string.text(), fmt::format("no such interface: {}", string.name()));
     return packet_port(std::move(interface), settings);

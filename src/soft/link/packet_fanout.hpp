@@ -27,7 +27,8 @@ public:
     PacketFanout(const std::shared_ptr<const Interface>& interface, const PacketSettings& settings);
 
     /// Binds the sockets to the interface and makes them a group. They refuse all frames until attach_filter(). Throws
-    /// std::system_error: ENETDOWN if there are several, the interface is down, and the kernel is older than Linux 6.13.
+    /// std::system_error: ENETDOWN if there are several, the interface is down, and the kernel is older than
+    /// Linux 6.13.
     void bind();
 
     /// What memberships can be asked for with.
@@ -53,7 +54,7 @@ public:
 private:
     struct Queue {
         Queue(const std::shared_ptr<const Interface>& interface, const PacketSettings& settings)
-            : socket{interface}, ring{socket, settings.block_time} {}
+            : socket{interface}, ring{socket, settings.block_time, settings.coalesces} {}
         PacketSocket socket;
         PacketRing ring;
     };

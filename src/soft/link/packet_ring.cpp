@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "net/frame_sizes.hpp"
+#include "soft/link/segment_cutter.hpp"
 #include "soft/link/vnet_header.hpp"
 
 namespace pktverbs::soft {
@@ -26,17 +27,18 @@ std::uint8_t* restore_tag(std::uint8_t* frame, const tpacket3_hdr& header) noexc
     return frame;
 }
 
-/// The header stands before the frame. Its offsets are those of the frame as it stands here, without the tag that was
-/// taken out.
-bool finish(std::span<std::uint8_t> frame) noexcept {
+/// It stands before the frame. Its offsets are those of the frame as it stands here, without the tag that was taken
+/// out.
+VnetHeader header_before(const std::uint8_t* frame) noexcept {
     VnetHeader left;
-    std::memcpy(&left, frame.data() - sizeof left, sizeof left);
-    return left.finish(frame);
+    std::memcpy(&left, frame - sizeof left, sizeof left);
+    return left;
 }
 
 }  // namespace
 
-PacketRing::PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time) {
+PacketRing::PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time, bool leaves_super_frames)
+    : leaves_super_frames_{leaves_super_frames} {
     socket.set(PACKET_VERSION, int{TPACKET_V3}, "get a TPACKET_V3 ring on");
     socket.set(PACKET_RESERVE, static_cast<unsigned>(vlan_tag_bytes), "make room for VLAN tags on");
     socket.set(PACKET_VNET_HDR, 1, "learn which checksums are unfinished on");
@@ -79,7 +81,15 @@ bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
     std::uint8_t* data = at + header.tp_mac;
     frame.length = header.tp_snaplen;
     frame.checksum_ok = (header.tp_status & TP_STATUS_CSUM_VALID) != 0;
-    if (header.tp_status & TP_STATUS_CSUMNOTREADY) frame.checksum_ok = finish({data, frame.length});
+    frame.segment_bytes = 0;
+    if (header.tp_status & TP_STATUS_CSUMNOTREADY) {
+        const VnetHeader left = header_before(data);
+        const std::span bytes{data, frame.length};
+        if (leaves_super_frames_ && SegmentCutter::can_cut(bytes, left))
+            frame.segment_bytes = left.segment_bytes;
+        else
+            frame.checksum_ok = left.finish(bytes);
+    }
     if ((header.tp_status & TP_STATUS_VLAN_VALID) && frame.length >= mac_pair_bytes) {
         data = restore_tag(data, header);
         frame.length += vlan_tag_bytes;

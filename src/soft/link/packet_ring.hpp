@@ -34,8 +34,11 @@ public:
     static constexpr bool stores_come_in_order = false;
 #endif
 
-    /// Makes the ring on a socket that isn't bound yet, and that must live longer. Throws std::system_error.
-    explicit PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time = default_block_time);
+    /// Makes the ring on a socket that isn't bound yet, and that must live longer. Frames that a SegmentCutter can cut
+    /// are given whole, like others, or with segment_bytes and as the kernel has left them, for it to cut. Throws
+    /// std::system_error.
+    explicit PacketRing(const PacketSocket& socket, std::chrono::milliseconds block_time = default_block_time,
+                        bool leaves_super_frames = false);
     ~PacketRing();
     PacketRing(const PacketRing&) = delete;
     PacketRing& operator=(const PacketRing&) = delete;
@@ -80,6 +83,7 @@ private:
     bool read(std::uint8_t* at, RxFrame& frame) noexcept;
     std::size_t take_in_place(std::span<RxFrame> frames) noexcept;
 
+    const bool leaves_super_frames_;
     std::uint8_t* memory_;
     std::uint32_t first_frame_;  // from the beginning of a block
     std::array<std::uint32_t, block_count>

@@ -10,16 +10,23 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 
 #include "soft/link/link.hpp"
+#include "soft/link/super_frames.hpp"
 
 namespace pktverbs::soft {
 
 class PacketSender {
 public:
-    /// The socket stays the caller's.
+    /// The socket stays the caller's. With super-frames, it expects a VnetHeader before each frame.
     explicit PacketSender(int socket) noexcept : socket_{socket} {}
+    /// From now on runs of UDP go as super-frames, and the socket must have PACKET_VNET_HDR. Throws std::bad_alloc.
+    void coalesce(std::shared_ptr<const Interface> interface, const InterfaceNews& news) {
+        super_frames_ = std::make_unique<SuperFrames>(std::move(interface), news, batch);
+    }
 
     /// As Link::send(). Takes, and counts as lost, what the kernel will never take: a frame too long, also for the
     /// other end of a veth pair, a frame to an interface that is down or gone. One call at a time.
@@ -41,6 +48,8 @@ private:
     static constexpr std::chrono::milliseconds for_those_behind{1};
 
     std::size_t fill(std::span<const TxFrame> frames) noexcept;
+    bool add(std::span<const TxFrame> frames, const UdpRun& run, std::size_t message) noexcept;
+    std::size_t count_frames(std::size_t first, std::size_t messages) const noexcept;
     bool is_hopeless(const TxFrame& refused) noexcept;
     void went_out(std::span<const TxFrame> frames) noexcept;
 
@@ -54,12 +63,15 @@ private:
     };
 
     int socket_;
+    std::unique_ptr<SuperFrames> super_frames_;
     /// More queues than these take one another's places, and their frames wait longer.
     std::array<Refusal, 16> refusals_{};
     bool has_refusals_ = false;
     bool found_down_ = false;
     std::atomic<std::uint64_t> lost_{0};
     std::array<mmsghdr, batch> messages_{};
+    std::array<std::uint16_t, batch> frames_in_{};  ///< each message, if there may be more than one
+    std::size_t pieces_used_ = 0;
     std::array<iovec, pieces> pieces_{};
 };
 

@@ -17,6 +17,7 @@ struct PacketSettings {
 
     std::uint32_t queues = 1;
     PacketSpread spread = PacketSpread::by_hash;
+    bool coalesces = false;  ///< UDP segments travel as super-frames
     std::chrono::milliseconds block_time = PacketRing::default_block_time;
 };
 

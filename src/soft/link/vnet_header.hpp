@@ -15,6 +15,7 @@ namespace pktverbs::soft {
 struct VnetHeader {
     static constexpr std::uint8_t needs_checksum = 1;
     static constexpr std::uint8_t data_valid = 2;
+    static constexpr std::uint8_t of_udp = 5;  ///< VIRTIO_NET_HDR_GSO_UDP_L4, since Linux 6.2
     std::uint8_t flags = 0;
     std::uint8_t segmentation = 0;  ///< of which kind; 0: none
     std::uint16_t header_bytes = 0;
