@@ -24,8 +24,10 @@ namespace verbs = pktverbs::verbs;
 
 /// A queue pair, its completion queue and its buffers, one for each work request.
 struct BareEnd {
-    BareEnd(const PathOptions& options, bool sends)
-        : stride{pv::Memory::stride(options.shape.bytes)}, memory{stride * options.packets} {
+    BareEnd(const std::string& name, const PathOptions& options, bool sends)
+        : stride{pv::Memory::stride(options.shape.bytes)},
+          memory{stride * options.packets},
+          device{pv::find_device(name)} {
         auto& queue = builder.completes_on(cq).options();
         queue.max_send_wr = sends ? options.packets : 0;
         queue.max_recv_wr = sends ? 0 : options.packets;
@@ -39,7 +41,7 @@ struct BareEnd {
 
     std::size_t stride;
     pv::Memory memory;
-    verbs::OpenDevice device{pv::find_device("wire:bare")};
+    verbs::OpenDevice device;
     verbs::ProtectionDomain pd{device};
     verbs::MemoryRegion mr{pd, {memory.data(), memory.size()}};
     verbs::CompletionQueue cq{device};
@@ -75,11 +77,11 @@ verbs::FlowHandle install(const BareEnd& end) {
 
 class BarePath final : public Path {
 public:
-    explicit BarePath(const PathOptions& options)
+    BarePath(const std::string& device, const PathOptions& options)
         : stream_{options.shape},
           batch_{options.batch},
-          sender_{options, true},
-          receiver_{options, false},
+          sender_{device, options, true},
+          receiver_{device, options, false},
           flow_{install(receiver_)},
           sends_(options.packets),
           receives_(options.packets),
@@ -151,6 +153,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Path> make_bare_path(const PathOptions& options) { return std::make_unique<BarePath>(options); }
+std::unique_ptr<Path> make_bare_path(const PathOptions& options) {
+    return std::make_unique<BarePath>("wire:" + unique_name(), options);
+}
 
 }  // namespace bench

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -16,30 +14,31 @@ namespace {
 using namespace std::chrono_literals;
 namespace pv = pktverbs;
 
-/// A name that no other process uses at the same time: pipes and sockets are the network namespace's.
-std::string unique_name() { return "bench" + std::to_string(getpid()); }
-
 struct Ends {
     std::string receiver;
     std::string sender;
 };
 Ends ends_of(const std::string& link) {
-    if (link == "memif") return {"memif:@" + unique_name() + "?role=server", "memif:@" + unique_name()};
-    return {link + ":" + unique_name(), link + ":" + unique_name()};
+    const std::string name = unique_name();
+    if (link == "memif") return {"memif:@" + name + "?role=server", "memif:@" + name};
+    return {link + ":" + name, link + ":" + name};
 }
 
 class ContextPath final : public Path {
 public:
-    ContextPath(const std::string& link, const PathOptions& options)
+    ContextPath(const Ends& ends, const PathOptions& options)
         : stream_{options.shape},
           batch_{options.batch},
-          receiver_{ends_of(link).receiver, how(options, pv::none, options.packets)},
-          sender_{ends_of(link).sender, how(options, options.packets, pv::none)} {
-        for (const auto& rule : stream_.rules()) flows_.push_back(receiver_.install(rule));
+          receiver_{ends.receiver, how(options, pv::none, options.packets)},
+          sender_{ends.sender, how(options, options.packets, pv::none)} {
+        for (const auto& rule : stream_.rules())
+            flows_.push_back(receiver_.install(rule, flows_.size() % options.queues));
         auto all = sender_.acquire(options.packets);
         std::uint32_t index = 0;
         for (auto& pkt : all) {
-            stream_.prepare(pkt.buffer(), index++, receiver_.mac());
+            // A batch is of one flow where there are several queues, so that its frames stay in order.
+            stream_.prepare(pkt.buffer(), options.queues > 1 ? index / options.batch : index, receiver_.mac());
+            ++index;
             pkt.set_length(stream_.frame_bytes());
         }
         all.cancel();
@@ -71,6 +70,7 @@ private:
         return {.send_packets = send,
                 .recv_packets = recv,
                 .max_packet_size = options.shape.bytes,
+                .queues = recv == pv::none ? 1 : options.queues,
                 .max_batch = recv == pv::none ? 0 : options.batch,
                 .wait = pv::WaitMode::busy_poll};
     }
@@ -92,7 +92,7 @@ private:
 }  // namespace
 
 std::unique_ptr<Path> make_context_path(const std::string& link, const PathOptions& options) {
-    return std::make_unique<ContextPath>(link, options);
+    return std::make_unique<ContextPath>(ends_of(link), options);
 }
 
 }  // namespace bench

@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
-#include <functional>
 #include <map>
-#include <memory>
 #include <string>
 
 #include "path.hpp"
@@ -17,16 +15,16 @@
 namespace bench {
 namespace {
 
-const std::map<std::string, std::function<std::unique_ptr<Path>()>> paths{
-    {"wire64", [] { return make_context_path("wire", {}); }},
-    {"wire64_bare", [] { return make_bare_path({}); }},
-    {"wire8192", [] { return make_context_path("wire", {.shape = {.bytes = 8192}}); }},
-    {"wire64_vlan", [] { return make_context_path("wire", {.shape = {.vlan = true}}); }},
-    {"wire80_ipv6", [] { return make_context_path("wire", {.shape = {.bytes = 80, .ipv6 = true}}); }},
-    {"wire64_rules1000", [] { return make_context_path("wire", {.shape = {.flows = 200, .rules = 1000}}); }},
-    {"ring64", [] { return make_ring_path({}); }},
-    {"pipe64", [] { return make_context_path("pipe", {}); }},
-    {"memif64", [] { return make_context_path("memif", {}); }},
+const std::map<std::string, NamedPath> paths{
+    {"wire64", NamedPath{"wire"}},
+    {"wire64_bare", NamedPath{"bare"}},
+    {"wire8192", NamedPath{"wire,bytes=8192"}},
+    {"wire64_vlan", NamedPath{"wire,vlan=1"}},
+    {"wire80_ipv6", NamedPath{"wire,bytes=80,ipv6=1"}},
+    {"wire64_rules1000", NamedPath{"wire,flows=200,rules=1000"}},
+    {"ring64", NamedPath{"ring"}},
+    {"pipe64", NamedPath{"pipe"}},
+    {"memif64", NamedPath{"memif"}},
 };
 
 /// Enough for each buffer of a ring to have been used, and for functions to have been found by the loader.
@@ -35,7 +33,7 @@ constexpr std::uint64_t turns_before = 100;
 int list() {
     fmt::print("compiler: {} {}\nflags: {}\nlibc: {}\nbatch: {}\npaths:", BENCH_COMPILER, __VERSION__, BENCH_FLAGS,
                gnu_get_libc_version(), PathOptions{}.batch);
-    for (const auto& [name, make] : paths) fmt::print(" {}", name);
+    for (const auto& [name, path] : paths) fmt::print(" {}", name);
     fmt::print("\n");
     return 0;
 }
@@ -55,7 +53,7 @@ int main(int argc, char** argv) try {
         fmt::print(stderr, "usage: instructions PATH TURNS\n       instructions --list\n");
         return 2;
     }
-    const auto path = found->second();
+    const auto path = found->second.make();
     for (std::uint64_t i = 0; i < bench::turns_before; ++i) path->turn();
     measured_turns(*path, std::stoull(argv[2]));
     path->check();

@@ -18,15 +18,15 @@ namespace pv = pktverbs;
 
 class RingPath final : public Path {
 public:
-    explicit RingPath(const PathOptions& options)
+    RingPath(const std::string& device, const PathOptions& options)
         : stream_{options.shape},
           batch_{options.batch},
           ring_{pv::RingGeometry{.blocks = 16,
                                  .block_slots = options.packets / 16,
                                  .header_bytes = 0,
                                  .payload_bytes = options.shape.bytes}},
-          receiving_{"wire:ring", how(options)},
-          sender_{"wire:ring",
+          receiving_{device, how(options)},
+          sender_{device,
                   {.send_packets = options.packets, .recv_packets = pv::none, .max_packet_size = options.shape.bytes}},
           receiver_{receiving_, ring_},
           reader_{ring_} {
@@ -76,6 +76,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Path> make_ring_path(const PathOptions& options) { return std::make_unique<RingPath>(options); }
+std::unique_ptr<Path> make_ring_path(const PathOptions& options) {
+    return std::make_unique<RingPath>("wire:" + unique_name(), options);
+}
 
 }  // namespace bench

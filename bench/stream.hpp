@@ -15,13 +15,23 @@
 
 namespace bench {
 
+/// What tells the flows of frames apart, and so what their rules match.
+enum class Steering : std::uint8_t {
+    ports,      ///< one destination address, a destination port each
+    addresses,  ///< a destination address each
+    tuples,     ///< a source address each, with both ports and the destination address
+    prefixes,   ///< a prefix of 28 bits of the destination address each
+    mixed,      ///< these four in turn
+};
+
 /// What frames look like, and the rules that steer them.
 struct Shape {
-    std::uint32_t bytes = 64;  ///< of a frame, without FCS; at least 54, with IPv6 74
+    std::uint32_t bytes = 64;  ///< of a frame, without FCS; at least 50, with a VLAN tag 54, with IPv6 70
     bool vlan = false;
-    bool ipv6 = false;
-    std::uint32_t flows = 1;  ///< destination ports that the frames have in turn
-    std::uint32_t rules = 1;  ///< rules that are installed, one for each destination port; at least as many as flows
+    bool ipv6 = false;  ///< with Steering::ports only
+    Steering steering = Steering::ports;
+    std::uint32_t flows = 1;  ///< that the frames are of, in turn
+    std::uint32_t rules = 1;  ///< that are installed, one for each flow; at least as many as flows
 };
 
 class Stream {
@@ -33,11 +43,8 @@ public:
     }
 
     std::vector<pktverbs::FlowRule> rules() const {
-        std::vector<pktverbs::FlowRule> made(shape_.rules);
-        for (std::uint32_t i = 0; i < shape_.rules; ++i) {
-            if (shape_.vlan) made[i].vlan(vlan_id);
-            made[i].dst_ip(shape_.ipv6 ? ipv6_to : ipv4_to).udp().dst_port(port_of(i));
-        }
+        std::vector<pktverbs::FlowRule> made;
+        for (std::uint32_t i = 0; i < shape_.rules; ++i) made.push_back(rule(i));
         return made;
     }
     std::uint32_t frame_bytes() const noexcept { return shape_.bytes; }
@@ -61,8 +68,20 @@ public:
         ++received_;
     }
 
+    /// The same where frames may get lost: those that are missing before this one are counted.
+    void verify_later(const std::uint8_t* frame, std::size_t length) noexcept {
+        std::uint64_t number;
+        std::memcpy(&number, frame + number_at_, sizeof number);
+        wrong_ |= static_cast<std::uint64_t>(number < received_ + lost_) | (length ^ shape_.bytes);
+        lost_ = number - received_;
+        ++received_;
+    }
+
     std::uint64_t sent() const noexcept { return sent_; }
     std::uint64_t received() const noexcept { return received_; }
+    std::uint64_t lost() const noexcept { return lost_; }
+    /// Whether a frame came that should not have: twice, out of its turn, with another length.
+    bool is_wrong() const noexcept { return wrong_ != 0; }
     /// Throws if a frame was lost, came twice, or out of its turn, or with another length.
     void check() const {
         if (wrong_ != 0 || sent_ != received_)
@@ -72,28 +91,76 @@ public:
 
 private:
     static constexpr std::uint16_t vlan_id = 7;
-    static constexpr const char* ipv4_to = "10.0.0.2";
     static constexpr const char* ipv6_to = "fd00::2";
+    static constexpr std::uint32_t prefix_bits = 28;
 
-    static std::uint16_t port_of(std::uint32_t flow) { return static_cast<std::uint16_t>(first_port + flow); }
+    struct Flow {
+        Steering steering;
+        pktverbs::Ipv4Address src{"10.0.0.1"};
+        pktverbs::Ipv4Address dst{"10.0.0.2"};
+        std::uint16_t dst_port = first_port;
+    };
+    static pktverbs::Ipv4Address address(std::uint32_t number) {
+        pktverbs::Ipv4Address::Bytes bytes{};
+        for (std::size_t i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(number >> (24 - 8 * i));
+        return pktverbs::Ipv4Address{bytes};
+    }
+    Flow flow(std::uint32_t index) const {
+        Flow made{.steering = shape_.steering};
+        if (made.steering == Steering::mixed) made.steering = static_cast<Steering>(index % 4);
+        switch (made.steering) {
+            case Steering::addresses:
+                made.dst = address(0x0a010000 + index);
+                break;
+            case Steering::tuples:
+                made.src = address(0x0a020000 + index);
+                made.dst = address(0x0a000003);
+                break;
+            case Steering::prefixes:
+                made.dst = address(0x0b000001 + (index << (32 - prefix_bits)));
+                break;
+            default:
+                made.dst_port = static_cast<std::uint16_t>(first_port + index);
+                break;
+        }
+        return made;
+    }
 
-    pktverbs::net::FrameTemplate headers(std::uint32_t flow, const pktverbs::MacAddress& to) const {
+    pktverbs::FlowRule rule(std::uint32_t index) const {
+        const Flow of = flow(index);
+        pktverbs::FlowRule made;
+        if (shape_.vlan) made.vlan(vlan_id);
+        if (shape_.ipv6) return made.dst_ip(ipv6_to).udp().dst_port(of.dst_port);
+        switch (of.steering) {
+            case Steering::addresses:
+                return made.dst_ip(of.dst).udp();
+            case Steering::tuples:
+                return made.src_ip(of.src).dst_ip(of.dst).udp().src_port(first_port).dst_port(of.dst_port);
+            case Steering::prefixes:
+                return made.dst_ip(pktverbs::Ipv4Prefix{of.dst, prefix_bits}).udp();
+            default:
+                return made.dst_ip(of.dst).udp().dst_port(of.dst_port);
+        }
+    }
+
+    pktverbs::net::FrameTemplate headers(std::uint32_t index, const pktverbs::MacAddress& to) const {
         namespace net = pktverbs::net;
+        const Flow of = flow(index);
         net::Ethernet ethernet{.dst = to, .src = pktverbs::MacAddress{"02:00:00:00:00:01"}};
         if (shape_.vlan) ethernet.vlan = net::Vlan{.id = vlan_id};
-        const net::Udp udp{.src_port = first_port, .dst_port = port_of(flow), .checksum = false};
+        const net::Udp udp{.src_port = first_port, .dst_port = of.dst_port, .checksum = false};
         if (shape_.ipv6)
             return net::FrameTemplate{
                 ethernet, net::Ipv6{.src = pktverbs::Ipv6Address{"fd00::1"}, .dst = pktverbs::Ipv6Address{ipv6_to}},
                 udp};
-        return net::FrameTemplate{
-            ethernet, net::Ipv4{.src = pktverbs::Ipv4Address{"10.0.0.1"}, .dst = pktverbs::Ipv4Address{ipv4_to}}, udp};
+        return net::FrameTemplate{ethernet, net::Ipv4{.src = of.src, .dst = of.dst}, udp};
     }
 
     Shape shape_;
     std::size_t number_at_;
     std::uint64_t sent_ = 0;
     std::uint64_t received_ = 0;
+    std::uint64_t lost_ = 0;
     std::uint64_t wrong_ = 0;
 };
 

@@ -1,25 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/bench: see --help."""
 import argparse
+import datetime
 import os
 import shutil
+import signal
 import sys
 
+import disturbance
 import instructions
+import machine
+import report
+import table
 import workspace
+from contest import Contest
+from disturbance import Judge
+from figure import Row
+from world import World
+
+PROGRAMS = ("cache_line", "first_packet", "one_core", "round_trip", "rss", "rules", "transfer")
+NAMES = [*table.ROWS, *table.GROWTHS]
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures this library.")
-    parser.add_argument("names", nargs="*", metavar="PATH", help="with --instructions: paths; default: all")
-    parser.add_argument("--instructions", action="store_true",
-                        help="count the instructions per packet of each path by callgrind, and fail if one has grown by "
-                        "more than 5 %% over bench/instructions.json; exit status 77: the figures there are of another "
-                        "compiler")
-    parser.add_argument("--accept", action="store_true", help="write what was counted to bench/instructions.json")
-    parser.add_argument("--program", metavar="FILE", help="the program instructions, already built")
-    parser.add_argument("--committed", metavar="FILE", default=os.path.join(workspace.ROOT, "bench/instructions.json"),
-                        help="instead of bench/instructions.json")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures this library beside others' programs, in turns, and writes a report with the table and "
+        "plots.\nDebian packages that are missing are installed.",
+        epilog=disturbance.RULE)
+    parser.add_argument("names", nargs="*", metavar="ROW", help="see --list; default: all; with --instructions: a path")
+    parser.add_argument("--list", action="store_true", help="print the names of all rows, and what they measure")
+    parser.add_argument("--quick", action="store_true", help="3 samples of 0.3 s instead of 7 of 1 s")
+    parser.add_argument("-o", metavar="DIR", default=os.path.join(workspace.ROOT, "bench/results"),
+                        help="where the report goes; default: bench/results")
+    counting = parser.add_argument_group("instructions per packet")
+    counting.add_argument("--instructions", action="store_true",
+                          help="count them on each path by callgrind, and fail if one has grown by more than 5 %% over "
+                          "bench/instructions.json; exit status 77: the figures there are of another compiler")
+    counting.add_argument("--accept", action="store_true", help="write what was counted to bench/instructions.json")
+    counting.add_argument("--program", metavar="FILE", help="the program instructions, already built")
+    counting.add_argument("--committed", metavar="FILE", help="instead of bench/instructions.json",
+                          default=os.path.join(workspace.ROOT, "bench/instructions.json"))
     return parser.parse_args()
 
 
@@ -30,14 +51,64 @@ def count_instructions(args):
     program = args.program
     if not program:
         workspace.need_packages("valgrind")
-        program = workspace.build("default", "instructions")
+        program = os.path.join(workspace.build("default", ["instructions"]), "instructions")
     return instructions.run(program, args.names, args.committed, args.accept)
+
+
+def list_rows():
+    for name, row in table.ROWS.items():
+        print(f"{name:20} {row.work}; peer: {row.peer}")
+    for name, growth in table.GROWTHS.items():
+        print(f"{name:20} {growth.work}, by {growth.x}")
+
+
+def grow(growth, world, judge, samples):
+    """{line: [median or None]}"""
+    values = {}
+    for line, measure in growth.lines.items():
+        values[line] = []
+        for x in growth.xs:
+            print(f"  {line}, {growth.x} {x}:", flush=True)
+            contest = Contest(Row(growth.name, growth.work, "", growth.unit, lambda world, x=x: measure(world, x)))
+            contest.run(world, judge, samples)
+            values[line].append(contest.median("ours"))
+    return values
+
+
+def measure_rows(args):
+    names = args.names or NAMES
+    if unknown := [name for name in names if name not in NAMES]:
+        print(f"scripts/bench: no row {', '.join(unknown)}; there are: {' '.join(NAMES)}", file=sys.stderr)
+        return 2
+    rows = [table.ROWS[name] for name in table.ROWS if name in names]
+    workspace.need_packages("iproute2", *sorted({package for row in rows for package in row.packages}))
+    world = World(workspace.build("bench", PROGRAMS), 0.3 if args.quick else 1)
+    print(disturbance.RULE, flush=True)
+    judge = Judge(world.cache_line_ns)
+    contests, grown = [], []
+    for row in rows:
+        print(f"{row.name}: {row.work}; peer: {row.peer}", flush=True)
+        contests.append(Contest(row))
+        contests[-1].run(world, judge, 3 if args.quick else 7)
+    for name in [name for name in table.GROWTHS if name in names]:
+        growth = table.GROWTHS[name]
+        print(f"{name}: {growth.work}", flush=True)
+        grown.append((growth, grow(growth, world, judge, 1 if args.quick else 3)))
+    facts = machine.describe(workspace.ROOT)
+    file = report.write(args.o, f"{machine.slug()}-{datetime.date.today().isoformat()}", facts, judge, contests, grown)
+    print(f"written to {file}")
+    return 1 if any(contest.failure for contest in contests) else 0
 
 
 def main():
     args = parse_arguments()
+    # However it is asked to end, what it has started ends first.
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, signal.default_int_handler)
     try:
-        return count_instructions(args)
+        if args.list:
+            return list_rows()
+        return count_instructions(args) if args.instructions else measure_rows(args)
     except KeyboardInterrupt:
         return 130
     except RuntimeError as error:

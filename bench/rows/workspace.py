@@ -16,9 +16,9 @@ def need_packages(*packages):
     run_step(["bash", "-c", 'set -euo pipefail; source scripts/lib.sh; need_packages "$@"', "scripts/bench", *packages])
 
 
-def build(preset, *programs):
-    """Returns the first program's file."""
+def build(preset, programs):
+    """Returns their folder."""
     use_ccache = "set -euo pipefail; source scripts/lib.sh; use_ccache; "
     run_step(["bash", "-c", use_ccache + f"cmake --preset {preset} >/dev/null && "
               f"cmake --build --preset {preset} --target {' '.join(programs)}"])
-    return os.path.join(ROOT, "build", preset, "bench", programs[0])
+    return os.path.join(ROOT, "build", preset, "bench")

@@ -14,7 +14,8 @@ trap 'rm -rf "$work"' EXIT
 # expect STATUS WORDS ARGUMENT...: of one path, compared with what was accepted before.
 expect() {
     local status=0 output
-    output=$("$tree/scripts/bench" --instructions --program "$program" --committed "$work/figures" "${@:3}") || status=$?
+    output=$("$tree/scripts/bench" --instructions --program "$program" --committed "$work/figures" "${@:3}") ||
+        status=$?
     if [ $status -ne "$1" ] || ! grep -qF -- "$2" <<<"$output"; then
         printf 'exit status %s, not %s with "%s":\n%s\n' $status "$1" "$2" "$output" >&2
         exit 1

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rss_bench: receiving and reading one rule's frames, by one thread from one queue and by two from two.
-#include <benchmark/benchmark.h>
+// rss: receiving and reading one rule's frames, by one thread from one queue and by several from as many, in turns.
 #include <fmt/core.h>
 #include <pktverbs/memory/placement.hpp>
 #include <pktverbs/net/net.hpp>
@@ -9,6 +8,7 @@
 #include <algorithm>
 #include <barrier>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -76,7 +76,10 @@ private:
         for (;;) {
             const auto list = queue.recv(0ns);
             if (list.empty()) return;
-            for (const auto& pkt : list) benchmark::DoNotOptimize(net::checksum(net::Headers{pkt.bytes()}.payload()));
+            for (const auto& pkt : list) {
+                const auto sum = net::checksum(net::Headers{pkt.bytes()}.payload());
+                asm volatile("" : : "r"(sum));  // it counts as used
+            }
         }
     }
 
@@ -114,25 +117,32 @@ private:
 };
 
 /// Turn about, so that both meet the same machine.
-void one_against_two(benchmark::State& state) {
-    const auto bytes = static_cast<std::uint32_t>(state.range(0));
-    std::vector<double> one_ns, two_ns;
-    Sender to_one{"one", bytes}, to_two{"two", bytes};
-    Receivers one{"one", 1, bytes}, two{"two", 2, bytes};
+void one_against_several(double seconds, std::uint32_t bytes, std::uint32_t queues) {
+    std::vector<double> one_ns, several_ns;
+    Sender to_one{"one", bytes}, to_several{"several", bytes};
+    Receivers one{"one", 1, bytes}, several{"several", queues, bytes};
     const measure::Stopwatch watch;
-    for (auto _ : state) {
+    while (watch.seconds() < seconds) {
         to_one.send_round();
         one_ns.push_back(one.round_ns());
-        to_two.send_round();
-        two_ns.push_back(two.round_ns());
+        to_several.send_round();
+        several_ns.push_back(several.round_ns());
     }
-    state.counters["one_ns"] = measure::median(one_ns);
-    state.counters["two_ns"] = measure::median(two_ns);
-    state.counters["times"] = measure::median(one_ns) / measure::median(two_ns);
-    state.counters["cpu_share"] = watch.cpu_share();
+    fmt::print("{{\"one_ns\": {:.2f}, \"several_ns\": {:.2f}, \"cpu_share\": {:.3f}}}\n", measure::median(one_ns),
+               measure::median(several_ns), std::min(1.0, watch.cpu_share()));
 }
-BENCHMARK(one_against_two)->ArgName("bytes")->Arg(256)->Arg(1500)->Arg(8192)->UseRealTime();
 
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) try {
+    if (argc != 4) {
+        fmt::print(stderr, "usage: rss SECONDS BYTES QUEUES\n");
+        return 2;
+    }
+    one_against_several(std::stod(argv[1]), static_cast<std::uint32_t>(std::stoul(argv[2])),
+                        static_cast<std::uint32_t>(std::stoul(argv[3])));
+    return 0;
+} catch (const std::exception& error) {
+    fmt::print(stderr, "rss: {}\n", error.what());
+    return 1;
+}

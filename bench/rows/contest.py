@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Contest: ours and theirs in turns, A B A B, with disturbed samples repeated."""
+import statistics
+
+import disturbance
+
+
+class Contest:
+    """What a row gave: the samples of each side, the commands, and how many samples were disturbed."""
+
+    def __init__(self, row):
+        self.row = row
+        self.samples = {"ours": [], "theirs": []}
+        self.commands = {"ours": [], "theirs": []}
+        self.repeated = 0
+        self.failure = None
+
+    def sides(self):
+        return {"ours": self.row.ours} | ({"theirs": self.row.theirs} if self.row.theirs else {})
+
+    def run(self, world, judge, samples):
+        try:
+            for _ in range(samples):
+                for side, measure in self.sides().items():
+                    self.samples[side].append(self.sample(side, measure, world, judge))
+        except RuntimeError as error:
+            self.failure = str(error)
+            print(f"  failed: {error}", flush=True)
+
+    def sample(self, side, measure, world, judge):
+        for left in range(disturbance.MOST_REPEATS, -1, -1):
+            is_quiet = judge.look()
+            with world.fresh() as processes:
+                figure = measure(world)
+                self.commands[side] = [process.text for process in processes.running]
+            figure.cache_line_ns = judge.cache_line_ns[-1]
+            figure.disturbed = not is_quiet or not disturbance.had_its_core(figure)
+            share = "" if figure.share is None else f", {figure.share:.2f} of a core"
+            lost = "" if figure.lost is None else f", {figure.lost:.1%} lost"
+            print(f"  {side:6} {figure.value:.6g} {self.row.unit}{share}{lost}, cache line "
+                  f"{figure.cache_line_ns:.0f} ns{', disturbed' if figure.disturbed else ''}", flush=True)
+            if not figure.disturbed:
+                break
+            self.repeated += left > 0
+        return figure
+
+    def median(self, side):
+        values = [figure.value for figure in self.samples[side]]
+        return statistics.median(values) if values else None
+
+    def span(self, side):
+        values = [figure.value for figure in self.samples[side]]
+        return (min(values), max(values)) if values else None
+
+    def ratio(self):
+        """Ours to theirs, in the row's unit."""
+        ours, theirs = self.median("ours"), self.median("theirs")
+        return ours / theirs if ours is not None and theirs else None
+
+    def disturbed(self):
+        """How many samples count although they were disturbed."""
+        return sum(figure.disturbed for samples in self.samples.values() for figure in samples)

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// transfer: one end of a stream of numbered frames between two processes, as fast as it goes; the receiver verifies.
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <pktverbs/pktverbs.hpp>
+
+#include "common/command_line.hpp"
+#include "measure.hpp"
+#include "stream.hpp"
+
+namespace {
+
+namespace pv = pktverbs;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+struct Plan {
+    std::string side;
+    std::string device;
+    std::uint32_t bytes = 64;
+    std::uint32_t batch = 32;
+    std::uint32_t packets = 1024;
+    double seconds = 1;
+    double stay = 0;
+    bool lossy = false;
+    bool numbered = true;
+    std::string destination = "ff:ff:ff:ff:ff:ff";
+};
+
+void wait_until_up(pv::Context& ctx) {
+    const auto limit = Clock::now() + 10s;
+    while (ctx.port().state != IBV_PORT_ACTIVE) {
+        if (Clock::now() > limit) throw std::runtime_error{"the other end did not come"};
+        std::this_thread::sleep_for(1ms);
+    }
+}
+
+/// The frames per second between two times, and this process's share of its processor.
+class Window {
+public:
+    Window(double skipped, double seconds) : begin_{skipped}, end_{skipped + seconds} {}
+
+    void look(std::uint64_t frames) {
+        const double now = since_start_.seconds();
+        if (begin_at_ == 0 && now >= begin_) {
+            begin_at_ = now;
+            cpu_ = measure::cpu_seconds();
+            frames_ = frames;
+        } else if (begin_at_ != 0 && end_at_ == 0 && now >= end_) {
+            end_at_ = now;
+            cpu_ = measure::cpu_seconds() - cpu_;
+            frames_ = frames - frames_;
+        }
+    }
+    bool is_over() const { return end_at_ != 0; }
+    double per_second() const { return is_over() ? static_cast<double>(frames_) / (end_at_ - begin_at_) : 0; }
+    double cpu_share() const { return is_over() ? cpu_ / (end_at_ - begin_at_) : 0; }
+
+private:
+    measure::Stopwatch since_start_;
+    double begin_, end_;
+    double begin_at_ = 0, end_at_ = 0;
+    double cpu_ = 0;
+    std::uint64_t frames_ = 0;
+};
+
+constexpr double skipped_seconds = 0.1;
+
+void send(const Plan& plan) {
+    bench::Stream stream{{.bytes = plan.bytes}};
+    pv::Context ctx{plan.device,
+                    {.send_packets = plan.packets,
+                     .recv_packets = pv::none,
+                     .max_packet_size = plan.bytes,
+                     .wait = pv::WaitMode::busy_poll}};
+    wait_until_up(ctx);
+    auto all = ctx.acquire(plan.packets);
+    for (auto& pkt : all) {
+        stream.prepare(pkt.buffer(), 0, pv::MacAddress{plan.destination});
+        pkt.set_length(plan.bytes);
+    }
+    all.cancel();
+    // Longer than the receiver looks, which begins with the first frame.
+    Window window{skipped_seconds, plan.seconds};
+    const measure::Stopwatch watch;
+    while (watch.seconds() < plan.seconds + 3 * skipped_seconds) {
+        for (int i = 0; i < 16; ++i) {
+            auto packets = ctx.acquire(plan.batch, 1s);
+            for (auto& pkt : packets) {
+                pkt.set_length(plan.bytes);
+                stream.number(pkt.buffer().data());
+            }
+            if (!ctx.send(std::move(packets)).empty()) throw std::runtime_error{"the device refused a frame"};
+        }
+        window.look(stream.sent());
+    }
+    if (!ctx.flush(5s)) throw std::runtime_error{"the last frames were not taken"};
+    fmt::print("{{\"frames\": {}, \"unsent\": {}, \"per_second\": {:.0f}, \"cpu_share\": {:.3f}}}\n", stream.sent(),
+               ctx.stats().drops.unsent, window.per_second(), window.cpu_share());
+    std::fflush(stdout);
+    std::this_thread::sleep_for(std::chrono::duration<double>{plan.stay});
+}
+
+void receive(const Plan& plan) {
+    bench::Stream stream{{.bytes = plan.bytes}};
+    pv::Context ctx{plan.device,
+                    {.send_packets = pv::none,
+                     .recv_packets = plan.packets,
+                     .max_packet_size = plan.bytes,
+                     .wait = pv::WaitMode::busy_poll}};
+    const pv::Flow flow = ctx.install(plan.numbered ? stream.rules().front() : pv::FlowRule{}.all_default());
+    fmt::print("ready\n");
+    std::fflush(stdout);
+    std::uint64_t frames = 0;
+    std::uint64_t wrong = 0;
+    const auto take = [&](const pv::RecvList& list) {
+        for (const auto& pkt : list) {
+            if (!plan.numbered)
+                wrong += pkt.length() != plan.bytes;
+            else if (plan.lossy)
+                stream.verify_later(pkt.bytes().data(), pkt.length());
+            else
+                stream.verify(pkt.bytes().data(), pkt.length());
+        }
+        frames += list.size();
+    };
+    take(ctx.recv(20s));
+    if (frames == 0) throw std::runtime_error{"nothing came"};
+    Window window{skipped_seconds, plan.seconds};
+    while (!window.is_over()) {
+        for (int i = 0; i < 16; ++i) take(ctx.recv(0ns));
+        window.look(frames);
+    }
+    for (auto list = ctx.recv(500ms); !list.empty(); list = ctx.recv(500ms)) take(list);
+    fmt::print("{{\"frames\": {}, \"lost\": {}, \"wrong\": {}, \"per_second\": {:.0f}, \"cpu_share\": {:.3f}}}\n",
+               frames, stream.lost(), wrong + stream.is_wrong(), window.per_second(), window.cpu_share());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    example::CommandLine app{"One end of a stream of numbered frames, as fast as it goes.", "transfer"};
+    Plan plan;
+    bool any = false;
+    app.add_option("SIDE", plan.side).required().one_of({"send", "receive"});
+    app.add_option("DEVICE", plan.device).required();
+    app.add_option("--bytes", plan.bytes, "Of a frame").default_shown();
+    app.add_option("--batch", plan.batch, "Frames of one send").default_shown();
+    app.add_option("--packets", plan.packets, "Buffers").default_shown();
+    app.add_option("--seconds", plan.seconds, "That are looked at, after a tenth of one").default_shown();
+    app.add_option("--stay", plan.stay, "Seconds that the sender stays when all has been said").default_shown();
+    app.add_option("--destination", plan.destination, "MAC address").default_shown();
+    app.add_flag("--lossy", plan.lossy, "Frames may get lost: they are counted");
+    app.add_flag("--any", any, "Receive frames that another program has made: only lengths are verified");
+    return app.run(argc, argv, [&] {
+        plan.numbered = !any;
+        plan.side == "send" ? send(plan) : receive(plan);
+        return 0;
+    });
+}
