@@ -16,6 +16,7 @@
 #include "common/command_line.hpp"
 #include "measure.hpp"
 #include "stream.hpp"
+#include "window.hpp"
 
 namespace {
 
@@ -44,37 +45,6 @@ void wait_until_up(pv::Context& ctx) {
     }
 }
 
-/// The frames per second between two times, and this process's share of its processor.
-class Window {
-public:
-    Window(double skipped, double seconds) : begin_{skipped}, end_{skipped + seconds} {}
-
-    void look(std::uint64_t frames) {
-        const double now = since_start_.seconds();
-        if (begin_at_ == 0 && now >= begin_) {
-            begin_at_ = now;
-            cpu_ = measure::cpu_seconds();
-            frames_ = frames;
-        } else if (begin_at_ != 0 && end_at_ == 0 && now >= end_) {
-            end_at_ = now;
-            cpu_ = measure::cpu_seconds() - cpu_;
-            frames_ = frames - frames_;
-        }
-    }
-    bool is_over() const { return end_at_ != 0; }
-    double per_second() const { return is_over() ? static_cast<double>(frames_) / (end_at_ - begin_at_) : 0; }
-    double cpu_share() const { return is_over() ? cpu_ / (end_at_ - begin_at_) : 0; }
-
-private:
-    measure::Stopwatch since_start_;
-    double begin_, end_;
-    double begin_at_ = 0, end_at_ = 0;
-    double cpu_ = 0;
-    std::uint64_t frames_ = 0;
-};
-
-constexpr double skipped_seconds = 0.1;
-
 void send(const Plan& plan) {
     bench::Stream stream{{.bytes = plan.bytes}};
     pv::Context ctx{plan.device,
@@ -90,9 +60,9 @@ void send(const Plan& plan) {
     }
     all.cancel();
     // Longer than the receiver looks, which begins with the first frame.
-    Window window{skipped_seconds, plan.seconds};
+    bench::Window window{plan.seconds};
     const measure::Stopwatch watch;
-    while (watch.seconds() < plan.seconds + 3 * skipped_seconds) {
+    while (watch.seconds() < plan.seconds + 3 * bench::Window::skipped_seconds) {
         for (int i = 0; i < 16; ++i) {
             auto packets = ctx.acquire(plan.batch, 1s);
             for (auto& pkt : packets) {
@@ -135,7 +105,7 @@ void receive(const Plan& plan) {
     };
     take(ctx.recv(20s));
     if (frames == 0) throw std::runtime_error{"nothing came"};
-    Window window{skipped_seconds, plan.seconds};
+    bench::Window window{plan.seconds};
     while (!window.is_over()) {
         for (int i = 0; i < 16; ++i) take(ctx.recv(0ns));
         window.look(frames);

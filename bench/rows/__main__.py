@@ -18,7 +18,7 @@ from disturbance import Judge
 from figure import Row
 from world import World
 
-PROGRAMS = ("cache_line", "first_packet", "one_core", "round_trip", "rss", "rules", "transfer")
+PROGRAMS = ("cache_line", "first_packet", "one_core", "round_trip", "rss", "rules", "transfer", "udp_sockets")
 NAMES = [*table.ROWS, *table.GROWTHS]
 
 

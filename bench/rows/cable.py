@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of a veth pair between two network namespaces."""
+import json
+
 import testpmd
 from figure import Figure, Row
 from namespace import Cable
@@ -8,11 +10,24 @@ ROUND_TRIPS = 20000
 LONE_FRAMES = 500
 
 
-def ours(kind):
+def ours(kind, size=64, mtu=1500):
     def measure(world):
-        return world.transfer(f"{kind}:vb", f"{kind}:va", 64, lossy=True, cable=Cable(world.processes),
+        return world.transfer(f"{kind}:vb", f"{kind}:va", size, lossy=True, cable=Cable(world.processes, mtu),
                               more=["--packets", 4096])
     return measure
+
+
+def sockets(world):
+    """UDP sockets with segmentation and coalescing at both ends."""
+    cable = Cable(world.processes, mtu=9000)
+    receiving = world.start("udp_sockets", "receive", "10.0.0.2", 8192, world.seconds, inside=cable.right)
+    receiving.read_until("ready\n")
+    sending = world.start("udp_sockets", "send", "10.0.0.2", 8192, world.seconds, cpu=world.first, inside=cable.left)
+    sent, received = json.loads(sending.finish()), json.loads(receiving.finish())
+    if received["wrong"]:
+        raise RuntimeError(f"sent {sent}, received {received}")
+    return Figure(received["per_second"], min(sent["cpu_share"], received["cpu_share"]),
+                  1 - received["frames"] / sent["frames"])
 
 
 def theirs(driver):
@@ -52,6 +67,8 @@ ROWS = [
         theirs("net_af_packet"), packages=("dpdk-dev",)),
     Row("packet64_xdp", "`packet:` on veth, 64 B, one UDP flow", "testpmd, net_af_xdp at both ends", "frames/s",
         ours("packet"), theirs("net_af_xdp"), packages=("dpdk-dev",)),
+    Row("packet8192", "`packet:` on veth, 8 KiB, one UDP flow", "UDP sockets, UDP_SEGMENT and UDP_GRO", "frames/s",
+        ours("packet", 8192, mtu=9000), sockets),
     Row("xdp64", "`xdp:` on veth, 64 B", "testpmd, net_af_xdp at both ends", "frames/s", ours("xdp"),
         theirs("net_af_xdp"), packages=("dpdk-dev",)),
     Row("packet_round_trip", "round trip over `packet:` on veth, 64 B, both spin", BARE, "us",

@@ -57,6 +57,10 @@ class Contest:
         ours, theirs = self.median("ours"), self.median("theirs")
         return ours / theirs if ours is not None and theirs else None
 
+    def times(self):
+        """How many times as fast as theirs ours is."""
+        return 1 / self.ratio() if self.row.less_is_better else self.ratio()
+
     def disturbed(self):
         """How many samples count although they were disturbed."""
         return sum(figure.disturbed for samples in self.samples.values() for figure in samples)

@@ -27,7 +27,7 @@ class Namespace:
 
 
 class Cable:
-    """A veth pair between two namespaces, its ends va and vb, with the MAC addresses 02:...:0a and 0b."""
+    """A veth pair between two namespaces, its ends va and vb: 02:00:00:00:00:0a and 10.0.0.1, 0b and 2."""
 
     def __init__(self, processes, mtu=1500):
         self.left, self.right = Namespace(processes), Namespace(processes)
@@ -35,6 +35,8 @@ class Cable:
                       "peer", "name", "vb", "mtu", str(mtu), "address", "02:00:00:00:00:0b", "netns", str(self.right.pid))
         self.left.run("ip", "link", "set", "va", "up")
         self.right.run("ip", "link", "set", "vb", "up")
+        self.left.run("ip", "address", "add", "10.0.0.1/24", "dev", "va")
+        self.right.run("ip", "address", "add", "10.0.0.2/24", "dev", "vb")
         limit = time.monotonic() + 10
         while "state UP" not in subprocess.run([*self.left.enter(), "ip", "link", "show", "va"], capture_output=True,
                                                text=True, check=True).stdout:

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plots: lines over a logarithmic axis, or bars, as SVG."""
+"""Plots: lines over a logarithmic axis, and bars of ratios, as SVG."""
 import html
 import math
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 360, 80, 40, 20, 60
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 680, 360, 60, 40, 120, 60
 COLOURS = ["#1f6fb4", "#d1622b", "#3a9a4e", "#8c5aa8", "#777777"]
+GAP = 14  # between lines of text
+MOST_RATIO = 16
 
 
-def text(x, y, words, anchor="middle"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(str(words))}</text>'
+def text(x, y, words, anchor="middle", colour="black"):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{html.escape(str(words))}</text>'
+
+
+def picture(height, title, parts):
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+                      'font-family="sans-serif" font-size="12">', f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+                      text(WIDTH / 2, 20, title), *parts, "</svg>", ""])
 
 
 def short(number):
@@ -18,48 +26,61 @@ def short(number):
     return f"{number:.3g}"
 
 
-def frame(title, x_name, most, body):
-    """The value axis goes from 0 to `most`."""
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" '
-             'font-size="12">', f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-             text(WIDTH / 2, 20, title), text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 15, x_name)]
-    for i in range(5):
-        y = height_of(most * i / 4, most)
-        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
-        parts.append(text(LEFT - 8, y + 4, short(most * i / 4), "end"))
-    return "\n".join([*parts, *body, "</svg>", ""])
-
-
-def height_of(value, most):
-    return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / most
+def ticks(most):
+    """From 0 to at least `most`, at round numbers."""
+    if most <= 0:
+        return [0, 1]
+    power = 10 ** math.floor(math.log10(most / 4))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * 5 >= most)
+    return [step * i for i in range(math.ceil(most / step) + 1)]
 
 
 def lines(title, x_name, xs, values):
     """`values`: {name: a value for each x, or None}."""
-    most = 1.05 * max((value for line in values.values() for value in line if value is not None), default=1) or 1
+    marks = ticks(max((value for line in values.values() for value in line if value is not None), default=1))
     low, high = math.log2(min(xs)), math.log2(max(xs))
-    place = {x: LEFT + 20 + (WIDTH - RIGHT - LEFT - 40) * (math.log2(x) - low) / ((high - low) or 1) for x in xs}
-    body = [text(place[x], HEIGHT - BOTTOM + 18, x) for x in xs]
+
+    def across(x):
+        return LEFT + 20 + (WIDTH - RIGHT - LEFT - 40) * (math.log2(x) - low) / ((high - low) or 1)
+
+    def up(value):
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / marks[-1]
+
+    parts = [text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 15, x_name)]
+    for mark in marks:
+        parts += [f'<path d="M{LEFT} {up(mark):.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>',
+                  text(LEFT - 8, up(mark) + 4, short(mark), "end")]
+    parts += [text(across(x), HEIGHT - BOTTOM + 18, x) for x in xs]
+    names = []
     for number, (name, line) in enumerate(values.items()):
         colour = COLOURS[number % len(COLOURS)]
-        points = [(place[x], height_of(value, most)) for x, value in zip(xs, line) if value is not None]
-        body.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
-                    + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>')
-        body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
-        body.append(f'<g fill="{colour}">{text(WIDTH - RIGHT - 10, TOP + 14 * (number + 1), name, "end")}</g>')
-    return frame(title, x_name, most, body)
+        points = [(across(x), up(value)) for x, value in zip(xs, line) if value is not None]
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
+                     + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
+        if points:
+            names.append((points[-1][1], name, colour))
+    lowest = -math.inf
+    for y, name, colour in sorted(names):
+        lowest = max(y, lowest + GAP)
+        parts.append(text(WIDTH - RIGHT + 8, lowest + 4, name, "start", colour))
+    return picture(HEIGHT, title, parts)
 
 
 def ratios(title, named):
-    """A bar for each name, from 0, and a line at 1."""
-    height = 24 * len(named) + TOP + 20
-    most = 1.05 * max([1.0, *named.values()])
-    scale = (WIDTH - 220 - 60) / most
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" '
-             'font-size="12">', f'<rect width="{WIDTH}" height="{height}" fill="white"/>', text(WIDTH / 2, 20, title)]
+    """A bar for each name, to the right of 1 if above it, and to the left if below: twice is as long as half."""
+    left, right, row = 180, WIDTH - 60, 22
+    middle = (left + right) / 2
+    height = TOP + row * len(named) + 20
+    parts = []
     for number, (name, ratio) in enumerate(named.items()):
-        y = TOP + 24 * number
-        parts += [f'<rect x="220" y="{y}" width="{ratio * scale:.1f}" height="16" fill="{COLOURS[0]}"/>',
-                  text(212, y + 13, name, "end"), text(226 + ratio * scale, y + 13, f"{ratio:.2f}", "start")]
-    parts.append(f'<path d="M{220 + scale:.1f} {TOP - 8}V{height - 12}" stroke="{COLOURS[1]}"/>')
-    return "\n".join([*parts, "</svg>", ""])
+        y = TOP + row * number
+        shown = min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
+        end = middle + (right - middle) * math.log2(shown) / math.log2(MOST_RATIO)
+        colour = COLOURS[0] if ratio >= 1 else COLOURS[1]
+        parts += [f'<rect x="{min(middle, end):.1f}" y="{y}" width="{abs(end - middle):.1f}" height="14" fill="{colour}"/>',
+                  text(left - 30, y + 12, name, "end"),
+                  text(end + 6, y + 12, f"{ratio:.2f}", "start") if ratio >= 1
+                  else text(end - 6, y + 12, f"{ratio:.2f}", "end")]
+    parts.append(f'<path d="M{middle} {TOP - 8}V{height - 12}" stroke="black"/>')
+    return picture(height, title, parts)

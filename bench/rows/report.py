@@ -66,18 +66,18 @@ def write(folder, name, facts, judge, contests, grown):
              disturbance.RULE, "",
              "Medians, with the range in brackets. The ratio is that of the medians, ours to theirs.", ""]
     if contests:
-        plots = {contest.row.name: contest.ratio() for contest in contests if contest.ratio()}
+        plots = {contest.row.name: contest.times() for contest in contests if contest.ratio()}
         lines += ["| row | peer | unit | ours | theirs | ratio | disturbed |", "|---|---|---|---|---|---|---|",
                   *map(row_line, contests), ""]
         if plots:
-            save(folder, f"{name}-ratios.svg", plot.ratios("ours to theirs", plots))
+            save(folder, f"{name}-ratios.svg", plot.ratios("how many times as fast as the peer", plots))
             lines += [f"![ratios]({name}-ratios.svg)", ""]
         lines += ["## Commands", "", *(line for contest in contests for line in commands(contest)), ""]
     if grown:
         lines += ["## Growth", ""]
         for growth, values in grown:
             picture = f"{name}-{growth.name}.svg"
-            title = f"{growth.work}: {growth.unit}".replace("`", "")
+            title = f"{growth.work} ({growth.unit})".replace("`", "")
             save(folder, picture, plot.lines(title, growth.x, growth.xs, values))
             lines += growth_lines(picture, growth, values)
     return save(folder, f"{name}.md", "\n".join(lines).rstrip() + "\n")
