@@ -87,8 +87,9 @@ public:
           receives_(options.packets),
           wcs_(options.batch) {
         if (options.packets % options.batch != 0) throw std::invalid_argument{"batches must use up the buffers"};
+        if (stream_.has_flows()) throw std::invalid_argument{"there is one rule, for one flow"};
         for (std::uint32_t i = 0; i < options.packets; ++i) {
-            stream_.prepare({sender_.data(i), options.shape.bytes}, i, pv::MacAddress::broadcast());
+            stream_.prepare({sender_.data(i), options.shape.bytes}, pv::MacAddress::broadcast());
             sends_[i].sg_list = &sender_.sges[i];
             sends_[i].num_sge = 1;
             sends_[i].opcode = IBV_WR_SEND;

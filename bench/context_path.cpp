@@ -27,18 +27,15 @@ Ends ends_of(const std::string& link) {
 class ContextPath final : public Path {
 public:
     ContextPath(const Ends& ends, const PathOptions& options)
-        : stream_{options.shape},
+        : stream_{shape_of(options)},
           batch_{options.batch},
           receiver_{ends.receiver, how(options, pv::none, options.packets)},
           sender_{ends.sender, how(options, options.packets, pv::none)} {
         for (const auto& rule : stream_.rules())
             flows_.push_back(receiver_.install(rule, flows_.size() % options.queues));
         auto all = sender_.acquire(options.packets);
-        std::uint32_t index = 0;
         for (auto& pkt : all) {
-            // A batch is of one flow where there are several queues, so that its frames stay in order.
-            stream_.prepare(pkt.buffer(), options.queues > 1 ? index / options.batch : index, receiver_.mac());
-            ++index;
+            stream_.prepare(pkt.buffer(), receiver_.mac());
             pkt.set_length(stream_.frame_bytes());
         }
         all.cancel();
@@ -52,6 +49,8 @@ public:
             pkt.set_length(stream_.frame_bytes());
             stream_.number(pkt.buffer().data());
         }
+        if (stream_.has_flows())
+            for (auto& pkt : packets) stream_.choose_flow(pkt.buffer().data());
         sender_.send(std::move(packets));
         std::size_t received = 0;
         for (int tries = 0; received < sent && tries < patience; ++tries) {
@@ -66,6 +65,12 @@ public:
 private:
     static constexpr int patience = 1'000'000;
 
+    /// A batch is of one flow where there are several queues, so that its frames stay in order.
+    static Shape shape_of(const PathOptions& options) {
+        Shape shape = options.shape;
+        if (options.queues > 1) shape.run = options.batch;
+        return shape;
+    }
     static pv::Options how(const PathOptions& options, std::uint32_t send, std::uint32_t recv) {
         return {.send_packets = send,
                 .recv_packets = recv,

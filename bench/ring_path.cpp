@@ -30,11 +30,11 @@ public:
                   {.send_packets = options.packets, .recv_packets = pv::none, .max_packet_size = options.shape.bytes}},
           receiver_{receiving_, ring_},
           reader_{ring_} {
+        if (stream_.has_flows()) throw std::invalid_argument{"there is one rule, for one flow"};
         for (const auto& rule : stream_.rules()) flows_.push_back(receiving_.install(rule));
         auto all = sender_.acquire(options.packets);
-        std::uint32_t index = 0;
         for (auto& pkt : all) {
-            stream_.prepare(pkt.buffer(), index++, receiving_.mac());
+            stream_.prepare(pkt.buffer(), receiving_.mac());
             pkt.set_length(stream_.frame_bytes());
         }
         all.cancel();

@@ -2,6 +2,7 @@
 // Stream: the UDP frames of a benchmark, numbered by their sender and verified by their receiver.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -28,10 +29,11 @@ enum class Steering : std::uint8_t {
 struct Shape {
     std::uint32_t bytes = 64;  ///< of a frame, without FCS; at least 50, with a VLAN tag 54, with IPv6 70
     bool vlan = false;
-    bool ipv6 = false;  ///< with Steering::ports only
+    bool ipv6 = false;
     Steering steering = Steering::ports;
-    std::uint32_t flows = 1;  ///< that the frames are of, in turn
-    std::uint32_t rules = 1;  ///< that are installed, one for each flow; at least as many as flows
+    std::uint32_t flows = 1;  ///< that the frames are of, in turn; several: untagged IPv4
+    std::uint32_t run = 1;    ///< frames of a flow in a row
+    std::uint32_t rules = 1;  ///< that are installed: one for each flow and more, or a single one for all flows
 };
 
 class Stream {
@@ -40,20 +42,35 @@ public:
 
     explicit Stream(const Shape& shape) : shape_{shape}, number_at_{headers(0, {}).header_bytes()} {
         if (shape.bytes < number_at_ + sizeof sent_) throw std::invalid_argument{"a frame has no room for its number"};
+        if (shape.flows < 2) return;
+        if (shape.vlan || shape.ipv6 || (shape.rules > 1 && shape.rules < shape.flows))
+            throw std::invalid_argument{"there can't be such flows"};
+        for (std::uint32_t i = 0; i < shape.flows; ++i) {
+            std::vector<std::uint8_t> frame(shape.bytes);
+            write_headers(frame, i, {});
+            std::memcpy(flows_.emplace_back().data(), &frame[flow_at], flow_bytes);
+        }
     }
 
     std::vector<pktverbs::FlowRule> rules() const {
         std::vector<pktverbs::FlowRule> made;
-        for (std::uint32_t i = 0; i < shape_.rules; ++i) made.push_back(rule(i));
+        if (shape_.rules == 1 && shape_.flows > 1)
+            made.push_back(pktverbs::FlowRule{}.ipv4().udp());
+        else
+            for (std::uint32_t i = 0; i < shape_.rules; ++i) made.push_back(rule(i));
         return made;
     }
     std::uint32_t frame_bytes() const noexcept { return shape_.bytes; }
 
-    /// Writes the headers that the sender's buffer `index` keeps, for an end with this MAC address.
-    void prepare(std::span<std::uint8_t> buffer, std::uint32_t index, const pktverbs::MacAddress& to) const {
-        const auto frame = headers(index % shape_.flows, to);
+    /// Writes the headers that the sender's buffers keep, for an end with this MAC address.
+    void prepare(std::span<std::uint8_t> buffer, const pktverbs::MacAddress& to) const {
         std::memset(buffer.data(), 0, shape_.bytes);
-        frame.write(buffer, shape_.bytes - frame.header_bytes());
+        write_headers(buffer, 0, to);
+    }
+    bool has_flows() const noexcept { return !flows_.empty(); }
+    /// Makes it a frame of the next flow. Only with several flows, for which a sender has another loop.
+    void choose_flow(std::uint8_t* frame) noexcept {
+        std::memcpy(frame + flow_at, flows_[chosen_++ / shape_.run % flows_.size()].data(), flow_bytes);
     }
     /// The next frame to be sent.
     void number(std::uint8_t* frame) noexcept {
@@ -90,6 +107,16 @@ public:
     }
 
 private:
+    /// What tells IPv4 flows apart: the header's checksum, addresses, ports, and the length that follows them.
+    static constexpr std::size_t flow_at = 24;
+    static constexpr std::size_t flow_bytes = 16;
+    using FlowBytes = std::array<std::uint8_t, flow_bytes>;
+
+    void write_headers(std::span<std::uint8_t> buffer, std::uint32_t index, const pktverbs::MacAddress& to) const {
+        const auto frame = headers(index, to);
+        frame.write(buffer, shape_.bytes - frame.header_bytes());
+    }
+
     static constexpr std::uint16_t vlan_id = 7;
     static constexpr const char* ipv6_to = "fd00::2";
     static constexpr std::uint32_t prefix_bits = 28;
@@ -158,6 +185,8 @@ private:
 
     Shape shape_;
     std::size_t number_at_;
+    std::vector<FlowBytes> flows_;  ///< if there are several
+    std::uint64_t chosen_ = 0;
     std::uint64_t sent_ = 0;
     std::uint64_t received_ = 0;
     std::uint64_t lost_ = 0;

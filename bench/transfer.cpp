@@ -55,7 +55,7 @@ void send(const Plan& plan) {
     wait_until_up(ctx);
     auto all = ctx.acquire(plan.packets);
     for (auto& pkt : all) {
-        stream.prepare(pkt.buffer(), 0, pv::MacAddress{plan.destination});
+        stream.prepare(pkt.buffer(), pv::MacAddress{plan.destination});
         pkt.set_length(plan.bytes);
     }
     all.cancel();

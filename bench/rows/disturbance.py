@@ -8,10 +8,11 @@ LEAST_SHARE = 0.9  # of its core, for a process that never sleeps
 MOST_TIMES = 2.0
 MOST_REPEATS = 3
 
-RULE = (f"A sample is disturbed if a process of it that never sleeps had less than {LEAST_SHARE:.0%} of its core, or "
-        "if the cache line's round trip between the two cores, measured just before, was more than "
-        f"{MOST_TIMES:g} times as long or as short as the run's median. It is repeated, at most {MOST_REPEATS} times; the last one counts, whatever it is, and is "
-        "reported as disturbed. Only shares and cache lines are looked at for that, never the figure itself.")
+RULE = (f"A sample is disturbed if a process of it that never sleeps had less than {LEAST_SHARE:.0%} of its core, or if "
+        "the cache line's round trip between the two cores, measured just before, was more than "
+        f"{MOST_TIMES:g} times as long or as short as the run's median. It is repeated, at most {MOST_REPEATS} times; "
+        "the last one counts, whatever it is, and is reported as disturbed. Only shares and cache lines are looked at "
+        "for that, never the figure itself.")
 
 
 class Judge:

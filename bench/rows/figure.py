@@ -14,7 +14,7 @@ class Figure:
 
 @dataclasses.dataclass
 class Row:
-    """Ours beside theirs: two functions that take a World and return a Figure; theirs is None where there is no peer."""
+    """Ours beside theirs: functions that take a World and return a Figure; theirs is None where there is no peer."""
     name: str
     work: str
     peer: str

@@ -32,7 +32,8 @@ class Cable:
     def __init__(self, processes, mtu=1500):
         self.left, self.right = Namespace(processes), Namespace(processes)
         self.left.run("ip", "link", "add", "va", "mtu", str(mtu), "address", "02:00:00:00:00:0a", "type", "veth",
-                      "peer", "name", "vb", "mtu", str(mtu), "address", "02:00:00:00:00:0b", "netns", str(self.right.pid))
+                      "peer", "name", "vb", "mtu", str(mtu), "address", "02:00:00:00:00:0b", "netns",
+                      str(self.right.pid))
         self.left.run("ip", "link", "set", "va", "up")
         self.right.run("ip", "link", "set", "vb", "up")
         self.left.run("ip", "address", "add", "10.0.0.1/24", "dev", "va")

@@ -15,7 +15,8 @@ def text(x, y, words, anchor="middle", colour="black"):
 
 def picture(height, title, parts):
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-                      'font-family="sans-serif" font-size="12">', f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+                      'font-family="sans-serif" font-size="12">',
+                      f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
                       text(WIDTH / 2, 20, title), *parts, "</svg>", ""])
 
 
@@ -78,7 +79,8 @@ def ratios(title, named):
         shown = min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
         end = middle + (right - middle) * math.log2(shown) / math.log2(MOST_RATIO)
         colour = COLOURS[0] if ratio >= 1 else COLOURS[1]
-        parts += [f'<rect x="{min(middle, end):.1f}" y="{y}" width="{abs(end - middle):.1f}" height="14" fill="{colour}"/>',
+        parts += [f'<rect x="{min(middle, end):.1f}" y="{y}" width="{abs(end - middle):.1f}" height="14" '
+                  f'fill="{colour}"/>',
                   text(left - 30, y + 12, name, "end"),
                   text(end + 6, y + 12, f"{ratio:.2f}", "start") if ratio >= 1
                   else text(end - 6, y + 12, f"{ratio:.2f}", "end")]
