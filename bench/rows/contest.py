@@ -29,16 +29,17 @@ class Contest:
 
     def sample(self, side, measure, world, judge):
         for left in range(disturbance.MOST_REPEATS, -1, -1):
-            is_quiet = judge.look()
+            before = judge.wait()
             with world.fresh() as processes:
                 figure = measure(world)
                 self.commands[side] = [process.text for process in processes.running]
-            figure.cache_line_ns = judge.cache_line_ns[-1]
-            figure.disturbed = not is_quiet or not disturbance.had_its_core(figure)
+            after = judge.measure_cache_line()
+            is_usual = judge.is_usual(before) and judge.is_usual(after)
+            figure.disturbed = not is_usual or not disturbance.had_its_core(figure)
             share = "" if figure.share is None else f", {figure.share:.2f} of a core"
             lost = "" if figure.lost is None else f", {figure.lost:.1%} lost"
-            print(f"  {side:6} {figure.value:.6g} {self.row.unit}{share}{lost}, cache line "
-                  f"{figure.cache_line_ns:.0f} ns{', disturbed' if figure.disturbed else ''}", flush=True)
+            print(f"  {side:6} {figure.value:.6g} {self.row.unit}{share}{lost}, cache line {before:.0f} and "
+                  f"{after:.0f} ns{', disturbed' if figure.disturbed else ''}", flush=True)
             if not figure.disturbed:
                 break
             self.repeated += left > 0

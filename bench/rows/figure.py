@@ -9,7 +9,6 @@ class Figure:
     share: float | None = None  # the least share of its core that a process had; None: they sleep
     lost: float | None = None  # share of the frames, where some may get lost
     disturbed: bool = False
-    cache_line_ns: float = 0
 
 
 @dataclasses.dataclass

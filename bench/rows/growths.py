@@ -38,7 +38,7 @@ ALL = [
         "64 B": wire_by("wire,packets={x}"), "1500 B": wire_by("wire,bytes=1500,packets={x}")}),
     Growth("ring", "`pipe:`, two processes, 64 B", "slots of its ring", RINGS, "frames/s", {
         "pipe": of_pipe(lambda x: 64, lambda x: x.bit_length() - 1)}),
-    Growth("rules", "`wire:`, 64 B, frames of each rule in turn", "rules", RULES, "ns/frame more than with one for all", {
+    Growth("rules", "`wire:`, 64 B, frames of each rule in turn", "rules", RULES, "ns more than with one for all", {
         steering: lambda world, x, steering=steering: rules.match_ns(x, steering)(world)
         for steering in ("ports", "addresses", "tuples", "prefixes", "mixed")}),
     Growth("exchange", "rules exchanged on `wire:`, of several shapes", "rules in force", RULES, "rules/s", {
