@@ -63,7 +63,7 @@ def list_rows():
 
 
 def grow(growth, world, judge, samples):
-    """{line: [median or None]}"""
+    """{line: [median, or None where it failed]}"""
     values = {}
     for line, measure in growth.lines.items():
         values[line] = []
@@ -97,7 +97,9 @@ def measure_rows(args):
     facts = machine.describe(workspace.ROOT)
     file = report.write(args.o, f"{machine.slug()}-{datetime.date.today().isoformat()}", facts, judge, contests, grown)
     print(f"written to {file}")
-    return 1 if any(contest.failure for contest in contests) else 0
+    has_failed = any(contest.failure for contest in contests) or any(
+        None in line for _, values in grown for line in values.values())
+    return 1 if has_failed else 0
 
 
 def main():

@@ -23,9 +23,9 @@ class Contest:
             for _ in range(samples):
                 for side, measure in self.sides().items():
                     self.samples[side].append(self.sample(side, measure, world, judge))
-        except RuntimeError as error:
-            self.failure = str(error)
-            print(f"  failed: {error}", flush=True)
+        except Exception as error:  # whatever it is, the other rows' figures are kept
+            self.failure = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
+            print(f"  failed: {self.failure}", flush=True)
 
     def sample(self, side, measure, world, judge):
         for left in range(disturbance.MOST_REPEATS, -1, -1):
