@@ -93,8 +93,12 @@ void take(Connection& connection) {
     expect(taken <= 4, "a ring has no more frames than slots");
     for (const RxFrame& frame : std::span{frames}.first(taken)) {
         expect(frame.length > 0 && frame.length <= max_frame, "a frame's length");
-        const bool copied = frame.data >= room.data() && frame.data + frame.length <= room.data() + room.size();
-        expect(copied != frame.shared, "a frame's place");
+        const auto in_room = [&](const std::uint8_t* bytes, std::uint32_t count) {
+            return bytes >= room.data() && bytes + count <= room.data() + room.size();
+        };
+        expect(in_room(frame.data, frame.length) == !frame.head, "a frame's place");
+        expect(!frame.head || (frame.length >= RxFrame::head_bytes && in_room(frame.head, RxFrame::head_bytes)),
+               "a head's place");
         const std::vector<std::uint8_t> readable{frame.data, frame.data + frame.length};
         expect(readable.size() == frame.length, "its bytes are there");
     }

@@ -326,6 +326,80 @@ TEST_F(FlowTableTest, ReportsAllMatchesInForce) {
     EXPECT_TRUE(matches[1]->matches(udp(1, 1000)));
 }
 
+/// Changes that no frame has seen yet.
+class ChangedFlowsTest : public FlowTableTest {
+protected:
+    /// As an offered frame, before anything is steered.
+    Targets find(const FrameKey& key) {
+        std::span<const Target> targets;
+        table.find_targets(key, targets);
+        return {targets.begin(), targets.end()};
+    }
+};
+
+TEST_F(ChangedFlowsTest, AreInForceForTheFirstFrame) {
+    EXPECT_EQ(find(udp(1, 1000)), Targets{});
+    const auto first = add(to_port(1000), qp1);
+    EXPECT_EQ(find(udp(1, 1000)), (Targets{{qp1, 0}}));
+    add(to_port(1000), qp2);
+    EXPECT_EQ(find(udp(1, 1000)), (Targets{{qp1, 0}, {qp2, 0}}));
+    EXPECT_TRUE(table.remove(first));
+    EXPECT_EQ(find(udp(1, 1000)), (Targets{{qp2, 0}}));
+    table.remove_all(qp2);
+    EXPECT_EQ(find(udp(1, 1000)), Targets{});
+    EXPECT_EQ(verdict(udp(1, 1000)), Verdict::unmatched);
+}
+
+TEST_F(ChangedFlowsTest, AddUpWithoutAFrameInBetween) {
+    std::vector<FlowTable::Handle> handles;
+    for (unsigned i = 0; i < 20; ++i) handles.push_back(add(tagging(i, to_port(1000 + i % 10, 1)), queue_pair(1 + i)));
+    for (unsigned i = 0; i < 20; i += 3) EXPECT_TRUE(table.remove(handles[i]));
+    table.remove_all(queue_pair(2));
+    const auto late = add(tagging(50, from_port(1, 0)), queue_pair(50));
+    EXPECT_FALSE(table.remove(handles[0]));
+    EXPECT_EQ(steer(udp(1, 1002)), (Targets{{queue_pair(50), 50}}));
+    EXPECT_TRUE(table.remove(late));
+    add(tagging(60, to_port(1002, 1)), queue_pair(60));
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{queue_pair(11), 10}}));
+    EXPECT_EQ(steer(udp(1, 1001)), (Targets{{queue_pair(12), 11}}));
+    EXPECT_EQ(steer(udp(1, 1002)), (Targets{{queue_pair(3), 2}, {queue_pair(60), 60}}));
+    EXPECT_EQ(steer(udp(1, 1005)), (Targets{{queue_pair(6), 5}}));
+}
+
+/// The order of making counts, not that of numbers or places.
+TEST_F(ChangedFlowsTest, KeepTheirOrderWhenOthersGo) {
+    const auto first = add(from_port(1), qp1);
+    add(to_port(1000), qp2);
+    add(from_port(1), qp3);
+    EXPECT_TRUE(table.remove(first));
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+    add(from_port(1), qp1);
+    EXPECT_EQ(steer(udp(1, 1000)), (Targets{{qp2, 0}}));
+    EXPECT_EQ(steer(udp(1, 2000)), (Targets{{qp3, 0}, {qp1, 0}}));
+}
+
+TEST_F(ChangedFlowsTest, AreLookedAtForFragmentsAtOnce) {
+    FrameKey fragment = udp(0, 0);
+    fragment.flags = FrameKey::is_ipv4 | FrameKey::is_fragment;
+    EXPECT_FALSE(table.misses(fragment));
+    const auto flow = add(to_port(1000), qp1);
+    EXPECT_TRUE(table.misses(fragment));
+    EXPECT_TRUE(table.remove(flow));
+    EXPECT_FALSE(table.misses(fragment));
+}
+
+TEST_F(ChangedFlowsTest, CountFromTheFirstFrameAndNoLonger) {
+    Counters counters{nullptr};
+    const auto flow = add(to_port(7).add(count_spec(&counters)), qp1);
+    find(udp(1, 7));
+    EXPECT_EQ(counters.packets(), 0U);
+    steer(udp(1, 7));
+    EXPECT_EQ(counters.packets(), 1U);
+    EXPECT_TRUE(table.remove(flow));
+    steer(udp(1, 7));
+    EXPECT_EQ(counters.packets(), 1U);
+}
+
 /// The bytes of udp(), as parse_frame() reads them.
 std::vector<std::uint8_t> udp_frame(unsigned src_port, unsigned dst_port) {
     std::vector<std::uint8_t> frame(60);
@@ -367,6 +441,34 @@ TEST_F(RecallTest, KnowsWhoAloneGetsAFrame) {
     for (const unsigned port : {7U, 8U, 9U, 10U}) EXPECT_FALSE(table.recall(udp_frame(1, port))) << "flows changed";
     EXPECT_TRUE(is_remembered(7));
     table.remove_all(qp1);
+    EXPECT_FALSE(table.recall(udp_frame(1, 7)));
+}
+
+TEST_F(RecallTest, IsForgottenByEveryChange) {
+    add(to_port(7), qp1);
+    const auto other = add(to_port(8), qp2);
+    EXPECT_TRUE(is_remembered(7));
+    EXPECT_TRUE(table.remove(other));
+    EXPECT_FALSE(table.recall(udp_frame(1, 7)));
+    const auto back = add(to_port(8), qp2);  // a second change without a frame in between
+    EXPECT_FALSE(table.recall(udp_frame(1, 7)));
+    EXPECT_TRUE(is_remembered(7));
+    table.remove_all(qp2);
+    EXPECT_FALSE(table.recall(udp_frame(1, 7)));
+    EXPECT_TRUE(is_remembered(7));
+    EXPECT_FALSE(table.remove(back));
+    table.remove_all(qp2);
+    EXPECT_TRUE(table.recall(udp_frame(1, 7))) << "nothing has changed";
+}
+
+/// Found for an offered frame, which is steered later.
+TEST_F(RecallTest, ComesAfterAFindThatCompiles) {
+    add(to_port(7), qp1);
+    std::span<const Target> targets;
+    table.find_targets(udp(1, 7), targets);
+    EXPECT_TRUE(is_remembered(7));
+    add(from_port(1, 0), qp2);
+    table.find_targets(udp(1, 7), targets);
     EXPECT_FALSE(table.recall(udp_frame(1, 7)));
 }
 

@@ -21,7 +21,7 @@ bool DelayLine::put(const RxFrame& frame, std::uint64_t due) noexcept try {
     slot.bytes.assign(frame.data, frame.data + frame.length);
     slot.frame = frame;
     slot.frame.data = slot.bytes.data();
-    slot.frame.shared = false;
+    slot.frame.head = nullptr;
     heap_.push_back({due, next_order_++, number});
     free_.pop_back();
     std::ranges::push_heap(heap_, later);

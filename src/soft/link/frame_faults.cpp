@@ -147,7 +147,7 @@ bool HeldFrame::keep(const RxFrame& frame) noexcept try {
     bytes_.assign(frame.data, frame.data + frame.length);
     frame_ = frame;
     frame_.data = bytes_.data();
-    frame_.shared = false;
+    frame_.head = nullptr;
     return held_ = true;
 } catch (const std::bad_alloc&) {
     return false;
@@ -193,7 +193,7 @@ RxFrame FrameFaults::damaged(const RxFrame& frame) noexcept {
     ++counts_.corrupted;
     RxFrame copy = frame;
     copy.data = damaged_.data();
-    copy.shared = false;
+    copy.head = nullptr;
     copy.checksum_ok = false;  // nobody has looked at it since
     return copy;
 }

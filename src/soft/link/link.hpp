@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <pktverbs/address/mac_address.hpp>
 #include <pktverbs/soft/link_peer.hpp>
 
+#include "net/frame_sizes.hpp"
 #include "soft/steering/flow_match.hpp"
 
 namespace pktverbs::soft {
@@ -30,15 +32,29 @@ struct TxFrame {
     const void* queue;
 };
 
-/// A received frame, whole and contiguous. Valid during the call.
+/// A received frame, whole and contiguous; one with a `head` is at least as long as that. Valid during the call.
 struct RxFrame {
     const std::uint8_t* data;
     std::uint32_t length;
-    bool checksum_ok = false;        ///< IPv4 and L4 checksums were found right
-    std::uint64_t timestamp_ns = 0;  ///< CLOCK_REALTIME; 0: the device takes its own if anyone asks
-    /// Another process may change the bytes meanwhile: what is decided by them is decided by a copy.
-    bool shared = false;
+    bool checksum_ok = false;         ///< IPv4 and L4 checksums were found right
+    std::uint64_t timestamp_ns = 0;   ///< CLOCK_REALTIME; 0: the device takes its own if anyone asks
     std::uint16_t segment_bytes = 0;  ///< inside a link alone: it is one of many packets, see SegmentCutter
+    /// Not null: another process may change the bytes at any time. This is a copy of the first head_bytes, made once:
+    /// they are read here alone, so that a frame is delivered with the headers by which it was steered.
+    const std::uint8_t* head = nullptr;
+
+    /// The longest headers that are looked at before a frame is copied: those of KnownFrames.
+    static constexpr std::uint32_t head_bytes = ethernet_bytes + ipv4_bytes + udp_bytes;
+
+    const std::uint8_t* first_bytes() const noexcept { return head ? head : data; }
+    void copy(std::uint8_t* to) const noexcept {
+        if (!head) {
+            std::memcpy(to, data, length);
+            return;
+        }
+        std::memcpy(to, head, head_bytes);
+        std::memcpy(to + head_bytes, data + head_bytes, length - head_bytes);
+    }
 };
 
 // As it arrives.

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <new>
 #include <system_error>
@@ -135,7 +134,7 @@ private:
         std::uint32_t* tag = tags_.data() + (end - taken_);
         for (known = nullptr; frame != last; ++frame) {
             const RxFrame& arrived = received(*frame);
-            known = arrived.length <= longest ? flows.recall({arrived.data, arrived.length}) : nullptr;
+            known = arrived.length <= longest ? flows.recall({arrived.first_bytes(), arrived.length}) : nullptr;
             if (!known || known->queue != to) [[unlikely]]
                 break;
             *tag++ = known->tag;
@@ -152,9 +151,18 @@ private:
             tag += count;
             if (taken_ == end) break;
             if (can_wait && to_->lacks_receive()) return false;
-            put(*to_queue_pair_, *to_, received(frames_[taken_++]), *tag++);
+            put(*to_queue_pair_, *to_, own(received(frames_[taken_++])), *tag++);
         }
         return true;
+    }
+
+    /// The same frame where nobody else writes, until the next call.
+    RxFrame own(RxFrame frame) noexcept {
+        if (!frame.head) return frame;
+        frame.copy(nic_.private_copy_.data());
+        frame.data = nic_.private_copy_.data();
+        frame.head = nullptr;
+        return frame;
     }
 
     /// Not in a run. False as above.
@@ -163,11 +171,7 @@ private:
             nic_.oversize_.add(1);
             return true;
         }
-        if (frame.shared) {
-            std::memcpy(nic_.private_copy_.data(), frame.data, frame.length);
-            frame.data = nic_.private_copy_.data();
-            frame.shared = false;
-        }
+        frame = own(frame);
         const std::span bytes{frame.data, frame.length};
         if (verifies_ && !frame.checksum_ok) frame.checksum_ok = checksums_right(bytes);
         if (const auto* const known = verifies_ ? nic_.flows_.recall(bytes) : nullptr) {

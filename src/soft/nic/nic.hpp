@@ -134,7 +134,7 @@ private:
 
     QuickMutex receive_mutex_;
     FlowTable flows_;
-    std::vector<std::uint8_t> private_copy_;   ///< of a shared frame; links with such frames keep their MTU
+    std::vector<std::uint8_t> private_copy_;   ///< of a frame with a head; links with such frames keep their MTU
     std::atomic<bool> flows_outdated_{false};  ///< the link has other flows, and refused these
     std::atomic<int> timestamp_users_{0};
     Counter out_of_buffer_;

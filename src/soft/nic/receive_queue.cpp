@@ -89,6 +89,13 @@ bool ReceiveQueue::Scatter::put(const std::uint8_t* from, std::uint32_t left, ib
     return true;
 }
 
+bool ReceiveQueue::Scatter::put(const RxFrame& frame) noexcept {
+    ibv_wc_status status{};
+    if (!frame.head) return put(frame.data, frame.length, status);
+    constexpr std::uint32_t head = RxFrame::head_bytes;
+    return put(frame.head, head, status) && put(frame.data + head, frame.length - head, status);
+}
+
 bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion::Result& result,
                                      CompletionDetails& details) const noexcept {
     std::uint32_t written = 0;
@@ -127,10 +134,9 @@ std::size_t ReceiveQueue::receive(std::span<const Frame> frames, const std::uint
             const std::uint64_t to = memory.find(taken.sges()->lkey, taken.sges()->addr, arrived.length);
             if (to == 0) [[unlikely]]
                 break;
-            std::memcpy(reinterpret_cast<void*>(to), arrived.data, arrived.length);
-        } else {
-            ibv_wc_status status{};
-            if (!Scatter{memory, taken}.put(arrived.data, arrived.length, status)) break;
+            arrived.copy(reinterpret_cast<std::uint8_t*>(to));
+        } else if (!Scatter{memory, taken}.put(arrived)) {
+            break;
         }
         places.put(result_of(taken, arrived), source_, ++done);
         if (places.has_details())

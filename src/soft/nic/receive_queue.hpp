@@ -54,7 +54,7 @@ public:
 
     /// As ibv_post_recv(3).
     int post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept;
-    /// Under the NIC's receive lock.
+    /// A frame without a head. Under the NIC's receive lock.
     Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
     /// The same for consecutive frames, each with its flow's tag, as long as each is completed and nothing else
     /// happens. Returns how many were: the next one needs the other function. `now`: their timestamp, where they have
@@ -100,6 +100,7 @@ private:
             : memory_{memory}, sge_{entry.sges()}, end_{sge_ + entry.sge_count} {}
         /// False, with a status, if the memory is too short or the queue may not write it.
         bool put(const std::uint8_t* from, std::uint32_t left, ibv_wc_status& status) noexcept;
+        bool put(const RxFrame& frame) noexcept;
 
     private:
         MemoryRegions::Last& memory_;

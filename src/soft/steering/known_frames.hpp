@@ -44,7 +44,8 @@ public:
     /// If it has the shape.
     void remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept;
 
-    /// Where a remembered frame went, if this one goes there for certain. Valid until the next call of another.
+    /// Where a remembered frame went, if this one goes there for certain. Valid until the next call of another. Reads
+    /// the first least_bytes of the frame alone.
     [[gnu::always_inline]] const Known* recall(std::span<const std::uint8_t> frame) const noexcept {
         if (frame.size() < least_bytes || net::load<std::uint16_t>(frame.data() + 12) != net::ether_type::ipv4)
             [[unlikely]]

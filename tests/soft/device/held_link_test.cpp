@@ -1,122 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device over a link with its own descriptors: sends that wait, frames that are fetched.
 #include <gtest/gtest.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <deque>
-#include <memory>
-#include <mutex>
 #include <system_error>
 #include <thread>
 
-#include <pktverbs/soft/device.hpp>
-
-#include "soft/device/soft_device.hpp"
-#include "verbs_end.hpp"
+#include "held_link.hpp"
 #include "work_queues.hpp"
 
 namespace pktverbs::testing {
 namespace {
-
-/// Takes as many frames as it may, and delivers its frames on request.
-class HeldLink final : public soft::Link {
-public:
-    HeldLink() {
-        allow(0);
-        wants_receive_ = true;
-    }
-    ~HeldLink() override {
-        close(receive_fd_);
-        close(send_fd_);
-    }
-
-    /// Writable, as an eventfd is, unless its counter is at its end.
-    void allow(std::size_t frames) {
-        const std::lock_guard lock{mutex_};
-        set_allowed(frames);
-    }
-    void arrive(const Frame& frame) {
-        const std::uint64_t one = 1;
-        waiting_.push_back(frame);
-        [[maybe_unused]] const auto done = write(receive_fd_, &one, sizeof one);
-    }
-    void detach() noexcept override { sink_ = nullptr; }
-
-    MacAddress mac() const noexcept override { return MacAddress{MacAddress::Bytes{2, 0, 0, 0, 0, 9}}; }
-    std::uint32_t mtu() const noexcept override { return 1500; }
-    bool up() const noexcept override { return true; }
-    void attach(soft::Sink& sink) override { sink_ = &sink; }
-    void remove() { sink_->removed(); }
-    void change_address() { sink_->addresses_changed(); }
-    std::size_t send(std::span<const soft::TxFrame> frames) noexcept override {
-        const std::lock_guard lock{mutex_};
-        const std::size_t taken = std::min(frames.size(), allowed_);
-        sent += taken;
-        set_allowed(allowed_ - taken);
-        return taken;
-    }
-    void receive(std::size_t most) noexcept override {
-        std::uint64_t count;
-        [[maybe_unused]] const auto done = read(receive_fd_, &count, sizeof count);
-        for (; most > 0 && !waiting_.empty(); --most, waiting_.pop_front()) {
-            const soft::RxFrame frame{waiting_.front().data(), static_cast<std::uint32_t>(waiting_.front().size()),
-                                      checksum_ok, timestamp};
-            sink_->deliver({&frame, 1});
-        }
-    }
-    int receive_fd() const noexcept override { return receive_fd_; }
-    /// Returns whether the device took it.
-    bool offer(const Frame& frame) {
-        const soft::RxFrame offered{frame.data(), static_cast<std::uint32_t>(frame.size())};
-        return sink_->offer({&offered, 1}) == 1;
-    }
-    int send_fd() const noexcept override { return send_fd_; }
-    bool looks_at_flows() const noexcept override { return true; }
-    int set_flows(std::span<const soft::FlowMatch* const> flows) noexcept override {
-        ++flow_changes;
-        if (refuse_flows == 0) flows_in_force = flows.size();
-        return refuse_flows;
-    }
-    std::uint64_t lost() noexcept override { return 5; }
-
-    std::size_t sent = 0;
-    int refuse_flows = 0;
-    std::size_t flows_in_force = 0;
-    int flow_changes = 0;
-    bool checksum_ok = false;
-    std::uint64_t timestamp = 0;
-
-private:
-    void set_allowed(std::size_t frames) {
-        allowed_ = frames;
-        std::uint64_t count = UINT64_MAX - 1;
-        [[maybe_unused]] auto done = read(send_fd_, &count, sizeof count);
-        count = UINT64_MAX - 1;
-        if (frames == 0) done = write(send_fd_, &count, sizeof count);
-    }
-
-    std::mutex mutex_;
-    int receive_fd_ = eventfd(0, EFD_NONBLOCK);
-    int send_fd_ = eventfd(0, EFD_NONBLOCK);
-    std::size_t allowed_ = 0;
-    std::deque<Frame> waiting_;
-    soft::Sink* sink_ = nullptr;
-};
-
-verbs::Device device_on(HeldLink*& link) {
-    auto device = std::make_shared<soft::SoftDevice>();
-    device->port.open = [&link] {
-        auto made = std::make_unique<HeldLink>();
-        link = made.get();
-        return made;
-    };
-    verbs::Device opened;
-    opened.handle = device;
-    opened.provider = &soft::provider();
-    return opened;
-}
 
 class HeldLinkTest : public ::testing::Test {
 protected:
@@ -226,6 +120,34 @@ TEST_F(StalledSend, GoesWithItsQueuePair) {
     link->allow(10);
     EXPECT_TRUE(poll_all(end.send_cq).empty());
     EXPECT_EQ(link->sent, 0U);
+}
+
+/// Batches of a list are sent one after the other: what is left when the queue pair has failed meanwhile is flushed.
+TEST(HeldLink, EndsAListWhenItsQueuePairFails) {
+    HeldLink* link = nullptr;
+    VerbsEnd end{device_on(link), {.send_depth = 128, .completions = 256}};
+    link->allow(1000);
+    ASSERT_EQ(end.post_recv(1, {end.sge(0, 10)}), 0);
+    link->while_sending = [&] { link->deliver(frame_to(1)); };
+    ibv_sge sge = end.sge(0, 60);
+    std::vector<ibv_send_wr> wrs(100);
+    for (std::size_t i = 0; i < wrs.size(); ++i) {
+        wrs[i].wr_id = i;
+        wrs[i].next = i + 1 < wrs.size() ? &wrs[i + 1] : nullptr;
+        wrs[i].sg_list = &sge;
+        wrs[i].num_sge = 1;
+        wrs[i].opcode = IBV_WR_SEND;
+        wrs[i].send_flags = IBV_SEND_SIGNALED;
+    }
+    ibv_send_wr* bad = nullptr;
+    ASSERT_EQ(ibv_post_send(end.qp.get(), wrs.data(), &bad), 0);
+    EXPECT_WC(poll_one(end.recv_cq), 1U, IBV_WC_LOC_LEN_ERR);
+    const auto done = poll_all(end.send_cq);
+    ASSERT_EQ(done.size(), 100U);
+    const std::size_t sent = link->sent;
+    EXPECT_LT(sent, 100U);
+    for (std::size_t i = 0; i < done.size(); ++i)
+        EXPECT_WC(done[i], i, i < sent ? IBV_WC_SUCCESS : IBV_WC_WR_FLUSH_ERR);
 }
 
 TEST_F(FetchedFrame, ComesByPolling) {

@@ -84,6 +84,18 @@ const std::byte* ReceiveRing::find(const Descriptor& piece, std::uint16_t index)
     return piece.length <= own_->bytes ? own_->at(index & (ring_.slots() - 1U)) : nullptr;
 }
 
+bool ReceiveRing::take_in_place(std::uint16_t at, RxFrame& frame, std::span<std::uint8_t>& room) noexcept {
+    const Descriptor piece = ring_.read(at);
+    constexpr std::uint32_t head_bytes = RxFrame::head_bytes;
+    if ((piece.flags & Descriptor::next) != 0 || piece.length < head_bytes || piece.length > max_frame_) return false;
+    const std::byte* const from = find(piece, at);
+    if (!from || room.size() < head_bytes) return false;
+    std::memcpy(room.data(), from, head_bytes);
+    frame = {.data = reinterpret_cast<const std::uint8_t*>(from), .length = piece.length, .head = room.data()};
+    room = room.subspan(head_bytes);
+    return true;
+}
+
 std::uint16_t ReceiveRing::take_copied(std::uint16_t at, std::uint16_t given, RxFrame*& frame,
                                        std::span<std::uint8_t>& room) noexcept {
     const std::uint32_t header = mode_ == Mode::ip ? ethernet_bytes : 0U;
@@ -132,15 +144,9 @@ std::size_t ReceiveRing::take(std::span<RxFrame> frames, std::span<std::uint8_t>
     std::uint16_t used = 0;
     while (used < given && frame != frames.data() + frames.size()) {
         const auto at = static_cast<std::uint16_t>(first + used);
-        const Descriptor piece = ring_.read(at);
-        if (in_place && (piece.flags & Descriptor::next) == 0) [[likely]] {
+        if (in_place && take_in_place(at, *frame, room)) [[likely]] {
             ++used;
-            const std::byte* const from = find(piece, at);
-            if (!from || piece.length == 0 || piece.length > max_frame_) [[unlikely]] {
-                ++lost_;
-                continue;
-            }
-            *frame++ = {.data = reinterpret_cast<const std::uint8_t*>(from), .length = piece.length, .shared = true};
+            ++frame;
             continue;
         }
         const std::uint16_t slots = take_copied(at, static_cast<std::uint16_t>(given - used), frame, room);

@@ -19,7 +19,8 @@
 
 namespace pktverbs::soft::memif {
 
-/// A frame in one buffer is given from where it is, in the shared memory; others are copied out of it.
+/// A frame in one buffer is given from where it is, in the shared memory, with a copy of its head; others are copied
+/// out of it.
 ///
 /// One thread at a time, except for what says otherwise.
 class ReceiveRing {
@@ -32,7 +33,7 @@ public:
     /// A client's empty buffers, for a server that has just connected.
     void post_all() noexcept;
 
-    /// Frames that must be copied go to the beginning of `room`, which this makes smaller; it must have at least
+    /// What must be copied goes to the beginning of `room`, which this makes smaller; it must have at least
     /// max_frame bytes. Returns how many there are, and 0 only if there are no more whole frames, or after a fault.
     /// They are valid until release(), which must follow.
     std::size_t take(std::span<RxFrame> frames, std::span<std::uint8_t>& room) noexcept;
@@ -57,8 +58,10 @@ public:
 private:
     std::atomic_ref<std::uint16_t> peers_index() const noexcept { return own_ ? ring_.tail() : ring_.head(); }
     std::uint16_t count_given() noexcept;
-    /// Takes a frame of several buffers, or one that gets a header. Returns the slots that it has; 0 if it is not there
-    /// yet, or has no room.
+    /// False: take_copied() must take it.
+    bool take_in_place(std::uint16_t at, RxFrame& frame, std::span<std::uint8_t>& room) noexcept;
+    /// Takes a frame of several buffers, or of few bytes, or one that gets a header. Returns the slots that it has; 0
+    /// if it is not there yet, or has no room.
     std::uint16_t take_copied(std::uint16_t at, std::uint16_t given, RxFrame*& frame,
                               std::span<std::uint8_t>& room) noexcept;
     std::uint16_t read_chain(std::uint16_t first, std::uint16_t given, bool& complete) noexcept;
