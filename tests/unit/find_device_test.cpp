@@ -67,7 +67,8 @@ TEST(FindDevice, ReadsPacketOptionsStrictly) {
     expect_refused("packet:lo?queues=2&fanout=", "fanout is \"hash\" or \"cpu\", not \"\"");
     expect_refused("packet:lo?fanout=cpu", "fanout=cpu is for two queues or more: queues=2");
     expect_refused("packet:lo?queue=2", "\"queue\" is no option of packet:");
-    EXPECT_TRUE(find_device("packet:lo?queues=16&fanout=cpu").handle);
+    expect_refused("packet:lo?coalesce=yes", "coalesce is 1 or 0, not \"yes\"");
+    EXPECT_TRUE(find_device("packet:lo?queues=16&fanout=cpu&coalesce=1").handle);
     EXPECT_TRUE(find_device("packet:lo?queues=1&fanout=hash").handle);
 }
 #endif
