@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "soft/link/delay_line.hpp"
+#include "soft/link/frame_faults.hpp"
 
 namespace pktverbs::soft {
 namespace {
@@ -483,6 +485,51 @@ TEST(FaultKeys, AreRefusedOutOfTheirRanges) {
             LinkFaults faults;
             EXPECT_NE(read_key(faults, key, value), "") << key << "=" << value;
         }
+}
+
+/// A frame that another process may change, and copies that nobody changes.
+class SharedFrameTest : public ::testing::Test {
+protected:
+    Frame bytes = Frame(60, 1);
+    const Frame head = Frame(RxFrame::head_bytes, 1);
+    const RxFrame frame{.data = bytes.data(), .length = 60, .head = head.data()};
+    Frame copy;  ///< the bytes of what was delivered last
+    bool has_head = true;
+
+    auto keep() {
+        return [this](const RxFrame& delivered) {
+            copy.assign(delivered.data, delivered.data + delivered.length);
+            has_head = delivered.head != nullptr;
+        };
+    }
+    void change() { std::ranges::fill(bytes, std::uint8_t{2}); }
+};
+
+TEST_F(SharedFrameTest, IsItsOwnWhenItIsDelayed) {
+    DelayLine line;
+    ASSERT_TRUE(line.put(frame, 1));
+    change();
+    line.release(1, keep());
+    EXPECT_EQ(copy, Frame(60, 1));
+    EXPECT_FALSE(has_head);
+}
+
+TEST_F(SharedFrameTest, IsItsOwnWhenItIsHeld) {
+    HeldFrame held;
+    ASSERT_TRUE(held.keep(frame));
+    change();
+    held.release(keep());
+    EXPECT_EQ(copy, Frame(60, 1));
+    EXPECT_FALSE(has_head);
+}
+
+TEST_F(SharedFrameTest, IsItsOwnWhenItIsDamaged) {
+    FrameFaults faults;
+    faults.set({.corruption = 1});
+    HeldFrame held;
+    faults.pass(frame, held, keep());
+    EXPECT_NE(copy, bytes);
+    EXPECT_FALSE(has_head) << "or the damage would not be delivered";
 }
 
 }  // namespace

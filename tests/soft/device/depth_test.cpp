@@ -45,6 +45,32 @@ TEST(Depth, NamesTheFirstSendTooMany) {
     EXPECT_EQ(poll_all(end.send_cq).size(), 4U);
 }
 
+/// Completions of a queue pair's two sides lie in one queue, one after the other, and are polled together.
+TEST(Depth, OfBothSidesIsFreedByOnePoll) {
+    VerbsEnd end{{.all_default = false}};
+    WireTap tap{"w"};
+    const verbs::CqHandle cq = end.make_cq(64);
+    ibv_qp_init_attr attr{};
+    attr.send_cq = attr.recv_cq = cq.get();
+    attr.cap = {4, 4, 1, 1, 0};
+    attr.qp_type = IBV_QPT_RAW_PACKET;
+    const verbs::QpHandle qp{end.verbs.create_qp(end.pd.get(), &attr), {&end.verbs}};
+    bring_to(qp.get(), IBV_QPS_RTS);
+    const auto flow = end.make_flow(qp.get(), to_mac(1));
+    const ibv_sge sge = end.put(60000, frame_to(1));
+    for (int turn = 0; turn < 8; ++turn) {
+        end.fill(4, qp.get());
+        for (int i = 0; i < 4; ++i) {
+            if (turn % 2 == 0) tap.send(frame_to(1));
+            ASSERT_EQ(end.post_send(1, {sge}, IBV_SEND_SIGNALED, qp.get()), 0) << turn;
+            if (turn % 2 == 1) tap.send(frame_to(1));
+        }
+        EXPECT_EQ(end.post_send(1, {sge}, IBV_SEND_SIGNALED, qp.get()), ENOMEM);
+        EXPECT_EQ(end.post_recv(1, {sge}, qp.get()), ENOMEM);
+        EXPECT_EQ(poll_all(cq).size(), 8U) << turn;
+    }
+}
+
 TEST(Depth, NamesTheFirstReceiveTooMany) {
     VerbsEnd end{{.recv_depth = 4}};
     ibv_sge sge = end.sge(0, 60);

@@ -179,6 +179,45 @@ TEST_F(ExtendedQueue, ForgetsAQueuePairThatIsGone) {
     EXPECT_EQ(ibv_start_poll(cq, &attr), ENOENT);
 }
 
+/// What only extended queues report moves with a completion.
+TEST_F(ExtendedQueue, KeepsTagsWhenItIsResized) {
+    make(everything, 4);
+    receive(3);
+    ASSERT_EQ(end.verbs.resize_cq(owned.get(), 32), 0);
+    receive(3);
+    ASSERT_EQ(ibv_start_poll(cq, &attr), 0);
+    for (int i = 0; i < 6; ++i) {
+        EXPECT_EQ(ibv_wc_read_flow_tag(cq), 0x1234U) << i;
+        EXPECT_NE(ibv_wc_read_completion_ts(cq), 0U) << i;
+        EXPECT_EQ(ibv_next_poll(cq), i < 5 ? 0 : ENOENT);
+    }
+    ibv_end_poll(cq);
+}
+
+TEST_F(ExtendedQueue, KeepsTagsWhenItForgetsAnotherQueuePair) {
+    make(everything);
+    ibv_qp_init_attr made{};
+    made.send_cq = made.recv_cq = owned.get();
+    made.cap = {1, 4, 1, 1, 0};
+    made.qp_type = IBV_QPT_RAW_PACKET;
+    const verbs::QpHandle other{end.verbs.create_qp(end.pd.get(), &made), {&end.verbs}};
+    bring_to(other.get(), IBV_QPS_RTS);
+    end.fill(4, other.get());
+    for (unsigned i = 0; i < 4; ++i) {
+        const auto other_flow = end.make_flow(other.get(), to_mac(2).add(tag_spec(10 + i)));
+        receive(1);
+        tap.send(frame_to(2));
+    }
+    ASSERT_EQ(step(qp.get(), IBV_QPS_RESET), 0);
+    ASSERT_EQ(ibv_start_poll(cq, &attr), 0);
+    for (unsigned i = 0; i < 4; ++i) {
+        EXPECT_EQ(cq->wr_id, i);
+        EXPECT_EQ(ibv_wc_read_flow_tag(cq), 10 + i);
+        EXPECT_EQ(ibv_next_poll(cq), i < 3 ? 0 : ENOENT);
+    }
+    ibv_end_poll(cq);
+}
+
 TEST_F(ExtendedQueue, WakesItsChannel) {
     make(everything);
     ASSERT_EQ(ibv_req_notify_cq(owned.get(), 0), 0);

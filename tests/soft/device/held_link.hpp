@@ -83,11 +83,14 @@ public:
                               .head = heads[i].data()});
         sink_->deliver(frames);
     }
-    /// Returns whether the device took it.
-    bool offer(const Frame& frame) {
-        const soft::RxFrame offered{frame.data(), static_cast<std::uint32_t>(frame.size())};
-        return sink_->offer({&offered, 1}) == 1;
+    /// Returns how many the device took.
+    std::size_t offer(const Frames& frames) {
+        std::vector<soft::RxFrame> offered;
+        for (const Frame& frame : frames) offered.push_back({frame.data(), static_cast<std::uint32_t>(frame.size())});
+        return sink_->offer(offered);
     }
+    /// Returns whether the device took it.
+    bool offer(const Frame& frame) { return offer(Frames{frame}) == 1; }
     int send_fd() const noexcept override { return send_fd_; }
     bool looks_at_flows() const noexcept override { return true; }
     int set_flows(std::span<const soft::FlowMatch* const> flows) noexcept override {

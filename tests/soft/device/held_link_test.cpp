@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "held_link.hpp"
+#include "ip_frame.hpp"
 #include "work_queues.hpp"
 
 namespace pktverbs::testing {
@@ -335,6 +336,26 @@ TEST_F(HeldLinkTest, KeepsOfferedFramesThatLackAReceive) {
     end.all_default.reset();
     EXPECT_TRUE(link->offer(frame_to(1))) << "no queue wants it";
     EXPECT_EQ(end.drops().unmatched, 1U);
+}
+
+/// Frames of a known flow, which are received in runs.
+TEST(HeldLink, KeepsWhatItOfferedBeyondTheReceivesOfARun) {
+    HeldLink* link = nullptr;
+    VerbsEnd end{device_on(link), {.recv_depth = 128, .completions = 256}};
+    const Frames frames(100, IpFrame{}.bytes());
+    EXPECT_EQ(link->offer(frames), 0U);
+    end.fill(5);
+    EXPECT_EQ(link->offer(frames), 5U);
+    end.fill(70);
+    EXPECT_EQ(link->offer(frames), 70U) << "more than a batch";
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 75U);
+    end.fill(128);
+    EXPECT_EQ(link->offer(frames), 100U);
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 100U);
+    EXPECT_EQ(end.drops().out_of_buffer, 0U);
+    ASSERT_EQ(step(end.qp.get(), IBV_QPS_ERR), 0);
+    EXPECT_EQ(link->offer(frames), 100U) << "nobody waits for them";
+    EXPECT_EQ(end.drops().not_ready, 100U);
 }
 
 TEST_F(HeldLinkTest, CountsOfferedFramesOnce) {

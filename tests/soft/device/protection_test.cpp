@@ -15,6 +15,7 @@ ibv_wc_status send_status(VerbsEnd& end, Sges sges, unsigned flags = IBV_SEND_SI
     const ibv_wc wc = poll_one(end.send_cq);
     EXPECT_EQ(wc.wr_id, 7U);
     EXPECT_EQ(wc.opcode, IBV_WC_SEND);
+    EXPECT_EQ(wc.byte_len == 0, wc.status != IBV_WC_SUCCESS);
     EXPECT_EQ(state_of(end.qp.get()), wc.status == IBV_WC_SUCCESS ? IBV_QPS_RTS : IBV_QPS_ERR);
     return wc.status;
 }

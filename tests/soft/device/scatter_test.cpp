@@ -2,9 +2,11 @@
 // Frames in pieces: gathered from several elements, scattered to several.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 
+#include "ip_frame.hpp"
 #include "verbs_end.hpp"
 
 namespace pktverbs::testing {
@@ -116,6 +118,21 @@ TEST(Scatter, CarriesTheLongestFrame) {
     EXPECT_EQ(poll_one(peer.recv_cq).byte_len, 9022U);
     EXPECT_EQ(peer.copy(0, 5000), Frame(frame.begin(), frame.begin() + 5000));
     EXPECT_EQ(peer.copy(30000, 4022), Frame(frame.begin() + 5000, frame.end()));
+}
+
+/// The entry's place had an element before.
+TEST(Scatter, HasNoElementsWhereNoneArePosted) {
+    VerbsEnd end{{.recv_depth = 4}};
+    WireTap tap{"w"};
+    const Frame frame = IpFrame{}.bytes();
+    end.fill(4);
+    for (int i = 0; i < 4; ++i) tap.send(frame);
+    EXPECT_EQ(count_status(poll_all(end.recv_cq), IBV_WC_SUCCESS), 4U);
+    std::ranges::fill(end.memory, std::uint8_t{0x11});
+    ASSERT_EQ(end.post_recv(5, {}), 0);
+    tap.send(frame);
+    EXPECT_WC(poll_one(end.recv_cq), 5U, IBV_WC_LOC_LEN_ERR);
+    EXPECT_EQ(std::ranges::count(end.memory, 0x11), static_cast<std::ptrdiff_t>(end.memory.size()));
 }
 
 }  // namespace

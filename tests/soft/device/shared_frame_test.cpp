@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames in memory that another process may change: their heads are those by which they were steered.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <span>
 
 #include "held_link.hpp"
 #include "net/ethernet_fcs.hpp"

@@ -2,18 +2,23 @@
 // The two ways of frames through the device: in runs, from lists straight to posted receives, and one by one, through
 // the send queue and the flow table. Random scripts are played in two worlds, one for each way, and show the same in
 // both.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <ostream>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "ip_frame.hpp"
+#include "net/internet_checksum.hpp"
 #include "rounds.hpp"
 #include "soft/nic/queue_pair.hpp"
 #include "work_queues.hpp"
@@ -120,7 +125,8 @@ public:
     World(Way way, const std::string& name, unsigned seed) : way_{way}, name_{name}, seed_{seed} {
         Random random{seed};
         for (unsigned slot = 0; slot <= too_long_slot; ++slot) {
-            const Frame frame = draw_frame(slot, random);
+            Frame frame = draw_frame(slot, random);
+            if (random() % 2 == 0) fill_checksums(frame, {});  // for the receiver that verifies them
             frame_bytes_[slot] = tx.put(slot * slot_bytes, frame).length;
         }
         for (VerbsEnd* end : {&tx, &rx, &other}) set_blocking(end->context->async_fd, false);
@@ -304,7 +310,7 @@ private:
     }
 
     void send(Random& random) {
-        if (state_of(sender_.get()) == IBV_QPS_ERR && random() % 3 != 0) renew(sender_.get());
+        if (state_of(sender_.get()) != IBV_QPS_RTS && random() % 3 != 0) renew(sender_.get());
         const bool all_good = random() % 3 != 0;
         const std::size_t count = 1 + random() % (random() % 3 == 0 ? 150 : 20);
         std::vector<std::array<ibv_sge, max_sges + 1>> sges(count);
@@ -450,16 +456,16 @@ private:
         see('z', index, error, cq(index)->cqe);
     }
 
-    static void renew(ibv_qp* renewed) {
+    static void renew(ibv_qp* renewed, ibv_qp_state to = IBV_QPS_RTS) {
         ASSERT_EQ(step_to(renewed, IBV_QPS_RESET), 0);
-        bring_to(renewed, IBV_QPS_RTS);
+        bring_to(renewed, to);
     }
     static int step_to(ibv_qp* stepped, ibv_qp_state to) { return testing::step(stepped, to); }
 
     void change_state(Random& random) {
         constexpr ibv_qp_state states[] = {IBV_QPS_RESET, IBV_QPS_RTS, IBV_QPS_SQD, IBV_QPS_ERR};
         const std::size_t index = random() % 5;
-        if (random() % 2 == 0) return renew(qp(index));
+        if (random() % 2 == 0) return renew(qp(index), random() % 3 == 0 ? IBV_QPS_INIT : IBV_QPS_RTS);
         see('m', index, step_to(qp(index), states[random() % std::size(states)]));
     }
 

@@ -2,11 +2,15 @@
 // What a connection gives out between take() and release(), and what its peer may do meanwhile.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "raw_peer.hpp"
 #include "soft/link/memif/connection.hpp"
@@ -20,33 +24,42 @@ constexpr memif::OfferShape shape{1, 1, 4, 2048};
 constexpr std::uint32_t max_frame = 4000;
 constexpr std::uint16_t slots = 16;
 
-/// Our side of a connection, and its memory as the peer has it. Frames come from the peer in the receiving ring.
-class TakenFrames : public ::testing::TestWithParam<bool> {
+/// Our side of a connection, as a server or as a client, and its memory as the peer has it.
+class RawConnection : public ::testing::TestWithParam<bool> {
 protected:
     const bool is_server = GetParam();
     memif::Offer offer = memif::make_offer(shape);
     MappedFile peers{offer.regions[0].memory.get(), offer.regions[0].bytes};
-    const memif::Ring ring{peers.bytes().data() + (is_server ? offer.to_server : offer.to_client)[0].offset, 4};
-    /// The peer's buffers, or our own.
-    const std::size_t buffers = shape.buffers_at(is_server ? 0 : 1);
+    const memif::Ring to_server{peers.bytes().data() + offer.to_server[0].offset, 4};
+    const memif::Ring to_client{peers.bytes().data() + offer.to_client[0].offset, 4};
     std::unique_ptr<memif::Connection> connection = make();
-    std::array<RxFrame, 8> frames;
-    std::vector<std::uint8_t> room = std::vector<std::uint8_t>(8 * 48 + max_frame);
-    std::uint16_t given = 0;
 
     std::unique_ptr<memif::Connection> make() {
         const memif::FrameForm form{memif::Mode::ethernet, {}, max_frame};
-        for (const auto* rings : {&offer.to_server, &offer.to_client})
-            memif::Ring{peers.bytes().data() + (*rings)[0].offset, 4}.set_cookie();
+        for (const memif::Ring& ring : {to_server, to_client}) ring.set_cookie();
         auto made =
             is_server ? memif::Connection::serve(std::move(offer), form) : memif::Connection::bring(offer, shape, form);
         made->start();
         return made;
     }
-    std::byte* buffer(std::size_t slot) { return peers.bytes().data() + buffers + slot % slots * 2048; }
+    /// Of the ring to the server, or to the client.
+    static std::uint32_t offset_of(bool server, std::size_t slot) {
+        return static_cast<std::uint32_t>(shape.buffers_at(server ? 0 : 1) + slot % slots * 2048);
+    }
+};
+
+/// Frames come from the peer.
+class TakenFrames : public RawConnection {
+protected:
+    const memif::Ring ring = is_server ? to_server : to_client;
+    std::array<RxFrame, 8> frames;
+    std::vector<std::uint8_t> room = std::vector<std::uint8_t>(8 * 48 + max_frame);
+    std::uint16_t given = 0;
+
+    std::byte* buffer(std::size_t slot) { return peers.bytes().data() + offset_of(is_server, slot); }
     void give(std::uint32_t length, std::uint16_t flags = 0) {
         std::memset(buffer(given), given, std::min(length, 2048U));
-        ring.write(given, {flags, 0, length, static_cast<std::uint32_t>(buffers + given % slots * 2048U), 0});
+        ring.write(given, {flags, 0, length, offset_of(is_server, given), 0});
         ++given;
         (is_server ? ring.head() : ring.tail()).store(given, std::memory_order_release);
     }
@@ -144,6 +157,84 @@ TEST_P(TakenFrames, AreTakenRingAfterRing) {
         }
         ASSERT_EQ(given_back(), given);
     }
+}
+
+/// Frames go to the peer.
+class SentFrames : public RawConnection {
+protected:
+    const memif::Ring ring = is_server ? to_client : to_server;
+    const std::vector<std::uint8_t> bytes = [] {
+        std::vector<std::uint8_t> made(4096);
+        for (std::size_t i = 0; i < made.size(); ++i) made[i] = static_cast<std::uint8_t>(i * 7);
+        return made;
+    }();
+    std::uint16_t taken = 0;  ///< by the peer, who has posted a ring of buffers beyond that
+
+    SentFrames() { let_go(0); }
+    void let_go(std::uint16_t more) {
+        taken = static_cast<std::uint16_t>(taken + more);
+        if (!is_server) return ring.tail().store(taken, std::memory_order_release);
+        for (std::uint16_t i = 0; i < slots; ++i) {
+            const auto slot = static_cast<std::uint16_t>(taken + i);
+            if (i >= slots - more || taken == more) ring.write(slot, {0, 0, 2048, offset_of(false, slot), 0});
+        }
+        ring.head().store(static_cast<std::uint16_t>(taken + slots), std::memory_order_release);
+    }
+    ibv_sge piece(std::size_t at, std::uint32_t length) const {
+        return {reinterpret_cast<std::uint64_t>(bytes.data()) + at, length, 0};
+    }
+    static soft::TxFrame frame_of(std::span<const ibv_sge> pieces) {
+        std::uint32_t length = 0;
+        for (const ibv_sge& one : pieces) length += one.length;
+        return {pieces.data(), static_cast<std::uint32_t>(pieces.size()), length, false, nullptr};
+    }
+    std::size_t send(const std::vector<soft::TxFrame>& frames) { return connection->send_rings()[0].send(frames); }
+    std::uint16_t sent() const { return (is_server ? ring.tail() : ring.head()).load(std::memory_order_acquire); }
+    bool is_in_slot(std::uint16_t slot, std::size_t at, std::size_t length) const {
+        const memif::Descriptor found = ring.read(slot);
+        return found.length == length &&
+               std::memcmp(peers.bytes().data() + found.offset, bytes.data() + at, length) == 0;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(As, SentFrames, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "server" : "client"; });
+
+TEST_P(SentFrames, AreTakenWhileThereIsRoom) {
+    const ibv_sge whole = piece(0, 64);
+    const std::vector<soft::TxFrame> many(slots + 3U, frame_of({&whole, 1}));
+    EXPECT_EQ(send(many), slots);
+    EXPECT_EQ(sent(), slots);
+    EXPECT_EQ(send(many), 0U);
+    EXPECT_FALSE(connection->send_rings()[0].has_wanted_room());
+    EXPECT_EQ(connection->count_left_over(), slots);
+    let_go(2);
+    EXPECT_TRUE(connection->send_rings()[0].has_wanted_room());
+    EXPECT_EQ(send(many), 2U);
+    EXPECT_EQ(sent(), slots + 2);
+    EXPECT_EQ(connection->send_rings()[0].fault(), nullptr);
+}
+
+TEST_P(SentFrames, OfPiecesAreGathered) {
+    const ibv_sge scattered[] = {piece(100, 20), piece(9, 0), piece(500, 30), piece(300, 50)};
+    const ibv_sge whole = piece(7, 2048);
+    const ibv_sge longer[] = {piece(0, 2000), piece(2000, 100)};
+    const ibv_sge long_whole = piece(0, 2100);
+    EXPECT_EQ(send({frame_of(scattered), frame_of({&whole, 1}), frame_of(longer), frame_of({&long_whole, 1})}), 4U);
+    EXPECT_EQ(sent(), 6);
+    EXPECT_EQ(ring.read(0).length, 100U);
+    std::size_t at = ring.read(0).offset;
+    for (const ibv_sge& part : scattered) {
+        EXPECT_EQ(std::memcmp(peers.bytes().data() + at, reinterpret_cast<const void*>(part.addr), part.length), 0);
+        at += part.length;
+    }
+    EXPECT_TRUE(is_in_slot(1, 7, 2048));
+    for (const std::uint16_t first : {std::uint16_t{2}, std::uint16_t{4}}) {
+        EXPECT_EQ(ring.read(first).flags, memif::Descriptor::next);
+        EXPECT_TRUE(is_in_slot(first, 0, 2048));
+        EXPECT_EQ(ring.read(static_cast<std::uint16_t>(first + 1)).flags, 0);
+        EXPECT_TRUE(is_in_slot(static_cast<std::uint16_t>(first + 1), 2048, 52));
+    }
+    EXPECT_EQ(connection->count_left_over(), 4U);
 }
 
 /// Runs `body` again and again on another thread until it goes out of scope.
