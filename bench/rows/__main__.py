@@ -109,10 +109,18 @@ def main():
         signal.signal(asked, signal.default_int_handler)
     try:
         if args.list:
-            return list_rows()
-        return count_instructions(args) if args.instructions else measure_rows(args)
+            status = list_rows()
+        else:
+            status = count_instructions(args) if args.instructions else measure_rows(args)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        # Nobody reads any more, or the disk is full: what is left in the buffer can't be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"scripts/bench: {error}", file=sys.stderr)
+        return 1
     except RuntimeError as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,12 @@ for row in wire64 context64 pipe8192 packet64 growth_batch; do
     }
 done
 status=0
+output=$("$1/scripts/bench" --list 2>&1 >/dev/full) || status=$?
+if [ $status -ne 1 ] || [ "$output" != 'scripts/bench: [Errno 28] No space left on device' ]; then
+    printf 'exit status %s with a full disk:\n%s\n' $status "$output" >&2
+    exit 1
+fi
+status=0
 output=$("$1/scripts/bench" wire64 wire63 2>&1) || status=$?
 if [ $status -ne 2 ] || ! grep -q 'no row wire63; there are: wire64 ' <<<"$output"; then
     printf 'exit status %s:\n%s\n' $status "$output" >&2
