@@ -31,7 +31,8 @@ public:
 private:
     static constexpr int open = 0, locked = 1, contended = 2;
 
-    /// Whoever has waited leaves it contended, for there may be others.
+    /// A thread that has waited does not know whether others wait, too. So it locks the mutex as contended, and its
+    /// unlock() wakes one of them.
     [[gnu::noinline, gnu::cold]] void wait() noexcept {
         while (state_.exchange(contended, std::memory_order_acquire) != open)
             state_.wait(contended, std::memory_order_relaxed);

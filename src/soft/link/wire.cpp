@@ -25,7 +25,7 @@ public:
     /// Returns how many it took: without memory for more, the rest is lost.
     virtual std::size_t arrive(std::span<const RxFrame> frames) noexcept = 0;
     /// The same with frames of one piece, from where their sender has them.
-    virtual std::size_t arrive_sent(std::span<const TxFrame> frames) noexcept {
+    virtual std::size_t arrive(std::span<const TxFrame> frames) noexcept {
         std::size_t taken = 0;
         for (const TxFrame& frame : frames) {
             const RxFrame one = received(frame);
@@ -65,7 +65,7 @@ public:
         if (passes_sent(frames)) {
             counters_.sent += frames.size();
             for (WireEnd* end : ends_)
-                if (end != &from) pass_sent(*end, frames);
+                if (end != &from) pass_undisturbed(*end, frames);
             return;
         }
         std::array<RxFrame, batch> carried;
@@ -132,11 +132,10 @@ private:
                std::ranges::all_of(frames, [](const TxFrame& frame) { return frame.sge_count == 1; });
     }
 
-    void pass_sent(WireEnd& end, std::span<const TxFrame> frames) noexcept {
-        const std::size_t taken = end.arrive_sent(frames);
+    template <class Frame>
+    void pass_undisturbed(WireEnd& end, std::span<const Frame> frames) noexcept {
         counters_.offered += frames.size();
-        counters_.delivered += taken;
-        counters_.lost += frames.size() - taken;
+        deliver(end, frames);
         deliver_held(end);  // from before the faults were switched off
     }
 
@@ -162,26 +161,25 @@ private:
     }
 
     void pass(WireEnd& end, std::span<const RxFrame> frames) noexcept {
+        if (up() && !faults_.any()) return pass_undisturbed(end, frames);
         counters_.offered += frames.size();
         if (!up()) {
             counters_.link_down += frames.size();
-        } else if (!faults_.any()) {
-            deliver(end, frames);
-            deliver_held(end);  // from before the faults were switched off
         } else {
             for (const RxFrame& frame : frames)
-                faults_.pass(frame, end.held, [&](const RxFrame& arriving) { deliver(end, {&arriving, 1}); });
+                faults_.pass(frame, end.held, [&](const RxFrame& arriving) { deliver<RxFrame>(end, {&arriving, 1}); });
         }
     }
 
-    void deliver(WireEnd& end, std::span<const RxFrame> frames) noexcept {
+    template <class Frame>
+    void deliver(WireEnd& end, std::span<const Frame> frames) noexcept {
         const std::size_t taken = end.arrive(frames);
         counters_.delivered += taken;
         counters_.lost += frames.size() - taken;
     }
 
     void deliver_held(WireEnd& end) noexcept {
-        end.held.release([&](const RxFrame& frame) { deliver(end, {&frame, 1}); });
+        end.held.release([&](const RxFrame& frame) { deliver<RxFrame>(end, {&frame, 1}); });
     }
 
     mutable QuickMutex mutex_;
@@ -256,7 +254,7 @@ private:
         sink_->deliver(frames);
         return frames.size();
     }
-    std::size_t arrive_sent(std::span<const TxFrame> frames) noexcept override {
+    std::size_t arrive(std::span<const TxFrame> frames) noexcept override {
         sink_->deliver_sent(frames);
         return frames.size();
     }
@@ -317,6 +315,7 @@ public:
     explicit WireTapEnd(std::string_view wire) : medium{WireMedium::named(wire)} { medium->join(*this, 0); }
     ~WireTapEnd() { medium->leave(*this); }
 
+    using WireEnd::arrive;
     std::size_t arrive(std::span<const RxFrame> frames) noexcept override {
         std::size_t taken = 0;
         try {

@@ -53,11 +53,10 @@ public:
     /// is held that quiesce() takes.
     class Last {
     public:
-        Last() noexcept = default;
         /// For the protection domain with this handle. A parent domain has the handle of its protection domain, so
         /// either will do, as on mlx5.
         Last(const MemoryRegions& regions, std::uint32_t domain, bool write) noexcept
-            : regions_{&regions}, domain_{domain}, write_{write} {}
+            : regions_{regions}, domain_{domain}, write_{write} {}
 
         /// The real address of `length` bytes at `addr`; 0 if they don't lie in the region of `lkey`, or it belongs to
         /// another protection domain, or may not be written.
@@ -80,9 +79,9 @@ public:
             return length <= length_ && addr - addr_ <= length_ - length;
         }
 
-        const MemoryRegions* regions_ = nullptr;
-        std::uint32_t domain_ = 0;
-        bool write_ = false;
+        const MemoryRegions& regions_;
+        std::uint32_t domain_;
+        bool write_;
         std::uint32_t lkey_ = 0;  ///< that of no region
         std::uint64_t addr_ = nowhere;
         std::uint64_t length_ = 0;
@@ -90,7 +89,7 @@ public:
     };
 
 private:
-    /// No memory lies there: even nothing of it has no address.
+    /// An address that no region begins at.
     static constexpr std::uint64_t nowhere = UINT64_MAX;
 
     struct Region {
@@ -114,7 +113,7 @@ inline void MemoryRegions::Last::look(std::uint32_t lkey) noexcept {
     length_ = 0;
     const std::uint32_t slot = lkey >> 8;
     if (slot > capacity || lkey == 0) return;
-    const Region& region = regions_->regions_[slot];
+    const Region& region = regions_.regions_[slot];
     if (region.lkey.load(std::memory_order_acquire) != lkey || region.domain != domain_ || (write_ && !region.writable))
         return;
     addr_ = region.addr;
