@@ -9,7 +9,6 @@
 #include <net/if.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -36,6 +35,7 @@
 
 #include "interface/interface.hpp"
 #include "network_namespace.hpp"
+#include "on_one_cpu.hpp"
 #include "soft/link/link_kind.hpp"
 #include "soft/link/link_string.hpp"
 
@@ -44,6 +44,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 using test::NetworkNamespace;
+using test::OnOneCpu;
 using test::VethPair;
 
 constexpr int patience_ms = 20'000;  // a test that needs it has failed
@@ -281,26 +282,6 @@ void keep_ipv6_quiet(const NetworkNamespace& in) {
         }
     });
 }
-
-/// Stays on one CPU: a thread that moves could overtake its own frames, which wait on the CPU where they were sent.
-struct OnOneCpu : ::testing::Test {
-    void SetUp() override {
-        if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << "NOT TESTED: " << NetworkNamespace::unavailable();
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        ::sched_getaffinity(0, sizeof before_, &before_);
-        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
-        ::sched_setaffinity(0, sizeof one, &one);
-        prepare();
-    }
-    void TearDown() override {
-        if (NetworkNamespace::unavailable().empty()) ::sched_setaffinity(0, sizeof before_, &before_);
-    }
-    virtual void prepare() {}
-
-private:
-    cpu_set_t before_;
-};
 
 // --- tap: ---------------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,7 @@
 // A packet link that receives by several sockets.
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -21,9 +19,11 @@
 
 #include "base/file_descriptor.hpp"
 #include "cable.hpp"
+#include "frame_sender.hpp"
 #include "interface/interface.hpp"
 #include "ip_frame.hpp"
 #include "network_namespace.hpp"
+#include "on_one_cpu.hpp"
 #include "soft/link/packet.hpp"
 #include "soft/link/packet_fanout.hpp"
 #include "soft/link/packet_filter.hpp"
@@ -31,7 +31,7 @@
 namespace pktverbs::soft {
 namespace {
 
-using test::NetworkNamespace;
+using test::FrameSender;
 using test::patience;
 using test::VethPair;
 using Clock = std::chrono::steady_clock;
@@ -61,25 +61,6 @@ std::optional<Received> read(const RxFrame& frame) {
     std::memcpy(&received.number, frame.data + 42, sizeof received.number);
     return received;
 }
-
-class FlowSender {
-public:
-    explicit FlowSender(const VethPair& veth)
-        : socket_{veth.left.run([] { return FileDescriptor{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)}; })} {
-        sockaddr_ll address{};
-        address.sll_family = AF_PACKET;
-        address.sll_ifindex =
-            static_cast<int>(veth.left.run([&] { return ::if_nametoindex(veth.left.interface.c_str()); }));
-        EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    }
-    void send(const Frame& frame) const {
-        ASSERT_EQ(::send(socket_.get(), frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()))
-            << std::strerror(errno);
-    }
-
-private:
-    FileDescriptor socket_;
-};
 
 struct FlowRecorder final : Sink {
     void deliver(std::span<const RxFrame> batch) noexcept override {
@@ -133,27 +114,11 @@ struct FanoutPort {
     std::unique_ptr<Link> link;
 };
 
-struct PacketFanoutTest : ::testing::Test {
-    void SetUp() override {
-        if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << "NOT TESTED: " << NetworkNamespace::unavailable();
-        // On one processor a frame is in its ring when its sender returns.
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        ::sched_getaffinity(0, sizeof before_, &before_);
-        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
-        ::sched_setaffinity(0, sizeof one, &one);
-    }
-    void TearDown() override {
-        if (NetworkNamespace::unavailable().empty()) ::sched_setaffinity(0, sizeof before_, &before_);
-    }
-
-private:
-    cpu_set_t before_;
-};
+struct PacketFanoutTest : test::OnOneCpu {};
 
 TEST_F(PacketFanoutTest, KeepsTheOrderOfEveryFlow) {
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     constexpr std::uint16_t flows = 50;
     constexpr std::uint32_t of_each = 100;
     for (const PacketSpread spread : {PacketSpread::by_hash, PacketSpread::by_processor})
@@ -172,7 +137,7 @@ TEST_F(PacketFanoutTest, KeepsTheOrderOfEveryFlow) {
 
 TEST_F(PacketFanoutTest, CountsEveryFrameThatItLoses) {
     const VethPair veth{{.mtu = 9000}};
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     FanoutPort port{veth, {.queues = 2}};
     port.receive_everything();
     constexpr std::uint16_t flows = 20;
@@ -189,7 +154,7 @@ TEST_F(PacketFanoutTest, CountsEveryFrameThatItLoses) {
 
 TEST_F(PacketFanoutTest, LosesNothingWhenFlowsChange) {
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     FanoutPort port{veth, {.queues = 3}};
     FlowMatch udp;
     udp.mask.protocol = 0xff;
@@ -232,7 +197,7 @@ TEST_F(PacketFanoutTest, AsksTheInterfaceOnce) {
 
 TEST_F(PacketFanoutTest, LeavesOutWhatIsSent) {
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     FanoutPort port{veth, {.queues = 2}};
     port.receive_everything();
     // By the kernel's own sender, as packet sockets see nothing of a link's.
@@ -255,7 +220,7 @@ TEST_F(PacketFanoutTest, LeavesOutWhatIsSent) {
 
 TEST_F(PacketFanoutTest, ReceivesByAllSocketsAfterTheInterfaceWasDown) {
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     constexpr std::uint16_t flows = 20;
     for (const bool is_open_before : {true, false}) {
         SCOPED_TRACE(is_open_before);
@@ -286,7 +251,7 @@ TEST_F(PacketFanoutTest, ReceivesByAllSocketsAfterTheInterfaceWasDown) {
 TEST_F(PacketFanoutTest, WakesForEveryLoneFrame) {
     if (!PacketRing::stores_come_in_order) GTEST_SKIP() << "NOT TESTED: frames wait for their block here";
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     FanoutPort port{veth, {.queues = 3, .block_time = std::chrono::hours{1}}};
     port.receive_everything();
     port.link->watched(true);
@@ -309,7 +274,7 @@ public:
     }
 
     /// Sends a flow's first frame, and says which socket it came to.
-    std::size_t socket_of(const FlowSender& sender, std::uint16_t flow) {
+    std::size_t socket_of(const FrameSender& sender, std::uint16_t flow) {
         for (const int fd : fanout.fds()) count_packets(fd);
         sender.send(frame_of(flow, 0));
         const auto fds = fanout.fds();
@@ -342,7 +307,7 @@ private:
 
 TEST_F(PacketFanoutTest, GivesFlowsToAllSockets) {
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     constexpr std::uint32_t queues = 4;
     FanoutSockets sockets{veth, {.queues = queues}};
     std::vector<std::uint32_t> flows_of(queues);
@@ -358,7 +323,7 @@ TEST_F(PacketFanoutTest, GivesFlowsToAllSockets) {
 
 TEST_F(PacketFanoutTest, TakesFromItsSocketsInTurn) {
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     FanoutSockets sockets{veth, {.queues = 2}};
     std::uint16_t lone = 1;
     while (sockets.socket_of(sender, lone) == sockets.socket_of(sender, 0)) ++lone;
@@ -376,7 +341,7 @@ TEST_F(PacketFanoutTest, TakesFromItsSocketsInTurn) {
 TEST_F(PacketFanoutTest, WakesNobodyForEachFrameOfALoad) {
     if (!PacketRing::stores_come_in_order) GTEST_SKIP() << "NOT TESTED: frames wait for their block here";
     const VethPair veth;
-    const FlowSender sender{veth};
+    const FrameSender sender{veth};
     FanoutSockets sockets{veth, {.queues = 2, .block_time = std::chrono::hours{1}}};
     EXPECT_TRUE(sockets.fanout.begin_wait());
     const auto deadline = Clock::now() + patience;

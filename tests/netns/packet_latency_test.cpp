@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -29,6 +28,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "cable.hpp"
+#include "frame_sender.hpp"
 #include "interface/interface.hpp"
 #include "network_namespace.hpp"
 #include "rounds.hpp"
@@ -41,6 +41,7 @@
 namespace pktverbs::soft {
 namespace {
 
+using test::FrameSender;
 using test::NetworkNamespace;
 using test::patience;
 using test::VethPair;
@@ -61,26 +62,6 @@ Frame numbered(std::uint32_t number, std::size_t bytes) {
     std::memcpy(&frame[14], &number, sizeof number);
     return frame;
 }
-
-/// Sends frames from the left end.
-class FrameSender {
-public:
-    explicit FrameSender(const VethPair& veth)
-        : socket_{veth.left.run([] { return FileDescriptor{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)}; })} {
-        sockaddr_ll address{};
-        address.sll_family = AF_PACKET;
-        address.sll_ifindex =
-            static_cast<int>(veth.left.run([&] { return ::if_nametoindex(veth.left.interface.c_str()); }));
-        EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    }
-    void send(const Frame& frame) const {
-        ASSERT_EQ(::send(socket_.get(), frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()))
-            << std::strerror(errno);
-    }
-
-private:
-    FileDescriptor socket_;
-};
 
 std::shared_ptr<const Interface> right_interface(const VethPair& veth) {
     return veth.right.run([&] { return Interface::find(veth.right.interface); });

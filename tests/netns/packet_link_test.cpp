@@ -8,7 +8,6 @@
 #include <net/if.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -30,13 +29,13 @@
 
 #include "interface/interface.hpp"
 #include "network_namespace.hpp"
+#include "on_one_cpu.hpp"
 #include "soft/link/link_kind.hpp"
 
 namespace pktverbs::soft {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
-using test::NetworkNamespace;
 using test::VethPair;
 
 constexpr int patience_ms = 20'000;  // a test that needs it has failed
@@ -221,23 +220,7 @@ bool is_udp_checksum_right(const Bytes& frame) {
     return sum == 0xffff;
 }
 
-struct PacketLinkTest : ::testing::Test {
-    void SetUp() override {
-        if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << NetworkNamespace::unavailable();
-        // veth hands a frame over on the sender's CPU; a thread that moves could overtake itself.
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        ::sched_getaffinity(0, sizeof before_, &before_);
-        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
-        ::sched_setaffinity(0, sizeof one, &one);
-    }
-    void TearDown() override {
-        if (NetworkNamespace::unavailable().empty()) ::sched_setaffinity(0, sizeof before_, &before_);
-    }
-
-private:
-    cpu_set_t before_;
-};
+struct PacketLinkTest : test::OnOneCpu {};
 
 TEST_F(PacketLinkTest, KnowsItsInterface) {
     const VethPair veth{{.mtu = 3000}};

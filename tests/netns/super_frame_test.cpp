@@ -8,7 +8,6 @@
 #include <net/if.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -34,13 +33,13 @@
 #include "ip_frame.hpp"
 #include "net/internet_checksum.hpp"
 #include "network_namespace.hpp"
+#include "on_one_cpu.hpp"
 #include "soft/link/packet.hpp"
 
 namespace pktverbs::soft {
 namespace {
 
 using pktverbs::testing::IpFrame;
-using test::NetworkNamespace;
 using test::patience;
 using test::VethPair;
 using Clock = std::chrono::steady_clock;
@@ -158,23 +157,7 @@ private:
 
 constexpr PacketSettings coalescing{.coalesces = true};
 
-struct SuperFrameTest : ::testing::Test {
-    void SetUp() override {
-        if (!NetworkNamespace::unavailable().empty()) GTEST_SKIP() << "NOT TESTED: " << NetworkNamespace::unavailable();
-        // On one processor a frame is in its ring when its sender returns.
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        ::sched_getaffinity(0, sizeof before_, &before_);
-        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
-        ::sched_setaffinity(0, sizeof one, &one);
-    }
-    void TearDown() override {
-        if (NetworkNamespace::unavailable().empty()) ::sched_setaffinity(0, sizeof before_, &before_);
-    }
-
-private:
-    cpu_set_t before_;
-};
+struct SuperFrameTest : test::OnOneCpu {};
 
 TEST_F(SuperFrameTest, GivesEveryFrameAsItWas) {
     const VethPair veth;
