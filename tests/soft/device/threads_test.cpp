@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "background.hpp"
 #include "rounds.hpp"
 #include "soft/nic/nic.hpp"
 #include "soft/nic/queue_pair.hpp"
@@ -15,24 +16,6 @@
 
 namespace pktverbs::testing {
 namespace {
-
-/// Runs `body` again and again on another thread until it goes out of scope.
-class Background {
-public:
-    template <class Body>
-    explicit Background(Body body)
-        : thread_{[this, body]() mutable {
-              while (!stop_) body();
-          }} {}
-    ~Background() {
-        stop_ = true;
-        thread_.join();
-    }
-
-private:
-    std::atomic<bool> stop_{false};
-    std::thread thread_;
-};
 
 void send_all(VerbsEnd& end, std::uint32_t frames) {
     for (std::uint32_t sent = 0; sent < frames;) {

@@ -8,10 +8,10 @@
 #include <cstring>
 #include <memory>
 #include <span>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "background.hpp"
 #include "raw_peer.hpp"
 #include "soft/link/memif/connection.hpp"
 
@@ -236,24 +236,6 @@ TEST_P(SentFrames, OfPiecesAreGathered) {
     }
     EXPECT_EQ(connection->count_left_over(), 4U);
 }
-
-/// Runs `body` again and again on another thread until it goes out of scope.
-class Background {
-public:
-    template <class Body>
-    explicit Background(Body body)
-        : thread_{[this, body]() mutable {
-              while (!stop_) body();
-          }} {}
-    ~Background() {
-        stop_ = true;
-        thread_.join();
-    }
-
-private:
-    std::atomic<bool> stop_{false};
-    std::thread thread_;
-};
 
 /// The peer changes the port in a frame all the time: what comes by a flow has the flow's port.
 TEST(ChangedFrame, HasThePortOfItsFlow) {
