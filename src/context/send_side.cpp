@@ -199,12 +199,19 @@ void SendSide::drain() noexcept {
     if (readiness_) readiness_.drain([this](std::uint32_t) { completions_.take_events(); });
 }
 
-/// Makes a packet's work requests what it asks for.
-int SendSide::shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept {
-    const int error = offloads_.shape(pkt, flags, first);
-    if (error != ENOBUFS) return error;
-    reclaim();
-    return offloads_.shape(pkt, flags, first);
+/// What only some packets need: an address, and work requests that are what the packet asks for.
+int SendSide::shape(SendPkt& pkt, Shaped& its) noexcept {
+    if (needs_peer_ && !pkt.wr_.wr.ud.ah) return EDESTADDRREQ;
+    if (pkt.asks() != 0) {
+        int error = offloads_.shape(pkt, its.flags, its.first);
+        if (error == ENOBUFS) {
+            reclaim();
+            error = offloads_.shape(pkt, its.flags, its.first);
+        }
+        if (error != 0) return error;
+    }
+    if (offloads_.has_entries()) pkt.entries_until_ = offloads_.used();
+    return 0;
 }
 
 void SendSide::send(SendList& packets) noexcept {
@@ -225,41 +232,44 @@ void SendSide::send(SendList& packets) noexcept {
     bool shaped = false;
     const std::uint32_t entries_before = offloads_.used();
     // One pass over the list writes what differs from packet to packet.
+    const bool is_special = needs_peer_ || offloads_.has_entries();
+    const std::uint32_t min_bytes = min_bytes_;
+    const std::uint32_t max_inline = max_inline_;
+    const std::uint32_t first_sequence = next_sequence_;
+    std::uint64_t bytes_posted = bytes_posted_;
     std::uint32_t count = 0;
-    std::uint32_t unsignalled = 0;
+    std::uint32_t until_signal = signal_every_;
     SendPkt* last = nullptr;
     SendPkt* refused = packets.head_;
     for (; refused; refused = refused->next()) {
         SendPkt& pkt = *refused;
-        if (pkt.length_ < min_bytes_) [[unlikely]] {
+        if (pkt.length_ < min_bytes) [[unlikely]] {
             packets.error_ = EMSGSIZE;
             break;
         }
-        if (needs_peer_ && !pkt.wr_.wr.ud.ah) [[unlikely]] {
-            packets.error_ = EDESTADDRREQ;
-            break;
-        }
-        unsigned flags = pkt.length_ <= max_inline_ ? IBV_SEND_INLINE : 0;
-        if (pkt.asks() != 0) [[unlikely]] {
-            ibv_send_wr* its = nullptr;
-            packets.error_ = shape(pkt, flags, its);
+        unsigned flags = pkt.length_ <= max_inline ? IBV_SEND_INLINE : 0;
+        if ((pkt.asks() | unsigned{is_special}) != 0) [[unlikely]] {
+            Shaped its{.flags = flags};
+            packets.error_ = shape(pkt, its);
             if (packets.error_ != 0) break;
-            (last ? last->wr_.next : begin) = its;
-            shaped = true;
+            flags = its.flags;
+            if (its.first) {
+                (last ? last->wr_.next : begin) = its.first;
+                shaped = true;
+            }
         }
-        if (offloads_.has_entries()) [[unlikely]]
-            pkt.entries_until_ = offloads_.used();
-        pkt.sequence_ = next_sequence_ + count;
-        bytes_posted_ += pkt.length_;
-        pkt.bytes_until_ = bytes_posted_;
-        if (++unsignalled == signal_every_) {
+        pkt.sequence_ = first_sequence + count;
+        bytes_posted += pkt.length_;
+        pkt.bytes_until_ = bytes_posted;
+        if (--until_signal == 0) {
             flags |= IBV_SEND_SIGNALED;
-            unsignalled = 0;
+            until_signal = signal_every_;
         }
         pkt.wr_.send_flags = flags;
         last = &pkt;
         ++count;
     }
+    bytes_posted_ = bytes_posted;
     if (count == 0) return;
     last->wr_.send_flags |= IBV_SEND_SIGNALED;  // so that the end of a stream is known to be sent
     last->set_next(nullptr);

@@ -85,7 +85,11 @@ private:
     void retire(SendPkt& newest, bool ok) noexcept;
     void reclaim() noexcept;
     bool completion_due() const noexcept;
-    int shape(SendPkt& pkt, unsigned& flags, ibv_send_wr*& first) noexcept;
+    struct Shaped {
+        unsigned flags;                ///< ibv_send_flags
+        ibv_send_wr* first = nullptr;  ///< where its work requests begin, if not with its own
+    };
+    int shape(SendPkt& pkt, Shaped& its) noexcept;
     template <class Done>
     bool wait(std::chrono::nanoseconds timeout, const std::stop_token& stop, Done done) noexcept;
 

@@ -57,24 +57,15 @@ struct RxFrame {
     }
 };
 
-// As it arrives.
-inline const RxFrame& received(const RxFrame& frame) noexcept { return frame; }
-/// It has one piece.
-inline RxFrame received(const TxFrame& frame) noexcept {
-    return {reinterpret_cast<const std::uint8_t*>(frame.sges->addr), frame.length, frame.checksum_ok};
-}
+/// Send requests on their way, in the device.
+class PlainSends;
 
 /// Where received frames go: the device.
 class Sink {
 public:
     virtual void deliver(std::span<const RxFrame> frames) noexcept = 0;
-    /// Frames of one piece each, straight from their sender's memory: as deliver(), without a list in between.
-    virtual void deliver_sent(std::span<const TxFrame> frames) noexcept {
-        for (const TxFrame& frame : frames) {
-            const RxFrame one = received(frame);
-            deliver({&one, 1});
-        }
-    }
+    /// As deliver(), straight from the sender's requests: those at the front that have one piece. Returns how many.
+    virtual std::uint32_t deliver_sent(PlainSends&) noexcept { return 0; }
     /// As deliver(), but stops before the first frame that a queue has no receive posted for, instead of dropping it:
     /// for links whose frames can wait. Returns how many it took; nothing reports when it would take more.
     virtual std::size_t offer(std::span<const RxFrame> frames) noexcept {
@@ -122,6 +113,10 @@ public:
     /// Sends frames in order. Returns how many it took; fewer than all means: again when
     /// send_fd() is writable. One call at a time.
     virtual std::size_t send(std::span<const TxFrame> frames) noexcept = 0;
+
+    /// If there is one device that gets every frame and nothing lies between: delivers what it takes of these. Returns
+    /// how many. One call at a time, with send().
+    virtual std::uint32_t pass_on(PlainSends&) noexcept { return 0; }
 
     /// Delivers up to about `most` frames that wait in the link. Called, one call at a time, when
     /// wants_receive() is set and a completion queue runs empty. Waits for no frame; news of an interface are asked of

@@ -24,15 +24,8 @@ class WireEnd {
 public:
     /// Returns how many it took: without memory for more, the rest is lost.
     virtual std::size_t arrive(std::span<const RxFrame> frames) noexcept = 0;
-    /// The same with frames of one piece, from where their sender has them.
-    virtual std::size_t arrive(std::span<const TxFrame> frames) noexcept {
-        std::size_t taken = 0;
-        for (const TxFrame& frame : frames) {
-            const RxFrame one = received(frame);
-            taken += arrive({&one, 1});
-        }
-        return taken;
-    }
+    /// The same with requests, of which it may take fewer for other reasons.
+    virtual std::uint32_t arrive(PlainSends&) noexcept { return 0; }
     virtual void link_changed(bool up) noexcept = 0;
 
     HeldFrame held;  ///< under the medium's lock
@@ -62,12 +55,6 @@ public:
 
     void carry(const WireEnd& from, std::span<const TxFrame> frames) noexcept {
         const std::lock_guard lock{mutex_};
-        if (passes_sent(frames)) {
-            counters_.sent += frames.size();
-            for (WireEnd* end : ends_)
-                if (end != &from) pass_undisturbed(*end, frames);
-            return;
-        }
         std::array<RxFrame, batch> carried;
         while (!frames.empty()) {
             const std::size_t count = gather(frames.first(std::min(frames.size(), batch)), carried);
@@ -77,6 +64,19 @@ public:
                 if (end != &from) pass(*end, std::span{carried}.first(count));
             frames = frames.subspan(count);
         }
+    }
+
+    /// Between two ends, undisturbed.
+    std::uint32_t pass_on(const WireEnd& from, PlainSends& sends) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (!up() || faults_.any() || ends_.size() != 2) return 0;
+        WireEnd& end = *ends_[ends_[0] == &from ? 1 : 0];
+        const std::uint32_t taken = end.arrive(sends);
+        counters_.sent += taken;
+        counters_.offered += taken;
+        counters_.delivered += taken;
+        if (taken != 0) deliver_held(end);
+        return taken;
     }
 
     void set_faults(const WireFaults& faults) {
@@ -126,14 +126,7 @@ private:
     static constexpr std::size_t batch = 64;
     static constexpr std::size_t batch_bytes = batch * 2048;  ///< of frames in pieces
 
-    /// Whether every end gets all of them as they are, from where they are.
-    bool passes_sent(std::span<const TxFrame> frames) const noexcept {
-        return up() && !faults_.any() &&
-               std::ranges::all_of(frames, [](const TxFrame& frame) { return frame.sge_count == 1; });
-    }
-
-    template <class Frame>
-    void pass_undisturbed(WireEnd& end, std::span<const Frame> frames) noexcept {
+    void pass_undisturbed(WireEnd& end, std::span<const RxFrame> frames) noexcept {
         counters_.offered += frames.size();
         deliver(end, frames);
         deliver_held(end);  // from before the faults were switched off
@@ -147,7 +140,9 @@ private:
         for (; count < frames.size(); ++count) {
             const TxFrame& frame = frames[count];
             RxFrame& one = carried[count];
-            one = received(frame);
+            one = {.data = reinterpret_cast<const std::uint8_t*>(frame.sges->addr),
+                   .length = frame.length,
+                   .checksum_ok = frame.checksum_ok};
             if (frame.sge_count == 1) continue;
             if (frame.length > scratch_.size() - used) break;
             one.data = &scratch_[used];
@@ -167,19 +162,18 @@ private:
             counters_.link_down += frames.size();
         } else {
             for (const RxFrame& frame : frames)
-                faults_.pass(frame, end.held, [&](const RxFrame& arriving) { deliver<RxFrame>(end, {&arriving, 1}); });
+                faults_.pass(frame, end.held, [&](const RxFrame& arriving) { deliver(end, {&arriving, 1}); });
         }
     }
 
-    template <class Frame>
-    void deliver(WireEnd& end, std::span<const Frame> frames) noexcept {
+    void deliver(WireEnd& end, std::span<const RxFrame> frames) noexcept {
         const std::size_t taken = end.arrive(frames);
         counters_.delivered += taken;
         counters_.lost += frames.size() - taken;
     }
 
     void deliver_held(WireEnd& end) noexcept {
-        end.held.release([&](const RxFrame& frame) { deliver<RxFrame>(end, {&frame, 1}); });
+        end.held.release([&](const RxFrame& frame) { deliver(end, {&frame, 1}); });
     }
 
     mutable QuickMutex mutex_;
@@ -247,6 +241,7 @@ public:
         medium_->carry(*this, frames);
         return frames.size();
     }
+    std::uint32_t pass_on(PlainSends& sends) noexcept override { return medium_->pass_on(*this, sends); }
     void receive(std::size_t) noexcept override {}
 
 private:
@@ -254,10 +249,7 @@ private:
         sink_->deliver(frames);
         return frames.size();
     }
-    std::size_t arrive(std::span<const TxFrame> frames) noexcept override {
-        sink_->deliver_sent(frames);
-        return frames.size();
-    }
+    std::uint32_t arrive(PlainSends& sends) noexcept override { return sink_->deliver_sent(sends); }
     void link_changed(bool up) noexcept override { sink_->link_changed(up); }
 
     std::shared_ptr<WireMedium> medium_;

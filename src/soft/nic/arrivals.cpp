@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Nic that takes the frames which its link delivers.
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -10,78 +9,71 @@
 #include "net/internet_checksum.hpp"
 #include "soft/nic/completion_queue.hpp"
 #include "soft/nic/nic.hpp"
+#include "soft/nic/plain_sends.hpp"
 #include "soft/nic/queue_pair.hpp"
+#include "soft/nic/receive_run.hpp"
 #include "soft/steering/frame_key.hpp"
 
 namespace pktverbs::soft {
 
-/// Frames on their way to queues, under the receive lock. Consecutive frames that are known to go to the same queue are
-/// a run: it receives them together.
-template <class Frame, bool can_wait>
+namespace {
+
+/// Frames of a link.
+class ReceivedFrames {
+public:
+    explicit ReceivedFrames(std::span<const RxFrame> frames) noexcept : begin_{frames.data()}, left_{frames} {}
+
+    using Position = const RxFrame*;
+    Position position() const noexcept { return left_.data(); }
+    std::uint32_t most() const noexcept { return static_cast<std::uint32_t>(left_.size()); }
+    bool ready() const noexcept { return !left_.empty(); }
+    static const RxFrame& frame(Position at) noexcept { return *at; }
+    static void pass(Position& at, std::uint32_t) noexcept { ++at; }
+    void take_until(Position at) noexcept { left_ = left_.subspan(static_cast<std::size_t>(at - left_.data())); }
+    std::size_t taken() const noexcept { return static_cast<std::size_t>(left_.data() - begin_); }
+
+private:
+    const RxFrame* const begin_;
+    std::span<const RxFrame> left_;
+};
+
+}  // namespace
+
+/// Frames on their way from their source to queues, under the receive lock. Consecutive ones that are known to go to
+/// the same queue are a run.
+template <class Source, bool can_wait>
 class Nic::Arrivals {
 public:
-    static constexpr std::size_t most = 64;
-
-    /// At most `most`.
-    Arrivals(Nic& nic, std::span<const Frame> frames) noexcept
+    Arrivals(Nic& nic, Source& source) noexcept
         : nic_{nic},
           lock_{nic.receive_mutex_},
-          frames_{frames},
+          source_{source},
           longest_{nic.max_frame()},
           verifies_{nic.verify_checksums_},
           now_{nic.timestamp()} {}
 
-    /// Returns how many were delivered or dropped. If frames can wait: up to the first that lacks a posted receive.
-    std::size_t take() noexcept {
-        std::size_t end = 0;
-        for (;;) {
-            const KnownFrames::Known* known;
-            end = extend_run(end, known);
-            if (!take_run(end) || end == frames_.size()) return taken_;
-            if (known) {
-                to_ = known->queue;
-                to_queue_pair_ = known->queue_pair;
-                tags_[0] = known->tag;
-            } else {
-                to_ = nullptr;
-                if (!take_alone(received(frames_[end]))) return taken_;
-                ++taken_;
-            }
-            ++end;
+    /// Delivers or drops them. If frames can wait: up to the first that lacks a posted receive.
+    void take() noexcept {
+        const ReceiveQueue::Arrival arrival{.longest = verifies_ ? 0 : longest_, .now = now_};
+        const KnownFrames::Reader known_frames = nic_.flows_.reader();
+        while (source_.ready()) {
+            auto at = source_.position();
+            const RxFrame& frame = source_.frame(at);
+            const KnownFrames::Known* known = nullptr;
+            if (frame.length <= arrival.longest) known = nic_.flows_.recall({frame.first_bytes(), frame.length});
+            if (known && known->queue->receive(source_, known_frames, arrival, writer_) != 0) [[likely]]
+                continue;
+            if (!(known ? take_known(*known, frame) : take_alone(frame))) return;
+            source_.pass(at, frame.length);
+            source_.take_until(at);
         }
     }
 
 private:
-    /// Returns the end of the run that reaches to `end` already. The frame there, if any, is for another: `known`, or
-    /// null if it must be taken alone.
-    std::size_t extend_run(std::size_t end, const KnownFrames::Known*& known) noexcept {
-        const FlowTable& flows = nic_.flows_;
-        const ReceiveQueue* const to = to_;
-        const std::uint32_t longest = verifies_ ? 0 : longest_;
-        const Frame* frame = frames_.data() + end;
-        const Frame* const last = frames_.data() + frames_.size();
-        std::uint32_t* tag = tags_.data() + (end - taken_);
-        for (known = nullptr; frame != last; ++frame) {
-            const RxFrame& arrived = received(*frame);
-            known = arrived.length <= longest ? flows.recall({arrived.first_bytes(), arrived.length}) : nullptr;
-            if (!known || known->queue != to) [[unlikely]]
-                break;
-            *tag++ = known->tag;
-        }
-        return static_cast<std::size_t>(frame - frames_.data());
-    }
-
-    /// The run, which ends at `end`. False: frames can wait, and one lacks a posted receive.
-    bool take_run(std::size_t end) noexcept {
-        const std::uint32_t* tag = tags_.data();
-        while (taken_ != end) {
-            const std::size_t count = to_->receive(frames_.subspan(taken_, end - taken_), tag, now_, writer_);
-            taken_ += count;
-            tag += count;
-            if (taken_ == end) break;
-            if (can_wait && to_->lacks_receive()) return false;
-            put(*to_queue_pair_, *to_, own(received(frames_[taken_++])), *tag++);
-        }
+    /// Not in a run. False: the frame can wait, and there is no receive for it.
+    bool take_known(const KnownFrames::Known& known, const RxFrame& frame) noexcept {
+        if (can_wait && known.queue->lacks_receive()) return false;
+        put(*known.queue_pair, *known.queue, own(frame), known.tag);
         return true;
     }
 
@@ -94,7 +86,7 @@ private:
         return frame;
     }
 
-    /// Not in a run. False as above.
+    /// The same for a frame that is not known.
     bool take_alone(RxFrame frame) noexcept {
         if (frame.length > longest_) {
             nic_.oversize_.add(1);
@@ -103,11 +95,7 @@ private:
         frame = own(frame);
         const std::span bytes{frame.data, frame.length};
         if (verifies_ && !frame.checksum_ok) frame.checksum_ok = checksums_right(bytes);
-        if (const auto* const known = verifies_ ? nic_.flows_.recall(bytes) : nullptr) {
-            if (can_wait && known->queue->lacks_receive()) return false;
-            put(*known->queue_pair, *known->queue, frame, known->tag);
-            return true;
-        }
+        if (const auto* const known = verifies_ ? nic_.flows_.recall(bytes) : nullptr) return take_known(*known, frame);
         const FrameKey key = parse_frame(bytes);
         if (can_wait && !nic_.has_room(key)) return false;
         std::span<const Target> targets;
@@ -139,34 +127,28 @@ private:
 
     Nic& nic_;
     const std::lock_guard<QuickMutex> lock_;
-    const std::span<const Frame> frames_;
+    Source& source_;
     const std::uint32_t longest_;
     const bool verifies_;
     const std::uint64_t now_;
     CompletionQueue::Writer writer_;
-    std::size_t taken_ = 0;  ///< the run begins here
-    ReceiveQueue* to_ = nullptr;
-    QueuePair* to_queue_pair_ = nullptr;
-    std::array<std::uint32_t, most> tags_;  ///< of the run
 };
 
-template <bool can_wait, class Frame>
-std::size_t Nic::take(std::span<const Frame> frames) noexcept {
-    std::size_t taken = 0;
-    while (taken != frames.size()) {
-        const auto next = frames.subspan(taken).first(std::min(frames.size() - taken, Arrivals<Frame, can_wait>::most));
-        const std::size_t count = Arrivals<Frame, can_wait>{*this, next}.take();
-        taken += count;
-        if (count != next.size()) break;
-    }
-    return taken;
+void Nic::deliver(std::span<const RxFrame> frames) noexcept {
+    ReceivedFrames received{frames};
+    Arrivals<ReceivedFrames, false>{*this, received}.take();
 }
 
-void Nic::deliver(std::span<const RxFrame> frames) noexcept { take<false>(frames); }
+std::uint32_t Nic::deliver_sent(PlainSends& sends) noexcept {
+    Arrivals<PlainSends, false>{*this, sends}.take();
+    return sends.taken();
+}
 
-void Nic::deliver_sent(std::span<const TxFrame> frames) noexcept { take<false>(frames); }
-
-std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept { return take<true>(frames); }
+std::size_t Nic::offer(std::span<const RxFrame> frames) noexcept {
+    ReceivedFrames received{frames};
+    Arrivals<ReceivedFrames, true>{*this, received}.take();
+    return received.taken();
+}
 
 /// Whether every queue that the frame would go to has a receive for it, or drops it for another reason.
 bool Nic::has_room(const FrameKey& key) noexcept {

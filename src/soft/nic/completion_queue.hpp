@@ -59,13 +59,9 @@ public:
     class Places {
     public:
         std::uint32_t count() const noexcept { return end_ - next_; }
-        /// The caller counts.
-        void put(const Completion::Result& result, CompletionSource& source, std::uint32_t reclaim) noexcept {
-            ring_[next_++ & mask_].write(result, source, reclaim);
-        }
+        Completion& operator[](std::uint32_t index) const noexcept { return ring_[(next_ + index) & mask_]; }
         bool has_details() const noexcept { return details_ != nullptr; }
-        /// To what was put last, if the queue has them.
-        void add_details(const CompletionDetails& details) noexcept { details_[(next_ - 1) & mask_] = details; }
+        CompletionDetails& details(std::uint32_t index) const noexcept { return details_[(next_ + index) & mask_]; }
 
     private:
         friend class CompletionQueue;
@@ -95,9 +91,8 @@ public:
             hold(queue);
             return queue.places();
         }
-        void filled(const Places& places) noexcept {
-            if (queue_) queue_->tail_ = places.next_;
-        }
+        /// The first `count` of them.
+        void filled(const Places& places, std::uint32_t count) noexcept { queue_->tail_ = places.next_ + count; }
 
     private:
         void hold(CompletionQueue& queue) noexcept {

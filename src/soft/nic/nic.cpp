@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 #include <new>
@@ -14,6 +15,7 @@
 #include "net/frame_sizes.hpp"
 #include "soft/nic/completion_channel.hpp"
 #include "soft/nic/completion_queue.hpp"
+#include "soft/nic/plain_sends.hpp"
 #include "soft/nic/queue_pair.hpp"
 #include "soft/steering/counters.hpp"
 
@@ -86,6 +88,14 @@ std::uint64_t Nic::now() noexcept {
 std::size_t Nic::transmit(std::span<const TxFrame> frames) noexcept {
     const std::lock_guard lock{transmit_mutex_};
     return link_->send(frames);
+}
+
+std::uint32_t Nic::transmit(PlainSends& sends) noexcept {
+    const std::lock_guard lock{transmit_mutex_};
+    if (const std::uint32_t passed = link_->pass_on(sends); passed != 0) return passed;
+    std::array<TxFrame, PlainSends::most_taken> frames;
+    const auto gathered = sends.gather(frames);
+    return gathered.empty() ? 0 : static_cast<std::uint32_t>(link_->send(gathered));
 }
 
 void Nic::sending_stalled() noexcept {

@@ -61,6 +61,8 @@ public:
 
     /// Hands frames to the link, in order; returns how many it took.
     std::size_t transmit(std::span<const TxFrame> frames) noexcept;
+    /// The same with requests: those of the batch that are simple. Returns how many were sent.
+    std::uint32_t transmit(PlainSends& sends) noexcept;
     /// The link did not take all frames, or waiting sends are to be flushed: resume_sending() is called when possible.
     void sending_stalled() noexcept;
 
@@ -68,7 +70,7 @@ public:
     void abandon() noexcept { link_->detach(); }
 
     void deliver(std::span<const RxFrame> frames) noexcept override;
-    void deliver_sent(std::span<const TxFrame> frames) noexcept override;
+    std::uint32_t deliver_sent(PlainSends& sends) noexcept override;
     std::size_t offer(std::span<const RxFrame> frames) noexcept override;
     void link_changed(bool up) noexcept override;
     void mtu_changed() noexcept override;
@@ -106,10 +108,8 @@ public:
     verbs::DeviceDrops drops() const noexcept;
 
 private:
-    template <class Frame, bool can_wait>
+    template <class Source, bool can_wait>
     class Arrivals;
-    template <bool can_wait, class Frame>
-    std::size_t take(std::span<const Frame> frames) noexcept;
     bool has_room(const FrameKey& key) noexcept;
     void count_dropped(Verdict verdict, const FrameKey& key) noexcept;
     int apply_flows() noexcept;

@@ -26,6 +26,7 @@ namespace pktverbs::soft {
 
 class IndirectionTable;
 class Nic;
+class PlainSends;
 
 /// Locks, in the order in which they are taken: the one for changes of state, a completion queue's poll lock, the send
 /// side's lock, the receive side's posting lock, the NIC's receive lock, a completion queue's lock.
@@ -98,15 +99,7 @@ private:
 
     int may_post_send() const noexcept;
     ibv_send_wr* send_plain(ibv_send_wr* wr) noexcept;
-    /// A request with a completion, and the place behind its own.
-    struct Signalled {
-        std::uint64_t wr_id;
-        std::uint32_t length;
-        std::uint32_t end;
-    };
-    std::uint32_t length_of_several(const ibv_send_wr& request, std::uint32_t longest,
-                                    MemoryRegions::Last& memory) const noexcept;
-    void complete_plain(std::span<const Signalled> signalled) noexcept;
+    void complete_plain(const PlainSends& sends, std::uint32_t sent) noexcept;
     int write_send(const ibv_send_wr& wr) noexcept;
     void transmit() noexcept;
     Form form_of(std::uint32_t index, std::uint32_t longest, ibv_wc_status& failure) noexcept;

@@ -22,7 +22,8 @@ ReceiveQueue::ReceiveQueue(Nic& nic, const ibv_pd* domain, CompletionQueue* comp
       depth_{depth},
       max_sge_{sges},
       stride_{sizeof(Entry) + sges * sizeof(ibv_sge)},
-      ring_{std::make_unique<std::byte[]>(stride_ * depth)} {
+      ring_{std::make_unique<std::byte[]>(stride_ * depth)},
+      ring_end_{ring_.get() + stride_ * depth} {
     if (completions_ && depth_ != 0) completions_->count_receivers(1);
 }
 
@@ -35,6 +36,7 @@ int ReceiveQueue::post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept {
     int error = state() == State::reset ? EINVAL : 0;
     std::uint32_t posted = posted_.load(std::memory_order_relaxed);
     std::uint32_t end = posted;  // of the places that are known to be free
+    Entry* next = &entry(posted);
     for (; wr && error == 0; wr = wr->next) {
         if (static_cast<std::uint32_t>(wr->num_sge) > max_sge_) [[unlikely]] {  // or negative
             error = EINVAL;
@@ -47,13 +49,14 @@ int ReceiveQueue::post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept {
                 break;
             }
         }
-        Entry& next = entry(posted++);
-        next.wr_id = wr->wr_id;
-        next.sge_count = static_cast<std::uint64_t>(wr->num_sge);
+        ++posted;
+        next->wr_id = wr->wr_id;
+        next->sge_count = static_cast<std::uint64_t>(wr->num_sge);
         if (wr->num_sge == 1) [[likely]]
-            *next.sges() = *wr->sg_list;
+            *next->sges() = *wr->sg_list;
         else
-            std::copy_n(wr->sg_list, wr->num_sge, next.sges());
+            std::copy_n(wr->sg_list, wr->num_sge, next->sges());
+        next = after(next);
     }
     if (error != 0) *bad_wr = wr;
     // Sequentially consistent, as is the store of the state in enter_error(): either we see the error
@@ -113,45 +116,6 @@ bool ReceiveQueue::scatter_offloaded(Scatter& scatter, const RxFrame& frame, Com
     result.byte_len += static_cast<std::uint32_t>(fcs.size());
     return scatter.put(fcs.data(), fcs.size(), result.status);
 }
-
-template <class Frame>
-std::size_t ReceiveQueue::receive(std::span<const Frame> frames, const std::uint32_t* flow_tags, std::uint64_t now,
-                                  CompletionQueue::Writer& writer) noexcept {
-    if (state() != State::ready || offloads_ != Offloads{}) [[unlikely]]
-        return 0;
-    std::uint32_t done = done_;
-    const std::uint32_t posted = posted_.load(std::memory_order_acquire) - done;
-    if (posted == 0) [[unlikely]]
-        return 0;
-    CompletionQueue::Places places = writer.places(*completions_);
-    const std::size_t most = std::min<std::size_t>({frames.size(), posted, places.count()});
-    MemoryRegions::Last memory{regions_, domain_, true};
-    const Frame* frame = frames.data();
-    for (const Frame* const end = frame + most; frame != end; ++frame) {
-        const RxFrame& arrived = received(*frame);
-        const Entry& taken = entry(done);
-        if (taken.sge_count == 1 && arrived.length <= taken.sges()->length) [[likely]] {
-            const std::uint64_t to = memory.find(taken.sges()->lkey, taken.sges()->addr, arrived.length);
-            if (to == 0) [[unlikely]]
-                break;
-            arrived.copy(reinterpret_cast<std::uint8_t*>(to));
-        } else if (!Scatter{memory, taken}.put(arrived)) {
-            break;
-        }
-        places.put(result_of(taken, arrived), source_, ++done);
-        if (places.has_details())
-            places.add_details(
-                {arrived.timestamp_ns == 0 ? now : arrived.timestamp_ns, flow_tags[frame - frames.data()]});
-    }
-    done_ = done;
-    writer.filled(places);
-    return static_cast<std::size_t>(frame - frames.data());
-}
-
-template std::size_t ReceiveQueue::receive(std::span<const RxFrame>, const std::uint32_t*, std::uint64_t,
-                                           CompletionQueue::Writer&) noexcept;
-template std::size_t ReceiveQueue::receive(std::span<const TxFrame>, const std::uint32_t*, std::uint64_t,
-                                           CompletionQueue::Writer&) noexcept;
 
 ReceiveQueue::Received ReceiveQueue::receive(const RxFrame& frame, std::uint32_t flow_tag,
                                              CompletionQueue::Writer& writer) noexcept {

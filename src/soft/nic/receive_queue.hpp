@@ -14,6 +14,7 @@
 #include "soft/link/link.hpp"
 #include "soft/nic/completion_queue.hpp"
 #include "soft/nic/memory_regions.hpp"
+#include "soft/steering/known_frames.hpp"
 
 namespace pktverbs::soft {
 
@@ -56,12 +57,17 @@ public:
     int post(ibv_recv_wr* wr, ibv_recv_wr** bad_wr) noexcept;
     /// A frame without a head. Under the NIC's receive lock.
     Received receive(const RxFrame& frame, std::uint32_t flow_tag, CompletionQueue::Writer& writer) noexcept;
-    /// The same for consecutive frames, each with its flow's tag, as long as each is completed and nothing else
-    /// happens. Returns how many were: the next one needs the other function. `now`: their timestamp, where they have
-    /// none.
-    template <class Frame>
-    std::size_t receive(std::span<const Frame> frames, const std::uint32_t* flow_tags, std::uint64_t now,
-                        CompletionQueue::Writer& writer) noexcept;
+    /// What frames of a run have in common.
+    struct Arrival {
+        std::uint32_t longest;  ///< bytes
+        std::uint64_t now;      ///< the timestamp of those that have none
+    };
+    /// The same for consecutive frames, as long as they are known to be for this queue, each is completed, and nothing
+    /// else happens. Takes them from their source, and returns how many: the next one needs the other function. In
+    /// receive_run.hpp.
+    template <class Source>
+    std::uint32_t receive(Source& source, KnownFrames::Reader known_frames, const Arrival& arrival,
+                          CompletionQueue::Writer& writer) noexcept;
 
     /// Whether receive() would return out_of_buffer. Under the NIC's receive lock.
     bool lacks_receive() const noexcept {
@@ -112,11 +118,19 @@ private:
     Entry& entry(std::uint32_t index) noexcept {
         return *reinterpret_cast<Entry*>(&ring_[(index & (depth_ - 1)) * stride_]);
     }
+    Entry* after(Entry* entry) noexcept {
+        std::byte* const next = reinterpret_cast<std::byte*>(entry) + stride_;
+        return reinterpret_cast<Entry*>(next == ring_end_ ? ring_.get() : next);
+    }
     static Completion::Result result_of(const Entry& entry, const RxFrame& frame) noexcept {
         return {.wr_id = entry.wr_id,
                 .byte_len = frame.length,
                 .opcode = IBV_WC_RECV,
                 .flags = frame.checksum_ok ? unsigned{IBV_WC_IP_CSUM_OK} : 0};
+    }
+    /// Not inlined: then a frame's address is taken nowhere where frames are many.
+    [[gnu::noinline]] static bool scatter(MemoryRegions::Last& memory, const Entry& entry, RxFrame frame) noexcept {
+        return Scatter{memory, entry}.put(frame);
     }
     bool scatter_offloaded(Scatter& scatter, const RxFrame& frame, Completion::Result& result,
                            CompletionDetails& details) const noexcept;
@@ -136,6 +150,7 @@ private:
     std::uint32_t max_sge_;
     std::size_t stride_;
     std::unique_ptr<std::byte[]> ring_;
+    std::byte* ring_end_;
     std::atomic<std::uint32_t> posted_{0};
     std::uint32_t done_ = 0;  // under the NIC's receive lock
 };

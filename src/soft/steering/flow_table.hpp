@@ -53,9 +53,11 @@ public:
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
     /// Where steer() would give this frame alone, and count nothing, if that is known without parsing it: a frame of
     /// the same flow was remembered since the flows changed. Or null.
-    [[gnu::always_inline]] const KnownFrames::Known* recall(std::span<const std::uint8_t> frame) const noexcept {
+    const KnownFrames::Known* recall(std::span<const std::uint8_t> frame) const noexcept {
         return known_.recall(frame);
     }
+    /// The same for many frames, until the flows change.
+    KnownFrames::Reader reader() const noexcept { return KnownFrames::Reader{known_}; }
     /// For a frame that steer() has just given to one target, and to that queue of it. Not if it counted that.
     void remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept {
         if (!has_effects_) known_.remember(frame, target, queue);

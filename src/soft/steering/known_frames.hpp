@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -46,16 +47,11 @@ public:
 
     /// Where a remembered frame went, if this one goes there for certain. Valid until the next call of another. Reads
     /// the first least_bytes of the frame alone.
-    [[gnu::always_inline]] const Known* recall(std::span<const std::uint8_t> frame) const noexcept {
-        if (frame.size() < least_bytes || net::load<std::uint16_t>(frame.data() + 12) != net::ether_type::ipv4)
-            [[unlikely]]
-            return nullptr;  // IPv6 and tagged frames need not wait for a comparison
-        const Words seen = look(frame);
-        const Entry* entry = &entries_[index_of(seen)];
-        if (entry->seen != seen) [[unlikely]]
-            if ((++entry)->seen != seen) return nullptr;
-        return has_bytes(frame, entry->known.least_bytes) ? &entry->known : nullptr;
+    const Known* recall(std::span<const std::uint8_t> frame) const noexcept {
+        const Entry* const entry = find(frame);
+        return entry ? &entry->known : nullptr;
     }
+    class Reader;
 
 private:
     /// The first bytes of a frame, up to the ports, as they lie there. Not an array: g++ 12 does not unroll its loops.
@@ -94,11 +90,44 @@ private:
     static bool has_bytes(std::span<const std::uint8_t> frame, std::uint32_t least) noexcept {
         return frame.size() >= least && ethernet_bytes + net::load<std::uint16_t>(frame.data() + 16) >= least;
     }
+    const Entry* find(std::span<const std::uint8_t> frame) const noexcept;
     void forget() noexcept;
+
+    /// As what no frame looks like: no flow looks at the packet's length, so these bits are always 0.
+    static constexpr Entry nobody_{.seen = {.a = 0, .b = 0, .c = ~std::uint64_t{0}, .d = 0, .e = 0},
+                                   .known = {.queue_pair = nullptr,
+                                             .queue = nullptr,
+                                             .tag = 0,
+                                             .least_bytes = std::numeric_limits<std::uint32_t>::max()}};
 
     Words bits_{};
     unsigned shift_ = 0;  ///< of a hash, so that an index is left
     std::vector<Entry> entries_;
+};
+
+/// Recalls many frames, each of which is compared with the one before first. For a time without make_room().
+class KnownFrames::Reader {
+public:
+    explicit Reader(const KnownFrames& frames) noexcept : frames_{frames} {}
+
+    /// As KnownFrames::recall().
+    [[gnu::always_inline]] const Known* recall(std::span<const std::uint8_t> frame) noexcept {
+        if (!follows(frame)) [[unlikely]] {
+            const Entry* const found = frames_.find(frame);
+            if (!found) return nullptr;
+            last_ = found;
+        }
+        return &last_->known;
+    }
+
+private:
+    bool follows(std::span<const std::uint8_t> frame) const noexcept {
+        return frame.size() >= last_->known.least_bytes && frames_.look(frame) == last_->seen &&
+               has_bytes(frame, last_->known.least_bytes);
+    }
+
+    const KnownFrames& frames_;
+    const Entry* last_ = &nobody_;
 };
 
 }  // namespace pktverbs::soft
