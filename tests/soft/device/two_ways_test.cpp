@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two ways of frames through the device: in runs, from lists straight to posted receives, and one by one, through
-// the send queue and the flow table. Random scripts are played in two worlds, one for each way, and show the same in
+// The two ways of frames through the device: in runs, from lists to posted receives (between two ends of a wire straight
+// from the one to the other), and one by one, through the send queue and the flow table. Random scripts are played in two worlds, one for each way, and show the same in
 // both.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -119,7 +119,8 @@ FlowAttr from_udp_port(std::uint16_t port) {
     return FlowAttr{}.add(spec);
 }
 
-/// A sender and two receivers at a wire, and a tap. The first receiver has three queue pairs.
+/// A sender and two receivers at a wire, and a tap. The first receiver has three queue pairs. In every other script the
+/// second receiver and the tap are at another wire.
 class World {
 public:
     World(Way way, const std::string& name, unsigned seed) : way_{way}, name_{name}, seed_{seed} {
@@ -573,11 +574,13 @@ private:
     std::uint64_t last_id_ = 0;
     std::array<std::uint32_t, too_long_slot + 1> frame_bytes_{};
 
+    const std::string others_wire_ = seed_ % 2 == 1 ? name_ + " of others" : name_;
+
     Wire wire{name_};
-    WireTap tap{name_};
+    WireTap tap{others_wire_};
     VerbsEnd tx{name_, end_options("mtu=1500", seed_ % 8 == 2 ? 32 : 256)};
     VerbsEnd rx{name_, end_options(seed_ % 4 == 3 ? "mtu=1500&checksums=verify" : "mtu=1500")};
-    VerbsEnd other{name_, end_options("mtu=1000")};
+    VerbsEnd other{others_wire_, end_options("mtu=1000")};
     verbs::QpHandle sender_ = make_sender();
     verbs::MrHandle tx_extra_;
     std::uint32_t tx_extra_lkey_ = 0;
