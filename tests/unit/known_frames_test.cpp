@@ -11,6 +11,7 @@
 
 namespace {
 
+using pktverbs::soft::FrameHead;
 using pktverbs::soft::FrameKey;
 using pktverbs::soft::KnownFrames;
 using pktverbs::soft::Target;
@@ -52,6 +53,12 @@ protected:
     bool recalls(const Bytes& frame) const {
         const KnownFrames::Known* const known = frames.recall(frame);
         EXPECT_TRUE(known == nullptr || known->tag == 77);
+        const FrameHead head{frame.data(), frame.size(), frame.size()};
+        KnownFrames::Reader reader{frames};
+        for (int again = 0; again < 2; ++again) EXPECT_EQ(reader.recall(head), known);
+        const Bytes before = packet();
+        reader.recall({before.data(), before.size(), before.size()});
+        EXPECT_EQ(reader.recall(head), known) << "after another frame";
         return known != nullptr;
     }
     /// Whether it recalls `frame` after it has remembered `first`.
@@ -123,6 +130,114 @@ TEST_F(KnownFramesTest, RemembersItsShapeAlone) {
           with(packet(), fragment_at + 1, 1), packet(1), cut(packet(), 41), cut(packet(6), 53), Bytes{}}) {
         EXPECT_FALSE(recalls_after(other, other));
     }
+}
+
+/// A frame of another shape, and where it has its fields.
+struct Shape {
+    const char* name;
+    Bytes frame;
+    std::size_t ip_at;
+    bool is_ipv6;
+    std::size_t ports_at() const { return ip_at + (is_ipv6 ? 40 : 20); }
+};
+Shape make_shape(const char* name, bool is_tagged, bool is_ipv6) {
+    Shape shape{name, Bytes(100), is_tagged ? 18U : 14U, is_ipv6};
+    Bytes& frame = shape.frame;
+    frame[0] = 2;
+    if (is_tagged) {
+        frame[12] = 0x81;
+        frame[15] = 5;
+    }
+    frame[shape.ip_at - 2] = is_ipv6 ? 0x86 : 0x08;
+    frame[shape.ip_at - 1] = is_ipv6 ? 0xdd : 0;
+    frame[shape.ip_at] = is_ipv6 ? 0x60 : 0x45;
+    frame[shape.ip_at + (is_ipv6 ? 5 : 3)] = static_cast<std::uint8_t>(100 - shape.ip_at - (is_ipv6 ? 40 : 0));
+    frame[shape.ip_at + (is_ipv6 ? 6 : 9)] = 17;
+    frame[shape.ports_at() + 3] = 7;
+    return shape;
+}
+const std::vector<Shape> other_shapes{make_shape("tagged IPv4", true, false), make_shape("IPv6", false, true),
+                                      make_shape("tagged IPv6", true, true)};
+
+TEST_F(KnownFramesTest, RecallsFramesOfOtherShapes) {
+    for (const Shape& shape : other_shapes) {
+        SCOPED_TRACE(shape.name);
+        EXPECT_FALSE(recalls(shape.frame));
+        EXPECT_TRUE(recalls_after(shape.frame, shape.frame));
+        for (const std::size_t at : {std::size_t{5}, std::size_t{6}, shape.ports_at(), shape.ports_at() + 8})
+            EXPECT_TRUE(recalls(with(shape.frame, at, 99))) << at;
+        EXPECT_FALSE(recalls(with(shape.frame, shape.ports_at() + 3, 8))) << "another port";
+        EXPECT_FALSE(recalls(with(shape.frame, 0, 3))) << "multicast";
+        EXPECT_FALSE(recalls(with(shape.frame, shape.ip_at, shape.is_ipv6 ? 0x40 : 0x46)));
+        EXPECT_FALSE(recalls(with(shape.frame, shape.ip_at + (shape.is_ipv6 ? 6 : 9), 6))) << "TCP";
+        EXPECT_FALSE(recalls(with(shape.frame, shape.ip_at + (shape.is_ipv6 ? 5 : 3), shape.is_ipv6 ? 7 : 27)))
+            << "a packet without a whole UDP header";
+        if (!shape.is_ipv6) {
+            EXPECT_FALSE(recalls(with(shape.frame, shape.ip_at + 6, 0x20))) << "a fragment";
+        }
+        EXPECT_TRUE(recalls(cut(shape.frame, 66)));
+        for (std::size_t bytes = 0; bytes < 64; ++bytes) EXPECT_FALSE(recalls(cut(shape.frame, bytes))) << bytes;
+        EXPECT_FALSE(frames.recall({shape.frame.data(), shape.frame.size(), 63})) << "the rest can't be read";
+    }
+    EXPECT_FALSE(recalls(packet()));
+}
+
+TEST_F(KnownFramesTest, DoesNotTakeOneShapeForAnother) {
+    frames.look_at(FrameKey{});
+    for (const Shape& shape : other_shapes) EXPECT_TRUE(recalls_after(shape.frame, shape.frame)) << shape.name;
+    Bytes twice_tagged = other_shapes[0].frame;
+    twice_tagged[16] = 0x81;
+    EXPECT_FALSE(recalls_after(twice_tagged, twice_tagged));
+    Bytes untagged = other_shapes[0].frame;
+    untagged.erase(untagged.begin() + 12, untagged.begin() + 16);
+    EXPECT_FALSE(recalls(untagged));
+}
+
+TEST_F(KnownFramesTest, DoesNotRecallOtherShapesThatDifferWhereAFlowLooks) {
+    const auto fields_of = [](const Shape& shape) {
+        const std::size_t ip = shape.ip_at;
+        std::vector<Field> fields{{offsetof(FrameKey, dst_mac), 0},
+                                  {offsetof(FrameKey, src_mac) + 5, 11},
+                                  {offsetof(FrameKey, src_port), shape.ports_at()},
+                                  {offsetof(FrameKey, dst_port) + 1, shape.ports_at() + 3}};
+        if (ip == 18) fields.push_back({offsetof(FrameKey, vlan_tci) + 1, 15});
+        const std::size_t src = ip + (shape.is_ipv6 ? 8 : 12), bytes = shape.is_ipv6 ? 16 : 4;
+        for (std::size_t i = 0; i < bytes; ++i) {
+            fields.push_back({offsetof(FrameKey, src_ip) + i, src + i});
+            fields.push_back({offsetof(FrameKey, dst_ip) + i, src + bytes + i});
+        }
+        fields.push_back({offsetof(FrameKey, ttl), ip + (shape.is_ipv6 ? 7 : 8)});
+        if (shape.is_ipv6) fields.push_back({offsetof(FrameKey, flow_label) + 3, ip + 3});
+        if (!shape.is_ipv6) fields.push_back({offsetof(FrameKey, tos), ip + 1});
+        return fields;
+    };
+    for (const Shape& shape : other_shapes) {
+        const std::vector<Field> fields = fields_of(shape);
+        for (const Field& looked : fields) {
+            FrameKey bits{};
+            reinterpret_cast<std::uint8_t*>(&bits)[looked.in_key] = 4;
+            frames.look_at(bits);
+            frames.remember(shape.frame, target, nullptr);
+            for (const Field& field : fields) {
+                const std::uint8_t was = shape.frame[field.in_frame];
+                EXPECT_EQ(recalls(with(shape.frame, field.in_frame, was ^ 4U)), field.in_frame != looked.in_frame)
+                    << shape.name << ": a flow looks at byte " << looked.in_frame << ", byte " << field.in_frame
+                    << " differs";
+            }
+        }
+    }
+}
+
+TEST_F(KnownFramesTest, ComparesTheTrafficClassOfIpv6) {
+    const Shape& ipv6 = other_shapes[1];
+    FrameKey bits{};
+    bits.tos = 0xff;
+    frames.look_at(bits);
+    frames.remember(ipv6.frame, target, nullptr);
+    EXPECT_TRUE(recalls(ipv6.frame));
+    EXPECT_FALSE(recalls(with(ipv6.frame, 14, 0x61)));
+    EXPECT_FALSE(recalls(with(ipv6.frame, 15, 0x10)));
+    EXPECT_TRUE(recalls(with(ipv6.frame, 15, 0x01))) << "the flow label";
 }
 
 TEST_F(KnownFramesTest, RecallsTcpWithItsWholeHeader) {

@@ -60,7 +60,7 @@ public:
             auto at = source_.position();
             const RxFrame& frame = source_.frame(at);
             const KnownFrames::Known* known = nullptr;
-            if (frame.length <= arrival.longest) known = nic_.flows_.recall({frame.first_bytes(), frame.length});
+            if (frame.length <= arrival.longest) known = nic_.flows_.recall(head_of(frame));
             if (known && known->queue->receive(source_, known_frames, arrival, writer_) != 0) [[likely]]
                 continue;
             if (!(known ? take_known(*known, frame) : take_alone(frame))) return;

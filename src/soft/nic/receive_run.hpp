@@ -11,6 +11,11 @@
 
 namespace pktverbs::soft {
 
+/// What may be looked at before the frame is copied.
+inline FrameHead head_of(const RxFrame& frame) noexcept {
+    return {frame.first_bytes(), frame.length, frame.head ? RxFrame::head_bytes : frame.length};
+}
+
 template <class Source>
 std::uint32_t ReceiveQueue::receive(Source& source, KnownFrames::Reader known_frames, const Arrival& arrival,
                                     CompletionQueue::Writer& writer) noexcept {
@@ -31,7 +36,7 @@ std::uint32_t ReceiveQueue::receive(Source& source, KnownFrames::Reader known_fr
         const RxFrame& frame = source.frame(at);
         if (frame.length > longest) [[unlikely]]
             break;
-        const KnownFrames::Known* const known = known_frames.recall({frame.first_bytes(), frame.length});
+        const KnownFrames::Known* const known = known_frames.recall(head_of(frame));
         if (!known || known->queue != this) [[unlikely]]
             break;
         if (taken->sge_count == 1 && frame.length <= taken->sges()->length) [[likely]] {

@@ -53,6 +53,7 @@ public:
     Verdict steer(const FrameKey& key, std::uint32_t bytes, std::span<const Target>& targets) noexcept;
     /// Where steer() would give this frame alone, and count nothing, if that is known without parsing it: a frame of
     /// the same flow was remembered since the flows changed. Or null.
+    const KnownFrames::Known* recall(const FrameHead& frame) const noexcept { return known_.recall(frame); }
     const KnownFrames::Known* recall(std::span<const std::uint8_t> frame) const noexcept {
         return known_.recall(frame);
     }

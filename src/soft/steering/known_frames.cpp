@@ -2,87 +2,140 @@
 #include "soft/steering/known_frames.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-
-#include <pktverbs/net/ipv4.hpp>
+#include <cstring>
 
 namespace pktverbs::soft {
 
 namespace {
 
-// Where a frame of the shape has its fields.
-constexpr std::size_t src_mac_at = 6;
 constexpr std::size_t ether_type_at = 12;
-constexpr std::size_t version_at = 14;  // and the header's length
-constexpr std::size_t tos_at = 15;
-constexpr std::size_t fragment_at = 20;
-constexpr std::size_t ttl_at = 22;
-constexpr std::size_t protocol_at = 23;
-constexpr std::size_t src_ip_at = 26;
-constexpr std::size_t dst_ip_at = 30;
-constexpr std::size_t ports_at = 34;
 
-/// Of a frame with all Ethernet, IPv4 and UDP headers.
-bool has_shape(std::span<const std::uint8_t> frame) noexcept {
-    return frame[ether_type_at] == 0x08 && frame[ether_type_at + 1] == 0x00 && frame[version_at] == 0x45 &&
-           (frame[fragment_at] & 0x3f) == 0 && frame[fragment_at + 1] == 0 &&
-           (frame[protocol_at] == net::ip_protocol::udp || frame[protocol_at] == net::ip_protocol::tcp);
+// In an IPv4 header.
+constexpr std::size_t fragment_at = 6;
+constexpr std::size_t protocol_at = 9;
+// In an IPv6 header.
+constexpr std::size_t next_header_at = 6;
+
+bool is_udp_or_tcp(std::uint8_t protocol) noexcept {
+    return protocol == net::ip_protocol::udp || protocol == net::ip_protocol::tcp;
 }
 
 }  // namespace
 
-void KnownFrames::look_at(const FrameKey& bits) noexcept {
-    std::array<std::uint8_t, sizeof(Words)> looked{};
-    const auto put = [&](std::size_t at, const void* from, std::size_t bytes) {
-        std::memcpy(&looked[at], from, bytes);
-    };
-    // Other fields of a key are empty in every frame of the shape, or given by it.
-    put(0, bits.dst_mac, sizeof bits.dst_mac);
-    put(src_mac_at, bits.src_mac, sizeof bits.src_mac);
-    put(src_ip_at, bits.src_ip, 4);
-    put(dst_ip_at, bits.dst_ip, 4);
-    put(ports_at, &bits.src_port, sizeof bits.src_port);
-    put(ports_at + sizeof bits.src_port, &bits.dst_port, sizeof bits.dst_port);
-    looked[tos_at] = bits.tos;
-    looked[ttl_at] = bits.ttl;
+inline std::size_t KnownFrames::shape_of(const std::uint8_t* frame, std::size_t bytes) noexcept {
+    if (bytes < plain_bytes) return none;
+    auto type = net::load<std::uint16_t>(frame + ether_type_at);
+    if (type == net::ether_type::ipv4) [[likely]]
+        return plain;
+    if (bytes < other_bytes) return none;
+    const bool is_tagged = net::ether_type::is_vlan(type);
+    if (is_tagged) type = net::load<std::uint16_t>(frame + ether_type_at + vlan_tag_bytes);
+    if (type != net::ether_type::ipv4 && type != net::ether_type::ipv6) return none;
+    return (type == net::ether_type::ipv6 ? 2U : 0U) + (is_tagged ? 1U : 0U);
+}
 
-    looked[0] |= 1;  // multicast, for the defaults
-    for (const std::size_t at : {ether_type_at, ether_type_at + 1, version_at, fragment_at + 1, protocol_at})
-        looked[at] = 0xff;
-    looked[fragment_at] = 0x3f;  // may_fragment does not matter
-    std::memcpy(&bits_, looked.data(), looked.size());
+/// Of a frame of the shape with this protocol; 0 if it is another one.
+std::uint32_t KnownFrames::least_bytes(const std::uint8_t* frame, const Shape& shape) noexcept {
+    const std::uint8_t* const ip = frame + shape.ip_at;
+    const std::uint8_t protocol = ip[shape.is_ipv6 ? next_header_at : protocol_at];
+    const bool has_shape =
+        shape.is_ipv6 ? ip[0] >> 4 == 6 : ip[0] == 0x45 && (ip[fragment_at] & 0x3f) == 0 && ip[fragment_at + 1] == 0;
+    if (!has_shape || !is_udp_or_tcp(protocol)) return 0;
+    const std::uint32_t ip_bytes = shape.is_ipv6 ? ipv6_bytes : ipv4_bytes;
+    return static_cast<std::uint32_t>(shape.ip_at) + ip_bytes +
+           (protocol == net::ip_protocol::udp ? udp_bytes : tcp_bytes);
+}
+
+/// Where flows look, in frames of a shape. Other fields of a key are empty in all of them, or given by the shape.
+template <class Words>
+Words KnownFrames::bits_of(const Shape& shape, const FrameKey& looked) noexcept {
+    std::array<std::uint8_t, sizeof(Other::Words)> bits{};
+    const auto put = [&](std::size_t at, const auto& field, std::size_t bytes) {
+        std::memcpy(&bits[at], &field, bytes);
+    };
+    put(0, looked.dst_mac, sizeof looked.dst_mac);
+    bits[0] |= 1;  // multicast, for the defaults
+    put(sizeof looked.dst_mac, looked.src_mac, sizeof looked.src_mac);
+    for (std::size_t at = ether_type_at; at != shape.ip_at; ++at) bits[at] = 0xff;
+    if (shape.ip_at != ethernet_bytes) put(ethernet_bytes, looked.vlan_tci, sizeof looked.vlan_tci);
+
+    const std::size_t ip = shape.ip_at;
+    if (shape.is_ipv6) {
+        put(ip, looked.flow_label, sizeof looked.flow_label);
+        bits[ip] = static_cast<std::uint8_t>(0xf0U | looked.tos >> 4);  // with the version
+        bits[ip + 1] = static_cast<std::uint8_t>(bits[ip + 1] | looked.tos << 4);
+        bits[ip + next_header_at] = 0xff;
+        bits[ip + 7] = looked.ttl;
+        put(ip + 8, looked.src_ip, 16);
+        put(ip + 24, looked.dst_ip, 16);
+    } else {
+        bits[ip] = 0xff;  // version and length
+        bits[ip + 1] = looked.tos;
+        bits[ip + fragment_at] = 0x3f;  // may_fragment does not matter
+        bits[ip + fragment_at + 1] = 0xff;
+        bits[ip + 8] = looked.ttl;
+        bits[ip + protocol_at] = 0xff;
+        put(ip + 12, looked.src_ip, 4);
+        put(ip + 16, looked.dst_ip, 4);
+    }
+    const std::size_t ports = ip + (shape.is_ipv6 ? ipv6_bytes : ipv4_bytes);
+    put(ports, looked.src_port, sizeof looked.src_port);
+    put(ports + sizeof looked.src_port, looked.dst_port, sizeof looked.dst_port);
+    Words words;
+    std::memcpy(&words, bits.data(), sizeof words);
+    return words;
+}
+
+void KnownFrames::look_at(const FrameKey& bits) noexcept {
+    plain_bits_ = bits_of<Plain::Words>(shapes[plain], bits);
+    for (std::size_t i = 1; i != shapes.size(); ++i) other_bits_[i] = bits_of<Other::Words>(shapes[i], bits);
     forget();
 }
 
 void KnownFrames::remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept {
-    if (frame.size() < least_bytes || !has_shape(frame)) return;
-    const bool is_udp = frame[protocol_at] == net::ip_protocol::udp;
-    const std::uint32_t least = ethernet_bytes + ipv4_bytes + (is_udp ? udp_bytes : tcp_bytes);
-    if (!has_bytes(frame, least)) return;
-    const Words seen = look(frame);
-    Entry* const first = &entries_[index_of(seen)];
-    if (first->seen != seen) std::copy_backward(first, first + ways - 1, first + ways);
-    *first = {seen, {target.queue_pair, queue, target.tag, least}};
+    const std::size_t shape = shape_of(frame.data(), frame.size());
+    if (shape == none) return;
+    const std::uint32_t least = least_bytes(frame.data(), shapes[shape]);
+    if (least == 0 || frame.size() < least || !has_packet(frame.data(), shapes[shape], least)) return;
+    const Known known{target.queue_pair, queue, target.tag, least};
+    if (shape == plain)
+        plain_.put(Plain::look(frame.data(), plain_bits_), known);
+    else
+        other_.put(Other::look(frame.data(), other_bits_[shape]), known);
 }
 
-const KnownFrames::Entry* KnownFrames::find(std::span<const std::uint8_t> frame) const noexcept {
-    if (frame.size() < least_bytes || net::load<std::uint16_t>(frame.data() + ether_type_at) != net::ether_type::ipv4)
-        return nullptr;  // IPv6 and tagged frames need not wait for a comparison
-    const Words seen = look(frame);
-    const Entry* entry = &entries_[index_of(seen)];
-    if (entry->seen != seen && (++entry)->seen != seen) return nullptr;
-    return has_bytes(frame, entry->known.least_bytes) ? entry : nullptr;
+KnownFrames::Found KnownFrames::find(const std::uint8_t* frame, std::size_t frame_bytes,
+                                     std::size_t bytes) const noexcept {
+    const std::size_t shape = shape_of(frame, bytes);
+    if (shape == plain) [[likely]] {
+        const Plain::Entry* const entry = plain_.find(Plain::look(frame, plain_bits_), frame_bytes);
+        if (!entry || !has_packet(frame, shapes[plain], entry->value.least_bytes)) return {};
+        return {&entry->value, entry};
+    }
+    if (shape == none) return {};
+    const Other::Words& bits = other_bits_[shape];
+    const Other::Entry* entry = last_other_;
+    if (frame_bytes < entry->value.least_bytes || !Other::is_like(frame, bits, entry->seen)) {
+        entry = other_.find(Other::look(frame, bits), frame_bytes);
+        if (!entry) return {};
+        last_other_ = entry;
+    }
+    return {has_packet(frame, shapes[shape], entry->value.least_bytes) ? &entry->value : nullptr};
 }
 
 void KnownFrames::make_room(std::size_t flows) {
     const std::size_t wanted = std::clamp<std::size_t>(std::bit_ceil(4 * flows), 64, 65536);
-    if (wanted <= entries_.size()) return;
-    std::vector<Entry>(wanted).swap(entries_);
-    shift_ = 64U - static_cast<unsigned>(std::bit_width(wanted / ways - 1));
-    forget();
+    if (wanted > plain_.size()) plain_.resize(wanted);
+    if (wanted > other_.size()) {
+        other_.resize(wanted);
+        last_other_ = &Other::nobody;
+    }
 }
 
-void KnownFrames::forget() noexcept { std::ranges::fill(entries_, nobody_); }
+void KnownFrames::forget() noexcept {
+    plain_.forget();
+    other_.forget();
+}
 
 }  // namespace pktverbs::soft

@@ -2,107 +2,112 @@
 // KnownFrames: where frames were steered, for those that follow them in the same flows.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <limits>
 #include <span>
-#include <vector>
-
-#include <pktverbs/net/ethernet.hpp>
 
 #include "net/frame_sizes.hpp"
 #include "soft/steering/frame_key.hpp"
+#include "soft/steering/known_table.hpp"
 #include "soft/steering/target.hpp"
 
 namespace pktverbs::soft {
 
 class ReceiveQueue;
 
+/// The first bytes of a frame, for steering.
+struct FrameHead {
+    const std::uint8_t* data;
+    std::size_t frame_bytes;  ///< the whole frame
+    std::size_t bytes;        ///< that can be read at `data`
+};
+
 /// A frame that has the same shape as a remembered one, and the same bits where flows look, would be steered as that
-/// one was: to compare these bits in place costs a third of parsing and steering. The shape: untagged IPv4 without
-/// options, no fragment, and TCP or UDP, with its whole header. Of frames whose bits have the same hash the last two
-/// are known.
+/// one was: to compare these bits in place costs a third of parsing and steering. The shape: IPv4 without options, no
+/// fragment, or IPv6 without extension headers; with at most one VLAN tag; TCP or UDP, with its whole header.
 class KnownFrames {
 public:
+    /// Where a frame goes.
+    struct Known {
+        QueuePair* queue_pair = nullptr;
+        ReceiveQueue* queue = nullptr;  ///< the queue pair's own, or one that it spreads frames over
+        std::uint32_t tag = 0;
+        std::uint32_t least_bytes = 0;  ///< of a frame with all headers
+    };
+
     /// Throws std::bad_alloc.
     KnownFrames() { make_room(0); }
 
-    /// With so many flows, frames of most of them can be known: a table of 64 entries to 65536, 4 MiB. Forgets all
-    /// frames when the table grows. Throws std::bad_alloc, and then nothing has changed.
+    /// With so many flows, frames of most of them can be known: tables of 64 entries to 65536, 12 MiB. Forgets all
+    /// frames when they grow. Throws std::bad_alloc.
     void make_room(std::size_t flows);
     /// The bits at which any flow in force looks. Forgets all frames.
     void look_at(const FrameKey& bits) noexcept;
     /// Until look_at() no frame is known.
-    void close() noexcept { bits_ = {}; }
-    /// Where a frame goes.
-    struct Known {
-        QueuePair* queue_pair;
-        ReceiveQueue* queue;  ///< the queue pair's own, or one that it spreads frames over
-        std::uint32_t tag;
-        std::uint32_t least_bytes;  ///< of a frame with all headers
-    };
+    void close() noexcept {
+        plain_bits_ = {};
+        other_bits_ = {};
+    }
     /// If it has the shape.
     void remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept;
 
-    /// Where a remembered frame went, if this one goes there for certain. Valid until the next call of another. Reads
-    /// the first least_bytes of the frame alone.
+    /// Where a remembered frame went, if this one goes there for certain. Valid until the next call of another. Needs
+    /// 42 bytes of plain IPv4, and 64 of other frames.
+    const Known* recall(const FrameHead& frame) const noexcept {
+        return find(frame.data, frame.frame_bytes, frame.bytes).known;
+    }
     const Known* recall(std::span<const std::uint8_t> frame) const noexcept {
-        const Entry* const entry = find(frame);
-        return entry ? &entry->known : nullptr;
+        return recall({frame.data(), frame.size(), frame.size()});
     }
     class Reader;
 
 private:
-    /// The first bytes of a frame, up to the ports, as they lie there. Not an array: g++ 12 does not unroll its loops.
-    struct Words {
-        std::uint64_t a, b, c, d, e;
+    /// Untagged IPv4, up to the ports: most frames of most programs.
+    using Plain = KnownTable<5, Known>;
+    /// All others, the longest up to their ports.
+    using Other = KnownTable<8, Known>;
+    static_assert(sizeof(Plain::Entry) == 64);
 
-        bool operator==(const Words& other) const noexcept {
-            return ((a ^ other.a) | (b ^ other.b) | (c ^ other.c) | (d ^ other.d) | (e ^ other.e)) == 0;
-        }
+    static constexpr std::uint32_t plain_bytes = ethernet_bytes + ipv4_bytes + udp_bytes;
+    static constexpr std::uint32_t other_bytes = sizeof(Other::Words);
+
+    struct Found {
+        const Known* known = nullptr;
+        const Plain::Entry* plain = nullptr;  ///< its entry, if there
     };
-    static constexpr std::uint32_t least_bytes = ethernet_bytes + ipv4_bytes + udp_bytes;
-    static constexpr std::size_t ways = 2;  ///< entries for one hash, the last one first
-
-    struct alignas(64) Entry {
-        Words seen;
-        Known known;
+    /// Where frames of a shape have their headers.
+    struct Shape {
+        std::size_t ip_at;
+        bool is_ipv6;
     };
-    static_assert(sizeof(Entry) == 64);
+    static constexpr std::array<Shape, 4> shapes{{{ethernet_bytes, false},
+                                                  {tagged_ethernet_bytes, false},
+                                                  {ethernet_bytes, true},
+                                                  {tagged_ethernet_bytes, true}}};
+    static constexpr std::size_t plain = 0, none = shapes.size();  ///< of shapes
 
-    Words look(std::span<const std::uint8_t> frame) const noexcept {
-        const std::uint8_t* const at = frame.data();  // word by word: as a whole they'd go through the stack
-        return {word(at) & bits_.a, word(at + 8) & bits_.b, word(at + 16) & bits_.c, word(at + 24) & bits_.d,
-                word(at + 32) & bits_.e};
+    /// By the types alone.
+    static std::size_t shape_of(const std::uint8_t* frame, std::size_t bytes) noexcept;
+    template <class Words>
+    static Words bits_of(const Shape& shape, const FrameKey& looked) noexcept;
+    static std::uint32_t least_bytes(const std::uint8_t* frame, const Shape& shape) noexcept;
+    /// Whether a packet of so many bytes fits by its length field. Where that says too much, parse_frame() takes what
+    /// is there.
+    static bool has_packet(const std::uint8_t* frame, const Shape& shape, std::uint32_t least) noexcept {
+        const std::size_t bytes = shape.is_ipv6 ? ipv6_bytes + net::load<std::uint16_t>(frame + shape.ip_at + 4)
+                                                : net::load<std::uint16_t>(frame + shape.ip_at + 2);
+        return shape.ip_at + bytes >= least;
     }
-    static std::uint64_t word(const std::uint8_t* from) noexcept {
-        std::uint64_t word;
-        std::memcpy(&word, from, sizeof word);
-        return word;
-    }
-    std::size_t index_of(const Words& seen) const noexcept {
-        constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio
-        // Of the third word flows may look at the TTL alone, which is mostly the same.
-        return ((((seen.a ^ seen.b ^ seen.d) * odd) + seen.e) * odd >> shift_) * ways;
-    }
-    /// Also by the packet's length field. Where it says too much, parse_frame() takes what is there.
-    static bool has_bytes(std::span<const std::uint8_t> frame, std::uint32_t least) noexcept {
-        return frame.size() >= least && ethernet_bytes + net::load<std::uint16_t>(frame.data() + 16) >= least;
-    }
-    const Entry* find(std::span<const std::uint8_t> frame) const noexcept;
+    /// Of a FrameHead's parts: passed in registers.
+    Found find(const std::uint8_t* frame, std::size_t frame_bytes, std::size_t bytes) const noexcept;
     void forget() noexcept;
 
-    /// As what no frame looks like: no flow looks at the packet's length, so these bits are always 0.
-    static constexpr Entry nobody_{.seen = {.a = 0, .b = 0, .c = ~std::uint64_t{0}, .d = 0, .e = 0},
-                                   .known = {.queue_pair = nullptr,
-                                             .queue = nullptr,
-                                             .tag = 0,
-                                             .least_bytes = std::numeric_limits<std::uint32_t>::max()}};
-
-    Words bits_{};
-    unsigned shift_ = 0;  ///< of a hash, so that an index is left
-    std::vector<Entry> entries_;
+    Plain::Words plain_bits_{};
+    std::array<Other::Words, shapes.size()> other_bits_{};
+    Plain plain_;
+    Other other_;
+    mutable const Other::Entry* last_other_ = &Other::nobody;  ///< found last
 };
 
 /// Recalls many frames, each of which is compared with the one before first. For a time without make_room().
@@ -111,23 +116,23 @@ public:
     explicit Reader(const KnownFrames& frames) noexcept : frames_{frames} {}
 
     /// As KnownFrames::recall().
-    [[gnu::always_inline]] const Known* recall(std::span<const std::uint8_t> frame) noexcept {
-        if (!follows(frame)) [[unlikely]] {
-            const Entry* const found = frames_.find(frame);
-            if (!found) return nullptr;
-            last_ = found;
-        }
-        return &last_->known;
+    [[gnu::always_inline]] const Known* recall(const FrameHead& frame) noexcept {
+        if (follows(frame)) [[likely]]
+            return &last_->value;
+        const Found found = frames_.find(frame.data, frame.frame_bytes, frame.bytes);
+        if (found.plain) last_ = found.plain;
+        return found.known;
     }
 
 private:
-    bool follows(std::span<const std::uint8_t> frame) const noexcept {
-        return frame.size() >= last_->known.least_bytes && frames_.look(frame) == last_->seen &&
-               has_bytes(frame, last_->known.least_bytes);
+    [[gnu::always_inline]] bool follows(const FrameHead& frame) const noexcept {
+        return frame.frame_bytes >= last_->value.least_bytes &&
+               Plain::is_like(frame.data, frames_.plain_bits_, last_->seen) &&
+               has_packet(frame.data, shapes[plain], last_->value.least_bytes);
     }
 
     const KnownFrames& frames_;
-    const Entry* last_ = &nobody_;
+    const Plain::Entry* last_ = &Plain::nobody;
 };
 
 }  // namespace pktverbs::soft
