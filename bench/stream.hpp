@@ -34,13 +34,14 @@ struct Shape {
     std::uint32_t flows = 1;  ///< that the frames are of, in turn; several: untagged IPv4
     std::uint32_t run = 1;    ///< frames of a flow in a row
     std::uint32_t rules = 1;  ///< that are installed: one for each flow and more, or a single one for all flows
+    bool checksums = false;   ///< of UDP, too
 };
 
 class Stream {
 public:
     static constexpr std::uint16_t first_port = 7148;
 
-    explicit Stream(const Shape& shape) : shape_{shape}, number_at_{headers(0, {}).header_bytes()} {
+    explicit Stream(const Shape& shape) : shape_{shape}, headers_{headers(0, {})}, number_at_{headers_.header_bytes()} {
         if (shape.bytes < number_at_ + sizeof sent_) throw std::invalid_argument{"a frame has no room for its number"};
         if (shape.flows < 2) return;
         if (shape.vlan || shape.ipv6 || (shape.rules > 1 && shape.rules < shape.flows))
@@ -63,7 +64,8 @@ public:
     std::uint32_t frame_bytes() const noexcept { return shape_.bytes; }
 
     /// Writes the headers that the sender's buffers keep, for an end with this MAC address.
-    void prepare(std::span<std::uint8_t> buffer, const pktverbs::MacAddress& to) const {
+    void prepare(std::span<std::uint8_t> buffer, const pktverbs::MacAddress& to) {
+        headers_ = headers(0, to);
         std::memset(buffer.data(), 0, shape_.bytes);
         write_headers(buffer, 0, to);
     }
@@ -76,6 +78,14 @@ public:
     void number(std::uint8_t* frame) noexcept {
         std::memcpy(frame + number_at_, &sent_, sizeof sent_);
         ++sent_;
+    }
+    /// The same with IPv4's next identification and with right checksums: what frames need to go as one super-frame.
+    void stamp(std::uint8_t* frame) noexcept {
+        const auto identification = static_cast<std::uint16_t>(sent_);
+        number(frame);
+        headers_.write({frame, shape_.bytes}, shape_.bytes - number_at_,
+                       {.identification = identification,
+                        .payload_sum = pktverbs::net::InternetSum{}.add({frame + number_at_, sizeof sent_})});
     }
     /// The next frame that came. Without a branch: whether all were right is asked at the end.
     void verify(const std::uint8_t* frame, std::size_t length) noexcept {
@@ -175,7 +185,7 @@ private:
         const Flow of = flow(index);
         net::Ethernet ethernet{.dst = to, .src = pktverbs::MacAddress{"02:00:00:00:00:01"}};
         if (shape_.vlan) ethernet.vlan = net::Vlan{.id = vlan_id};
-        const net::Udp udp{.src_port = first_port, .dst_port = of.dst_port, .checksum = false};
+        const net::Udp udp{.src_port = first_port, .dst_port = of.dst_port, .checksum = shape_.checksums};
         if (shape_.ipv6)
             return net::FrameTemplate{
                 ethernet, net::Ipv6{.src = pktverbs::Ipv6Address{"fd00::1"}, .dst = pktverbs::Ipv6Address{ipv6_to}},
@@ -184,6 +194,7 @@ private:
     }
 
     Shape shape_;
+    pktverbs::net::FrameTemplate headers_;
     std::size_t number_at_;
     std::vector<FlowBytes> flows_;  ///< if there are several
     std::uint64_t chosen_ = 0;

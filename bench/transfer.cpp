@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -32,6 +32,8 @@ struct Plan {
     std::uint32_t packets = 1024;
     double seconds = 1;
     double stay = 0;
+    std::uint64_t in_flight = 0;
+    bool stamped = false;
     bool lossy = false;
     bool numbered = true;
     std::string destination = "ff:ff:ff:ff:ff:ff";
@@ -45,13 +47,53 @@ void wait_until_up(pv::Context& ctx) {
     }
 }
 
+/// Keeps frames from being lost on a link that drops them where the receiver is behind: that answers each so many of
+/// them, and the sender waits for its answers. None if any number may be in flight.
+class Answers {
+public:
+    explicit Answers(const Plan& plan) : in_flight_{plan.in_flight}, every_{plan.in_flight / 8} {}
+
+    std::uint32_t packets() const { return in_flight_ == 0 ? pv::none : 64; }
+    /// At the sender, if there are any. Until so many more frames than it has sent may be in flight.
+    void await(pv::Context& ctx, std::uint64_t sent) {
+        while (sent > answered_ + in_flight_) {
+            const auto list = ctx.recv(2s);
+            if (list.empty()) throw std::runtime_error{fmt::format("of {} frames, {} were answered", sent, answered_)};
+            answered_ += every_ * list.size();
+        }
+    }
+    /// At the receiver, with how many frames have come.
+    void give(pv::Context& ctx, std::uint64_t frames) {
+        if (every_ == 0) return;
+        for (; frames >= answered_ + every_; answered_ += every_) {
+            auto list = ctx.acquire(1, 1s);
+            for (auto& pkt : list) {
+                stream_.prepare(pkt.buffer(), pv::MacAddress::broadcast());
+                pkt.set_length(stream_.frame_bytes());
+            }
+            if (list.empty() || !ctx.send(std::move(list)).empty()) throw std::runtime_error{"cannot answer"};
+        }
+    }
+    pv::FlowRule rule() const { return stream_.rules().front(); }
+    explicit operator bool() const { return in_flight_ != 0; }
+
+private:
+    std::uint64_t in_flight_;
+    std::uint64_t every_;
+    std::uint64_t answered_ = 0;
+    bench::Stream stream_{{}};
+};
+
 void send(const Plan& plan) {
-    bench::Stream stream{{.bytes = plan.bytes}};
+    bench::Stream stream{{.bytes = plan.bytes, .checksums = plan.stamped}};
+    Answers answers{plan};
     pv::Context ctx{plan.device,
                     {.send_packets = plan.packets,
-                     .recv_packets = pv::none,
+                     .recv_packets = answers.packets(),
                      .max_packet_size = plan.bytes,
                      .wait = pv::WaitMode::busy_poll}};
+    std::optional<pv::Flow> flow;
+    if (answers) flow.emplace(ctx.install(answers.rule()));
     wait_until_up(ctx);
     auto all = ctx.acquire(plan.packets);
     for (auto& pkt : all) {
@@ -64,10 +106,14 @@ void send(const Plan& plan) {
     const measure::Stopwatch watch;
     while (watch.seconds() < plan.seconds + 3 * bench::Window::skipped_seconds) {
         for (int i = 0; i < 16; ++i) {
+            if (answers) answers.await(ctx, stream.sent() + plan.batch);
             auto packets = ctx.acquire(plan.batch, 1s);
             for (auto& pkt : packets) {
                 pkt.set_length(plan.bytes);
-                stream.number(pkt.buffer().data());
+                if (plan.stamped)
+                    stream.stamp(pkt.buffer().data());
+                else
+                    stream.number(pkt.buffer().data());
             }
             if (!ctx.send(std::move(packets)).empty()) throw std::runtime_error{"the device refused a frame"};
         }
@@ -82,8 +128,9 @@ void send(const Plan& plan) {
 
 void receive(const Plan& plan) {
     bench::Stream stream{{.bytes = plan.bytes}};
+    Answers answers{plan};
     pv::Context ctx{plan.device,
-                    {.send_packets = pv::none,
+                    {.send_packets = answers.packets(),
                      .recv_packets = plan.packets,
                      .max_packet_size = plan.bytes,
                      .wait = pv::WaitMode::busy_poll}};
@@ -102,6 +149,7 @@ void receive(const Plan& plan) {
                 stream.verify(pkt.bytes().data(), pkt.length());
         }
         frames += list.size();
+        answers.give(ctx, frames);
     };
     take(ctx.recv(20s));
     if (frames == 0) throw std::runtime_error{"nothing came"};
@@ -129,6 +177,9 @@ int main(int argc, char** argv) {
     app.add_option("--seconds", plan.seconds, "That are looked at, after a tenth of one").default_shown();
     app.add_option("--stay", plan.stay, "Seconds that the sender stays when all has been said").default_shown();
     app.add_option("--destination", plan.destination, "MAC address").default_shown();
+    app.add_option("--in-flight", plan.in_flight, "Frames at most, as the receiver answers; 0: any number")
+        .default_shown();
+    app.add_flag("--stamped", plan.stamped, "Send UDP as super-frames need it: identifications in turn, checksums");
     app.add_flag("--lossy", plan.lossy, "Frames may get lost: they are counted");
     app.add_flag("--any", any, "Receive frames that another program has made: only lengths are verified");
     return app.run(argc, argv, [&] {

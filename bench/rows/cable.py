@@ -10,10 +10,23 @@ ROUND_TRIPS = 20000
 LONE_FRAMES = 500
 
 
-def ours(kind, size=64, mtu=1500):
+def ours(kind):
     def measure(world):
-        return world.transfer(f"{kind}:vb", f"{kind}:va", size, lossy=True, cable=Cable(world.processes, mtu),
+        return world.transfer(f"{kind}:vb", f"{kind}:va", 64, lossy=True, cable=Cable(world.processes),
                               more=["--packets", 4096])
+    return measure
+
+
+def lossless(size, mtu, coalesce):
+    """No more frames in flight than the receiver has room for, in the socket's ring and in half of its buffers."""
+    in_flight = 4096 if size < 1024 else 512
+    options = ["--batch", 64, "--packets", 2 * in_flight, "--in-flight", in_flight,
+               *(["--stamped"] if coalesce else [])]
+    key = "?coalesce=1" if coalesce else ""
+
+    def measure(world):
+        return world.transfer(f"packet:vb{key}", f"packet:va{key}", size, cable=Cable(world.processes, mtu),
+                              more=options)
     return measure
 
 
@@ -62,13 +75,19 @@ def round_trip(device, wait):
 
 
 BARE = "bare AF_PACKET sockets"
+SOCKETS = "UDP sockets, UDP_SEGMENT and UDP_GRO"
 ROWS = [
     Row("packet64", "`packet:` on veth, 64 B", "testpmd, net_af_packet at both ends", "frames/s", ours("packet"),
         theirs("net_af_packet"), packages=("dpdk-dev",)),
     Row("packet64_xdp", "`packet:` on veth, 64 B, one UDP flow", "testpmd, net_af_xdp at both ends", "frames/s",
         ours("packet"), theirs("net_af_xdp"), packages=("dpdk-dev",)),
-    Row("packet8192", "`packet:` on veth, 8 KiB, one UDP flow", "UDP sockets, UDP_SEGMENT and UDP_GRO", "frames/s",
-        ours("packet", 8192, mtu=9000), sockets),
+    Row("super_frames64", "`packet:` on veth, 64 B, one UDP flow as super-frames, none lost",
+        "testpmd, net_af_xdp at both ends", "frames/s", lossless(64, 1500, coalesce=True), theirs("net_af_xdp"),
+        packages=("dpdk-dev",)),
+    Row("packet8192", "`packet:` on veth, 8 KiB, one UDP flow as super-frames, none lost", SOCKETS, "frames/s",
+        lossless(8192, 9000, coalesce=True), sockets),
+    Row("packet8192_single", "the same, one by one", SOCKETS, "frames/s", lossless(8192, 9000, coalesce=False),
+        sockets),
     Row("xdp64", "`xdp:` on veth, 64 B", "testpmd, net_af_xdp at both ends", "frames/s", ours("xdp"),
         theirs("net_af_xdp"), packages=("dpdk-dev",)),
     Row("packet_round_trip", "round trip over `packet:` on veth, 64 B, both spin", BARE, "us",

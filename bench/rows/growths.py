@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Growths: what a figure depends on."""
+import cable
 import memif
 import rules
 import threads
@@ -34,6 +35,10 @@ ALL = [
         "bare verbs": wire_by("bare,batch={x},packets={packets}")}),
     Growth("size", "one core on `wire:`; two on `pipe:`", "bytes of a frame", SIZES, "Gb/s", {
         "wire": gigabits(wire_by("wire,bytes={x}")), "pipe": gigabits(of_pipe(lambda x: x))}),
+    Growth("coalesce", "one UDP flow over `packet:` on veth, MTU 9000, none lost", "bytes of a frame",
+           (64, 256, 1024, 1514, 4096, 8192), "Gb/s", {
+               "super-frames": gigabits(lambda world, x: cable.lossless(x, 9000, coalesce=True)(world)),
+               "one by one": gigabits(lambda world, x: cable.lossless(x, 9000, coalesce=False)(world))}),
     Growth("packets", "`wire:`", "buffers at each end", (64, 256, 1024, 4096, 16384), "frames/s", {
         "64 B": wire_by("wire,packets={x}"), "1500 B": wire_by("wire,bytes=1500,packets={x}")}),
     Growth("ring", "`pipe:`, two processes, 64 B", "slots of its ring", RINGS, "frames/s", {

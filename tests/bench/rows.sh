@@ -4,7 +4,7 @@
 # rows.sh SOURCE_TREE
 set -euo pipefail
 listed=$("$1/scripts/bench" --list)
-for row in wire64 context64 pipe8192 packet64 growth_batch; do
+for row in wire64 context64 pipe8192 packet64 super_frames64 growth_batch; do
     grep -q "^$row .*[a-z]" <<<"$listed" || {
         printf 'no %s in:\n%s\n' "$row" "$listed" >&2
         exit 1
