@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/bench: see --help."""
 import argparse
+import collections
 import datetime
 import os
 import shutil
 import signal
 import sys
+import time
 
 import disturbance
 import instructions
@@ -19,7 +21,11 @@ from figure import Row
 from world import World
 
 PROGRAMS = ("cache_line", "first_packet", "one_core", "round_trip", "rss", "rules", "transfer", "udp_sockets")
+Extent = collections.namedtuple("Extent", "samples seconds points")  # points: samples of each point of a growth
+FULL, QUICK = Extent(7, 1, 3), Extent(3, 0.3, 1)
+GROWTH_SECONDS = 0.3
 NAMES = [*table.ROWS, *table.GROWTHS]
+QUICK_NAMES = [name for name in NAMES if name not in table.ROWS or not table.ROWS[name].only_if_named]
 
 
 def parse_arguments():
@@ -60,6 +66,18 @@ def list_rows():
         print(f"{name:20} {row.work}; peer: {row.peer}")
     for name, growth in table.GROWTHS.items():
         print(f"{name:20} {growth.work}, by {growth.x}")
+    print(f"Undisturbed, all take about {minutes(FULL, NAMES):.0f} minutes, and with --quick "
+          f"{minutes(QUICK, QUICK_NAMES):.0f}.")
+
+
+def minutes(extent, names):
+    """About; some programs start in no time, testpmd in a second."""
+    rows = [table.ROWS[name] for name in names if name in table.ROWS]
+    points = sum(len(growth.xs) * len(growth.lines) for name, growth in table.GROWTHS.items() if name in names)
+    sides = sum((row.ours is not None) + (row.theirs is not None) for row in rows)
+    machines = sum(row.together is not None for row in rows)
+    return (extent.samples * sides * (extent.seconds + 1.2) + extent.points * points * (GROWTH_SECONDS + 0.7) +
+            machines * (8 + 4 * extent.samples)) / 60
 
 
 def grow(growth, world, judge, samples):
@@ -76,27 +94,30 @@ def grow(growth, world, judge, samples):
 
 
 def measure_rows(args):
-    names = args.names or NAMES
+    begin = time.monotonic()
+    extent = QUICK if args.quick else FULL
+    names = args.names or (QUICK_NAMES if args.quick else NAMES)
     if unknown := [name for name in names if name not in NAMES]:
         print(f"scripts/bench: no row {', '.join(unknown)}; there are: {' '.join(NAMES)}", file=sys.stderr)
         return 2
     rows = [table.ROWS[name] for name in table.ROWS if name in names]
     workspace.need_packages("iproute2", *sorted({package for row in rows for package in row.packages}))
-    world = World(workspace.build("bench", PROGRAMS), 0.3 if args.quick else 1)
+    world = World(workspace.build("bench", PROGRAMS), extent.seconds)
     print(disturbance.RULE, flush=True)
     judge = Judge(world.cache_line_ns)
     contests, grown = [], []
     for row in rows:
         print(f"{row.name}: {row.work}; peer: {row.peer}", flush=True)
         contests.append(Contest(row))
-        contests[-1].run(world, judge, 3 if args.quick else 7)
+        contests[-1].run(world, judge, extent.samples)
+    world.seconds = GROWTH_SECONDS
     for name in [name for name in table.GROWTHS if name in names]:
         growth = table.GROWTHS[name]
         print(f"{name}: {growth.work}", flush=True)
-        grown.append((growth, grow(growth, world, judge, 1 if args.quick else 3)))
-    facts = machine.describe(workspace.ROOT)
+        grown.append((growth, grow(growth, world, judge, extent.points)))
+    facts = [*machine.describe(workspace.ROOT), f"took {(time.monotonic() - begin) / 60:.0f} minutes"]
     file = report.write(args.o, f"{machine.slug()}-{datetime.date.today().isoformat()}", facts, judge, contests, grown)
-    print(f"written to {file}")
+    print(*report.summary(contests), f"written to {file}", sep="\n")
     has_failed = any(contest.failure for contest in contests) or any(
         None in line for _, values in grown for line in values.values())
     return 1 if has_failed else 0

@@ -3,6 +3,7 @@
 import statistics
 
 import disturbance
+from figure import NotMeasured
 
 
 class Contest:
@@ -13,19 +14,36 @@ class Contest:
         self.samples = {"ours": [], "theirs": []}
         self.commands = {"ours": [], "theirs": []}
         self.repeated = 0
+        self.most_repeats = 0
         self.failure = None
+        self.missing = None  # why it was not measured
 
     def sides(self):
         return {"ours": self.row.ours} | ({"theirs": self.row.theirs} if self.row.theirs else {})
 
     def run(self, world, judge, samples):
+        self.most_repeats = max(disturbance.MOST_REPEATS, samples)
         try:
+            if self.row.together:
+                self.run_together(world, samples)
+                return
             for _ in range(samples):
                 for side, measure in self.sides().items():
                     self.samples[side].append(self.sample(side, measure, world, judge))
+        except NotMeasured as reason:
+            self.missing = str(reason)
+            print(f"  not measured: {reason}", flush=True)
         except Exception as error:  # whatever it is, the other rows' figures are kept
             self.failure = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
             print(f"  failed: {self.failure}", flush=True)
+
+    def run_together(self, world, samples):
+        with world.fresh() as processes:
+            self.samples = self.row.together(world, samples)
+            self.commands["ours"] = [process.text for process in processes.running]
+        for pair in zip(*self.samples.values()):
+            for side, figure in zip(self.samples, pair):
+                print(f"  {side:6} {figure.value:.6g} {self.row.unit}", flush=True)
 
     def sample(self, side, measure, world, judge):
         for left in range(disturbance.MOST_REPEATS, -1, -1):
@@ -40,9 +58,9 @@ class Contest:
             lost = "" if figure.lost is None else f", {figure.lost:.1%} lost"
             print(f"  {side:6} {figure.value:.6g} {self.row.unit}{share}{lost}, cache line {before:.0f} and "
                   f"{after:.0f} ns{', disturbed' if figure.disturbed else ''}", flush=True)
-            if not figure.disturbed:
+            if not figure.disturbed or left == 0 or self.repeated == self.most_repeats:
                 break
-            self.repeated += left > 0
+            self.repeated += 1
         return figure
 
     def median(self, side):
@@ -61,6 +79,14 @@ class Contest:
     def times(self):
         """How many times as fast as theirs ours is."""
         return 1 / self.ratio() if self.row.less_is_better else self.ratio()
+
+    def score(self):
+        """What the row's floor and goal are of."""
+        return self.ratio() if self.row.theirs or self.row.together else self.median("ours")
+
+    def reaches(self, mark):
+        score = self.score()
+        return score is not None and (score <= mark if self.row.less_is_better else score >= mark)
 
     def disturbed(self):
         """How many samples count although they were disturbed."""

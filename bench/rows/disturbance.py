@@ -14,9 +14,9 @@ PAUSE = 0.5  # seconds between them
 RULE = (f"A sample is disturbed if a process of it that never sleeps had less than {LEAST_SHARE:.0%} of its core, or "
         "if the cache line's round trip between the two cores, measured just before and just after, was more than "
         f"{MOST_TIMES:g} times as long or as short as the run's median. Before a sample, that is waited for, for up to "
-        f"{LOOKS * PAUSE:g} s. A disturbed sample is repeated, at most {MOST_REPEATS} times; the last one counts, "
-        "whatever it is, and is reported as disturbed. Only shares and cache lines are looked at for that, never the "
-        "figure itself.")
+        f"{LOOKS * PAUSE:g} s. A disturbed sample is repeated, at most {MOST_REPEATS} times, and in a row at "
+        "most as often as it has samples of each side; the last one counts, whatever it is, and is reported as "
+        "disturbed. Only shares and cache lines are looked at for that, never the figure itself.")
 
 
 class Judge:

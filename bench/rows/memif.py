@@ -105,13 +105,13 @@ PEER = "memif between two testpmds, zero-copy"
 COPYING = "memif between two testpmds, copying"
 ROWS = [
     Row("pipe64", "`pipe:`, two processes, 64 B", PEER, "frames/s", pipe(64), between_testpmds(64),
-        packages=("dpdk-dev",)),
+        floor=1.4, goal=2.5, packages=("dpdk-dev",)),
     Row("pipe8192", "`pipe:`, two processes, 8 KiB", PEER, "frames/s", pipe(8192), between_testpmds(8192),
-        packages=("dpdk-dev",)),
+        floor=1.05, goal=1.2, packages=("dpdk-dev",)),
     Row("pipe_round_trip", "round trip over `pipe:`, 64 B, both spin", "a cache line's round trip between the cores",
-        "us", pipe_round_trip, cache_line, less_is_better=True),
+        "us", pipe_round_trip, cache_line, less_is_better=True, floor=2.2, goal=1.5),
     Row("memif_send", "`memif:` to testpmd, 64 B", COPYING, "frames/s", ours_to_testpmd(64),
-        between_testpmds(64, zero_copy=False), packages=("dpdk-dev",)),
+        between_testpmds(64, zero_copy=False), floor=1.0, goal=1.3, packages=("dpdk-dev",)),
     Row("memif_receive", "testpmd to `memif:`, 64 B", COPYING, "frames/s", testpmd_to_ours(64),
-        between_testpmds(64, zero_copy=False), packages=("dpdk-dev",)),
+        between_testpmds(64, zero_copy=False), floor=1.0, goal=1.3, packages=("dpdk-dev",)),
 ]

@@ -27,25 +27,26 @@ def short(number):
     return f"{number:.3g}"
 
 
-def ticks(most):
-    """From 0 to at least `most`, at round numbers."""
+def ticks(least, most):
+    """From 0, or at most `least`, to at least `most`, at round numbers."""
     if most <= 0:
         return [0, 1]
     power = 10 ** math.floor(math.log10(most / 4))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * 5 >= most)
-    return [step * i for i in range(math.ceil(most / step) + 1)]
+    return [step * i for i in range(math.floor(min(least, 0) / step), math.ceil(most / step) + 1)]
 
 
 def lines(title, x_name, xs, values):
     """`values`: {name: a value for each x, or None}."""
-    marks = ticks(max((value for line in values.values() for value in line if value is not None), default=1))
+    known = [value for line in values.values() for value in line if value is not None] or [1]
+    marks = ticks(min(known), max(known))
     low, high = math.log2(min(xs)), math.log2(max(xs))
 
     def across(x):
         return LEFT + 20 + (WIDTH - RIGHT - LEFT - 40) * (math.log2(x) - low) / ((high - low) or 1)
 
     def up(value):
-        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / marks[-1]
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (value - marks[0]) / (marks[-1] - marks[0])
 
     parts = [text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 15, x_name)]
     for mark in marks:

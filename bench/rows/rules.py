@@ -31,8 +31,9 @@ def match_ns(rules, steering):
 NOBODY = "none"
 ROWS = [
     Row("rules_wire", "rules exchanged on `wire:`, with 1000 of several shapes in force", NOBODY, "rules/s",
-        exchanges(f"wire:bench{os.getpid()}", 1000)),
-    Row("rules_packet", "the same on `packet:`, 100 of them", NOBODY, "rules/s", exchanges("packet:va", 100)),
+        exchanges(f"wire:bench{os.getpid()}", 1000), floor=200_000, goal=1_000_000),
+    Row("rules_packet", "the same on `packet:`, 100 of them", NOBODY, "rules/s", exchanges("packet:va", 100),
+        floor=200_000, goal=1_000_000),
     Row("rules_match", f"match among {MANY} rules of several shapes, frames of each in turn: more than with one",
-        NOBODY, "ns/frame", match_ns(MANY, "mixed"), less_is_better=True),
+        NOBODY, "ns/frame", match_ns(MANY, "mixed"), less_is_better=True, floor=15, goal=8),
 ]

@@ -25,5 +25,5 @@ def testpmd(world):
 ROWS = [
     Row("first_packet", "start of a program with two `Context`s on `wire:` to its first frame",
         "start of testpmd with two net_null ports until it forwards", "ms", first_packet, testpmd, less_is_better=True,
-        packages=("dpdk-dev",)),
+        floor=0.02, goal=0.005, packages=("dpdk-dev",)),
 ]

@@ -14,10 +14,11 @@ TREE = sys.argv.pop(1)
 sys.path.insert(0, os.path.join(TREE, "bench/rows"))
 
 import callgrind  # noqa: E402
+import plot  # noqa: E402
 import report  # noqa: E402
 from contest import Contest  # noqa: E402
 from disturbance import MOST_REPEATS, Judge  # noqa: E402
-from figure import Figure, Growth, Row  # noqa: E402
+from figure import Figure, Growth, NotMeasured, Row  # noqa: E402
 
 
 class World:
@@ -28,8 +29,8 @@ class World:
         yield types.SimpleNamespace(running=[types.SimpleNamespace(text="a command")])
 
 
-def contest_of(ours, theirs=lambda world: Figure(10, 1.0), samples=2, cache_lines=lambda: 100):
-    contest = Contest(Row("row", "work", "peer", "frames/s", ours, theirs))
+def contest_of(ours, theirs=lambda world: Figure(10, 1.0), samples=2, cache_lines=lambda: 100, **more):
+    contest = Contest(Row("row", "work", "peer", "frames/s", ours, theirs, **more))
     judge = Judge(cache_lines, pause=lambda seconds: None)
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         contest.run(World(), judge, samples)
@@ -74,8 +75,13 @@ class ContestTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with open(report.write(folder, "run", [], judge, [contest], []), encoding="utf-8") as file:
                 text = file.read()
-            self.assertIn("| 0.10 | 1 of 2, 3 repeated |", text)
+            self.assertIn("| 0.10 | - | - | - | 1 of 2, 3 repeated |", text)
             self.assertIn("- `row`, ours: `a command`", text)
+
+    def test_repeats_no_more_than_a_row_has_samples(self):
+        calls = []
+        contest, _ = contest_of(lambda world: calls.append(1) or Figure(1, 0.1), samples=5)
+        self.assertEqual((len(calls), contest.disturbed(), contest.repeated), (10, 5, 5))
 
     def test_does_not_ask_who_sleeps(self):
         contest, _ = contest_of(lambda world: Figure(1, None))
@@ -90,13 +96,52 @@ class ContestTest(unittest.TestCase):
                 self.assertIn("| 0 of 0; failed: frames were lost / all of them |", file.read())
 
 
+    def test_takes_both_sides_at_once(self):
+        contest, judge = contest_of(None, None, 3, together=lambda world, samples: {
+            "ours": [Figure(20 + i) for i in range(samples)], "theirs": [Figure(10)] * samples})
+        self.assertEqual((contest.ratio(), contest.failure), (2.1, None))
+        with tempfile.TemporaryDirectory() as folder:
+            with open(report.write(folder, "run", [], judge, [contest], []), encoding="utf-8") as file:
+                self.assertIn("| 21 [20 to 22] | 10 [10 to 10] | 2.10 |", file.read())
+
+    def test_says_what_is_missing(self):
+        def is_missing(world, samples):
+            raise NotMeasured("no machine")
+        contest, judge = contest_of(None, None, floor=1, goal=2, together=is_missing)
+        self.assertEqual((contest.failure, contest.missing), (None, "no machine"))
+        with tempfile.TemporaryDirectory() as folder:
+            with open(report.write(folder, "run", [], judge, [contest], []), encoding="utf-8") as file:
+                text = file.read()
+            self.assertIn("\nrow not measured: no machine.\n", text)
+            self.assertIn("| - | - | - | 1 | 2 | - | 0 of 0; not measured: no machine |", text)
+
+
 class ReportTest(unittest.TestCase):
+    def test_compares_with_floor_and_goal(self):
+        for ours, reached in ((20, "goal"), (15, "floor"), (14.9, "neither")):
+            self.assertEqual(report.reached(contest_of(lambda world: Figure(ours, 1.0), floor=1.5, goal=2)[0]), reached)
+        for ours, reached in ((10, "goal"), (11, "floor"), (11.1, "neither")):
+            contest, _ = contest_of(lambda world: Figure(ours, 1.0), less_is_better=True, floor=1.1, goal=1.0)
+            self.assertEqual(report.reached(contest), reached)
+        alone, _ = contest_of(lambda world: Figure(2e5, 1.0), None, floor=200_000, goal=1_000_000)
+        self.assertEqual(report.reached(alone), "floor")
+        self.assertIn("| - | 200,000 | 1,000,000 | floor |", report.row_line(alone))
+
+    def test_sums_up(self):
+        rows = [contest_of(lambda world, ours=ours: Figure(ours, 1.0), floor=1.5, goal=2)[0] for ours in (14, 15, 20)]
+        self.assertEqual(list(report.summary(rows)), ["Rows that reach their floor: 2 of 3; their goal: 1.",
+                                                      "Short of the floor: row (1.40 of 1.5)."])
+
+    def test_plots_below_zero(self):
+        self.assertEqual(plot.ticks(-0.7, 18), [-5, 0, 5, 10, 15, 20])
+        self.assertEqual(plot.ticks(1, 18), [0, 5, 10, 15, 20])
+
     def test_plots_growth(self):
         growth = Growth("batch", "work", "frames", (1, 2, 256), "frames/s", {})
         with tempfile.TemporaryDirectory() as folder:
             report.write(folder, "run", [], Judge(lambda: 100), [], [(growth, {"line": [1e6, None, 2e6]})])
-            with open(os.path.join(folder, "run-batch.svg"), encoding="utf-8") as plot:
-                self.assertEqual(plot.read().count("<circle"), 2)
+            with open(os.path.join(folder, "run-batch.svg"), encoding="utf-8") as file:
+                self.assertEqual(file.read().count("<circle"), 2)
 
 
 class CallgrindTest(unittest.TestCase):

@@ -4,12 +4,16 @@
 # rows.sh SOURCE_TREE
 set -euo pipefail
 listed=$("$1/scripts/bench" --list)
-for row in wire64 context64 pipe8192 packet64 super_frames64 growth_batch; do
+for row in wire64 context64 pipe8192 packet64 super_frames64 messages growth_batch; do
     grep -q "^$row .*[a-z]" <<<"$listed" || {
         printf 'no %s in:\n%s\n' "$row" "$listed" >&2
         exit 1
     }
 done
+grep -q '^Undisturbed, all take about [12][0-9] minutes, and with --quick [1-9]\.$' <<<"$listed" || {
+    printf 'no estimate, or too long, in:\n%s\n' "$listed" >&2
+    exit 1
+}
 status=0
 output=$("$1/scripts/bench" --list 2>&1 >/dev/full) || status=$?
 if [ $status -ne 1 ] || [ "$output" != 'scripts/bench: [Errno 28] No space left on device' ]; then
