@@ -35,6 +35,7 @@ void set(PathOptions& options, const std::string& key, const std::string& value)
         {"ipv6", [](PathOptions& to, const std::string& text) { to.shape.ipv6 = number_of(text) != 0; }},
         {"steering", [](PathOptions& to, const std::string& text) { to.shape.steering = steering_of(text); }},
         {"flows", [](PathOptions& to, const std::string& text) { to.shape.flows = number_of(text); }},
+        {"run", [](PathOptions& to, const std::string& text) { to.shape.run = number_of(text); }},
         {"rules", [](PathOptions& to, const std::string& text) { to.shape.rules = number_of(text); }},
         {"batch", [](PathOptions& to, const std::string& text) { to.batch = number_of(text); }},
         {"queues", [](PathOptions& to, const std::string& text) { to.queues = number_of(text); }},

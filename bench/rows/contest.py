@@ -86,7 +86,7 @@ class Contest:
 
     def reaches(self, mark):
         score = self.score()
-        return score is not None and (score <= mark if self.row.less_is_better else score >= mark)
+        return score is not None and not self.failure and (score <= mark if self.row.less_is_better else score >= mark)
 
     def disturbed(self):
         """How many samples count although they were disturbed."""

@@ -48,8 +48,8 @@ ALL = [
         for steering in ("ports", "addresses", "tuples", "prefixes", "mixed")}),
     Growth("exchange", "rules exchanged on `wire:`, of several shapes", "rules in force", RULES, "rules/s", {
         "wire": lambda world, x: rules.exchanges("wire:growth", x)(world)}),
-    Growth("queues", "`wire:`, 64 B, one thread, batches to each queue in turn", "queues", (1, 2, 4, 8), "frames/s", {
-        "wire": wire_by("wire,queues={x},rules={x},flows={x}")}),
+    Growth("queues", "`wire:`, 64 B, one thread, batches of 8 flows in turn", "queues", (1, 2, 4, 8), "frames/s", {
+        "wire": wire_by("wire,queues={x},rules=8,flows=8,run=32")}),
     Growth("threads", "RSS, frames of 1500 B received and summed up", "queues, each on a thread", (1, 2), "frames/s", {
         "wire": lambda world, x: threads.rss("several_ns", x)(world)}),
 ]

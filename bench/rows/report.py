@@ -66,12 +66,12 @@ def reason(contest, before=""):
 
 def summary(contests):
     """Which rows reach their floors, in paragraphs."""
-    marked = [contest for contest in contests if contest.row.floor is not None and contest.score() is not None]
+    marked = [contest for contest in contests if contest.row.floor is not None and not contest.missing]
     above = [contest for contest in marked if contest.reaches(contest.row.floor)]
     at_goal = [contest for contest in marked if contest.reaches(contest.row.goal)]
     if marked:
         yield f"Rows that reach their floor: {len(above)} of {len(marked)}; their goal: {len(at_goal)}."
-    if short := [contest for contest in marked if contest not in above]:
+    if short := [contest for contest in marked if contest not in above and not contest.failure]:
         yield "Short of the floor: " + ", ".join(
             f"{contest.row.name} ({score(contest)} of {mark(contest.row.floor)})" for contest in short) + "."
     for contest in contests:

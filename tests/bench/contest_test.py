@@ -129,8 +129,11 @@ class ReportTest(unittest.TestCase):
 
     def test_sums_up(self):
         rows = [contest_of(lambda world, ours=ours: Figure(ours, 1.0), floor=1.5, goal=2)[0] for ours in (14, 15, 20)]
-        self.assertEqual(list(report.summary(rows)), ["Rows that reach their floor: 2 of 3; their goal: 1.",
-                                                      "Short of the floor: row (1.40 of 1.5)."])
+        figures = [Figure(20, 1.0)]
+        rows.append(contest_of(lambda world: figures.pop(), floor=1.5, goal=2)[0])
+        self.assertEqual(list(report.summary(rows)), ["Rows that reach their floor: 2 of 4; their goal: 1.",
+                                                      "Short of the floor: row (1.40 of 1.5).",
+                                                      "row failed: IndexError: pop from empty list."])
 
     def test_plots_below_zero(self):
         self.assertEqual(plot.ticks(-0.7, 18), [-5, 0, 5, 10, 15, 20])
