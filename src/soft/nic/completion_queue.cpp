@@ -51,11 +51,11 @@ void CompletionQueue::Writer::change(CompletionQueue& queue) noexcept {
 /// Under mutex_. None while someone is to be notified, or after an overrun.
 CompletionQueue::Places CompletionQueue::places() noexcept {
     Places places;
-    places.ring_ = ring_.get();
-    places.details_ = details_.get();
-    places.mask_ = mask_;
-    places.next_ = tail_;
-    places.end_ = armed_ == Armed::no && !overrun_ ? head_ + mask_ + 1 : tail_;
+    if (armed_ != Armed::no || overrun_) return places;
+    const std::uint32_t next = tail_ & mask_;
+    places.completions_ = &ring_[next];
+    places.details_ = details_ ? &details_[next] : nullptr;
+    places.count_ = mask_ + 1 - std::max(tail_ - head_, next);
     return places;
 }
 
@@ -86,19 +86,21 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
     const std::lock_guard lock{mutex_};
     const std::uint32_t taken = std::min(static_cast<std::uint32_t>(count), tail_ - head_);
     if (taken == 0) return overrun_ ? -EIO : 0;
-    const Completion* const ring = ring_.get();
-    const std::uint32_t mask = mask_;
-    std::uint32_t next = head_;
+    const std::uint32_t first = head_ & mask_;
     head_ += taken;
-    const Completion* last = &ring[next & mask];
-    for (ibv_wc* const end = wcs + taken; wcs != end; ++wcs) {
-        const Completion& completion = ring[next++ & mask];
-        *wcs = completion.wc;
-        // The last one of a source frees those before it, too.
-        if (last->source != completion.source) [[unlikely]]
-            last->free_entries();
-        last = &completion;
-    }
+    const std::uint32_t until_end = std::min(taken, mask_ + 1 - first);
+    const Completion* last = &ring_[first];
+    const auto copy = [&](const Completion* from, std::uint32_t count) {
+        for (const Completion* const end = from + count; from != end; ++from, ++wcs) {
+            *wcs = from->wc;
+            // The last one of a source frees those before it, too.
+            if (last->source != from->source) [[unlikely]]
+                last->free_entries();
+            last = from;
+        }
+    };
+    copy(last, until_end);
+    copy(ring_.get(), taken - until_end);
     last->free_entries();
     return static_cast<int>(taken);
 }

@@ -55,21 +55,19 @@ public:
     void forget(const CompletionSource& source) noexcept;
     bool wants_timestamps() const noexcept { return wants_timestamps_; }
 
-    /// Free places, one after the other, that are to be filled and nothing else.
+    /// Free places, one after the other in memory, that are to be filled and nothing else.
     class Places {
     public:
-        std::uint32_t count() const noexcept { return end_ - next_; }
-        Completion& operator[](std::uint32_t index) const noexcept { return ring_[(next_ + index) & mask_]; }
-        bool has_details() const noexcept { return details_ != nullptr; }
-        CompletionDetails& details(std::uint32_t index) const noexcept { return details_[(next_ + index) & mask_]; }
+        std::uint32_t count() const noexcept { return count_; }
+        Completion* completions() const noexcept { return completions_; }
+        /// As many; null if the queue has none.
+        CompletionDetails* details() const noexcept { return details_; }
 
     private:
         friend class CompletionQueue;
-        Completion* ring_ = nullptr;
+        Completion* completions_ = nullptr;
         CompletionDetails* details_ = nullptr;
-        std::uint32_t mask_ = 0;
-        std::uint32_t next_ = 0;
-        std::uint32_t end_ = 0;
+        std::uint32_t count_ = 0;
     };
 
     /// Pushes completions, locking one queue at a time and only when it changes: one lock for a batch.
@@ -92,7 +90,7 @@ public:
             return queue.places();
         }
         /// The first `count` of them.
-        void filled(const Places& places, std::uint32_t count) noexcept { queue_->tail_ = places.next_ + count; }
+        void filled(std::uint32_t count) noexcept { queue_->tail_ += count; }
 
     private:
         void hold(CompletionQueue& queue) noexcept {

@@ -29,7 +29,8 @@ public:
         unsigned flags;  ///< that requests have besides their own
         const void* queue;
     };
-    PlainSends(MemoryRegions::Last memory, const Limits& limits) noexcept : memory_{memory}, limits_{limits} {}
+    PlainSends(MemoryRegions::Last memory, const Limits& limits) noexcept
+        : memory_{memory}, limits_{limits}, longest_payload_{limits.longest - ethernet_bytes} {}
 
     /// The next batch: from `wr` on, which may be null, at most `room` requests.
     void begin(ibv_send_wr* wr, std::uint32_t room) noexcept {
@@ -50,7 +51,7 @@ public:
         if (!at.wr || !is_simple(*at.wr) || at.wr->num_sge != 1) [[unlikely]]
             return {.data = nullptr, .length = 0};
         const ibv_sge& sge = *at.wr->sg_list;
-        const bool fits = sge.length - ethernet_bytes <= limits_.longest - ethernet_bytes;
+        const bool fits = sge.length - ethernet_bytes <= longest_payload_;
         if (!fits || !memory_.is_at(sge.lkey, sge.addr, sge.length)) [[unlikely]]
             return {.data = nullptr, .length = 0};
         return {.data = reinterpret_cast<const std::uint8_t*>(sge.addr), .length = sge.length};
@@ -88,6 +89,7 @@ private:
     std::uint32_t length_of_several(const ibv_send_wr& request) noexcept;
     MemoryRegions::Last memory_;
     const Limits limits_;
+    const std::uint32_t longest_payload_;
     Position next_{};
     std::uint32_t room_ = 0;
     std::uint32_t signals_ = 0;

@@ -21,18 +21,23 @@ std::uint32_t ReceiveQueue::receive(Source& source, KnownFrames::Reader known_fr
                                     CompletionQueue::Writer& writer) noexcept {
     if (state() != State::ready || offloads_ != Offloads{}) [[unlikely]]
         return 0;
-    const std::uint32_t done = done_;
-    const std::uint32_t posted = posted_.load(std::memory_order_acquire) - done;
+    const std::uint32_t first = done_;
+    const std::uint32_t posted = posted_.load(std::memory_order_acquire) - first;
     if (posted == 0) [[unlikely]]
         return 0;
     const CompletionQueue::Places places = writer.places(*completions_);
-    const std::uint32_t most = std::min({source.most(), posted, places.count()});
+    // Up to the end of the one or the other ring, at most: the caller goes on from its beginning.
+    const std::uint32_t until_end = depth_ - (first & (depth_ - 1));
+    const std::uint32_t end = first + std::min({source.most(), posted, until_end, places.count()});
     const std::uint32_t longest = arrival.longest;
+    const std::size_t stride = stride_;
     MemoryRegions::Last memory{regions_, domain_, true};
     auto at = source.position();
-    Entry* taken = &entry(done);
-    std::uint32_t count = 0;
-    for (; count != most; ++count) {
+    Entry* taken = &entry(first);
+    Completion* completion = places.completions();
+    CompletionDetails* details = places.details();
+    std::uint32_t done = first;
+    while (done != end) {
         const RxFrame& frame = source.frame(at);
         if (frame.length > longest) [[unlikely]]
             break;
@@ -47,16 +52,16 @@ std::uint32_t ReceiveQueue::receive(Source& source, KnownFrames::Reader known_fr
         } else if (!scatter(memory, *taken, frame)) {
             break;
         }
-        places[count].write(result_of(*taken, frame), source_, done + count + 1);
-        if (places.has_details())
-            places.details(count) = {frame.timestamp_ns == 0 ? arrival.now : frame.timestamp_ns, known->tag};
-        taken = after(taken);
+        completion->write(result_of(*taken, frame), source_, ++done);
+        ++completion;
+        if (details) *details++ = {frame.timestamp_ns == 0 ? arrival.now : frame.timestamp_ns, known->tag};
+        taken = reinterpret_cast<Entry*>(reinterpret_cast<std::byte*>(taken) + stride);
         source.pass(at, frame.length);
     }
-    done_ = done + count;
-    writer.filled(places, count);
+    done_ = done;
+    writer.filled(done - first);
     source.take_until(at);
-    return count;
+    return done - first;
 }
 
 }  // namespace pktverbs::soft
