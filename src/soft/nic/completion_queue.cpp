@@ -63,7 +63,8 @@ void CompletionQueue::push(const Completion::Result& result, CompletionSource& s
                            const CompletionDetails& details) noexcept {
     if (overrun_ || tail_ - head_ > mask_) [[unlikely]]
         return overrun();
-    const std::uint32_t place = tail_++ & mask_;
+    const std::uint32_t place = tail_ & mask_;
+    tail_ = tail_ + 1;
     ring_[place].write(result, source, reclaim);
     if (details_) details_[place] = details;
     if (armed_ != Armed::no && (armed_ == Armed::for_any || result.status != IBV_WC_SUCCESS)) {
@@ -87,7 +88,7 @@ int CompletionQueue::take(int count, ibv_wc* wcs) noexcept {
     const std::uint32_t taken = std::min(static_cast<std::uint32_t>(count), tail_ - head_);
     if (taken == 0) return overrun_ ? -EIO : 0;
     const std::uint32_t first = head_ & mask_;
-    head_ += taken;
+    head_ = head_ + taken;
     const std::uint32_t until_end = std::min(taken, mask_ + 1 - first);
     const Completion* last = &ring_[first];
     const auto copy = [&](const Completion* from, std::uint32_t count) {
@@ -109,11 +110,11 @@ int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
     if (count <= 0) return count < 0 ? -EINVAL : 0;
     std::unique_lock<QuickMutex> polling;
     if (extended_) polling = std::unique_lock{poll_mutex_};
-    const int taken = take(count, wcs);
-    if (taken == count || taken < 0 || !nic_.has_work()) return taken;
+    // What is there already is not kept waiting for more.
+    if (!is_idle()) return take(count, wcs);
+    if (!nic_.has_work()) return 0;
     nic_.work();
-    const int more = take(count - taken, wcs + taken);
-    return more < 0 ? taken : taken + more;
+    return is_idle() ? 0 : take(count, wcs);
 }
 
 int CompletionQueue::arm(bool solicited_only) noexcept {
@@ -174,7 +175,8 @@ void CompletionQueue::forget(const CompletionSource& source) noexcept {
 /// Frees the places of polled completions, and copies the next ones.
 int CompletionQueue::refill(std::uint32_t most) noexcept {
     const std::lock_guard lock{mutex_};
-    for (std::uint32_t i = 0; i < fetched_next_; ++i) ring_[head_++ & mask_].free_entries();
+    for (std::uint32_t i = 0; i < fetched_next_; ++i) ring_[(head_ + i) & mask_].free_entries();
+    head_ = head_ + fetched_next_;
     fetched_next_ = 0;
     fetched_count_ = std::min(most, tail_ - head_);
     for (std::uint32_t i = 0; i < fetched_count_; ++i) {
@@ -187,10 +189,11 @@ int CompletionQueue::refill(std::uint32_t most) noexcept {
 
 int CompletionQueue::fetch() noexcept {
     if (fetched_next_ == fetched_count_) {
-        int result = refill(batch);
+        const auto next_batch = [this] { return fetched_next_ == 0 && is_idle() ? ENOENT : refill(batch); };
+        int result = next_batch();
         if (result == ENOENT && nic_.has_work()) {
             nic_.work();
-            result = refill(batch);
+            result = next_batch();
         }
         if (result != 0) return result;
     }

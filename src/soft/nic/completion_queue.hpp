@@ -5,6 +5,7 @@
 #include <infiniband/verbs.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -90,7 +91,7 @@ public:
             return queue.places();
         }
         /// The first `count` of them.
-        void filled(std::uint32_t count) noexcept { queue_->tail_ += count; }
+        void filled(std::uint32_t count) noexcept { queue_->tail_ = queue_->tail_ + count; }
 
     private:
         void hold(CompletionQueue& queue) noexcept {
@@ -116,6 +117,21 @@ private:
 
     enum class Armed : std::uint8_t { no, for_errors, for_any };
 
+    /// A running number, written under mutex_, that a poller may read without it.
+    class Index {
+    public:
+        operator std::uint32_t() const noexcept { return value_.load(std::memory_order_relaxed); }
+        Index& operator=(std::uint32_t value) noexcept {
+            value_.store(value, std::memory_order_relaxed);
+            return *this;
+        }
+
+    private:
+        std::atomic<std::uint32_t> value_{0};
+    };
+
+    /// Without mutex_: take() would find nothing. What another thread pushes just now is for the next poll.
+    bool is_idle() const noexcept { return head_ == tail_ && !overrun_.load(std::memory_order_relaxed); }
     /// Under mutex_: whether frames that the link receives wake its channel.
     bool waits() const noexcept { return armed_ != Armed::no && receivers_ != 0; }
     Places places() noexcept;
@@ -136,11 +152,11 @@ private:
     std::unique_ptr<Completion[]> ring_;
     std::unique_ptr<CompletionDetails[]> details_;  ///< null for a classic queue
     std::uint32_t mask_;
-    std::uint32_t head_ = 0;
-    std::uint32_t tail_ = 0;
+    Index head_;
+    Index tail_;
     Armed armed_ = Armed::no;
     int receivers_ = 0;
-    bool overrun_ = false;
+    std::atomic<bool> overrun_{false};
 
     // For the extended interface: held from start_poll to end_poll. Completions are fetched only then: copies of the
     // ring's first ones, which stay there until they have been polled.

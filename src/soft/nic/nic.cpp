@@ -105,9 +105,8 @@ void Nic::sending_stalled() noexcept {
 }
 
 void Nic::work() noexcept {
-    const std::unique_lock working{work_mutex_, std::try_to_lock};
-    if (!working.owns_lock()) return;  // another thread is doing it
-    if (sends_pending_.exchange(false)) {
+    if (working_.exchange(true, std::memory_order_acquire)) return;  // another thread is doing it
+    if (sends_pending_.load(std::memory_order_relaxed) && sends_pending_.exchange(false)) {
         objects_.for_each_queue_pair([](QueuePair& queue_pair) { queue_pair.resume_sending(); });
         // Under the lock: a send that stalls a moment later switches it on again.
         const std::lock_guard lock{channels_mutex_};
@@ -117,6 +116,7 @@ void Nic::work() noexcept {
     if (flows_outdated_.load(std::memory_order_relaxed)) [[unlikely]]
         reapply_flows();
     if (link_->wants_receive()) link_->receive(receive_batch);
+    working_.store(false, std::memory_order_release);
 }
 
 void Nic::raise_of_port(ibv_event_type type) noexcept {

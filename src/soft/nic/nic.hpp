@@ -130,7 +130,7 @@ private:
 
     QuickMutex transmit_mutex_;
     std::atomic<bool> sends_pending_{false};
-    QuickMutex work_mutex_;
+    std::atomic<bool> working_{false};  ///< in work(): other threads don't wait for it
 
     QuickMutex receive_mutex_;
     FlowTable flows_;
