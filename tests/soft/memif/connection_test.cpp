@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a connection gives out between take() and release(), and what its peer may do meanwhile.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -159,6 +160,19 @@ TEST_P(TakenFrames, AreTakenRingAfterRing) {
     }
 }
 
+TEST(Ring, DoesNotWriteWhatIsThere) {
+    memif::Offer offer = memif::make_offer(shape);
+    const MappedFile memory{offer.regions[0].memory.get(), offer.regions[0].bytes};
+    const memif::Ring ring{memory.bytes().data(), 4};
+    const memif::Descriptor written{0, 0, 60, 4096, 0};
+    ring.write(3, written);
+    ASSERT_EQ(mprotect(memory.bytes().data(), 4096, PROT_READ), 0);
+    ring.write(3, written);
+    ASSERT_EQ(mprotect(memory.bytes().data(), 4096, PROT_READ | PROT_WRITE), 0);
+    ring.write(3, {0, 0, 61, 4096, 0});
+    EXPECT_EQ(ring.read(3).length, 61U);
+}
+
 /// Frames go to the peer.
 class SentFrames : public RawConnection {
 protected:
@@ -212,6 +226,19 @@ TEST_P(SentFrames, AreTakenWhileThereIsRoom) {
     EXPECT_EQ(send(many), 2U);
     EXPECT_EQ(sent(), slots + 2);
     EXPECT_EQ(connection->send_rings()[0].fault(), nullptr);
+}
+
+TEST_P(SentFrames, LookAtThePeersIndexForRoomAlone) {
+    const ibv_sge whole = piece(0, 64);
+    const auto& rings = connection->send_rings();
+    const std::vector<soft::TxFrame> many(slots, frame_of({&whole, 1}));
+    ASSERT_EQ(send({many[0]}), 1U);
+    (is_server ? ring.head() : ring.tail()).store(1000);
+    ASSERT_EQ(send({many[0]}), 1U);
+    EXPECT_EQ(rings[0].fault(), nullptr);
+    EXPECT_EQ(send(many), 0U);
+    EXPECT_NE(rings[0].fault(), nullptr);
+    EXPECT_EQ(sent(), 2);
 }
 
 TEST_P(SentFrames, OfPiecesAreGathered) {

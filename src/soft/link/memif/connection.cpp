@@ -124,10 +124,6 @@ std::uint64_t Connection::lost() const noexcept {
     return frames;
 }
 
-bool Connection::has_frames() const noexcept {
-    return std::ranges::any_of(receive_, [](const auto& ring) { return ring->has_frames(); });
-}
-
 void Connection::want_events(bool on) const noexcept {
     for (const auto& ring : receive_) ring->want_events(on);
 }

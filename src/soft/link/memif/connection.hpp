@@ -59,7 +59,11 @@ public:
     std::uint32_t count_send_rings() const noexcept { return static_cast<std::uint32_t>(send_.size()); }
     std::uint32_t count_receive_rings() const noexcept { return static_cast<std::uint32_t>(receive_.size()); }
     std::uint32_t ring_slots() const noexcept { return rings_.front().slots(); }
-    bool has_frames() const noexcept;
+    bool has_frames() const noexcept {
+        for (const auto& ring : receive_)
+            if (ring->has_frames()) return true;
+        return false;
+    }
     void want_events(bool on) const noexcept;
 
 private:

@@ -50,10 +50,14 @@ std::size_t DataPath::send(std::span<const TxFrame> frames) noexcept {
     std::size_t taken = 0;
     while (sending_ && taken < frames.size()) {
         const void* const queue = frames[taken].queue;
-        const auto rest = frames.subspan(taken);
-        const auto other = std::ranges::find_if(rest, [queue](const TxFrame& frame) { return frame.queue != queue; });
-        const auto run = rest.first(static_cast<std::size_t>(other - rest.begin()));
-        SendRing& ring = sending_->send_rings()[ring_of(queue)];
+        auto run = frames.subspan(taken);
+        const auto rings = sending_->send_rings();
+        if (rings.size() != 1) {
+            const auto other =
+                std::ranges::find_if(run, [queue](const TxFrame& frame) { return frame.queue != queue; });
+            run = run.first(static_cast<std::size_t>(other - run.begin()));
+        }
+        SendRing& ring = rings[ring_of(queue)];
         const std::uint64_t lost = ring.lost();
         const std::size_t sent = ring.send(run);
         if (ring.lost() != lost) unsent_.fetch_add(ring.lost() - lost, std::memory_order_relaxed);
@@ -109,6 +113,10 @@ std::size_t DataPath::take(std::size_t most) noexcept {
     std::size_t all = 0;
     for (std::size_t i = 0; i < received_.size() && all < most;) {
         Connection& connection = *received_[i].connection;
+        if (!connection.has_frames() && !received_[i].ended) {
+            ++i;
+            continue;
+        }
         const std::size_t taken =
             connection.take(std::span{frames_}.first(std::min(most - all, batch)), room_for_frames_);
         if (taken != 0) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/prefetch.hpp"
 #include "net/frame_sizes.hpp"
 
 namespace pktverbs::soft::memif {
@@ -78,22 +79,28 @@ std::uint16_t ReceiveRing::read_chain(std::uint16_t first, std::uint16_t given, 
     return slots;
 }
 
-/// A client knows its buffers, whatever the descriptor says; it is the server that fills them in order.
-const std::byte* ReceiveRing::find(const Descriptor& piece, std::uint16_t index) const noexcept {
-    if (!own_) return regions_.find(piece.region, piece.offset, piece.length);
-    return piece.length <= own_->bytes ? own_->at(index & (ring_.slots() - 1U)) : nullptr;
-}
-
-bool ReceiveRing::take_in_place(std::uint16_t at, RxFrame& frame, std::span<std::uint8_t>& room) noexcept {
-    const Descriptor piece = ring_.read(at);
+std::uint16_t ReceiveRing::take_in_place(std::uint16_t at, std::size_t most, RxFrame* frames,
+                                         std::span<std::uint8_t>& room) noexcept {
     constexpr std::uint32_t head_bytes = RxFrame::head_bytes;
-    if ((piece.flags & Descriptor::next) != 0 || piece.length < head_bytes || piece.length > max_frame_) return false;
-    const std::byte* const from = find(piece, at);
-    if (!from || room.size() < head_bytes) return false;
-    std::memcpy(room.data(), from, head_bytes);
-    frame = {.data = reinterpret_cast<const std::uint8_t*>(from), .length = piece.length, .head = room.data()};
-    room = room.subspan(head_bytes);
-    return true;
+    std::uint8_t* head = room.data();
+    most = std::min(most, room.size() / head_bytes);
+    Regions::Last regions{regions_};
+    std::uint16_t count = 0;
+    for (; count < most; ++count, head += head_bytes) {
+        const auto index = static_cast<std::uint16_t>(at + count);
+        const Descriptor piece = ring_.read(index);
+        if ((piece.flags & Descriptor::next) != 0 || piece.length < head_bytes || piece.length > max_frame_) break;
+        const std::byte* const from =
+            own_ ? find(piece, index) : regions.find(piece.region, piece.offset, piece.length);
+        if (!from) break;
+        prefetch_to_read(from);  // many at a time: they are in the peer's cache
+        frames[count].data = reinterpret_cast<const std::uint8_t*>(from);
+        frames[count].length = piece.length;
+        frames[count].head = head;
+    }
+    for (std::uint16_t i = 0; i < count; ++i) std::memcpy(room.data() + i * head_bytes, frames[i].data, head_bytes);
+    room = room.subspan(std::size_t{count} * head_bytes);
+    return count;
 }
 
 std::uint16_t ReceiveRing::take_copied(std::uint16_t at, std::uint16_t given, RxFrame*& frame,
@@ -141,13 +148,17 @@ std::size_t ReceiveRing::take(std::span<RxFrame> frames, std::span<std::uint8_t>
     const std::uint16_t given = count_given();
     const bool in_place = mode_ == Mode::ethernet;
     RxFrame* frame = frames.data();
+    RxFrame* const end = frame + frames.size();
     std::uint16_t used = 0;
-    while (used < given && frame != frames.data() + frames.size()) {
+    while (used < given && frame != end) {
         const auto at = static_cast<std::uint16_t>(first + used);
-        if (in_place && take_in_place(at, *frame, room)) [[likely]] {
-            ++used;
-            ++frame;
-            continue;
+        if (in_place) {
+            const auto most = std::min<std::size_t>(given - used, static_cast<std::size_t>(end - frame));
+            const std::uint16_t count = take_in_place(at, most, frame, room);
+            used = static_cast<std::uint16_t>(used + count);
+            frame += count;
+            if (count != 0) [[likely]]
+                continue;
         }
         const std::uint16_t slots = take_copied(at, static_cast<std::uint16_t>(given - used), frame, room);
         if (slots == 0) break;

@@ -35,7 +35,7 @@ public:
 
     /// What must be copied goes to the beginning of `room`, which this makes smaller; it must have at least
     /// max_frame bytes. Returns how many there are, and 0 only if there are no more whole frames, or after a fault.
-    /// They are valid until release(), which must follow.
+    /// They are valid until release(), which must follow. `frames` are as RxFrame{} but for what earlier calls wrote.
     std::size_t take(std::span<RxFrame> frames, std::span<std::uint8_t>& room) noexcept;
     /// The peer may have the buffers of the frames that were taken.
     void release() noexcept;
@@ -58,14 +58,19 @@ public:
 private:
     std::atomic_ref<std::uint16_t> peers_index() const noexcept { return own_ ? ring_.tail() : ring_.head(); }
     std::uint16_t count_given() noexcept;
-    /// False: take_copied() must take it.
-    bool take_in_place(std::uint16_t at, RxFrame& frame, std::span<std::uint8_t>& room) noexcept;
+    /// Takes up to `most` frames of one buffer each. Fewer: take_copied() must take the next one.
+    std::uint16_t take_in_place(std::uint16_t at, std::size_t most, RxFrame* frames,
+                                std::span<std::uint8_t>& room) noexcept;
     /// Takes a frame of several buffers, or of few bytes, or one that gets a header. Returns the slots that it has; 0
     /// if it is not there yet, or has no room.
     std::uint16_t take_copied(std::uint16_t at, std::uint16_t given, RxFrame*& frame,
                               std::span<std::uint8_t>& room) noexcept;
     std::uint16_t read_chain(std::uint16_t first, std::uint16_t given, bool& complete) noexcept;
-    const std::byte* find(const Descriptor& piece, std::uint16_t index) const noexcept;
+    /// A client knows its buffers, whatever the descriptor says; it is the server that fills them in order.
+    const std::byte* find(const Descriptor& piece, std::uint16_t index) const noexcept {
+        if (!own_) return regions_.find(piece.region, piece.offset, piece.length);
+        return piece.length <= own_->bytes ? own_->at(index & (ring_.slots() - 1U)) : nullptr;
+    }
     void give_back(std::uint16_t from, std::uint16_t to) noexcept;
 
     Ring ring_;

@@ -12,6 +12,8 @@ namespace pktverbs::soft::memif {
 
 class Regions {
 public:
+    class Last;
+
     Regions() noexcept = default;
     ~Regions();
     Regions(const Regions&) = delete;
@@ -22,18 +24,39 @@ public:
 
     /// Null unless all of it lies in that region.
     std::byte* find(std::uint16_t index, std::uint32_t offset, std::uint64_t length) const noexcept {
-        if (index >= mapped_.size()) return nullptr;
-        const Mapped& region = mapped_[index];
-        if (length > region.bytes || offset > region.bytes - length) return nullptr;
-        return region.base + offset;
+        return index < mapped_.size() ? mapped_[index].find(offset, length) : nullptr;
     }
 
 private:
     struct Mapped {
         std::byte* base;
         std::uint64_t bytes;
+
+        std::byte* find(std::uint32_t offset, std::uint64_t length) const noexcept {
+            return length <= bytes && offset <= bytes - length ? base + offset : nullptr;
+        }
     };
     std::vector<Mapped> mapped_;
+};
+
+/// A reader that keeps the region found last at hand: most buffers of a ring are in one.
+class Regions::Last {
+public:
+    explicit Last(const Regions& regions) noexcept : regions_{regions} {}
+    /// As Regions::find().
+    std::byte* find(std::uint16_t index, std::uint32_t offset, std::uint64_t length) noexcept {
+        if (index != index_) [[unlikely]] {
+            if (index >= regions_.mapped_.size()) return nullptr;
+            index_ = index;
+            region_ = regions_.mapped_[index];
+        }
+        return region_.find(offset, length);
+    }
+
+private:
+    const Regions& regions_;
+    std::uint32_t index_ = UINT32_MAX;
+    Mapped region_{nullptr, 0};
 };
 
 /// An offer of one region with all rings and their buffers. Throws std::system_error.

@@ -58,12 +58,13 @@ public:
         std::memcpy(&descriptor, words, sizeof descriptor);
         return descriptor;
     }
+    /// Words that are the same already stay: a write would take the cache line from the peer, which has just read it.
     void write(std::uint16_t index, const Descriptor& descriptor) const noexcept {
         const std::size_t at = place(index);
         std::uint64_t words[2];
         std::memcpy(words, &descriptor, sizeof descriptor);
-        word<std::uint64_t>(at).store(words[0], std::memory_order_relaxed);
-        word<std::uint64_t>(at + 8).store(words[1], std::memory_order_relaxed);
+        change(at, words[0]);
+        change(at + 8, words[1]);
     }
 
 private:
@@ -76,6 +77,10 @@ private:
     template <class Word>
     std::atomic_ref<Word> word(std::size_t at) const noexcept {
         return std::atomic_ref<Word>{*reinterpret_cast<Word*>(base_ + at)};
+    }
+    void change(std::size_t at, std::uint64_t to) const noexcept {
+        const auto here = word<std::uint64_t>(at);
+        if (here.load(std::memory_order_relaxed) != to) here.store(to, std::memory_order_relaxed);
     }
     std::atomic_ref<std::uint16_t> flags() const noexcept { return word<std::uint16_t>(flags_at); }
     std::size_t place(std::uint16_t index) const noexcept {

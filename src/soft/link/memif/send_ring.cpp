@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/prefetch.hpp"
 #include "net/frame_sizes.hpp"
 
 namespace pktverbs::soft::memif {
@@ -67,69 +68,96 @@ SendRing::SendRing(const Ring& ring, const Regions& regions, std::optional<OwnBu
       posted_(own ? 0 : ring.slots()),
       frame_ends_(ring.slots()) {}
 
-/// Slots that may be written now.
-std::uint16_t SendRing::count_room() noexcept {
-    if (fault_) return 0;
+/// Reads the peer's index. Returns whether there is more room than was known.
+bool SendRing::look_for_room() noexcept {
+    if (fault_) return false;
     const std::uint16_t limit =
         own_ ? static_cast<std::uint16_t>(ring_.tail().load(std::memory_order_acquire) + ring_.slots())
              : ring_.head().load(std::memory_order_acquire);
-    const auto room = static_cast<std::uint16_t>(limit - next_);
-    if (room <= ring_.slots()) return room;
-    fault_ = own_ ? "the tail of a ring to the server is not behind its head"
-                  : "the head of a ring to the client is not before its tail";
-    return 0;
+    if (static_cast<std::uint16_t>(limit - next_) > ring_.slots()) {
+        fault_ = own_ ? "the tail of a ring to the server is not behind its head"
+                      : "the head of a ring to the client is not before its tail";
+        return false;
+    }
+    const std::uint16_t known = room();
+    limit_ = limit;
+    return room() > known;
 }
 
 std::size_t SendRing::send(std::span<const TxFrame> frames) noexcept {
     wanted_slots_ = 0;
     const std::uint16_t first = next_;
-    const std::uint16_t at_first = count_room();
     std::size_t taken = 0;
-    for (; taken < frames.size() && !fault_; ++taken) {
-        const auto room = static_cast<std::uint16_t>(at_first - static_cast<std::uint16_t>(next_ - first));
-        if (room != 0 && put_whole(frames[taken])) [[likely]]
+    while (taken < frames.size() && !fault_) {
+        taken += put_whole(frames.subspan(taken));
+        if (taken == frames.size() || fault_) break;
+        const Put result = put(frames[taken]);
+        if (result == Put::full && look_for_room()) {
+            wanted_slots_ = 0;
             continue;
-        const Put result = put(frames[taken], room);
-        if (result == Put::hopeless) ++lost_;
+        }
         if (result == Put::full || result == Put::fault) break;
+        if (result == Put::hopeless) ++lost_;
+        ++taken;
     }
     if (next_ == first) return taken;
     written_slots_ = std::min<std::uint32_t>(written_slots_ + static_cast<std::uint16_t>(next_ - first), ring_.slots());
     give();
+    // For the next frame, while the peer has this one.
+    if (own_ && room() != 0) prefetch_to_write(own_->at(next_ & (ring_.slots() - 1U)));
     return taken;
 }
 
-/// The usual frame: one piece, for one buffer. False: nothing was done.
-bool SendRing::put_whole(const TxFrame& frame) noexcept {
-    if (frame.sge_count != 1 || mode_ != Mode::ethernet) return false;
-    const std::size_t slot = next_ & (ring_.slots() - 1U);
-    Descriptor buffer;
-    std::byte* to;
-    if (own_) {
-        if (frame.length > own_->bytes) return false;
-        buffer = own_->descriptor(slot, 0, frame.length);
-        to = own_->at(slot);
-    } else {
-        buffer = ring_.read(next_);
-        to = regions_.find(buffer.region, buffer.offset, buffer.length);
-        if (!to || frame.length > buffer.length) return false;
-        buffer.flags = 0;
-        buffer.length = frame.length;
+/// Writes usual frames: of one piece, for one buffer. Returns how many; put() must look at the next one.
+std::size_t SendRing::put_whole(std::span<const TxFrame> frames) noexcept {
+    if (mode_ != Mode::ethernet) return 0;
+    if (room() < frames.size()) look_for_room();
+    const std::size_t most = fault_ ? 0 : std::min<std::size_t>(frames.size(), room());
+    std::size_t count = 0;
+    if (!own_) {
+        while (count < most && put_whole_posted(frames[count])) ++count;
+        return count;
     }
+    const OwnBuffers own = *own_;
+    const std::uint32_t last_slot = ring_.slots() - 1U;
+    std::uint8_t* const frame_ends = frame_ends_.data();
+    const std::uint32_t next = next_;
+    // The peer has read these lines: they are taken from it several at a time, as many as a core can wait for.
+    constexpr std::size_t ahead = 16;
+    for (std::size_t i = 1; i < std::min(most, ahead); ++i) prefetch_to_write(own.at((next + i) & last_slot));
+    for (; count < most; ++count) {
+        const TxFrame& frame = frames[count];
+        if (frame.sge_count != 1 || frame.length > own.bytes) break;
+        if (most - count > ahead) prefetch_to_write(own.at((next + count + ahead) & last_slot));
+        const std::size_t slot = (next + count) & last_slot;
+        std::memcpy(own.at(slot), reinterpret_cast<const std::byte*>(frame.sges->addr), frame.length);
+        ring_.write(static_cast<std::uint16_t>(slot), own.descriptor(slot, 0, frame.length));
+        frame_ends[slot] = 1;
+    }
+    next_ = static_cast<std::uint16_t>(next + count);
+    return count;
+}
+
+bool SendRing::put_whole_posted(const TxFrame& frame) noexcept {
+    Descriptor buffer = ring_.read(next_);
+    std::byte* const to = regions_.find(buffer.region, buffer.offset, buffer.length);
+    if (!to || frame.sge_count != 1 || frame.length > buffer.length) return false;
+    buffer.flags = 0;
+    buffer.length = frame.length;
     std::memcpy(to, reinterpret_cast<const std::byte*>(frame.sges->addr), frame.length);
     ring_.write(next_, buffer);
-    frame_ends_[slot] = 1;
+    frame_ends_[next_ & (ring_.slots() - 1U)] = 1;
     ++next_;
     return true;
 }
 
-SendRing::Put SendRing::put(const TxFrame& frame, std::uint16_t room) noexcept {
+SendRing::Put SendRing::put(const TxFrame& frame) noexcept {
     std::uint32_t skip = 0;
     if (mode_ == Mode::ip) {
         if (!is_ip_frame(frame)) return Put::hopeless;
         skip = ethernet_bytes;
     }
-    return own_ ? put_own(frame, skip, room) : put_posted(frame, skip, room);
+    return own_ ? put_own(frame, skip) : put_posted(frame, skip);
 }
 
 SendRing::Put SendRing::full(std::size_t slots) noexcept {
@@ -138,10 +166,10 @@ SendRing::Put SendRing::full(std::size_t slots) noexcept {
     return Put::full;
 }
 
-SendRing::Put SendRing::put_own(const TxFrame& frame, std::uint32_t skip, std::uint16_t room) noexcept {
+SendRing::Put SendRing::put_own(const TxFrame& frame, std::uint32_t skip) noexcept {
     std::uint32_t left = frame.length - skip;
     const std::uint32_t slots = (left + own_->bytes - 1) / own_->bytes;
-    if (slots > room) return full(slots);
+    if (slots > room()) return full(slots);
     PieceReader reader{frame};
     std::array<std::byte, ethernet_bytes> skipped;
     reader.copy(skipped.data(), skip);
@@ -158,11 +186,11 @@ SendRing::Put SendRing::put_own(const TxFrame& frame, std::uint32_t skip, std::u
 }
 
 /// Buffers are counted first and written then: what a frame did not fill stays as the client posted it.
-SendRing::Put SendRing::put_posted(const TxFrame& frame, std::uint32_t skip, std::uint16_t room) noexcept {
+SendRing::Put SendRing::put_posted(const TxFrame& frame, std::uint32_t skip) noexcept {
     const std::uint32_t bytes = frame.length - skip;
     std::uint64_t capacity = 0;
     std::uint16_t slots = 0;
-    for (; capacity < bytes && slots < room; ++slots) {
+    for (; capacity < bytes && slots < room(); ++slots) {
         posted_[slots] = ring_.read(static_cast<std::uint16_t>(next_ + slots));
         capacity += posted_[slots].length;
     }
@@ -201,9 +229,10 @@ void SendRing::give() noexcept {
 }
 
 std::uint64_t SendRing::count_left_over() noexcept {
-    const std::uint16_t room = count_room();
+    look_for_room();
     // With a fault, nothing is known of what the peer took.
-    const std::uint32_t slots = fault_ ? written_slots_ : std::min<std::uint32_t>(ring_.slots() - room, written_slots_);
+    const std::uint32_t slots =
+        fault_ ? written_slots_ : std::min<std::uint32_t>(ring_.slots() - room(), written_slots_);
     std::uint64_t frames = 0;
     for (std::uint32_t i = 1; i <= slots; ++i) frames += frame_ends_[(next_ - i) & (ring_.slots() - 1U)];
     return frames;

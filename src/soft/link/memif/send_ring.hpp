@@ -43,7 +43,10 @@ public:
     /// What the peer did wrong; null if nothing. From then on nothing is sent.
     const char* fault() const noexcept { return fault_; }
     /// The last send() was short of room, and there is enough now.
-    bool has_wanted_room() noexcept { return wanted_slots_ != 0 && count_room() >= wanted_slots_; }
+    bool has_wanted_room() noexcept {
+        look_for_room();
+        return wanted_slots_ != 0 && room() >= wanted_slots_;
+    }
     bool is_stalled() const noexcept { return wanted_slots_ != 0; }
     /// Frames taken that can never be sent: longer than the ring's buffers, or not IP in IP mode.
     std::uint64_t lost() const noexcept { return lost_; }
@@ -53,11 +56,14 @@ public:
 private:
     enum class Put { done, full, hopeless, fault };
 
-    std::uint16_t count_room() noexcept;
-    bool put_whole(const TxFrame& frame) noexcept;
-    Put put(const TxFrame& frame, std::uint16_t room) noexcept;
-    Put put_own(const TxFrame& frame, std::uint32_t skip, std::uint16_t room) noexcept;
-    Put put_posted(const TxFrame& frame, std::uint32_t skip, std::uint16_t room) noexcept;
+    /// Slots that may be written, as far as is known.
+    std::uint16_t room() const noexcept { return static_cast<std::uint16_t>(limit_ - next_); }
+    bool look_for_room() noexcept;
+    std::size_t put_whole(std::span<const TxFrame> frames) noexcept;
+    bool put_whole_posted(const TxFrame& frame) noexcept;
+    Put put(const TxFrame& frame) noexcept;
+    Put put_own(const TxFrame& frame, std::uint32_t skip) noexcept;
+    Put put_posted(const TxFrame& frame, std::uint32_t skip) noexcept;
     Put full(std::size_t slots) noexcept;
     void give() noexcept;
 
@@ -66,7 +72,8 @@ private:
     std::optional<OwnBuffers> own_;
     FileDescriptor event_;
     Mode mode_;
-    std::uint16_t next_ = 0;  ///< slot to write
+    std::uint16_t next_ = 0;   ///< slot to write
+    std::uint16_t limit_ = 0;  ///< of room(): by the peer's index when it was last read, which is as rarely as possible
     std::uint16_t wanted_slots_ = 0;
     std::uint32_t written_slots_ = 0;       ///< since the start, no more than a ring's
     std::vector<Descriptor> posted_;        ///< private copies
