@@ -114,6 +114,9 @@ public:
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override { return inner_->set_flows(flows); }
     bool looks_at_flows() const noexcept override { return inner_->looks_at_flows(); }
+    bool follows_flows() const noexcept override { return inner_->follows_flows(); }
+    int add_flow(const FlowMatch& flow) noexcept override { return inner_->add_flow(flow); }
+    void remove_flow(const FlowMatch& flow) noexcept override { inner_->remove_flow(flow); }
     Link& innermost() noexcept override { return inner_->innermost(); }
     std::uint64_t lost() noexcept override { return inner_->lost() + lost_.value(); }
     std::uint64_t unsent() noexcept override { return inner_->unsent(); }

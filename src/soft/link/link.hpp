@@ -5,6 +5,7 @@
 #include <infiniband/verbs.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -149,6 +150,12 @@ public:
     virtual int set_flows(std::span<const FlowMatch* const>) noexcept { return 0; }
     /// Whether set_flows() does anything. Fixed.
     virtual bool looks_at_flows() const noexcept { return false; }
+    /// Whether the next two do. Fixed.
+    virtual bool follows_flows() const noexcept { return false; }
+    /// As set_flows() with one flow more, or one fewer, and the others as they are. Flows are known by their address,
+    /// here and in set_flows(); they are copied.
+    virtual int add_flow(const FlowMatch&) noexcept { return ENOTSUP; }
+    virtual void remove_flow(const FlowMatch&) noexcept {}
 
     /// The link that this one wraps, or itself.
     virtual Link& innermost() noexcept { return *this; }

@@ -12,7 +12,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <utility>
@@ -27,8 +26,7 @@
 #include "soft/link/link_string.hpp"
 #include "soft/link/packet_bell.hpp"
 #include "soft/link/packet_fanout.hpp"
-#include "soft/link/packet_filter.hpp"
-#include "soft/link/packet_membership.hpp"
+#include "soft/link/packet_flows.hpp"
 #include "soft/link/packet_sender.hpp"
 #include "soft/link/packet_socket.hpp"
 #include "soft/link/segment_cutter.hpp"
@@ -67,13 +65,19 @@ public:
     void waited() noexcept override;
     void watched(bool on) noexcept override;
     /// Once frames of a block were read in place, the end of that block makes the ring's socket readable for nothing.
-    void never_wake_in_vain() noexcept override { receivers_.read_whole_blocks(); }
+    void never_wake_in_vain() noexcept override {
+        receivers_.read_whole_blocks();
+        flows_.filter_at_once();
+    }
     int send_fd() const noexcept override { return transmitter_.fd(); }
     int news_fd() const noexcept override { return news_.fd(); }
     void take_news() noexcept override { news_.take(gate_.sink()); }
 
     int set_flows(std::span<const FlowMatch* const> flows) noexcept override;
     bool looks_at_flows() const noexcept override { return true; }
+    bool follows_flows() const noexcept override { return true; }
+    int add_flow(const FlowMatch& flow) noexcept override;
+    void remove_flow(const FlowMatch& flow) noexcept override;
     std::uint64_t lost() noexcept override { return receivers_.lost(); }
     std::uint64_t unsent() noexcept override { return sender_.lost(); }
 
@@ -84,7 +88,6 @@ private:
     void look_at_interface() noexcept;
     bool prepare_wait() noexcept;
     std::size_t deliver(std::span<const RxFrame> frames, Sink& sink) noexcept;
-    int attach_filter(std::span<const FlowMatch* const> flows);
 
     const std::shared_ptr<const Interface> interface_;
     PacketFanout receivers_;
@@ -103,8 +106,7 @@ private:
     bool took_since_empty_ = false;  // frames, since a call that found none
     bool took_since_bell_ = false;   // since the bell was silenced
 
-    std::mutex flows_mutex_;
-    PacketMemberships memberships_;
+    PacketFlows flows_;
 };
 
 PacketLink::PacketLink(std::shared_ptr<const Interface> interface, const PacketSettings& settings)
@@ -114,7 +116,7 @@ PacketLink::PacketLink(std::shared_ptr<const Interface> interface, const PacketS
       news_{interface_},
       bell_{interface_, receivers_.fds()},
       sender_{transmitter_.fd()},
-      memberships_{receivers_.first(), interface_->index()} {
+      flows_{receivers_, bell_, interface_->index(), settings.filter_time} {
     receivers_.bind();
 
     if (settings.coalesces) {
@@ -169,8 +171,10 @@ void PacketLink::receive(std::size_t most) noexcept {
     took_since_empty_ = ready;
     if (look || ++calls_ % calls_per_look == 0) [[unlikely]]
         look_at_interface();
-    if (!ready && wait_begins_.load(std::memory_order_relaxed) && watchers_.load(std::memory_order_relaxed) > 0)
-        ready = prepare_wait();
+    const bool waits = wait_begins_.load(std::memory_order_relaxed) && watchers_.load(std::memory_order_relaxed) > 0;
+    if (flows_.is_unsettled()) [[unlikely]]
+        flows_.settle(!ready && waits);
+    if (!ready && waits) ready = prepare_wait();
     if (!ready) return;
     look_wanted_.store(false, std::memory_order_relaxed);
     const SinkGate::Use use{gate_};
@@ -180,9 +184,10 @@ void PacketLink::receive(std::size_t most) noexcept {
         const std::size_t taken = receivers_.take(std::span{frames}.first(std::min(most, batch)));
         if (taken == 0) return;
         took_since_bell_ = true;
-        const std::size_t delivered = deliver(std::span{frames}.first(taken), *use.sink());
+        const std::span<const RxFrame> wanted = flows_.keep_wanted(std::span{frames}.first(taken));
+        const std::size_t delivered = deliver(wanted, *use.sink());
         receivers_.release();
-        most -= std::min(most, delivered);
+        most -= std::min(most, delivered + (taken - wanted.size()));
     }
 }
 
@@ -230,26 +235,19 @@ void PacketLink::look_at_interface() noexcept {
     take_news();
 }
 
-int PacketLink::attach_filter(std::span<const FlowMatch* const> flows) {
-    const auto filter = compile_packet_filter(flows);
-    const int error = receivers_.attach_filter(filter);
-    if (error == 0 && bell_.attach_filter(filter) == ENOMEM) bell_.attach_filter(accept_all_filter());
-    return error;
-}
-
 int PacketLink::set_flows(std::span<const FlowMatch* const> flows) noexcept try {
-    const std::lock_guard lock{flows_mutex_};
-    // What may fail goes first and can be undone; what is dropped last can't.
-    if (const int error = memberships_.add(find_memberships(flows, mac()))) return error;
-    const int error = attach_filter(flows);
-    if (error == 0)
-        memberships_.commit();
-    else
-        memberships_.undo();
-    return error;
+    return flows_.set(flows, mac());
 } catch (const std::bad_alloc&) {
     return ENOMEM;
 }
+
+int PacketLink::add_flow(const FlowMatch& flow) noexcept try {
+    return flows_.add(flow, mac());
+} catch (const std::bad_alloc&) {
+    return ENOMEM;
+}
+
+void PacketLink::remove_flow(const FlowMatch& flow) noexcept { flows_.remove(flow); }
 
 constexpr LinkKind::Key packet_keys[] = {{"queues", "N"}, {"fanout", "cpu"}, {"coalesce", "1"}};
 

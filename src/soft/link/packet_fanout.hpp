@@ -42,6 +42,13 @@ public:
     void read_whole_blocks() noexcept;
     std::size_t take(std::span<RxFrame> frames) noexcept;
     void release() noexcept;
+    /// Which ring take() has just taken from, and as that has it.
+    std::size_t current() const noexcept { return current_; }
+    std::uint64_t place_of(const RxFrame& frame) const noexcept { return queues_[current_]->ring.place_of(frame); }
+    /// PacketRing::end() of each, to the first of `ends`. Any thread.
+    void ends(std::span<std::uint64_t> ends) const noexcept {
+        for (std::size_t i = 0; i < queues_.size(); ++i) ends[i] = queues_[i]->ring.end();
+    }
 
     /// Replaces the filter of each socket in one step; one for which the program is too long accepts everything.
     /// Returns 0, or an errno, and then each accepts at least what it did before. Throws std::bad_alloc.

@@ -10,25 +10,27 @@
 
 namespace pktverbs::soft {
 
+std::optional<PacketMembership> find_membership(const FlowMatch& flow, const MacAddress& own) {
+    if (!flow.wants_frames()) return std::nullopt;
+    MacAddress::Bytes address;
+    std::ranges::copy(flow.value.dst_mac, address.begin());
+    const MacAddress mac{address};
+    const bool exact = std::ranges::all_of(flow.mask.dst_mac, [](std::uint8_t byte) { return byte == 0xff; });
+    const bool only_groups = flow.type == IBV_FLOW_ATTR_MC_DEFAULT || (flow.value.dst_mac[0] & 1) != 0;
+    if (exact && (mac == own || mac.is_broadcast())) return std::nullopt;
+    if (exact)
+        return PacketMembership{mac.is_multicast() ? static_cast<unsigned short>(PACKET_MR_MULTICAST)
+                                                   : static_cast<unsigned short>(PACKET_MR_UNICAST),
+                                mac};
+    return PacketMembership{
+        only_groups ? static_cast<unsigned short>(PACKET_MR_ALLMULTI) : static_cast<unsigned short>(PACKET_MR_PROMISC),
+        {}};
+}
+
 std::vector<PacketMembership> find_memberships(std::span<const FlowMatch* const> flows, const MacAddress& own) {
     std::vector<PacketMembership> wanted;
-    for (const FlowMatch* flow : flows) {
-        if (!flow->wants_frames()) continue;
-        MacAddress::Bytes address;
-        std::ranges::copy(flow->value.dst_mac, address.begin());
-        const MacAddress mac{address};
-        const bool exact = std::ranges::all_of(flow->mask.dst_mac, [](std::uint8_t byte) { return byte == 0xff; });
-        const bool only_groups = flow->type == IBV_FLOW_ATTR_MC_DEFAULT || (flow->value.dst_mac[0] & 1) != 0;
-        if (exact && (mac == own || mac.is_broadcast())) continue;
-        if (exact)
-            wanted.push_back({mac.is_multicast() ? static_cast<unsigned short>(PACKET_MR_MULTICAST)
-                                                 : static_cast<unsigned short>(PACKET_MR_UNICAST),
-                              mac});
-        else
-            wanted.push_back({only_groups ? static_cast<unsigned short>(PACKET_MR_ALLMULTI)
-                                          : static_cast<unsigned short>(PACKET_MR_PROMISC),
-                              {}});
-    }
+    for (const FlowMatch* flow : flows)
+        if (const auto membership = find_membership(*flow, own)) wanted.push_back(*membership);
     std::ranges::sort(wanted);
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     return wanted;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <compare>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct PacketMembership {
     friend constexpr auto operator<=>(const PacketMembership&, const PacketMembership&) noexcept = default;
 };
 
-/// What an interface with this address of its own needs so that it receives all that the flows match. Sorted,
-/// each once.
+/// What an interface with this address of its own needs so that it receives what the flow wants.
+std::optional<PacketMembership> find_membership(const FlowMatch& flow, const MacAddress& own);
+/// The same for all flows. Sorted, each once.
 std::vector<PacketMembership> find_memberships(std::span<const FlowMatch* const> flows, const MacAddress& own);
 
 /// Not thread-safe.

@@ -69,6 +69,28 @@ bool PacketRing::is_ours(std::size_t index) const noexcept {
     return (std::atomic_ref{block(index)->hdr.bh1.block_status}.load(std::memory_order_acquire) & TP_STATUS_USER) != 0;
 }
 
+/// The kernel numbers blocks as it opens them.
+std::uint64_t PacketRing::sequence(std::size_t index) const noexcept {
+    return std::atomic_ref<unsigned long long>{block(index)->hdr.bh1.seq_num}.load(std::memory_order_acquire);
+}
+
+/// The kernel adds a frame to its block's length before it copies the frame (prb_fill_curr_block() in
+/// net/packet/af_packet.c). It sets the length to that of no frames a moment after it has numbered the block: so
+/// release() leaves none of before there.
+std::uint64_t PacketRing::end() const noexcept {
+    std::size_t newest = newest_.load(std::memory_order_relaxed);
+    std::uint64_t number = sequence(newest);
+    for (std::size_t i = 1; i < block_count; ++i) {
+        const std::size_t next = (newest + 1) % block_count;
+        const std::uint64_t after = sequence(next);
+        if (after <= number) break;
+        newest = next;
+        number = after;
+    }
+    newest_.store(newest, std::memory_order_relaxed);
+    return number * block_bytes + std::atomic_ref{block(newest)->hdr.bh1.blk_len}.load(std::memory_order_relaxed);
+}
+
 bool PacketRing::read(std::uint8_t* at, RxFrame& frame) noexcept {
     const auto& header = *reinterpret_cast<const tpacket3_hdr*>(at);
     // A place that the kernel took and then didn't fill, because it can't describe the segments (tpacket_rcv() in
@@ -178,6 +200,7 @@ void PacketRing::release() noexcept {
     }
     is_quiet_ = is_quiet(header);
     gave_back_ = true;
+    std::atomic_ref{header.blk_len}.store(0, std::memory_order_relaxed);
     // Release: what was read and written in the block is done before the kernel fills it again.
     std::atomic_ref{header.block_status}.store(TP_STATUS_KERNEL, std::memory_order_release);
     block_ = (block_ + 1) % block_count;

@@ -66,6 +66,15 @@ public:
     /// Done with what the last take() gave: a block whose frames all have been taken goes back to the kernel.
     void release() noexcept;
 
+    /// Places of frames in all that was ever written to the ring: increasing, with gaps. Of a frame that take() has
+    /// just given:
+    std::uint64_t place_of(const RxFrame& frame) const noexcept {
+        return sequence(block_) * block_bytes +
+               static_cast<std::uint64_t>(frame.data - (memory_ + block_ * block_bytes));
+    }
+    /// Behind every frame that has a place by now: one that arrives later is not before it. Any thread, no system call.
+    std::uint64_t end() const noexcept;
+
     /// Frames that came longer than the ring holds, and were not given.
     std::uint64_t cut() const noexcept { return cut_.load(std::memory_order_relaxed); }
 
@@ -75,6 +84,7 @@ private:
     static constexpr std::size_t block_count = 32;
 
     tpacket_block_desc* block(std::size_t index) const noexcept;
+    std::uint64_t sequence(std::size_t index) const noexcept;
     bool is_ours(std::size_t index) const noexcept;
     bool is_written(const std::uint8_t* at) const noexcept;
     bool is_light(const tpacket_hdr_v1& header) const noexcept;
@@ -100,6 +110,7 @@ private:
     bool all_taken_ = false;              // of the block, and it is still ours
     std::uint8_t* next_frame_ = nullptr;  // null: it was the last
     std::atomic<std::uint64_t> cut_{0};
+    mutable std::atomic<std::size_t> newest_{0};  // block that the kernel has opened, or one before it
 };
 
 }  // namespace pktverbs::soft

@@ -19,6 +19,7 @@ struct PacketSettings {
     PacketSpread spread = PacketSpread::by_hash;
     bool coalesces = false;  ///< UDP segments travel as super-frames
     std::chrono::milliseconds block_time = PacketRing::default_block_time;
+    std::chrono::nanoseconds filter_time = std::chrono::milliseconds{20};  ///< see PacketFlows
 };
 
 }  // namespace pktverbs::soft

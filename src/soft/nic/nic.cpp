@@ -219,7 +219,7 @@ ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
     errno = flows_.add(match, &queue_pair, flow->place, queue_pair.spreads());
     flow->handle = static_cast<std::uint32_t>(flow->place);
     if (errno != 0) return nullptr;
-    errno = apply_flows();
+    errno = link_->follows_flows() ? link_->add_flow(flows_.match(flow->place)) : apply_flows();
     if (errno != 0) {
         flows_.remove(flow->place);
         return nullptr;
@@ -231,9 +231,12 @@ ibv_flow* Nic::create_flow(QueuePair& queue_pair, const ibv_flow_attr& attr) {
 int Nic::destroy_flow(ibv_flow* flow) noexcept {
     const std::unique_ptr<SoftFlow> owned{static_cast<SoftFlow*>(flow)};
     const std::lock_guard lock{receive_mutex_};
+    // A link that can't narrow its filter delivers too much, which is harmless.
+    const bool follows = link_->follows_flows();
+    if (follows) link_->remove_flow(flows_.match(owned->place));
     flows_.remove(owned->place);
     --owned->queue_pair->flows;
-    apply_flows();  // a link that can't narrow its filter delivers too much, which is harmless
+    if (!follows) apply_flows();
     return 0;
 }
 

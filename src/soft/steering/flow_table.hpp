@@ -41,6 +41,8 @@ public:
 
     bool empty() const noexcept { return flows_.empty(); }
     std::size_t size() const noexcept { return flows_.size(); }
+    /// Of a flow in force; stays where it is until that is removed.
+    const FlowMatch& match(Handle handle) const { return flows_.at(handle).match; }
     /// All flows in force; the pointers are valid until the next change.
     void matches(std::vector<const FlowMatch*>& all) const;
 
