@@ -42,7 +42,7 @@ CompletionChannel::CompletionChannel(Nic& nic)
     context = nic.context_base();
     fd = epoll_create1(EPOLL_CLOEXEC);
     if (fd < 0 || !event_ || add(fd, event_.get(), EPOLLIN) != 0 ||
-        (receive_fd_ >= 0 && add(fd, receive_fd_, 0) != 0) || (send_fd_ >= 0 && add(fd, send_fd_, 0) != 0)) {
+        (receive_fd_ >= 0 && add(fd, receive_fd_, 0) != 0)) {
         const int error = errno;
         if (fd >= 0) close(fd);
         throw std::system_error{error, std::generic_category(), "cannot make a completion channel"};
@@ -54,8 +54,13 @@ CompletionChannel::~CompletionChannel() {
     close(fd);
 }
 
+void CompletionChannel::signal() noexcept {
+    if (is_signalled_) return;
+    event_.set();
+    is_signalled_ = true;
+}
+
 bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
-    const std::lock_guard lock{mutex_};
     if (!first_) return false;
     CompletionQueue& queue = *first_;
     if (--queue.pending_events == 0) {
@@ -74,16 +79,30 @@ bool CompletionChannel::pop(ibv_cq** cq, void** cq_context) noexcept {
 
 /// The last event was taken or dropped.
 void CompletionChannel::none_left() noexcept {
-    event_.clear();
+    if (is_signalled_ && !polls_) event_.clear();
+    is_signalled_ = false;
     watch_receive(waiting_ != 0);
+}
+
+/// As get_event(), but takes what arrives meanwhile, and doesn't wait.
+bool CompletionChannel::receive_event(ibv_cq** cq, void** cq_context) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        if (pop(cq, cq_context)) return true;
+        ++receivers_;
+    }
+    nic_.link().waited();
+    nic_.work();
+    const std::lock_guard lock{mutex_};
+    --receivers_;
+    const bool has_event = pop(cq, cq_context);
+    if (first_) signal();
+    return has_event;
 }
 
 int CompletionChannel::get_event(ibv_cq** cq, void** cq_context) noexcept {
     for (;;) {
-        if (pop(cq, cq_context)) return 0;
-        nic_.link().waited();
-        nic_.work();
-        if (pop(cq, cq_context)) return 0;
+        if (receive_event(cq, cq_context)) return 0;
         if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) {
             errno = EAGAIN;
             return -1;
@@ -103,8 +122,8 @@ void CompletionChannel::notify(CompletionQueue& queue, bool waited) noexcept {
         first_ = &queue;
     const bool was_empty = first_ == &queue;
     last_ = &queue;
-    if (!was_empty) return;
-    event_.set();
+    // A thread that receives in get_event() takes the event, or signals it then.
+    if (was_empty && receivers_ == 0) signal();
 }
 
 std::uint32_t CompletionChannel::forget(CompletionQueue& queue) noexcept {
@@ -135,7 +154,17 @@ void CompletionChannel::watch_receive(bool on) noexcept {
 }
 
 void CompletionChannel::watch_send(bool on) noexcept {
-    if (send_fd_ >= 0) modify(fd, send_fd_, on ? static_cast<std::uint32_t>(EPOLLOUT) : 0U);
+    if (send_fd_ < 0) return;
+    const int done = on ? add(fd, send_fd_, EPOLLOUT) : epoll_ctl(fd, EPOLL_CTL_DEL, send_fd_, nullptr);
+    const bool polls = on && done != 0 && errno != EEXIST;
+    if (polls == polls_) [[likely]]
+        return;
+    const std::lock_guard lock{mutex_};
+    polls_ = polls;
+    if (polls)
+        event_.set();
+    else if (!is_signalled_)
+        event_.clear();
 }
 
 }  // namespace pktverbs::soft

@@ -41,13 +41,17 @@ public:
     /// Counts one more, or one fewer, completion queue that is armed and receives: while there is any, the link's
     /// frames make the descriptor readable. Called with the completion queue locked.
     void count_waiting(int change) noexcept;
-    /// Makes the descriptor readable also when the link can send.
+    /// Makes the descriptor readable also when the link can send. The kernel calls an epoll instance for each frame
+    /// that leaves a socket in it, so that is in there only then. With the NIC's list of channels locked.
     void watch_send(bool on) noexcept;
 
     ObjectEntry object_entry;
 
 private:
+    // All but receive_event() with the channel locked.
     bool pop(ibv_cq** cq, void** cq_context) noexcept;
+    bool receive_event(ibv_cq** cq, void** cq_context) noexcept;
+    void signal() noexcept;
     void none_left() noexcept;
     void watch_receive(bool on) noexcept;
 
@@ -59,6 +63,9 @@ private:
     std::mutex mutex_;
     CompletionQueue* first_ = nullptr;
     CompletionQueue* last_ = nullptr;
+    bool is_signalled_ = false;  // event_
+    bool polls_ = false;         // who waits: there was no memory to watch for room; changed with the NIC's list locked
+    int receivers_ = 0;          // threads that receive in get_event()
     bool watching_ = false;
     int waiting_ = 0;  // armed queues that receive
 };

@@ -268,6 +268,26 @@ TEST_F(TwoChannels, HaveAnEventWheneverTheyAreReadable) {
     EXPECT_EQ(sends_done, 134U);
 }
 
+/// The first is taken by the call that receives the frame.
+TEST_F(TwoChannels, AreReadableForASecondEventOfAFrame) {
+    const verbs::CqHandle other = end.make_cq(4, end.channel.get());
+    const verbs::QpHandle qp = make_qp(other.get(), 16);
+    const auto flow = end.make_flow(end.qp.get(), to_mac(1));
+    const auto same = end.make_flow(qp.get(), to_mac(1));
+    end.fill(1);
+    end.fill(1, qp.get());
+    arm(end.recv_cq);
+    arm(other);
+    link->arrive(frame_to(1));
+    ibv_cq* const first = event(end.channel);
+    EXPECT_TRUE(readable(end.channel->fd));
+    ibv_cq* const second = event(end.channel);
+    EXPECT_NE(first, second);
+    EXPECT_TRUE(first && second);
+    EXPECT_FALSE(readable(end.channel->fd));
+    EXPECT_EQ(event(end.channel), nullptr);
+}
+
 TEST_F(TwoChannels, AreWatchedByWhatTheirQueuesReceiveNow) {
     arm(sent);
     link->arrive(frame_to(1));
