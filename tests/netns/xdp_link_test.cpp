@@ -87,6 +87,7 @@ struct Port {
         kind.insert(std::min(kind.find('?'), kind.size()), ":" + interface);
         link = end.run([&] { return open_device(kind); });
         link->attach(sink);
+        link->watched(true);
     }
     ~Port() { link->detach(); }
     Port(const Port&) = delete;
@@ -250,6 +251,29 @@ TEST_F(XdpLinkTest, CarriesFramesOf14To9014BytesBothWays) {
     left.receive(frames.size());
     EXPECT_EQ(left.sink.frames, frames);
     EXPECT_EQ(right.link->lost() + right.link->unsent(), 0u);
+}
+
+TEST_F(XdpLinkTest, WakesWhoBeginsToWaitForAFrameThatIsThere) {
+    const VethPair veth;
+    Port left{veth.left, "packet"};
+    const auto link = veth.right.run([] { return open_device("xdp:right0"); });
+    Recorder sink;
+    link->attach(sink);
+    const FlowMatch wanted = of_type(experimental);
+    const FlowMatch* const flows[] = {&wanted};
+    ASSERT_EQ(link->set_flows(flows), 0);
+    left.send_all(std::vector<Bytes>(2, make_frame(60)));
+    pollfd waited{link->receive_fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&waited, 1, 0), 0) << "nobody waits";
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{patience_ms};
+         sink.frames.empty() && std::chrono::steady_clock::now() < end;)
+        link->receive(1);
+    EXPECT_EQ(sink.frames.size(), 1u);
+    link->watched(true);
+    EXPECT_EQ(::poll(&waited, 1, patience_ms), 1);
+    link->receive(1000);
+    EXPECT_EQ(sink.frames.size(), 2u);
+    link->detach();
 }
 
 TEST_F(XdpLinkTest, SaysThatFramesOfTheMtuFitNoBuffer) {

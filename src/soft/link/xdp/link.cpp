@@ -22,6 +22,7 @@
 #include <fmt/core.h>
 #include <linux/bpf.h>
 
+#include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 #include "net/frame_sizes.hpp"
 #include "soft/link/interface_news.hpp"
@@ -62,6 +63,7 @@ public:
     std::size_t send(std::span<const TxFrame> frames) noexcept override;
     void receive(std::size_t most) noexcept override;
     int receive_fd() const noexcept override { return receive_fd_.get(); }
+    void watched(bool on) noexcept override;
     int send_fd() const noexcept override { return send_fd_.get(); }
     int news_fd() const noexcept override { return news_.fd(); }
     void take_news() noexcept override { news_.take(gate_.sink()); }
@@ -97,6 +99,8 @@ private:
     std::optional<Sender> sender_;
     FileDescriptor receive_fd_;
     FileDescriptor send_fd_;
+    EventFd cannot_wait_;
+    std::atomic<bool> is_watched_{false};
 
     SinkGate gate_;
     std::atomic<bool> look_wanted_{false};
@@ -107,6 +111,12 @@ private:
     std::mutex flows_mutex_;
     PacketMemberships memberships_;
 };
+
+bool add_to(const FileDescriptor& epoll, int fd) noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
 
 std::shared_ptr<const Interface> with_capabilities(std::shared_ptr<const Interface> interface) {
     require_capabilities(*interface);
@@ -179,13 +189,16 @@ void XdpLink::open_queue(const Socket::Shape& shape) {
 void XdpLink::make_descriptors() {
     send_fd_ = FileDescriptor{::fcntl(queues_.front()->socket.fd(), F_DUPFD_CLOEXEC, 0)};
     receive_fd_ = FileDescriptor{::epoll_create1(EPOLL_CLOEXEC)};
-    bool is_made = send_fd_ && receive_fd_;
-    for (const auto& queue : queues_) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        is_made = is_made && ::epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, queue->socket.fd(), &event) == 0;
-    }
-    if (!is_made) refuse(errno, "make descriptors for AF_XDP sockets on", *interface_);
+    if (!send_fd_ || !receive_fd_ || !cannot_wait_ || !add_to(receive_fd_, cannot_wait_.get()))
+        refuse(errno, "make descriptors for AF_XDP sockets on", *interface_);
+}
+
+/// The kernel calls an epoll instance for each frame, even if nobody waits there: so it gets the sockets when somebody
+/// is going to.
+void XdpLink::watched(bool on) noexcept {
+    if (!on || is_watched_.exchange(true, std::memory_order_relaxed)) return;
+    for (const auto& queue : queues_)
+        if (!add_to(receive_fd_, queue->socket.fd())) cannot_wait_.set();  // who waits polls
 }
 
 void XdpLink::attach(Sink& sink) {
