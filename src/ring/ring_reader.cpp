@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pktverbs/ring/ring_reader.hpp>
 
-#include <unistd.h>
-
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "base/process_id.hpp"
 #include "ring/consumer_seat.hpp"
 #include "ring/ring_states.hpp"
 
@@ -19,7 +18,7 @@ constexpr std::uint32_t polls_per_look = 1024;  ///< for readers that never wait
 
 void RingBlock::give_back() noexcept {
     const std::shared_ptr<ConsumerSeat> seat = std::move(seat_);
-    if (!seat || process_ != ::getpid()) return;
+    if (!seat || process_ != process_id()) return;
     seat->let_go(index_);
     // Release: our last read of the block comes before the producer's first write. Only if it is still ours: the other
     // side may have overwritten its state, and it may be in use again.
@@ -52,7 +51,7 @@ bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t numbe
     next_number_ = number + 1;
     next_index_ = index + 1 == view_.geometry().blocks ? 0 : index + 1;
     block.seat_ = seat_;
-    block.process_ = ::getpid();
+    block.process_ = process_id();
     block.view_ = view_;
     block.index_ = index;
     block.number_ = number;

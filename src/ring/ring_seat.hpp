@@ -2,7 +2,7 @@
 // RingSeat: one side of a ring, held by this process; the kernel frees it when the process dies.
 #pragma once
 
-#include <unistd.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <chrono>
@@ -14,6 +14,7 @@
 
 #include "base/deadline.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/process_id.hpp"
 #include "ring/ring_mapping.hpp"
 
 namespace pktverbs {
@@ -48,8 +49,8 @@ public:
 
     /// Whether this process took the seat, or used it last; false in a child forked since. A seat that isn't ours ends
     /// without any effect.
-    bool is_ours() const noexcept { return process_.load(std::memory_order_relaxed) == ::getpid(); }
-    void use() const noexcept { process_.store(::getpid(), std::memory_order_relaxed); }
+    bool is_ours() const noexcept { return process_.load(std::memory_order_relaxed) == process_id(); }
+    void use() const noexcept { process_.store(process_id(), std::memory_order_relaxed); }
 
 private:
     Side opposite() const noexcept { return side_ == Side::producer ? Side::consumer : Side::producer; }
@@ -63,7 +64,7 @@ private:
     std::shared_ptr<const RingMapping> mapping_;
     FileDescriptor lock_;
     Side side_;
-    mutable std::atomic<pid_t> process_ = ::getpid();
+    mutable std::atomic<pid_t> process_ = process_id();
 };
 
 /// Ends sleep() when stop is requested.
