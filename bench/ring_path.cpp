@@ -50,8 +50,10 @@ public:
         sender_.send(std::move(packets));
         receiver_.step(0ns);
         while (const auto block = reader_.next(0ns))
-            for (std::uint32_t slot = 0; slot < block.slot_count(); ++slot)
-                stream_.verify(block.payload(slot).data(), block.payload(slot).size());
+            for (std::uint32_t slot = 0; slot < block.slot_count(); ++slot) {
+                const auto frame = block.payload(slot);
+                stream_.verify(frame.data(), frame.size());
+            }
         if (sent != batch_) throw std::runtime_error{"sends did not complete"};
     }
     void check() const override { stream_.check(); }

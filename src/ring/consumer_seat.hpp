@@ -37,7 +37,8 @@ public:
             const std::uint32_t to = std::clamp(end, word * 64, word * 64 + 64) - word * 64;
             const std::uint64_t mask = from >= to ? 0 : ~std::uint64_t{0} >> (64 - (to - from)) << from;
             copy[word] = view().bitmap(index)[word].load(std::memory_order_relaxed) & mask;
-            valid += static_cast<std::uint32_t>(std::popcount(copy[word]));
+            // Counting bits is a call where the processor may not have popcnt. Most blocks are complete.
+            valid += copy[word] == mask ? to - from : static_cast<std::uint32_t>(std::popcount(copy[word]));
         }
         return valid;
     }

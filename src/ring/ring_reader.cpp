@@ -22,8 +22,8 @@ void RingBlock::give_back() noexcept {
     seat->let_go(index_);
     // Release: our last read of the block comes before the producer's first write. Only if it is still ours: the other
     // side may have overwritten its state, and it may be in use again.
-    view_.state(index_).change(RingState::word(number_, RingState::reading), RingState::freed(number_),
-                               std::memory_order_release);
+    view_->state(index_).change(RingState::word(number_, RingState::reading), RingState::freed(number_),
+                                std::memory_order_release);
     seat->own().blocks.fetch_add(1, std::memory_order_relaxed);
     seat->notify();
 }
@@ -52,7 +52,16 @@ bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t numbe
     next_index_ = index + 1 == view_.geometry().blocks ? 0 : index + 1;
     block.seat_ = seat_;
     block.process_ = process_id();
-    block.view_ = view_;
+    block.view_ = &seat_->view();
+    const RingGeometry& geometry = view_.geometry();
+    block.slots_ = {.infos = view_.slot_infos(index),
+                    .headers = view_.headers(index),
+                    .payloads = view_.payloads(index),
+                    .count = geometry.block_slots,
+                    .header_bytes = geometry.header_bytes,
+                    .payload_bytes = geometry.payload_bytes,
+                    .header_stride = geometry.header_stride,
+                    .payload_stride = geometry.payload_stride};
     block.index_ = index;
     block.number_ = number;
     block.bitmap_ = seat_->bitmap(index);
@@ -68,12 +77,14 @@ bool RingReader::take(RingBlock& block, std::uint32_t index, std::uint64_t numbe
     return true;
 }
 
-bool RingReader::take(RingBlock& block) noexcept {
-    // Blocks are usually filled in order.
+/// Blocks are usually filled in order.
+bool RingReader::take_expected(RingBlock& block) noexcept {
     const std::uint64_t expected = RingState::word(next_number_, RingState::filled);
-    if (view_.state(next_index_).load(std::memory_order_relaxed) == expected && take(block, next_index_, next_number_))
-        [[likely]]
-        return true;
+    return view_.state(next_index_).load(std::memory_order_relaxed) == expected &&
+           take(block, next_index_, next_number_);
+}
+
+bool RingReader::take_oldest(RingBlock& block) noexcept {
     const auto oldest_filled = [&] {
         return oldest_of(view_, RingState::filled, [&](std::uint32_t index) { return !seat_->is_held(index); });
     };
@@ -101,29 +112,48 @@ RingReader::News RingReader::news() const noexcept {
     return news;
 }
 
-RingBlock RingReader::next(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
-    RingBlock block;
-    if (stop.stop_requested()) return RingBlock{RingOutcome::stopped};
-    if (take(block)) [[likely]]
-        return block;
-    const bool may_wait = timeout > std::chrono::nanoseconds::zero();
+RingOutcome RingReader::report(const News& news) noexcept {
+    if (news.outcome == RingOutcome::finished) told_generation_ = news.generation;
+    if (news.outcome == RingOutcome::producer_died) known_deaths_ = news.deaths;
+    return news.outcome;
+}
+
+/// Only if the expected block is not there. The producer counts blocks after it has handed them over, so as long as
+/// its count is what we have read, there is none elsewhere. The count may be wrong, if it died before it counted or is
+/// faulty: so once in a while, and before its end is reported, all states are read.
+RingOutcome RingReader::poll(RingBlock& block) noexcept {
+    const bool must_look = ++empty_polls_ % polls_per_look == 0;
+    if (must_look) seat_->look();
+    // Read the news first, report it last: blocks handed over before the end must be found.
+    const News now = news();
+    if (now.outcome == RingOutcome::timeout && !must_look &&
+        seat_->other().blocks.load(std::memory_order_acquire) == next_number_) [[likely]]
+        return RingOutcome::timeout;
+    return take_oldest(block) ? block.outcome_ : report(now);
+}
+
+RingOutcome RingReader::wait(RingBlock& block, std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept {
     if (++empty_polls_ % polls_per_look == 0) seat_->look();
-    const Deadline deadline{may_wait ? timeout : std::chrono::nanoseconds::zero()};
+    const Deadline deadline{timeout};
     const SeatStop stop_wake{stop, *seat_};
     for (SeatWait wait{*seat_};;) {
         const std::uint32_t seen = wait.begin();
-        // Read the news first, report it last: blocks handed over before the end must be found.
         const News now = news();
-        if (take(block)) return block;
-        if (now.outcome != RingOutcome::timeout) {
-            (now.outcome == RingOutcome::finished ? told_generation_ : known_deaths_) =
-                now.outcome == RingOutcome::finished ? now.generation : now.deaths;
-            return RingBlock{now.outcome};
-        }
-        if (stop.stop_requested()) return RingBlock{RingOutcome::stopped};
-        if (!may_wait || deadline.passed()) return RingBlock{RingOutcome::timeout};
+        if (take_expected(block) || take_oldest(block)) return block.outcome_;
+        if (now.outcome != RingOutcome::timeout) return report(now);
+        if (stop.stop_requested()) return RingOutcome::stopped;
+        if (deadline.passed()) return RingOutcome::timeout;
         wait.sleep(seen, deadline);
     }
+}
+
+RingBlock RingReader::next(std::chrono::nanoseconds timeout, std::stop_token stop) noexcept {
+    RingBlock block;
+    if (stop.stop_requested())
+        block.outcome_ = RingOutcome::stopped;
+    else if (!take_expected(block))
+        block.outcome_ = timeout > std::chrono::nanoseconds::zero() ? wait(block, timeout, stop) : poll(block);
+    return block;
 }
 
 RingPeer RingReader::producer() const noexcept { return seat_->look(); }

@@ -321,13 +321,42 @@ TEST_F(RingReaderHostile, GivesTheOldestOfTwoThatCameWhileItLooked) {
     put(writer, *second, 0, 8);
     int access = 0;
     always([&] {
-        if (++access != 3) return;  // it has checked the expected place first, and then again from the beginning
+        // It has checked the expected place, the producer, the expected place again, and the first of all places.
+        if (++access != 8) return;
         quiet();
         writer.hand_over(*first, 0, 1, 1);
         writer.hand_over(*second, 0, 1, 1);
     });
-    EXPECT_TRUE(is_whole(reader.next(0ns), 0, 1));
+    EXPECT_TRUE(is_whole(reader.next(1h), 0, 1));
     EXPECT_TRUE(is_whole(reader.next(0ns), 8, 1));
+}
+
+/// A block in a place where it is not expected, and not counted: as by a producer that died in between.
+class RingUncounted : public RingReaderHostile {
+protected:
+    RingUncounted() {
+        const auto expected = writer.open(0), other = writer.open(8);
+        put(writer, *other, 0, 8);
+        writer.hand_over(*other, 0, 1, 1);
+        writer.view().header().producer.blocks.store(0, std::memory_order_relaxed);
+        writer.discard(*expected);
+    }
+};
+
+TEST_F(RingUncounted, IsFoundByOneThatPolls) {
+    int polls = 1;
+    RingBlock block = reader.next(0ns);
+    for (; !block && polls < 2000; ++polls) block = reader.next(0ns);
+    EXPECT_TRUE(is_whole(block, 8, 1));
+    EXPECT_GT(polls, 1) << "nothing is tested";
+}
+
+TEST_F(RingUncounted, IsFoundByOneThatWaits) { EXPECT_TRUE(is_whole(reader.next(1h), 8, 1)); }
+
+TEST_F(RingUncounted, IsFoundBeforeTheEndIsReported) {
+    { const RingWriter ended{std::move(writer)}; }
+    EXPECT_TRUE(is_whole(reader.next(0ns), 8, 1));
+    EXPECT_EQ(reader.next(0ns).outcome(), RingOutcome::finished);
 }
 
 /// A child has copies of all objects. Their end has no effect, unless it used them.

@@ -6,6 +6,8 @@
 #include <sys/types.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
 #include <chrono>
 #include <cstddef>
@@ -51,7 +53,9 @@ public:
         RingBlock{std::move(other)}.swap(*this);
         return *this;
     }
-    ~RingBlock() { give_back(); }
+    ~RingBlock() {
+        if (seat_) give_back();
+    }
 
     /// Whether it holds a block. Only outcome() may be called if it does not.
     explicit operator bool() const noexcept { return seat_ != nullptr; }
@@ -64,7 +68,7 @@ public:
     /// the field in the packets wraps around.
     std::uint64_t base() const noexcept { return header_.base; }
     /// Returns the number of slots in each block of the ring.
-    std::uint32_t slot_count() const noexcept { return view_.geometry().block_slots; }
+    std::uint32_t slot_count() const noexcept { return slots_.count; }
     /// Returns the first slot of this block.
     std::uint32_t first_slot() const noexcept { return header_.first_slot; }
     /// Returns the slot after the last one of this block.
@@ -88,46 +92,45 @@ public:
     std::span<const std::uint64_t> bitmap() const noexcept { return {bitmap_, (slot_count() + 63) / 64}; }
     /// Returns the length in bytes of a valid slot's frame; never more than header and payload have room for.
     std::uint32_t length(std::uint32_t slot) const noexcept {
-        const RingGeometry& geometry = view_.geometry();
-        return std::min(info(slot).length, geometry.header_bytes + geometry.payload_bytes);
+        return std::min(length_and_status(slot)[0], slots_.header_bytes + slots_.payload_bytes);
     }
     /// Returns the packet's RecvPkt::status(); IBV_WC_GENERAL_ERR if the producer wrote a number that is no status.
     ibv_wc_status status(std::uint32_t slot) const noexcept {
-        const std::uint32_t status = info(slot).status;
+        const std::uint32_t status = length_and_status(slot)[1];
         // Casting any other number is undefined behaviour (C++20, expr.static.cast 10).
         return status <= IBV_WC_TM_RNDV_INCOMPLETE ? static_cast<ibv_wc_status>(status) : IBV_WC_GENERAL_ERR;
     }
     /// Returns the packet's RecvPkt::timestamp().
     std::chrono::nanoseconds timestamp(std::uint32_t slot) const noexcept {
-        return std::chrono::nanoseconds{static_cast<std::int64_t>(info(slot).timestamp_ns)};
+        assert(slot < slot_count());
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(slots_.infos[slot].word(1))};
     }
     /// Returns the first RingGeometry::header_bytes of the frame, or all of a shorter one.
     std::span<const std::uint8_t> header(std::uint32_t slot) const noexcept {
-        const RingGeometry& geometry = view_.geometry();
-        return {view_.headers(index_) + std::size_t{geometry.header_stride} * slot,
-                std::min(length(slot), geometry.header_bytes)};
+        return {slots_.headers + std::size_t{slots_.header_stride} * slot, std::min(length(slot), slots_.header_bytes)};
     }
     /// Returns the rest of the frame, after header().
     std::span<const std::uint8_t> payload(std::uint32_t slot) const noexcept {
-        const RingGeometry& geometry = view_.geometry();
         const std::uint32_t bytes = length(slot);
-        return {view_.payloads(index_) + std::size_t{geometry.payload_stride} * slot,
-                bytes - std::min(bytes, geometry.header_bytes)};
+        return {slots_.payloads + std::size_t{slots_.payload_stride} * slot,
+                bytes - std::min(bytes, slots_.header_bytes)};
     }
     /// Returns the payloads of all slots, payload_stride apart, as one page-aligned array. Slots that are not valid
     /// hold old bytes.
     std::span<const std::uint8_t> payloads() const noexcept {
-        return {view_.payloads(index_), std::size_t{view_.geometry().payload_stride} * slot_count()};
+        return {slots_.payloads, std::size_t{slots_.payload_stride} * slots_.count};
     }
     /// Returns the headers of all slots, header_stride apart, as one array.
     std::span<const std::uint8_t> headers() const noexcept {
-        return {view_.headers(index_), std::size_t{view_.geometry().header_stride} * slot_count()};
+        return {slots_.headers, std::size_t{slots_.header_stride} * slots_.count};
     }
 
     /// Returns the whole block as it is in the ring, page-aligned and in whole pages; RingLayout describes it.
-    std::span<const std::uint8_t> memory() const noexcept { return {view_.block(index_), view_.layout().block_stride}; }
+    std::span<const std::uint8_t> memory() const noexcept {
+        return {view_->block(index_), view_->layout().block_stride};
+    }
     /// Returns the layout of the ring.
-    const RingLayout& layout() const noexcept { return view_.layout(); }
+    const RingLayout& layout() const noexcept { return view_->layout(); }
 
     /// Returns the block to the producer now.
     void give_back() noexcept;
@@ -136,6 +139,7 @@ public:
     void swap(RingBlock& other) noexcept {
         seat_.swap(other.seat_);
         std::swap(view_, other.view_);
+        std::swap(slots_, other.slots_);
         std::swap(bitmap_, other.bitmap_);
         std::swap(header_, other.header_);
         std::swap(number_, other.number_);
@@ -148,14 +152,28 @@ private:
     friend class RingReader;
     explicit RingBlock(RingOutcome outcome) noexcept : outcome_{outcome} {}
 
-    /// Reads the slot's information once.
-    RingSlot info(std::uint32_t slot) const noexcept {
+    /// What is needed for each slot, so that a loop over them needs nothing else. Sizes were checked.
+    struct Slots {
+        const RingRecord<RingSlot>* infos = nullptr;
+        const std::uint8_t* headers = nullptr;
+        const std::uint8_t* payloads = nullptr;
+        std::uint32_t count = 0;
+        std::uint32_t header_bytes = 0;
+        std::uint32_t payload_bytes = 0;
+        std::uint32_t header_stride = 0;
+        std::uint32_t payload_stride = 0;
+    };
+    static_assert(offsetof(RingSlot, length) == 0 && offsetof(RingSlot, status) == 4 &&
+                  offsetof(RingSlot, timestamp_ns) == 8);
+    /// Reads both once.
+    std::array<std::uint32_t, 2> length_and_status(std::uint32_t slot) const noexcept {
         assert(slot < slot_count());
-        return view_.slot_infos(index_)[slot].load();
+        return std::bit_cast<std::array<std::uint32_t, 2>>(slots_.infos[slot].word(0));
     }
 
     std::shared_ptr<class ConsumerSeat> seat_;
-    RingView view_;
+    const RingView* view_ = nullptr;  ///< the seat's
+    Slots slots_;
     const std::uint64_t* bitmap_ = nullptr;  ///< the seat's copy
     RingBlockHeader header_{};               ///< a copy, checked
     std::uint64_t number_ = 0;

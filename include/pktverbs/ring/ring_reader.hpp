@@ -41,9 +41,13 @@ private:
         std::uint64_t generation;
         RingOutcome outcome = RingOutcome::timeout;
     };
-    bool take(RingBlock& block) noexcept;
     bool take(RingBlock& block, std::uint32_t index, std::uint64_t number) noexcept;
+    bool take_expected(RingBlock& block) noexcept;
+    bool take_oldest(RingBlock& block) noexcept;
+    RingOutcome poll(RingBlock& block) noexcept;
+    RingOutcome wait(RingBlock& block, std::chrono::nanoseconds timeout, const std::stop_token& stop) noexcept;
     News news() const noexcept;
+    RingOutcome report(const News& news) noexcept;
 
     std::shared_ptr<class ConsumerSeat> seat_;
     RingView view_;

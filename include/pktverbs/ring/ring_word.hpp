@@ -67,6 +67,8 @@ public:
         for (std::size_t i = 0; i < count; ++i) copy[i] = words_[i].load(std::memory_order_relaxed);
         return std::bit_cast<Value>(copy);
     }
+    /// Copies one of the value's words.
+    std::uint64_t word(std::size_t index) const noexcept { return words_[index].load(std::memory_order_relaxed); }
     /// Writes the value.
     void store(const Value& value) noexcept {
         const auto copy = std::bit_cast<std::array<std::uint64_t, count>>(value);
