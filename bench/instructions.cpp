@@ -22,13 +22,14 @@ const std::map<std::string, NamedPath> paths{
     {"wire64_vlan", NamedPath{"wire,vlan=1"}},
     {"wire80_ipv6", NamedPath{"wire,bytes=80,ipv6=1"}},
     {"wire64_rules1000", NamedPath{"wire,flows=200,rules=1000"}},
-    {"ring64", NamedPath{"ring"}},
+    {"ring64", NamedPath{"ring,packets=4096"}},
+    {"ring64_small", NamedPath{"ring"}},
     {"pipe64", NamedPath{"pipe"}},
     {"memif64", NamedPath{"memif"}},
 };
 
 /// Enough for each buffer of a ring to have been used, and for functions to have been found by the loader.
-constexpr std::uint64_t turns_before = 100;
+constexpr std::uint64_t turns_before = 200;
 
 int list() {
     fmt::print("compiler: {} {}\nflags: {}\nlibc: {}\nbatch: {}\npaths:", BENCH_COMPILER, __VERSION__, BENCH_FLAGS,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -10,12 +11,12 @@ namespace pktverbs {
 
 namespace {
 
-/// Calls `change(word, bits)` for every word of a bitmap in which [begin, begin + count) has bits.
+/// Calls `change(word, bits, how many)` for every word of a bitmap in which [begin, begin + count) has bits.
 template <class Change>
 void for_bits(std::uint32_t begin, std::uint32_t count, Change&& change) {
     for (const std::uint32_t end = begin + count; begin < end;) {
         const std::uint32_t in_word = std::min(64 - begin % 64, end - begin);
-        change(begin / 64, ~std::uint64_t{0} >> (64 - in_word) << begin % 64);
+        change(begin / 64, ~std::uint64_t{0} >> (64 - in_word) << begin % 64, in_word);
         begin += in_word;
     }
 }
@@ -96,10 +97,12 @@ void BlockPlacer::unpark(const RingSlotIndex& at, const RingSlotIndex& to) noexc
 
 /// If the next number's slot is in an open block, packets may follow there.
 void BlockPlacer::begin_run() noexcept {
+    run_.left = 0;
+    // A number that closed blocks, and then found no free one, has not moved the end.
+    if (static_cast<std::int64_t>(end_ - (base_ + resume_)) < 0) return;
     std::uint64_t slot = end_ - base_;
     std::uint64_t i = 0;
     for (; slot >= slots_; slot -= slots_) ++i;
-    run_.left = 0;
     if (!is_open(i)) return;
     run_.next = end_;
     run_.left = std::min(slots_ - slot, base_ + slots_ + reorder_window_ - end_);
@@ -114,9 +117,11 @@ void BlockPlacer::note_run() noexcept {
     const std::uint32_t index = run_.at.block;
     std::uint64_t* const claimed = &claimed_[std::size_t{index} * words_];
     std::uint64_t* const busy = &busy_[std::size_t{index} * words_];
-    for_bits(run_.at.slot - count, count, [&](std::uint32_t word, std::uint64_t bits) {
+    for_bits(run_.at.slot - count, count, [&](std::uint32_t word, std::uint64_t bits, std::uint32_t in_word) {
         claimed[word] |= bits;
-        busy_count_[index] -= static_cast<std::uint32_t>(std::popcount(busy[word] & bits));
+        // All of a run's packets were received into their slots, or none into any.
+        assert((busy[word] & bits) == bits || (busy[word] & bits) == 0);
+        if ((busy[word] & bits) != 0) busy_count_[index] -= in_word;
         busy[word] &= ~bits;
         writer_.set_valid_bits(index, word, bits);
     });
@@ -164,12 +169,11 @@ bool BlockPlacer::open(std::uint64_t i, bool for_packet) noexcept {
         // Packets will arrive for the blocks before this one: those must exist.
         std::uint64_t wanted = 1;
         for (std::uint64_t before = 0; before < i; ++before) wanted += window_at(before) == RingSlotIndex::nowhere;
-        if (writer_.free_blocks() > wanted) index = writer_.open(base, first);
+        if (writer_.has_free(static_cast<std::uint32_t>(wanted) + 1)) index = writer_.open(base, first);
         no_block_to_aim_ = !index;
     }
     if (!index) return false;
-    const auto words = claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{*index} * words_);
-    std::fill_n(words, words_, 0);
+    std::fill_n(&claimed_[std::size_t{*index} * words_], words_, 0);
     blocks_[*index] = {.first = first};
     window_at(i) = *index;
     return true;
@@ -303,8 +307,7 @@ bool BlockPlacer::relocate(std::uint32_t& index) noexcept {
         to = writer_.open(base_, blocks_[from].first, busy_count_);
     if (!to) return false;
     blocks_[*to] = blocks_[from];
-    std::copy_n(claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{from} * words_), words_,
-                claimed_.begin() + static_cast<std::ptrdiff_t>(std::size_t{*to} * words_));
+    std::copy_n(&claimed_[std::size_t{from} * words_], words_, &claimed_[std::size_t{*to} * words_]);
     for (std::uint32_t slot = 0; slot < slots_; ++slot) {
         const RingSlotIndex old_place{from, slot};
         const RingSlotIndex new_place{*to, slot};
@@ -356,6 +359,15 @@ bool BlockPlacer::restart() noexcept {
     return true;
 }
 
+/// How many slots from this one on are not busy, up to the first that is.
+std::uint32_t BlockPlacer::free_from(const RingSlotIndex& at) const noexcept {
+    for (std::uint32_t slot = at.slot; slot < slots_; slot += 64 - slot % 64) {
+        const std::uint64_t busy = busy_[std::size_t{at.block} * words_ + slot / 64] >> slot % 64;
+        if (busy != 0) return slot + static_cast<std::uint32_t>(std::countr_zero(busy)) - at.slot;
+    }
+    return slots_ - at.slot;
+}
+
 BlockPlacer::Target BlockPlacer::aim(std::uint64_t posted_before) noexcept {
     const std::uint64_t sequence = end_ + posted_before;
     if (sequence != aimed_end_ || aims_left_ == 0) {
@@ -368,13 +380,7 @@ BlockPlacer::Target BlockPlacer::aim(std::uint64_t posted_before) noexcept {
         if (i >= window_.size() - 1 || (!is_open(i) && !open(i, false))) return {};
         aims_ = {window_at(i), static_cast<std::uint32_t>(offset - i * slots_)};
         // No number this high has arrived: so the slots are free, unless an earlier aim was wrong.
-        const std::uint32_t left = slots_ - aims_.slot;
-        for_bits(aims_.slot, left, [&](std::uint32_t word, std::uint64_t bits) {
-            const std::uint64_t busy = busy_[std::size_t{aims_.block} * words_ + word] & bits;
-            const auto free = static_cast<std::uint32_t>(std::countr_zero(busy));
-            if (aims_left_ == word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)) - aims_.slot)
-                aims_left_ = std::min(word * 64 + free - aims_.slot, left);
-        });
+        aims_left_ = busy_count_[aims_.block] == 0 ? slots_ - aims_.slot : free_from(aims_);
         if (aims_left_ == 0) return {};
         aimed_end_ = sequence;
     }
@@ -382,8 +388,9 @@ BlockPlacer::Target BlockPlacer::aim(std::uint64_t posted_before) noexcept {
 }
 
 void BlockPlacer::aimed(std::uint32_t count) noexcept {
-    for_bits(aims_.slot, count,
-             [&](std::uint32_t word, std::uint64_t bits) { busy_[std::size_t{aims_.block} * words_ + word] |= bits; });
+    for_bits(aims_.slot, count, [&](std::uint32_t word, std::uint64_t bits, std::uint32_t) {
+        busy_[std::size_t{aims_.block} * words_ + word] |= bits;
+    });
     busy_count_[aims_.block] += count;
     aims_.slot += count;
     aims_left_ -= count;

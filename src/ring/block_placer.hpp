@@ -56,6 +56,14 @@ public:
         RingSlotIndex at;
     };
     const Run& run() const noexcept { return run_; }
+    /// When the run has reached the end of its block: goes on in the next one, if it is open. The same as place() for
+    /// the first packet there.
+    bool next_run() noexcept {
+        note_run();
+        if (complete_) close_complete();
+        if (!starting_) begin_run();
+        return run_.left != 0;
+    }
     void continue_run(std::uint32_t count, std::uint64_t bytes) noexcept {
         run_.next = end_ += count;
         run_.left -= count;
@@ -95,6 +103,8 @@ public:
     /// not aimed.
     void put_spare(const Buffers& buffers) noexcept { parked_.put_spare(buffers); }
     Buffers take_spare() noexcept { return parked_.take_spare(); }
+    /// Whether every packet is aimed, or in a slot.
+    bool are_all_aimed() const noexcept { return parked_.has_all(); }
 
     RingWriter& writer() noexcept { return writer_; }
     const RingWriter& writer() const noexcept { return writer_; }
@@ -112,6 +122,7 @@ private:
         RingSlotIndex to;
     };
 
+    std::uint32_t free_from(const RingSlotIndex& at) const noexcept;
     void begin_run() noexcept;
     void note_run() noexcept;
     std::uint32_t& window_at(std::uint64_t i) noexcept { return window_[(head_ + i) & (window_.size() - 1)]; }

@@ -2,6 +2,7 @@
 // Landing: finds the slot in which a packet was received, and aims packets at slots.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 
 #include <pktverbs/recv_list.hpp>
@@ -62,12 +63,16 @@ public:
             header.addr = reinterpret_cast<std::uint64_t>(target.header);
             payload.addr = reinterpret_cast<std::uint64_t>(target.payload);
             std::uint32_t count = 0;
-            for (; count < target.count && pkt != list.end(); ++count, ++pkt) {
-                if (!is_slot(payload_address(*pkt))) [[unlikely]]
-                    placer.put_spare({pkt->target(0).raw(), pkt->target(payload_chunk_).raw()});
-                retarget(*pkt, header, payload);
-                header.addr += header_stride;
-                payload.addr += payload_stride;
+            if (placer.are_all_aimed()) [[likely]] {
+                count = move_on(pkt, list.end(), target);
+            } else {
+                for (; count < target.count && pkt != list.end(); ++count, ++pkt) {
+                    if (!is_slot(payload_address(*pkt))) [[unlikely]]
+                        placer.put_spare({pkt->target(0).raw(), pkt->target(payload_chunk_).raw()});
+                    retarget(*pkt, header, payload);
+                    header.addr += header_stride;
+                    payload.addr += payload_stride;
+                }
             }
             posted_before += count;
             if (count != 0) [[likely]] {
@@ -83,10 +88,33 @@ public:
         }
     }
 
+    std::size_t payload_chunk() const noexcept { return payload_chunk_; }
     std::uint32_t payload_stride() const noexcept { return view_.geometry().payload_stride; }
-    std::uint64_t payload_address(const RecvPkt& pkt) const noexcept { return pkt.target(payload_chunk_).raw().addr; }
+    /// Only for packets with the ring's layout: then these are all of the packet's elements.
+    std::uint64_t payload_address(RecvPkt& pkt) const noexcept { return pkt.raw()->sg_list[payload_chunk_].addr; }
 
 private:
+    /// Aims packets that are aimed at slots already: only the addresses change. Returns how many.
+    std::uint32_t move_on(RecvList::iterator& at, const RecvList::iterator& end,
+                          const BlockPlacer::Target& target) const noexcept {
+        const std::uint64_t header_stride = payload_chunk_ != 0 ? view_.geometry().header_stride : 0;
+        const std::uint64_t payload_stride = view_.geometry().payload_stride;
+        const std::size_t chunk = payload_chunk_;
+        auto header = reinterpret_cast<std::uint64_t>(payload_chunk_ != 0 ? target.header : target.payload);
+        auto payload = reinterpret_cast<std::uint64_t>(target.payload);
+        RecvList::iterator pkt = at;
+        std::uint32_t count = 0;
+        for (; count < target.count && pkt != end; ++count, ++pkt) {
+            assert(is_slot(payload_address(*pkt)));
+            ibv_sge* const elements = pkt->raw()->sg_list;
+            elements[0].addr = header;
+            elements[chunk].addr = payload;
+            header += header_stride;
+            payload += payload_stride;
+        }
+        at = pkt;
+        return count;
+    }
     bool has_ring_layout(const RecvPkt& pkt) const noexcept {
         const RingGeometry& geometry = view_.geometry();
         return pkt.chunk_count() == payload_chunk_ + 1 && !pkt.grh() &&

@@ -40,6 +40,8 @@ public:
     /// Takes out the slot's packet. Its bytes stay until its buffers, which are a spare again, are used.
     Parked take(const RingSlotIndex& at) noexcept;
 
+    /// Whether all packets' own buffers are here, spare or in use.
+    bool has_all() const noexcept { return spares_.size() + count_ == packets_.size(); }
     void put_spare(const Buffers& buffers) noexcept { spares_.push_back(buffers); }
     Buffers take_spare() noexcept {
         const Buffers buffers = spares_.back();

@@ -154,7 +154,7 @@ private:
         placer_.begin_batch();
         std::size_t taken = 0;
         for (auto pkt = held_.begin(); pkt != held_.end(); ++pkt, ++taken) {
-            taken += take_run(pkt);
+            taken += take_runs(pkt);
             if (pkt == held_.end() || !take(*pkt)) break;
         }
         placer_.end_batch();
@@ -171,38 +171,63 @@ private:
 
     /// Takes packets as long as they have the next number and are in its slot, or can be copied there: the same as
     /// take() for each, at less cost. Returns how many.
-    std::uint32_t take_run(RecvList::iterator& pkt) noexcept {
-        const bool numbered = reader_.has_value();
-        const BlockPlacer::Run run = placer_.run();
-        if (run.left == 0 || run.next != (numbered ? tracker_.next_sequence() : arrived_) || must_restart_) return 0;
-        const bool aimed = landing_.is_aimed();
+    std::uint32_t take_runs(RecvList::iterator& pkt) noexcept {
+        std::uint32_t taken = 0;
+        while (pkt != held_.end() && !must_restart_) {
+            if (placer_.run().left == 0 && !placer_.next_run()) break;
+            if (placer_.run().next != (reader_ ? tracker_.next_sequence() : arrived_)) break;
+            const std::uint32_t count = landing_.is_aimed()
+                                            ? reader_ ? take_run<true, true>(pkt) : take_run<false, true>(pkt)
+                                        : reader_ ? take_run<true, false>(pkt)
+                                                  : take_run<false, false>(pkt);
+            if (count == 0) break;
+            placer_.continue_run(count, run_bytes_);
+            tracker_.skip(count);
+            arrived_ += count;
+            taken += count;
+        }
+        return taken;
+    }
+
+    /// Takes packets of one block. Leaves the sum of their lengths in run_bytes_.
+    template <bool numbered, bool aimed>
+    std::uint32_t take_run(RecvList::iterator& at) noexcept {
+        const BlockPlacer::Run& run = placer_.run();
+        // Copies, which the stores below can't change.
+        RingRecord<RingSlot>* info = run.infos;
+        const std::uint64_t left = run.left;
+        const std::size_t chunk = landing_.payload_chunk();
         const std::uint32_t most = slot_bytes_;
-        const std::uint32_t stride = landing_.payload_stride();
+        const std::uint64_t stride = landing_.payload_stride();
+        std::uint64_t payload = run.payload;
         std::uint64_t value = tracker_.next_value();
         std::uint64_t bytes = 0;
         std::uint32_t count = 0;
-        for (; count < run.left && pkt != held_.end(); ++count, ++pkt) {
+        RecvList::iterator pkt = at;
+        for (const auto end = held_.end(); count < left && pkt != end; ++count, ++pkt) {
             const auto length = static_cast<std::uint32_t>(pkt->length());
             if (!pkt->ok() || length > most) [[unlikely]]
                 break;
-            if (aimed ? landing_.payload_address(*pkt) != run.payload + std::uint64_t{stride} * count
-                      : length > pkt->target(0).size()) [[unlikely]]
+            if constexpr (aimed) {
+                if (pkt->raw()->sg_list[chunk].addr != payload) [[unlikely]]
+                    break;
+                payload += stride;
+            } else if (length > pkt->target(0).size()) {
                 break;
-            if (numbered) {
+            }
+            if constexpr (numbered) {
                 std::uint64_t number = 0;
                 if (!read_number(*pkt, length, number) || tracker_.value_of(number) != value) break;
                 value = tracker_.value_after(value);
             }
-            if (!aimed)
+            if constexpr (!aimed)
                 placer_.copy({run.at.block, run.at.slot + count}, landing_.bytes_of(*pkt, false),
                              landing_.bytes_of(*pkt, true), length);
-            run.infos[count] = {length, IBV_WC_SUCCESS, static_cast<std::uint64_t>(pkt->timestamp().count())};
+            *info++ = {length, IBV_WC_SUCCESS, static_cast<std::uint64_t>(pkt->timestamp().count())};
             bytes += length;
         }
-        if (count == 0) return 0;
-        placer_.continue_run(count, bytes);
-        tracker_.skip(count);
-        arrived_ += count;
+        at = pkt;
+        run_bytes_ = bytes;
         return count;
     }
 
@@ -276,8 +301,12 @@ private:
 
     void publish() noexcept {
         placer_.stats.consumer_deaths = placer_.writer().consumer_deaths();
-        const auto words = std::bit_cast<Words>(placer_.stats);
-        for (std::size_t i = 0; i < words.size(); ++i) published_[i].store(words[i], std::memory_order_relaxed);
+        const auto* const stats = reinterpret_cast<const unsigned char*>(&placer_.stats);
+        for (std::size_t i = 0; i < published_.size(); ++i) {
+            std::uint64_t word;
+            std::memcpy(&word, stats + i * sizeof word, sizeof word);
+            published_[i].store(word, std::memory_order_relaxed);
+        }
     }
 
     Queue& queue_;
@@ -288,6 +317,7 @@ private:
     BlockPlacer placer_;
     Landing landing_;
     SequenceTracker tracker_;
+    std::uint64_t run_bytes_ = 0;
     bool must_restart_ = false;
     std::uint64_t arrived_ = 0;
     RecvList held_;  ///< packets for which no block was free

@@ -45,15 +45,6 @@ RingWriter::~RingWriter() {
     for (std::uint32_t i = 0; i < blocks_.size(); ++i) discard(i);
 }
 
-/// For a block that was handed over, the consumer decides whether it is back. Only we fill blocks: one that is marked
-/// as being filled, and isn't open, counts as back.
-bool RingWriter::is_free(std::uint32_t block) const noexcept {
-    if (blocks_[block].kind != Block::Kind::given) return blocks_[block].kind == Block::Kind::ours;
-    // Acquire: the consumer's last read of the block comes before our first write to it.
-    const RingState::Kind kind = RingState::kind(view_.state(block).load(std::memory_order_acquire));
-    return kind == RingState::free || kind == RingState::filling;
-}
-
 /// Whether the block was handed over and is not being read; `word` is its state then.
 bool RingWriter::is_filled(std::uint32_t block, std::uint64_t& word) const noexcept {
     if (blocks_[block].kind != Block::Kind::given) return false;
@@ -72,6 +63,16 @@ std::uint32_t RingWriter::free_blocks() const noexcept {
     std::uint32_t count = 0;
     for (std::uint32_t i = 0; i < blocks_.size(); ++i) count += is_free(i) ? 1U : 0U;
     return count;
+}
+
+/// The oldest blocks, which are the likeliest to be free, follow the cursor.
+bool RingWriter::has_free(std::uint32_t count) const noexcept {
+    const std::uint32_t blocks = view_.geometry().blocks;
+    for (std::uint32_t left = blocks, index = cursor_; count != 0; index = index + 1 == blocks ? 0 : index + 1) {
+        if (left-- == 0) return false;
+        if (is_free(index)) --count;
+    }
+    return true;
 }
 
 bool RingWriter::consumer_has_blocks() const noexcept {

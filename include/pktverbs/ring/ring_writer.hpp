@@ -76,8 +76,8 @@ public:
     /// Frees an open block. Does nothing for a block that is not open.
     void discard(std::uint32_t block) noexcept;
 
-    /// Whether a block is free.
-    bool has_free() const noexcept { return find_free().has_value(); }
+    /// Whether at least `count` blocks are free. Usually cheaper than free_blocks().
+    bool has_free(std::uint32_t count = 1) const noexcept;
     /// Waits until a block is free. Returns false if `timeout` passed or `stop` was requested first.
     bool wait_for_free(std::chrono::nanoseconds timeout = no_timeout, std::stop_token stop = {}) const noexcept;
 
@@ -95,7 +95,14 @@ private:
         std::uint32_t packets = 0;  ///< of a block that was handed over
         Kind kind = Kind::ours;
     };
-    bool is_free(std::uint32_t block) const noexcept;
+    /// For a block that was handed over, the consumer decides whether it is back. Only we fill blocks: one that is
+    /// marked as being filled, and isn't open, counts as back.
+    bool is_free(std::uint32_t block) const noexcept {
+        if (blocks_[block].kind != Block::Kind::given) return blocks_[block].kind == Block::Kind::ours;
+        // Acquire: the consumer's last read of the block comes before our first write to it.
+        const RingState::Kind kind = RingState::kind(view_.state(block).load(std::memory_order_acquire));
+        return kind == RingState::free || kind == RingState::filling;
+    }
     bool is_filled(std::uint32_t block, std::uint64_t& word) const noexcept;
     bool is_open(std::uint32_t block) const noexcept {
         return block < blocks_.size() && blocks_[block].kind == Block::Kind::open;
