@@ -200,7 +200,8 @@ private:
         const std::uint32_t most = slot_bytes_;
         const std::uint64_t stride = landing_.payload_stride();
         std::uint64_t payload = run.payload;
-        std::uint64_t value = tracker_.next_value();
+        const SequenceTracker tracker = tracker_;
+        std::uint64_t value = tracker.next_value();
         std::uint64_t bytes = 0;
         std::uint32_t count = 0;
         RecvList::iterator pkt = at;
@@ -208,29 +209,32 @@ private:
             const auto length = static_cast<std::uint32_t>(pkt->length());
             if (!pkt->ok() || length > most) [[unlikely]]
                 break;
-            if constexpr (aimed) {
-                if (pkt->raw()->sg_list[chunk].addr != payload) [[unlikely]]
-                    break;
-                payload += stride;
-            } else if (length > pkt->target(0).size()) {
+            const ibv_sge* const elements = pkt->raw()->sg_list;
+            if (aimed ? elements[chunk].addr != payload : length > pkt->target(0).size()) [[unlikely]]
                 break;
-            }
             if constexpr (numbered) {
                 std::uint64_t number = 0;
-                if (!read_number(*pkt, length, number) || tracker_.value_of(number) != value) break;
-                value = tracker_.value_after(value);
+                const bool has_number =
+                    aimed ? reader_->read(at_address(elements[0].addr), at_address(payload), length, number)
+                          : read_number(*pkt, length, number);
+                if (!has_number || tracker.value_of(number) != value) break;
+                value = tracker.value_after(value);
             }
             if constexpr (!aimed)
                 placer_.copy({run.at.block, run.at.slot + count}, landing_.bytes_of(*pkt, false),
                              landing_.bytes_of(*pkt, true), length);
             *info++ = {length, IBV_WC_SUCCESS, static_cast<std::uint64_t>(pkt->timestamp().count())};
             bytes += length;
+            payload += stride;
         }
         at = pkt;
         run_bytes_ = bytes;
         return count;
     }
 
+    static const std::uint8_t* at_address(std::uint64_t address) noexcept {
+        return reinterpret_cast<const std::uint8_t*>(address);
+    }
     /// False for a packet without a number.
     bool read_number(const RecvPkt& pkt, std::uint32_t length, std::uint64_t& number) noexcept {
         return reader_->read(landing_.bytes_of(pkt, false), landing_.bytes_of(pkt, true), length, number);
