@@ -116,7 +116,7 @@ public:
     virtual std::size_t send(std::span<const TxFrame> frames) noexcept = 0;
 
     /// If there is one device that gets every frame and nothing lies between: delivers what it takes of these. Returns
-    /// how many. One call at a time, with send().
+    /// how many. Any thread.
     virtual std::uint32_t pass_on(PlainSends&) noexcept { return 0; }
 
     /// Delivers up to about `most` frames that wait in the link. Called, one call at a time, when
