@@ -67,7 +67,7 @@ std::size_t Receiver::take(std::span<RxFrame> frames) noexcept {
 
 void Receiver::release() noexcept {
     if (taken_ == 0) return;
-    // There is room for all buffers.
+    // There is always room: Socket::make_memory().
     std::uint32_t at = 0;
     xsk_ring_prod__reserve(&socket_.to_fill, taken_, &at);
     for (std::uint32_t i = 0; i < taken_; ++i)

@@ -86,7 +86,9 @@ void Socket::make_memory(const Interface& interface) {
     memory_ = {static_cast<std::uint8_t*>(memory), Unmap{bytes}};
 
     xsk_umem_config config{};
-    config.fill_size = receive_buffers_;
+    // Twice as many as buffers: the kernel publishes frames before it publishes that their buffers have left this ring
+    // (xsk_flush() in net/xdp/xsk.c). Until then, these and the ones that are given back seem to be in it together.
+    config.fill_size = 2 * receive_buffers_;
     config.comp_size = receive_buffers_;  // it has to be there even if nothing is sent, and be a power of two
     config.frame_size = buffer_bytes_;
     xsk_umem* umem = nullptr;
