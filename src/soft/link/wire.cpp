@@ -70,7 +70,9 @@ public:
     std::uint32_t pass_on(const WireEnd& from, PlainSends& sends) noexcept {
         const std::lock_guard lock{mutex_};
         if (!up() || faults_.any() || ends_.size() != 2) return 0;
-        WireEnd& end = *ends_[ends_[0] == &from ? 1 : 0];
+        const bool is_first = ends_[0] == &from;
+        if (!is_first && ends_[1] != &from) return 0;  // it has left, and both hear it
+        WireEnd& end = *ends_[is_first ? 1 : 0];
         const std::uint32_t taken = end.arrive(sends);
         counters_.sent += taken;
         counters_.offered += taken;

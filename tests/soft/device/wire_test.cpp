@@ -2,6 +2,7 @@
 // The in-memory wire: which ends hear each other, what faults do, and that the counters add up.
 #include <gtest/gtest.h>
 
+#include "soft/nic/nic.hpp"
 #include "verbs_end.hpp"
 #include "wire_device.hpp"
 
@@ -47,6 +48,17 @@ TEST(Wire, CarriesToEveryOtherEnd) {
         EXPECT_EQ(end->copy(0, 60), frame_to(1));
     }
     EXPECT_EQ(tap.receive(), Frames{frame_to(1)});
+}
+
+/// Its context was closed in the drop-in library.
+TEST(Wire, CarriesToEveryEndFromOneThatHasLeft) {
+    VerbsEnd sender;
+    VerbsEnd one;
+    VerbsEnd two;
+    for (VerbsEnd* end : {&one, &two}) end->fill(1);
+    soft::Nic::of(sender.context.get()).abandon();
+    ASSERT_EQ(sender.post_send(1, {sender.put(4096, frame_to(1))}), 0);
+    for (VerbsEnd* end : {&one, &two}) EXPECT_EQ(poll_all(end->recv_cq).size(), 1U);
 }
 
 TEST(Wire, KeepsTwoNamesApart) {
