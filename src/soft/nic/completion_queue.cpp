@@ -110,11 +110,15 @@ int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
     if (count <= 0) return count < 0 ? -EINVAL : 0;
     std::unique_lock<QuickMutex> polling;
     if (extended_) polling = std::unique_lock{poll_mutex_};
-    // What is there already is not kept waiting for more.
-    if (!is_idle()) return take(count, wcs);
-    if (!nic_.has_work()) return 0;
+    const int taken = is_idle() ? 0 : take(count, wcs);
+    // What is there already is not kept waiting for more. But a program that sends before each poll always finds
+    // something, and would never receive.
+    if (taken == count || taken < 0) return taken;
+    if (taken != 0 && (quick_polls_ = quick_polls_ + 1) % polls_per_work != 0) return taken;
+    if (!nic_.has_work()) return taken;
     nic_.work();
-    return is_idle() ? 0 : take(count, wcs);
+    const int more = is_idle() ? 0 : take(count - taken, wcs + taken);
+    return more < 0 && taken != 0 ? taken : taken + more;
 }
 
 int CompletionQueue::arm(bool solicited_only) noexcept {

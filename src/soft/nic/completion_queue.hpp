@@ -114,6 +114,7 @@ public:
 
 private:
     static constexpr std::uint32_t batch = 16;
+    static constexpr std::uint32_t polls_per_work = 16;  ///< of those that find completions, but fewer than asked for
 
     enum class Armed : std::uint8_t { no, for_errors, for_any };
 
@@ -157,6 +158,7 @@ private:
     Armed armed_ = Armed::no;
     int receivers_ = 0;
     std::atomic<bool> overrun_{false};
+    Index quick_polls_;  ///< that did not ask the link; about, with several pollers
 
     // For the extended interface: held from start_poll to end_poll. Completions are fetched only then: copies of the
     // ring's first ones, which stay there until they have been polled.

@@ -2,6 +2,7 @@
 // The device over a link with its own descriptors: sends that wait, frames that are fetched.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -155,6 +156,25 @@ TEST_F(FetchedFrame, ComesByPolling) {
     end.fill(2);
     link->arrive(frame_to(1));
     EXPECT_EQ(poll_one(end.recv_cq).byte_len, 60U);
+}
+
+/// As a program that sends before each poll does.
+TEST_F(FetchedFrame, ComesThoughEachPollFindsASend) {
+    link->allow(1000);
+    ibv_qp_init_attr attr{};
+    attr.send_cq = attr.recv_cq = end.recv_cq.get();
+    attr.cap = {16, 0, 1, 0, 0};
+    attr.qp_type = IBV_QPT_RAW_PACKET;
+    const verbs::QpHandle sender{end.verbs.create_qp(end.pd.get(), &attr), {&end.verbs}};
+    bring_to(sender.get(), IBV_QPS_RTS);
+    end.fill(1);
+    link->arrive(frame_to(1));
+    bool came = false;
+    for (int i = 0; i < 100 && !came; ++i) {
+        ASSERT_EQ(end.post_send(1, {end.sge(0, 60)}, IBV_SEND_SIGNALED, sender.get()), 0);
+        came = std::ranges::count(poll_all(end.recv_cq), IBV_WC_RECV, &ibv_wc::opcode) == 1;
+    }
+    EXPECT_TRUE(came);
 }
 
 TEST_F(FetchedFrame, ComesByStartPollToo) {
