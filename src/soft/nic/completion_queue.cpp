@@ -111,11 +111,12 @@ int CompletionQueue::poll(int count, ibv_wc* wcs) noexcept {
     std::unique_lock<QuickMutex> polling;
     if (extended_) polling = std::unique_lock{poll_mutex_};
     const int taken = is_idle() ? 0 : take(count, wcs);
-    // What is there already is not kept waiting for more. But a program that sends before each poll always finds
-    // something, and would never receive.
-    if (taken == count || taken < 0) return taken;
-    if (taken != 0 && (quick_polls_ = quick_polls_ + 1) % polls_per_work != 0) return taken;
-    if (!nic_.has_work()) return taken;
+    if (taken == count || taken < 0 || !nic_.has_work()) return taken;
+    // What is there already is not kept waiting for more. But a program that has armed the queue is going to wait, and
+    // one that sends before each poll always finds something, and would never receive.
+    if (taken != 0 && armed_.load(std::memory_order_relaxed) == Armed::no &&
+        (quick_polls_ = quick_polls_ + 1) % polls_per_work != 0)
+        return taken;
     nic_.work();
     const int more = is_idle() ? 0 : take(count - taken, wcs + taken);
     return more < 0 && taken != 0 ? taken : taken + more;

@@ -155,7 +155,7 @@ private:
     std::uint32_t mask_;
     Index head_;
     Index tail_;
-    Armed armed_ = Armed::no;
+    std::atomic<Armed> armed_{Armed::no};
     int receivers_ = 0;
     std::atomic<bool> overrun_{false};
     Index quick_polls_;  ///< that did not ask the link; about, with several pollers

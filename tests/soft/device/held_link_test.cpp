@@ -177,6 +177,19 @@ TEST_F(FetchedFrame, ComesThoughEachPollFindsASend) {
     EXPECT_TRUE(came);
 }
 
+/// Programs that wait take what is left, and go to sleep if that was less than they asked for.
+TEST_F(FetchedFrame, ComesByThePollAfterArming) {
+    end.fill(4);
+    link->deliver(frame_to(1));
+    link->arrive(frame_to(1));
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 1U) << "what is there";
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 1U);
+    link->deliver(frame_to(1));
+    link->arrive(frame_to(1));
+    ASSERT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+    EXPECT_EQ(poll_all(end.recv_cq).size(), 2U);
+}
+
 TEST_F(FetchedFrame, ComesByStartPollToo) {
     ibv_cq_init_attr_ex init{};
     init.cqe = 4;
