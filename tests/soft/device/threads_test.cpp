@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "background.hpp"
+#include "ip_frame.hpp"
 #include "rounds.hpp"
 #include "soft/nic/nic.hpp"
 #include "soft/nic/queue_pair.hpp"
@@ -66,6 +67,60 @@ TEST(Threads, LoseNothingUncounted) {
     }
     EXPECT_EQ(wire.counters().sent, 2 * frames);
     EXPECT_EQ(wire.counters().delivered, 2 * frames);
+}
+
+/// Frames that are known, in lists: in runs straight from one end's requests to the other's receives.
+TEST(Threads, LoseNothingUncountedOfListsBothWays) {
+    constexpr std::uint32_t in_list = 12;
+    const auto lists = rounds(3000U);
+    Wire wire{"w"};
+    VerbsEnd ends[2];
+    std::uint64_t got[2] = {};
+    for (VerbsEnd& end : ends) {
+        end.fill(16);
+        end.put(60000, IpFrame{}.bytes());
+    }
+    const auto bytes = static_cast<std::uint32_t>(IpFrame{}.bytes().size());
+    const auto send_lists = [&](VerbsEnd& end) {
+        ibv_sge sge = end.sge(60000, bytes);
+        for (std::uint32_t sent = 0; sent < lists * in_list;) {
+            ibv_send_wr requests[in_list]{};
+            for (std::uint32_t i = 0; i < in_list; ++i)
+                requests[i] = {.wr_id = sent + i,
+                               .next = i + 1 < in_list ? &requests[i + 1] : nullptr,
+                               .sg_list = &sge,
+                               .num_sge = 1,
+                               .opcode = IBV_WR_SEND,
+                               .send_flags = i % 3 == 2 ? unsigned{IBV_SEND_SIGNALED} : 0};
+            ibv_send_wr* bad = nullptr;
+            for (ibv_send_wr* first = requests; ibv_post_send(end.qp.get(), first, &bad) != 0; first = bad)
+                for (const ibv_wc& wc : poll_all(end.send_cq)) EXPECT_EQ(wc.status, IBV_WC_SUCCESS);
+            sent += in_list;
+        }
+    };
+    {
+        std::thread senders[2];
+        for (int i = 0; i < 2; ++i) senders[i] = std::thread{send_lists, std::ref(ends[i])};
+        const Background changer{[&] {
+            for (VerbsEnd& end : ends) {
+                const auto other = end.make_flow(end.qp.get(), to_mac(2));
+                EXPECT_NE(other, nullptr);
+                EXPECT_EQ(end.verbs.resize_cq(end.recv_cq.get(), 128), 0);
+                EXPECT_EQ(ibv_req_notify_cq(end.recv_cq.get(), 0), 0);
+                EXPECT_EQ(end.verbs.resize_cq(end.recv_cq.get(), 64), 0);
+            }
+        }};
+        const Background poller{[&] {
+            for (int i = 0; i < 2; ++i) drain(ends[i], got[i]);
+        }};
+        for (std::thread& sender : senders) sender.join();
+    }
+    for (int i = 0; i < 2; ++i) {
+        drain(ends[i], got[i]);
+        EXPECT_EQ(got[i] + ends[i].drops().out_of_buffer, lists * in_list);
+        EXPECT_GT(got[i], 0U);
+    }
+    EXPECT_EQ(wire.counters().delivered, 2 * lists * in_list);
 }
 
 TEST(Threads, MayPostToOneQueuePairTogether) {
