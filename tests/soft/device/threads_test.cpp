@@ -85,13 +85,15 @@ TEST(Threads, LoseNothingUncountedOfListsBothWays) {
         ibv_sge sge = end.sge(60000, bytes);
         for (std::uint32_t sent = 0; sent < lists * in_list;) {
             ibv_send_wr requests[in_list]{};
-            for (std::uint32_t i = 0; i < in_list; ++i)
-                requests[i] = {.wr_id = sent + i,
-                               .next = i + 1 < in_list ? &requests[i + 1] : nullptr,
-                               .sg_list = &sge,
-                               .num_sge = 1,
-                               .opcode = IBV_WR_SEND,
-                               .send_flags = i % 3 == 2 ? unsigned{IBV_SEND_SIGNALED} : 0};
+            for (std::uint32_t i = 0; i < in_list; ++i) {
+                ibv_send_wr& request = requests[i];
+                request.wr_id = sent + i;
+                request.next = i + 1 < in_list ? &requests[i + 1] : nullptr;
+                request.sg_list = &sge;
+                request.num_sge = 1;
+                request.opcode = IBV_WR_SEND;
+                request.send_flags = i % 3 == 2 ? unsigned{IBV_SEND_SIGNALED} : 0;
+            }
             ibv_send_wr* bad = nullptr;
             for (ibv_send_wr* first = requests; ibv_post_send(end.qp.get(), first, &bad) != 0; first = bad)
                 for (const ibv_wc& wc : poll_all(end.send_cq)) EXPECT_EQ(wc.status, IBV_WC_SUCCESS);
