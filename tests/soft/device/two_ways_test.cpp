@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two ways of frames through the device: in runs, from lists to posted receives (between two ends of a wire straight
-// from the one to the other), and one by one, through the send queue and the flow table. Random scripts are played in
-// two worlds, one for each way, and show the same in both.
+// The two ways of frames through the device: in runs, from lists to posted receives (between two ends of a wire
+// straight from the one to the other), and one by one, through the send queue and the flow table. Random scripts are
+// played in two worlds, one for each way, and show the same in both.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
