@@ -117,7 +117,7 @@ public:
 
     /// If there is one device that gets every frame and nothing lies between: delivers what it takes of these. Returns
     /// how many. Any thread.
-    virtual std::uint32_t pass_on(PlainSends&) noexcept { return 0; }
+    virtual std::uint32_t pass_straight(PlainSends&) noexcept { return 0; }
 
     /// Delivers up to about `most` frames that wait in the link. Called, one call at a time, when
     /// wants_receive() is set and a completion queue runs empty. Waits for no frame; news of an interface are asked of

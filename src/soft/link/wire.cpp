@@ -67,7 +67,7 @@ public:
     }
 
     /// Between two ends, undisturbed.
-    std::uint32_t pass_on(const WireEnd& from, PlainSends& sends) noexcept {
+    std::uint32_t pass_straight(const WireEnd& from, PlainSends& sends) noexcept {
         const std::lock_guard lock{mutex_};
         if (!up() || faults_.any() || ends_.size() != 2) return 0;
         const bool is_first = ends_[0] == &from;
@@ -243,7 +243,7 @@ public:
         medium_->carry(*this, frames);
         return frames.size();
     }
-    std::uint32_t pass_on(PlainSends& sends) noexcept override { return medium_->pass_on(*this, sends); }
+    std::uint32_t pass_straight(PlainSends& sends) noexcept override { return medium_->pass_straight(*this, sends); }
     void receive(std::size_t) noexcept override {}
 
 private:

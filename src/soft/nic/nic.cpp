@@ -91,7 +91,7 @@ std::size_t Nic::transmit(std::span<const TxFrame> frames) noexcept {
 }
 
 std::uint32_t Nic::transmit(PlainSends& sends) noexcept {
-    if (const std::uint32_t passed = link_->pass_on(sends); passed != 0) return passed;
+    if (const std::uint32_t passed = link_->pass_straight(sends); passed != 0) return passed;
     const std::lock_guard lock{transmit_mutex_};
     std::array<TxFrame, PlainSends::most_taken> frames;
     const auto gathered = sends.gather(frames);
