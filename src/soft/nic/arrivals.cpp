@@ -25,7 +25,7 @@ public:
 
     using Position = const RxFrame*;
     Position position() const noexcept { return left_.data(); }
-    std::uint32_t most() const noexcept { return static_cast<std::uint32_t>(left_.size()); }
+    std::uint32_t left() const noexcept { return static_cast<std::uint32_t>(left_.size()); }
     bool ready() const noexcept { return !left_.empty(); }
     static const RxFrame& frame(Position at) noexcept { return *at; }
     static void pass(Position& at, std::uint32_t) noexcept { ++at; }

@@ -93,7 +93,7 @@ std::size_t Nic::transmit(std::span<const TxFrame> frames) noexcept {
 std::uint32_t Nic::transmit(PlainSends& sends) noexcept {
     if (const std::uint32_t passed = link_->pass_straight(sends); passed != 0) return passed;
     const std::lock_guard lock{transmit_mutex_};
-    std::array<TxFrame, PlainSends::most_taken> frames;
+    std::array<TxFrame, PlainSends::max_taken> frames;
     const auto gathered = sends.gather(frames);
     return gathered.empty() ? 0 : static_cast<std::uint32_t>(link_->send(gathered));
 }

@@ -7,7 +7,7 @@
 
 namespace pktverbs::soft {
 
-std::span<const TxFrame> PlainSends::gather(std::array<TxFrame, most_taken>& frames) noexcept {
+std::span<const TxFrame> PlainSends::gather(std::array<TxFrame, max_taken>& frames) noexcept {
     std::size_t count = 0;
     Position at = next_;
     for (; at.index != room_ && at.wr; ++count) {

@@ -20,7 +20,7 @@ namespace pktverbs::soft {
 /// the send queue.
 class PlainSends {
 public:
-    static constexpr std::uint32_t most_taken = 64;
+    static constexpr std::uint32_t max_taken = 64;
 
     /// What requests must keep to.
     struct Limits {
@@ -35,7 +35,7 @@ public:
     /// The next batch: from `wr` on, which may be null, at most `room` requests.
     void begin(ibv_send_wr* wr, std::uint32_t room) noexcept {
         next_ = {wr, 0};
-        room_ = std::min(room, most_taken);
+        room_ = std::min(room, max_taken);
         signals_ = 0;
     }
 
@@ -45,7 +45,7 @@ public:
         std::uint32_t index;
     };
     Position position() const noexcept { return next_; }
-    std::uint32_t most() const noexcept { return room_ - next_.index; }
+    std::uint32_t left() const noexcept { return room_ - next_.index; }
     /// The frame there if it is simple and in one piece. Otherwise its length is 0.
     [[gnu::always_inline]] RxFrame frame(const Position& at) noexcept {
         if (!at.wr || !is_simple(*at.wr) || at.wr->num_sge != 1) [[unlikely]]
@@ -56,7 +56,7 @@ public:
             return {.data = nullptr, .length = 0};
         return {.data = reinterpret_cast<const std::uint8_t*>(sge.addr), .length = sge.length};
     }
-    bool ready() noexcept { return most() != 0 && frame(next_).length != 0; }
+    bool ready() noexcept { return left() != 0 && frame(next_).length != 0; }
     /// Goes on to the next one.
     [[gnu::always_inline]] void pass(Position& at, std::uint32_t length) noexcept {
         ++at.index;
@@ -67,7 +67,7 @@ public:
     void take_until(const Position& at) noexcept { next_ = at; }
 
     /// The same for frames of any number of pieces, all that are ready.
-    std::span<const TxFrame> gather(std::array<TxFrame, most_taken>& frames) noexcept;
+    std::span<const TxFrame> gather(std::array<TxFrame, max_taken>& frames) noexcept;
 
     /// Since begin().
     std::uint32_t taken() const noexcept { return next_.index; }
@@ -93,7 +93,7 @@ private:
     Position next_{};
     std::uint32_t room_ = 0;
     std::uint32_t signals_ = 0;
-    std::array<Signalled, most_taken> signalled_;
+    std::array<Signalled, max_taken> signalled_;
 };
 
 }  // namespace pktverbs::soft

@@ -28,7 +28,7 @@ std::uint32_t ReceiveQueue::receive(Source& source, KnownFrames::Reader known_fr
     const CompletionQueue::Places places = writer.places(*completions_);
     // Up to the end of the one or the other ring, at most: the caller goes on from its beginning.
     const std::uint32_t until_end = depth_ - (first & (depth_ - 1));
-    const std::uint32_t end = first + std::min({source.most(), posted, until_end, places.count()});
+    const std::uint32_t end = first + std::min({source.left(), posted, until_end, places.count()});
     const std::uint32_t longest = arrival.longest;
     const std::size_t stride = stride_;
     MemoryRegions::Last memory{regions_, domain_, true};
