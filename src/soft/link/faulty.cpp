@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/counter.hpp"
+#include "base/epoll.hpp"
 #include "base/file_descriptor.hpp"
 #include "soft/link/alarm.hpp"
 #include "soft/link/delay_line.hpp"
@@ -24,9 +25,7 @@ void check_descriptor(int result) {
 
 /// False if that is none.
 bool add_to_epoll(int epoll_fd, int fd) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    const int result = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    const int result = control_epoll(epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN);
     if (result == 0 || errno == EINVAL) return result == 0;
     check_descriptor(result);
     return false;

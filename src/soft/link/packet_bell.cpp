@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/epoll.hpp"
 #include "soft/link/packet_filter.hpp"
 
 namespace pktverbs::soft {
@@ -19,9 +20,7 @@ namespace {
 constexpr std::uint16_t bell_protocol = 0x0003;  // ETH_P_ALL
 
 bool control(const FileDescriptor& epoll, int operation, int fd, std::uint32_t events) noexcept {
-    epoll_event event{};
-    event.events = events;
-    return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0;
+    return control_epoll(epoll.get(), operation, fd, events) == 0;
 }
 
 }  // namespace

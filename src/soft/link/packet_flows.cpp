@@ -93,7 +93,7 @@ void PacketFlows::loosen(Clock::time_point now) noexcept {
 }
 
 /// A flow goes: what came for it before is still wanted.
-void PacketFlows::bury(const Entry& entry) noexcept {
+void PacketFlows::keep_gone(const Entry& entry) noexcept {
     if (!is_checking()) return;
     const Places now = places();
     bool has_frames = false;
@@ -185,7 +185,7 @@ int PacketFlows::set(std::span<const FlowMatch* const> flows, const MacAddress& 
     memberships_.commit();
     held_.swap(wanted);
     for (const auto& [address, entry] : entries)
-        if (!flows_.contains(address)) bury(entry);
+        if (!flows_.contains(address)) keep_gone(entry);
     if (state_ != State::exact) set_state(State::closing, Clock::now());
     return 0;
 }
@@ -230,7 +230,7 @@ void PacketFlows::remove(const FlowMatch& flow) {
     const auto now = Clock::now();
     const bool attaches = may_attach(now);
     if (!attaches) loosen(now);
-    bury(entry->second);
+    keep_gone(entry->second);
     release(entry->second.membership);
     flows_.erase(entry);
     if (!attaches) return;

@@ -86,7 +86,7 @@ private:
     bool may_attach(Clock::time_point now) noexcept;
     bool is_checking() const noexcept;
     void loosen(Clock::time_point now) noexcept;
-    void bury(const Entry& entry) noexcept;
+    void keep_gone(const Entry& entry) noexcept;
     void set_state(State state, Clock::time_point now) noexcept;
     int acquire(const std::optional<PacketMembership>& membership);
     void release(const std::optional<PacketMembership>& membership) noexcept;

@@ -70,13 +70,6 @@ public:
     }
 
 private:
-    /// Not in a run. False: the frame can wait, and there is no receive for it.
-    bool take_known(const KnownFrames::Known& known, const RxFrame& frame) noexcept {
-        if (can_wait && known.queue->lacks_receive()) return false;
-        put(*known.queue_pair, *known.queue, own(frame), known.tag);
-        return true;
-    }
-
     /// The same frame where nobody else writes, until the next call.
     RxFrame own(RxFrame frame) noexcept {
         if (!frame.head) return frame;
@@ -84,6 +77,13 @@ private:
         frame.data = nic_.private_copy_.data();
         frame.head = nullptr;
         return frame;
+    }
+
+    /// Not in a run. False: the frame can wait, and there is no receive for it.
+    bool take_known(const KnownFrames::Known& known, const RxFrame& frame) noexcept {
+        if (can_wait && known.queue->lacks_receive()) return false;
+        put(*known.queue_pair, *known.queue, own(frame), known.tag);
+        return true;
     }
 
     /// The same for a frame that is not known.

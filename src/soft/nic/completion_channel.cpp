@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include "base/epoll.hpp"
 #include "soft/nic/completion_queue.hpp"
 #include "soft/nic/nic.hpp"
 
@@ -18,18 +19,10 @@ namespace pktverbs::soft {
 namespace {
 
 int add(int epoll_fd, int fd, std::uint32_t events) noexcept {
-    epoll_event event{};
-    event.events = events;
-    event.data.fd = fd;
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    return control_epoll(epoll_fd, EPOLL_CTL_ADD, fd, events);
 }
 
-void modify(int epoll_fd, int fd, std::uint32_t events) noexcept {
-    epoll_event event{};
-    event.events = events;
-    event.data.fd = fd;
-    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
-}
+void modify(int epoll_fd, int fd, std::uint32_t events) noexcept { control_epoll(epoll_fd, EPOLL_CTL_MOD, fd, events); }
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include <new>
 #include <system_error>
 
+#include "base/epoll.hpp"
 #include "net/frame_sizes.hpp"
 #include "soft/nic/completion_channel.hpp"
 #include "soft/nic/completion_queue.hpp"
@@ -65,11 +66,8 @@ void Nic::make_async_fd() {
     };
     check(event_.get());
     check(async_fd_.get());
-    for (const int fd : {event_.get(), link_->news_fd()}) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        if (fd >= 0) check(epoll_ctl(async_fd_.get(), EPOLL_CTL_ADD, fd, &event));
-    }
+    for (const int fd : {event_.get(), link_->news_fd()})
+        if (fd >= 0) check(control_epoll(async_fd_.get(), EPOLL_CTL_ADD, fd, EPOLLIN));
     context.async_fd = async_fd_.get();
 }
 

@@ -9,15 +9,15 @@
 #include <system_error>
 #include <utility>
 
+#include "base/epoll.hpp"
 #include "soft/link/memif/refusal.hpp"
 
 namespace pktverbs::soft::memif {
 
 DataPath::DataPath(std::uint32_t max_frame, const EventFd& wake)
     : wake_{wake}, room_for_frames_(batch * 2048 + max_frame), receive_fd_{epoll_create1(EPOLL_CLOEXEC)} {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    if (!receive_fd_ || !room_ || !nudge_ || epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, nudge_.get(), &event) != 0)
+    if (!receive_fd_ || !room_ || !nudge_ ||
+        control_epoll(receive_fd_.get(), EPOLL_CTL_ADD, nudge_.get(), EPOLLIN) != 0)
         throw std::system_error{errno, std::generic_category(), "cannot make descriptors for memif"};
     queues_.reserve(64);
 }
@@ -172,9 +172,7 @@ void DataPath::watched(bool on) noexcept {
 /// All or none of its eventfds.
 void DataPath::watch_events(const Connection& connection) {
     for (const auto& ring : connection.receive_rings()) {
-        epoll_event event{};
-        event.events = EPOLLIN | EPOLLET;
-        if (epoll_ctl(receive_fd_.get(), EPOLL_CTL_ADD, ring->event_fd(), &event) == 0) continue;
+        if (control_epoll(receive_fd_.get(), EPOLL_CTL_ADD, ring->event_fd(), EPOLLIN | EPOLLET) == 0) continue;
         unwatch_events(connection);
         throw Refusal{"a ring's eventfd can't be waited for"};
     }

@@ -22,6 +22,7 @@
 #include <fmt/core.h>
 #include <linux/bpf.h>
 
+#include "base/epoll.hpp"
 #include "base/event_fd.hpp"
 #include "base/file_descriptor.hpp"
 #include "net/frame_sizes.hpp"
@@ -113,9 +114,7 @@ private:
 };
 
 bool add_to(const FileDescriptor& epoll, int fd) noexcept {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+    return control_epoll(epoll.get(), EPOLL_CTL_ADD, fd, EPOLLIN) == 0;
 }
 
 std::shared_ptr<const Interface> with_capabilities(std::shared_ptr<const Interface> interface) {
