@@ -10,14 +10,12 @@
 #include <limits>
 #include <string_view>
 
-#include "base/quantity.hpp"
-
 namespace tool {
 
 namespace {
 
 constexpr double width = 760, height = 420;
-constexpr double left = 90, right = 20, top = 50, bottom = 60;
+constexpr double left = 90, right = 40, top = 50, bottom = 60;
 
 // Okabe and Ito's colours, which people who see fewer colours tell apart.
 constexpr std::array<std::string_view, 6> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
@@ -37,25 +35,25 @@ std::string escaped(std::string_view text) {
     return safe;
 }
 
+/// With as few digits as it needs: ticks are round numbers.
 std::string tick_text(Axis::Unit unit, double value) {
-    switch (unit) {
-        case Axis::Unit::nanoseconds:
-            return time(value);
-        case Axis::Unit::bits_per_second:
-            return bits_per_second(value);
-        case Axis::Unit::packets_per_second:
-            return packets_per_second(value);
-        case Axis::Unit::bytes:
-            return bytes(value);
-        case Axis::Unit::percent:
-            return fmt::format("{:g} %", value);
-        case Axis::Unit::number:
-            break;
-    }
-    static constexpr std::string_view prefixes[] = {"", " k", " M", " G", " T", " P"};
+    static constexpr std::array<std::string_view, 5> bits{"b/s", "kb/s", "Mb/s", "Gb/s", "Tb/s"};
+    static constexpr std::array<std::string_view, 5> packets{"pps", "kpps", "Mpps", "Gpps", "Tpps"};
+    static constexpr std::array<std::string_view, 5> times{"ns", "us", "ms", "s", "ks"};
+    static constexpr std::array<std::string_view, 5> sizes{"B", "kB", "MB", "GB", "TB"};
+    static constexpr std::array<std::string_view, 5> numbers{"", "k", "M", "G", "T"};
+    if (unit == Axis::Unit::percent) return fmt::format("{:g} %", value);
+    const auto& units = unit == Axis::Unit::bits_per_second      ? bits
+                        : unit == Axis::Unit::packets_per_second ? packets
+                        : unit == Axis::Unit::nanoseconds        ? times
+                        : unit == Axis::Unit::bytes              ? sizes
+                                                                 : numbers;
+    // Four digits are read as well without a prefix, where they count things.
+    const bool counts = unit == Axis::Unit::bytes || unit == Axis::Unit::number;
     std::size_t prefix = 0;
-    while (std::abs(value) >= 10'000 && prefix + 1 < std::size(prefixes)) value /= 1000, ++prefix;
-    return fmt::format("{:.4g}{}", value, prefixes[prefix]);
+    while (std::abs(value) >= (counts && prefix == 0 ? 10'000 : 999.5) && prefix + 1 < units.size())
+        value /= 1000, ++prefix;
+    return fmt::format("{:.4g}{}{}", value, units[prefix].empty() ? "" : " ", units[prefix]);
 }
 
 /// Where values of one axis lie on the picture.
@@ -205,6 +203,7 @@ std::string Chart::to_svg() const {
     const Scale at_x{x, range_x.min, range_x.max, left, width - right};
     const Scale at_y{y, range_y.min, range_y.max, height - bottom, top};
     picture.axes(x, at_x, y, at_y);
+    std::string legend;
     for (std::size_t i = 0; i < series.size(); ++i) {
         const auto colour = colours[i % colours.size()];
         if (series[i].is_bars)
@@ -212,12 +211,9 @@ std::string Chart::to_svg() const {
         else
             draw_line(picture, series[i], at_x, at_y, colour);
         if (series.size() > 1)
-            picture.add(
-                "<rect x=\"{0}\" y=\"{1}\" width=\"12\" height=\"12\" fill=\"{2}\"/>"
-                "<text x=\"{3}\" y=\"{4}\">{5}</text>",
-                width - 180, top + 6 + 18 * static_cast<double>(i), colour, width - 162,
-                top + 17 + 18 * static_cast<double>(i), escaped(series[i].name));
+            legend += fmt::format("<tspan fill=\"{}\">\u00a0\u00a0\u25a0\u00a0</tspan>{}", colour, escaped(series[i].name));
     }
+    picture.add("<text x=\"{}\" y=\"44\" text-anchor=\"end\">{}</text>", width - right, legend);
     return picture.take();
 }
 
