@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the documents' commands as written, in separate network namespaces.
 
-Every block of code in README.md and docs/*.md that is not C++ or CMake must be in commands.txt, which says of each
+Every block of code in the documents that is not C++ or CMake must be in commands.txt (tool_commands.txt for
+docs/tools.md and docs/tools/), which says of each
 command how it is run here, or why not. Exit status 77 if all passed but some need what is not here.
 """
 import argparse
@@ -265,7 +266,7 @@ def check_block(document, block, entries, runner):
     for command in commands_of(block):
         entry = entry_of(command.partition("\n")[0])
         if not entry:
-            fail(f"{document}: tests/docs/commands.txt says nothing of: {command}")
+            fail(f"{document}: tests/docs has no entry for: {command}")
         if entry.how.startswith("run"):
             runner.run(entry, command)
     runner.world.end_all()
@@ -277,6 +278,9 @@ def main():
     parser.add_argument("folders", nargs="*", help="where its programs are")
     parser.add_argument("--dropin", default="", help="the folder of the drop-in library's for LD_LIBRARY_PATH")
     parser.add_argument("--program", help="what ./program and its like are here: one that knows nothing of this library")
+    parser.add_argument("--documents", nargs="*", default=["README.md", "docs/*.md"], metavar="PATTERN",
+                        help="in the tree; default: README.md docs/*.md")
+    parser.add_argument("--entries", default="commands.txt", help="the file beside this one; default: commands.txt")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if why_not := enter_namespaces():
@@ -284,7 +288,7 @@ def main():
         sys.exit(77)
 
     here = pathlib.Path(__file__).parent
-    entries = read_entries(here / "commands.txt")
+    entries = read_entries(here / args.entries)
     world = World(args.folders)
     world.environment["DROPIN"] = args.dropin
     runner = Runner(world)
@@ -293,14 +297,14 @@ def main():
             if args.program:
                 (world.folder / name).symlink_to(args.program)
         shutil.copytree(here / "commands", world.folder / "bin")
-        for path in [args.tree / "README.md", *sorted((args.tree / "docs").glob("*.md"))]:
+        for path in [path for pattern in args.documents for path in sorted(args.tree.glob(pattern))]:
             for block in blocks_of(path):
                 check_block(path.relative_to(args.tree), block, entries, runner)
     finally:
         world.close()
     for name, entry in entries.items():
         if not entry.used:
-            fail(f"tests/docs/commands.txt speaks of what no document has any more: {name}")
+            fail(f"tests/docs has an entry for what no document has any more: {name}")
     sys.exit(77 if runner.missing else 0)
 
 

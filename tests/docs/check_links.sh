@@ -4,7 +4,7 @@
 set -u
 cd "$1" || exit 1
 bad=0
-for document in README.md docs/*.md; do
+for document in README.md docs/*.md docs/tools/*.md; do
     links=$(awk '/^```/ { code = !code } !code' "$document" | grep -o '\]([^)]*)' | sed 's/^](//; s/)$//')
     for link in $links; do
         case $link in

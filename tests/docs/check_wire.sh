@@ -16,7 +16,7 @@ judge() {
         1) bad=1 ;;
     esac
 }
-for document in README.md docs/*.md include/pktverbs/device.hpp; do judge "$document" <"$document"; done
+for document in README.md docs/*.md docs/tools/*.md include/pktverbs/device.hpp; do judge "$document" <"$document"; done
 for program in "$@"; do
     help=$("$program" --help 2>&1) || help=
     judge "$program --help" <<END
