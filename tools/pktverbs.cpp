@@ -18,6 +18,7 @@ using tool::Command;
 
 constexpr Command commands[] = {
     {"devices", "Lists the devices that can be opened", tool::devices},
+    {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
 };
 
 void help(std::FILE* file) {
