@@ -19,6 +19,7 @@ using tool::Command;
 constexpr Command commands[] = {
     {"devices", "Lists the devices that can be opened", tool::devices},
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
+    {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
 };
 
 void help(std::FILE* file) {

@@ -122,6 +122,12 @@ class Cable:
         self.close()
 
 
+def kernel_ping(netns, address, count=3, size=56):
+    """Pings from a namespace's own network stack. Raises if there is no answer."""
+    subprocess.run(["ip", "netns", "exec", netns, sys.executable, pathlib.Path(__file__).with_name("kernel_ping.py"),
+                    address, str(count), str(size)], check=True, timeout=PATIENCE)
+
+
 class TestCase(unittest.TestCase):
     """With a folder of its own, `self.folder`."""
 

@@ -146,8 +146,7 @@ Neighbours::Neighbours(pktverbs::Context& ctx, std::vector<IpAddress> own) : ctx
     for (const auto& ip : own_)
         if (const auto* const ipv6 = std::get_if<Ipv6Address>(&ip)) groups.push_back(solicited_node(*ipv6));
     std::ranges::sort(groups);
-    const auto again = std::ranges::unique(groups);
-    groups.erase(again.begin(), again.end());
+    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
     for (const auto& group : groups) flows_.push_back(install_group(ctx, group));
 }
 
@@ -160,7 +159,7 @@ bool Neighbours::answer(net::ConstBytes frame) {
 }
 
 std::optional<MacAddress> resolve(pktverbs::Context& ctx, const IpAddress& source, const IpAddress& target,
-                                  const std::stop_token& stop) {
+                                  const std::stop_token& stop, std::chrono::nanoseconds patience) {
     using Clock = std::chrono::steady_clock;
     using pktverbs::FlowRule;
     const auto answers = ctx.install(
@@ -168,7 +167,7 @@ std::optional<MacAddress> resolve(pktverbs::Context& ctx, const IpAddress& sourc
                         : FlowRule{}.own_mac().ether_type(net::ether_type::arp));
     for (int tries = 3; tries > 0 && !stop.stop_requested(); --tries) {
         ask(ctx, source, target);
-        const auto deadline = Clock::now() + std::chrono::seconds{1};
+        const auto deadline = Clock::now() + patience;
         while (Clock::now() < deadline && !stop.stop_requested()) {
             const auto packets = ctx.recv(deadline - Clock::now(), stop);
             example::check_outcome(ctx, packets.outcome());

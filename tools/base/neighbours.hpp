@@ -2,6 +2,7 @@
 // Neighbours: ARP and IPv6 neighbour discovery, to find others and to be found.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -31,10 +32,11 @@ private:
     std::vector<pktverbs::Flow> flows_;
 };
 
-/// Asks for the MAC address of `target`, at most three times a second apart. Call it before Neighbours are made, which
-/// install the same flows; frames of other flows that come meanwhile are lost. Returns nullopt if there is no answer,
-/// or if `stop` was requested.
+/// Asks for the MAC address of `target`, three times at most, and waits `patience` for each answer. Call it before
+/// Neighbours are made, which install the same flows; frames of other flows that come meanwhile are lost. Returns
+/// nullopt if there is no answer, or if `stop` was requested.
 std::optional<pktverbs::MacAddress> resolve(pktverbs::Context& ctx, const IpAddress& source, const IpAddress& target,
-                                            const std::stop_token& stop);
+                                            const std::stop_token& stop,
+                                            std::chrono::nanoseconds patience = std::chrono::seconds{1});
 
 }  // namespace tool

@@ -64,11 +64,15 @@ void Output::clear_line() {
     has_live_line_ = false;
 }
 
-void Output::report(std::string_view line, Record record) {
+void Output::sample(Record record) {
     const auto now = Clock::now();
     due_ = std::max(due_ + std::chrono::seconds{1}, now);
     record.set("elapsed_s", std::chrono::duration<double>{now - start_}.count());
     publish(record, "report");
+}
+
+void Output::report(std::string_view line, Record record) {
+    sample(std::move(record));
     if (options_.json || options_.quiet) return;
     clear_line();
     if (is_terminal_) {

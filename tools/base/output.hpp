@@ -58,6 +58,8 @@ public:
     bool is_due() const noexcept { return Clock::now() >= due_; }
     /// A running report: `line` for a person, `record` for programs.
     void report(std::string_view line, Record record);
+    /// A running report for programs alone, where a person has lines already.
+    void sample(Record record);
     /// The report at the end: `text` of any number of lines for a person, without a line feed at its end.
     void end(std::string_view text, Record record);
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <map>
+#include <utility>
 
 namespace tool {
 
@@ -40,7 +41,7 @@ std::string label(std::string_view name, std::string_view value) {
 }  // namespace
 
 Record& Record::add(std::string_view key, Kind kind, std::string text) {
-    values_.emplace_back(std::string{key}, Value{kind, std::move(text), {}});
+    values_.push_back({std::string{key}, Value{kind, std::move(text), {}}});
     return *this;
 }
 Record& Record::set_whole(std::string_view key, std::uint64_t value) {
@@ -55,7 +56,7 @@ Record& Record::set(std::string_view key, double value) {
 }
 Record& Record::set(std::string_view key, std::string_view value) { return add(key, Kind::text, std::string{value}); }
 Record& Record::set(std::string_view key, std::vector<Record> values) {
-    values_.emplace_back(std::string{key}, Value{Kind::records, {}, std::move(values)});
+    values_.push_back({std::string{key}, Value{Kind::records, {}, std::move(values)}});
     return *this;
 }
 Record& Record::set(std::string_view key, std::span<const std::uint64_t> values) {

@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace tool {
@@ -45,13 +44,18 @@ private:
         std::vector<Record> records;  ///< of a list
     };
 
+    struct Entry {  // no std::pair: clang 14 would look at its constructors before Record is complete
+        std::string key;
+        Value value;
+    };
+
     Record& set_whole(std::string_view key, std::uint64_t value);
     Record& set_signed(std::string_view key, std::int64_t value);
     Record& set_flag(std::string_view key, bool value);
     Record& add(std::string_view key, Kind kind, std::string text);
     std::string to_json(const Value& value) const;
 
-    std::vector<std::pair<std::string, Value>> values_;
+    std::vector<Entry> values_;
 };
 
 }  // namespace tool
