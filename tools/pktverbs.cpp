@@ -17,6 +17,7 @@ namespace {
 using tool::Command;
 
 constexpr Command commands[] = {
+    {"bridge", "Joins devices: two as a cable does, more as a switch that learns", tool::bridge},
     {"devices", "Lists the devices that can be opened", tool::devices},
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
     {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
