@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the examples find in place of the library's own build: an installed library, and which parts of it there are.
-find_package(pktverbs 0.1 REQUIRED OPTIONAL_COMPONENTS messages route asio)
+find_package(pktverbs 0.2 REQUIRED OPTIONAL_COMPONENTS messages route asio)
 foreach(component IN ITEMS messages route asio)
   string(TOUPPER "PKTVERBS_${component}" option)
   set(${option} ${pktverbs_${component}_FOUND})

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <pktverbs/version.hpp>
 #include "base/command.hpp"
-#include "version.hpp"
 
 namespace {
 
@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     }
     std::string_view word = argv[1];
     if (word == "--version") {
-        fmt::print("pktverbs {}\n", PKTVERBS_TOOL_VERSION);
+        fmt::print("pktverbs {}\n", pktverbs::version());
         return written();
     }
     const bool asks_help = word == "-h" || word == "--help" || word == "help";

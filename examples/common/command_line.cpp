@@ -11,6 +11,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <sstream>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -26,6 +29,31 @@ template <class Value>
 constexpr bool is_whole_number<std::optional<Value>> = std::is_integral_v<Value>;
 template <class Value>
 constexpr bool is_whole_number<std::vector<Value>> = std::is_integral_v<Value>;
+
+/// Help whose lines fit a terminal of 80 columns: CLI11 indents the lines of a description, but makes none.
+class NarrowHelp final : public CLI::Formatter {
+public:
+    NarrowHelp() { column_width(indent); }
+    std::string make_option_desc(const CLI::Option* option) const override {
+        return wrapped(CLI::Formatter::make_option_desc(option));
+    }
+
+private:
+    static constexpr std::size_t indent = 30, columns = 80;
+
+    static std::string wrapped(const std::string& text) {
+        std::string lines, line;
+        std::istringstream words{text};
+        for (std::string word; words >> word;) {
+            if (!line.empty() && line.size() + 1 + word.size() > columns - indent) {
+                lines += line + '\n';
+                line.clear();
+            }
+            line += (line.empty() ? "" : " ") + word;
+        }
+        return lines + line;
+    }
+};
 
 /// CLI11 takes an empty word for 0, and 010 for 8. Here 010 is 10; too large a number is left to others to refuse.
 std::string decimal(std::string& text) {
@@ -82,7 +110,9 @@ CommandLine::Option CommandLine::Option::type_name(const std::string& name) cons
 CommandLine::Option CommandLine::Option::default_shown() const { return Option{option_->capture_default_str()}; }
 
 CommandLine::CommandLine(const std::string& what_it_does, const std::string& program)
-    : app_{std::make_unique<CLI::App>(what_it_does, program)} {}
+    : app_{std::make_unique<CLI::App>(what_it_does, program)} {
+    app_->formatter(std::make_shared<NarrowHelp>());
+}
 
 CommandLine::~CommandLine() = default;
 

@@ -20,3 +20,4 @@
 #include <pktverbs/rss.hpp>
 #include <pktverbs/send_list.hpp>
 #include <pktverbs/send_pkt.hpp>
+#include <pktverbs/version.hpp>

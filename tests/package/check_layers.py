@@ -40,7 +40,7 @@ ROOMS = {
 }
 # The headers that lie flat in include/pktverbs, and whose they are.
 FACE = {"export": "base", "format": "base", "flow": "flow", "flow_rule": "flow", "recv_pkt": "packet",
-        "send_pkt": "packet", "offloads": "offload", "device": "device", "options": "context", "context": "context",
+        "send_pkt": "packet", "offloads": "offload", "device": "device", "version": "device", "options": "context", "context": "context",
         "queue": "context", "recv_list": "context", "send_list": "context", "rss": "context", "pktverbs": "face"}
 
 
