@@ -18,6 +18,8 @@ using tool::Command;
 
 constexpr Command commands[] = {
     {"devices", "Lists the devices that can be opened", tool::devices},
+    {"gen", "Sends numbered packets, at a rate or as fast as it goes", tool::gen},
+    {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
 };
 
 void help(std::FILE* file) {
