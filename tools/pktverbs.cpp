@@ -19,8 +19,10 @@ using tool::Command;
 constexpr Command commands[] = {
     {"bridge", "Joins devices: two as a cable does, more as a switch that learns", tool::bridge},
     {"devices", "Lists the devices that can be opened", tool::devices},
+    {"gen", "Sends numbered packets, at a rate or as fast as it goes", tool::gen},
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
     {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
+    {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
 };
 
 void help(std::FILE* file) {

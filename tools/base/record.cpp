@@ -40,6 +40,13 @@ std::string label(std::string_view name, std::string_view value) {
 
 }  // namespace
 
+Record::Record() = default;
+Record::Record(const Record&) = default;
+Record::Record(Record&&) noexcept = default;
+Record& Record::operator=(const Record&) = default;
+Record& Record::operator=(Record&&) noexcept = default;
+Record::~Record() = default;
+
 Record& Record::add(std::string_view key, Kind kind, std::string text) {
     values_.push_back({std::string{key}, Value{kind, std::move(text), {}}});
     return *this;

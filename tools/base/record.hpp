@@ -16,6 +16,14 @@ namespace tool {
 /// A value. Keys are words of lower case and underscores, with their unit at the end ("longest_gap_ns").
 class Record {
 public:
+    // In the source: a record holds records, and clang 14 needs them whole before.
+    Record();
+    Record(const Record&);
+    Record(Record&&) noexcept;
+    Record& operator=(const Record&);
+    Record& operator=(Record&&) noexcept;
+    ~Record();
+
     template <std::unsigned_integral Number>
     requires(!std::same_as<Number, bool>) Record& set(std::string_view key, Number value) {
         return set_whole(key, value);

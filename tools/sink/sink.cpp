@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// sink: receives numbered packets, and reports what is missing.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <pktverbs/async/stop_on_signal.hpp>
+#include <pktverbs/context.hpp>
+#include <pktverbs/device.hpp>
+#include <pktverbs/format.hpp>
+#include "base/command.hpp"
+#include "base/flow.hpp"
+#include "base/output.hpp"
+#include "base/quantity.hpp"
+#include "base/whole_file.hpp"
+#include "common/find_device.hpp"
+#include "common/mtu.hpp"
+#include "common/outcome.hpp"
+#include "common/quantity_option.hpp"
+#include "sink/sink_totals.hpp"
+#include "traffic/received_flows.hpp"
+
+using namespace std::chrono_literals;
+
+namespace tool {
+
+namespace {
+
+struct Arguments {
+    std::string device;
+    std::vector<Flow> flows;
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    std::chrono::nanoseconds time = pktverbs::no_timeout;
+    std::chrono::nanoseconds idle = pktverbs::no_timeout;
+    std::string plot;
+    OutputOptions output;
+};
+
+using Clock = Output::Clock;
+
+/// A time from now that may be endless.
+Clock::time_point after(Clock::time_point start, std::chrono::nanoseconds time) {
+    return time == pktverbs::no_timeout ? Clock::time_point::max() : start + time;
+}
+
+class Receiver {
+public:
+    Receiver(pktverbs::Context& ctx, Output& output) : ctx_{ctx}, output_{output}, drops_before_{ctx.stats().drops} {}
+
+    void take(const pktverbs::RecvList& packets) {
+        if (packets.empty()) return;
+        last_ = Clock::now();
+        if (first_ == Clock::time_point{}) first_ = before_ = last_;
+        const auto time_ns = static_cast<std::uint64_t>((last_ - first_).count());
+        for (const auto& pkt : packets) {
+            if (pkt.ok())
+                flows_.add(pkt.bytes(), time_ns);
+            else
+                ++failed_;
+        }
+    }
+    std::uint64_t packets() const noexcept { return flows_.packets(); }
+    /// When silence has lasted too long; never before the first packet.
+    Clock::time_point idle_end(std::chrono::nanoseconds idle) const {
+        return first_ == Clock::time_point{} ? Clock::time_point::max() : after(last_, idle);
+    }
+
+    void report_if_due() {
+        if (!output_.is_due()) return;
+        const auto now = Clock::now();
+        const auto sum = flows_.sum();
+        // An idle time before the first packet is no part of a rate.
+        const double seconds = first_ == Clock::time_point{} ? 0 : std::chrono::duration<double>{now - before_}.count();
+        const double per_second = seconds > 0 ? 1 / seconds : 0;
+        const double bps = 8 * static_cast<double>(sum.bytes - bytes_before_) * per_second;
+        const double pps = static_cast<double>(sum.packets - packets_before_) * per_second;
+        before_ = now;
+        packets_before_ = sum.packets;
+        bytes_before_ = sum.bytes;
+        output_.report(fmt::format("{:>14} packets {:>11} {:>10}   lost {} ({})", sum.packets, bits_per_second(bps),
+                                   packets_per_second(pps), sum.missing,
+                                   percent(static_cast<double>(sum.missing),
+                                           static_cast<double>(sum.missing + sum.packets - sum.duplicated))),
+                       Record{}
+                           .set("packets", sum.packets)
+                           .set("bytes", sum.bytes)
+                           .set("rate_bps", bps)
+                           .set("rate_pps", pps)
+                           .set("lost_packets", sum.missing)
+                           .set("reordered_packets", sum.reordered)
+                           .set("duplicated_packets", sum.duplicated));
+    }
+
+    SinkTotals totals() const {
+        return {flows_, drops_before_, ctx_.stats().drops, failed_,
+                std::chrono::duration<double>{last_ - first_}.count()};
+    }
+    std::string picture() const {
+        std::vector<const GapMap*> maps;
+        std::uint64_t low = std::numeric_limits<std::uint64_t>::max(), high = 0;
+        for (const auto& flow : flows_.flows()) {
+            maps.push_back(&flow->gaps());
+            low = std::min(low, flow->lowest());
+            high = std::max(high, flow->highest());
+        }
+        return GapMap::to_svg(maps, static_cast<std::uint64_t>((last_ - first_).count()), std::min(low, high), high);
+    }
+
+private:
+    pktverbs::Context& ctx_;
+    Output& output_;
+    pktverbs::verbs::DeviceDrops drops_before_;
+    ReceivedFlows flows_;
+    std::uint64_t failed_ = 0;
+    Clock::time_point first_{}, last_{}, before_{};
+    std::uint64_t packets_before_ = 0, bytes_before_ = 0;
+};
+
+int receive(Arguments& args) {
+    if (args.flows.empty()) args.flows.push_back(Flow::parse(default_flow));
+    const pktverbs::StopOnSignal signals;
+    Output output{"sink", args.output};
+    const auto device = example::find_device(args.device);
+    auto options = example::options_for(device, 4096);
+    options.send_packets = pktverbs::none;
+    pktverbs::Context ctx{device, options};
+    Receiver receiver{ctx, output};
+    std::vector<pktverbs::Flow> installed;
+    for (const auto& flow : args.flows) installed.push_back(ctx.install(flow.rule()));
+    output.begin(
+        fmt::format("receiving {} on {} ({})",
+                    args.flows.size() == 1 ? args.flows.front().text : fmt::format("{} flows", args.flows.size()),
+                    device.name, ctx.limits().mac));
+    const auto end = after(Clock::now(), args.time);
+    while (receiver.packets() < args.count && !signals.token().stop_requested()) {
+        const auto now = Clock::now();
+        const auto idle_end = receiver.idle_end(args.idle);
+        if (now >= end || now >= idle_end) break;
+        const auto packets = ctx.recv(std::min({end, idle_end, output.due()}) - now, signals.token());
+        example::check_outcome(ctx, packets.outcome());
+        receiver.take(packets);
+        receiver.report_if_due();
+    }
+    const auto totals = receiver.totals();
+    output.end(totals.to_string(), totals.to_record());
+    if (!args.plot.empty()) write_whole_file(args.plot, receiver.picture(), 0644);
+    return totals.is_good() ? done : fell_short;
+}
+
+}  // namespace
+
+int sink(int argc, char** argv) {
+    example::CommandLine app{"Receives numbered packets, such as those of gen, and reports what is missing.", argv[0]};
+    app.footer(
+        "pktverbs sink eth0 -t 10s\n"
+        "pktverbs sink eth0 --flow udp:7148 --flow 'udp:[ff15::42]:7148,vlan=100' --plot gaps.svg\n"
+        "pktverbs sink pipe:a --idle 1s --json\n\n"
+        "Exit status: 0; 1 failed; 2 bad arguments; 3 packets were lost, or none came.");
+    Arguments args;
+    app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME").required();
+    add_flows(app, args.flows, fmt::format("Which packets (default {})", default_flow));
+    app.add_option("-c,--count", args.count, "End after so many packets").between(1, example::max_packets);
+    example::add_duration(app, "-t,--time", args.time, 1ms, example::max_time, "End after so long");
+    example::add_duration(app, "--idle", args.idle, 1ms, example::max_time,
+                          "End when nothing has come for so long after the first packet");
+    app.add_option("--plot", args.plot, "Write a picture of the gaps: sequence numbers over time")
+        .type_name("FILE.svg");
+    add_output(app, args.output);
+    return app.run(argc, argv, [&] { return receive(args); });
+}
+
+}  // namespace tool
