@@ -5,8 +5,11 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <random>
 #include <vector>
 
 namespace {
@@ -256,6 +259,34 @@ TEST_F(KnownFramesTest, KnowsSeveralFlows) {
         known += is_known;
     }
     EXPECT_GE(known, 8) << "some may have the same hash";
+}
+
+TEST_F(KnownFramesTest, KnowsNearlyAllOfManyFlows) {
+    constexpr std::ptrdiff_t flows = 10000;
+    FrameKey bits{};
+    std::memset(bits.src_ip, 0xff, 4);
+    frames.make_room(flows);
+    frames.look_at(bits);
+    std::mt19937 random{1};
+    std::vector<Bytes> all(flows, packet());
+    for (Bytes& frame : all) {
+        const auto address = static_cast<std::uint32_t>(random());
+        std::memcpy(&frame[src_ip_at], &address, sizeof address);
+        frames.remember(frame, target, nullptr);
+    }
+    EXPECT_GE(std::ranges::count_if(all, [&](const Bytes& frame) { return recalls(frame); }), flows - flows / 2000);
+}
+
+TEST_F(KnownFramesTest, RemembersTheLastTargetOfAFlow) {
+    // Those in between push it from its place.
+    const Target other{nullptr, 78};
+    for (int again = 0; again < 3; ++again) {
+        frames.remember(packet(), other, nullptr);
+        for (unsigned port = 100; port < 150; ++port)
+            frames.remember(with(packet(), dst_port_at + 1, port), target, nullptr);
+        frames.remember(packet(), target, nullptr);
+        EXPECT_TRUE(recalls(packet()));
+    }
 }
 
 TEST_F(KnownFramesTest, ForgetsWhenFlowsChange) {
