@@ -5,8 +5,11 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <random>
 #include <vector>
 
 namespace {
@@ -126,10 +129,52 @@ TEST_F(KnownFramesTest, DoesNotRecallAnotherShape) {
 
 TEST_F(KnownFramesTest, RemembersItsShapeAlone) {
     for (const Bytes& other :
-         {with(packet(), 12, 0x81), with(packet(), 13, 6), with(packet(), 14, 0x46), with(packet(), fragment_at, 0x20),
+         {with(packet(), 12, 0x81), with(packet(), 14, 0x46), with(packet(), fragment_at, 0x20),
           with(packet(), fragment_at + 1, 1), packet(1), cut(packet(), 41), cut(packet(6), 53), Bytes{}}) {
         EXPECT_FALSE(recalls_after(other, other));
     }
+}
+
+TEST_F(KnownFramesTest, RecallsTheLastFlowThatIsNotIp) {
+    const Bytes frame = with(with(packet(), 12, 0x88), 13, 0xb5);
+    EXPECT_FALSE(recalls(frame));
+    EXPECT_TRUE(recalls_after(frame, frame));
+    for (std::size_t at = 14; at < frame.size(); ++at) EXPECT_TRUE(recalls(with(frame, at, 0xff))) << at;
+    EXPECT_TRUE(recalls(with(frame, 0, 4))) << "no flow looks at addresses";
+    EXPECT_FALSE(recalls(with(frame, 0, 3))) << "multicast";
+    EXPECT_FALSE(recalls(with(frame, 13, 0xb6))) << "another type";
+    EXPECT_FALSE(recalls(with(frame, 13, 0xa8))) << "a tag";
+    EXPECT_FALSE(recalls(with(with(frame, 12, 0x86), 13, 0xdd))) << "IPv6";
+    for (std::size_t bytes = 0; bytes < 42; ++bytes) EXPECT_FALSE(recalls(cut(frame, bytes))) << bytes;
+    EXPECT_TRUE(recalls(cut(frame, 42)));
+    EXPECT_TRUE(recalls_after(packet(), frame));
+    EXPECT_TRUE(recalls_after(with(frame, 13, 0xb6), with(frame, 13, 0xb6)));
+    EXPECT_FALSE(recalls(frame)) << "before the last";
+}
+
+TEST_F(KnownFramesTest, ComparesTheAddressesOfWhatIsNotIp) {
+    FrameKey bits{};
+    bits.dst_mac[5] = bits.src_mac[5] = 0xff;
+    frames.look_at(bits);
+    const Bytes frame = with(with(packet(), 12, 0x88), 13, 0xb5);
+    EXPECT_TRUE(recalls_after(frame, frame));
+    EXPECT_TRUE(recalls(with(frame, 4, 1)));
+    EXPECT_FALSE(recalls(with(frame, 5, 1)));
+    EXPECT_TRUE(recalls(with(frame, 10, 1)));
+    EXPECT_FALSE(recalls(with(frame, 11, 1)));
+}
+
+TEST_F(KnownFramesTest, ForgetsWhatIsNotIp) {
+    const Bytes zeros(64);
+    EXPECT_FALSE(recalls(zeros));
+    EXPECT_TRUE(recalls_after(zeros, zeros));
+    frames.close();
+    EXPECT_FALSE(recalls(zeros));
+    frames.look_at(FrameKey{});
+    EXPECT_FALSE(recalls(zeros));
+    EXPECT_TRUE(recalls_after(zeros, zeros));
+    frames.look_at(FrameKey{});
+    EXPECT_FALSE(recalls(zeros));
 }
 
 /// A frame of another shape, and where it has its fields.
@@ -256,6 +301,34 @@ TEST_F(KnownFramesTest, KnowsSeveralFlows) {
         known += is_known;
     }
     EXPECT_GE(known, 8) << "some may have the same hash";
+}
+
+TEST_F(KnownFramesTest, KnowsNearlyAllOfManyFlows) {
+    constexpr std::ptrdiff_t flows = 10000;
+    FrameKey bits{};
+    std::memset(bits.src_ip, 0xff, 4);
+    frames.make_room(flows);
+    frames.look_at(bits);
+    std::mt19937 random{1};
+    std::vector<Bytes> all(flows, packet());
+    for (Bytes& frame : all) {
+        const auto address = static_cast<std::uint32_t>(random());
+        std::memcpy(&frame[src_ip_at], &address, sizeof address);
+        frames.remember(frame, target, nullptr);
+    }
+    EXPECT_GE(std::ranges::count_if(all, [&](const Bytes& frame) { return recalls(frame); }), flows - flows / 2000);
+}
+
+TEST_F(KnownFramesTest, RemembersTheLastTargetOfAFlow) {
+    // Those in between push it from its place.
+    const Target other{nullptr, 78};
+    for (int again = 0; again < 3; ++again) {
+        frames.remember(packet(), other, nullptr);
+        for (unsigned port = 100; port < 150; ++port)
+            frames.remember(with(packet(), dst_port_at + 1, port), target, nullptr);
+        frames.remember(packet(), target, nullptr);
+        EXPECT_TRUE(recalls(packet()));
+    }
 }
 
 TEST_F(KnownFramesTest, ForgetsWhenFlowsChange) {

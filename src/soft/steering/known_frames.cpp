@@ -28,11 +28,19 @@ inline std::size_t KnownFrames::shape_of(const std::uint8_t* frame, std::size_t 
     auto type = net::load<std::uint16_t>(frame + ether_type_at);
     if (type == net::ether_type::ipv4) [[likely]]
         return plain;
-    if (bytes < other_bytes) return none;
     const bool is_tagged = net::ether_type::is_vlan(type);
+    if (!is_tagged && type != net::ether_type::ipv6) return non_ip;
+    if (bytes < other_bytes) return none;
     if (is_tagged) type = net::load<std::uint16_t>(frame + ether_type_at + vlan_tag_bytes);
     if (type != net::ether_type::ipv4 && type != net::ether_type::ipv6) return none;
     return (type == net::ether_type::ipv6 ? 2U : 0U) + (is_tagged ? 1U : 0U);
+}
+
+inline KnownFrames::EthernetWords KnownFrames::ethernet_of(const std::uint8_t* frame) noexcept {
+    EthernetWords words;
+    std::memcpy(&words[0], frame, sizeof words[0]);
+    std::memcpy(&words[1], frame + ethernet_bytes - sizeof words[1], sizeof words[1]);
+    return words;
 }
 
 /// Of a frame of the shape with this protocol; 0 if it is another one.
@@ -89,6 +97,7 @@ Words KnownFrames::bits_of(const Shape& shape, const FrameKey& looked) noexcept 
 
 void KnownFrames::look_at(const FrameKey& bits) noexcept {
     plain_bits_ = bits_of<Plain::Words>(shapes[plain], bits);
+    ethernet_bits_ = ethernet_of(reinterpret_cast<const std::uint8_t*>(plain_bits_.data()));
     for (std::size_t i = 1; i != shapes.size(); ++i) other_bits_[i] = bits_of<Other::Words>(shapes[i], bits);
     forget();
 }
@@ -96,6 +105,10 @@ void KnownFrames::look_at(const FrameKey& bits) noexcept {
 void KnownFrames::remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept {
     const std::size_t shape = shape_of(frame.data(), frame.size());
     if (shape == none) return;
+    if (shape == non_ip) {
+        last_non_ip_ = {ethernet_of(frame.data()), {target.queue_pair, queue, target.tag, plain_bytes}};
+        return;
+    }
     const std::uint32_t least = least_bytes(frame.data(), shapes[shape]);
     if (least == 0 || frame.size() < least || !has_packet(frame.data(), shapes[shape], least)) return;
     const Known known{target.queue_pair, queue, target.tag, least};
@@ -112,6 +125,12 @@ KnownFrames::Found KnownFrames::find(const std::uint8_t* frame, std::size_t fram
         const Plain::Entry* const entry = plain_.find(Plain::look(frame, plain_bits_), frame_bytes);
         if (!entry || !has_packet(frame, shapes[plain], entry->value.least_bytes)) return {};
         return {&entry->value, entry};
+    }
+    if (shape == non_ip) {
+        const auto [one, other] = ethernet_of(frame);
+        const std::uint64_t differs = ((one ^ last_non_ip_.seen[0]) & ethernet_bits_[0]) |
+                                      ((other ^ last_non_ip_.seen[1]) & ethernet_bits_[1]);
+        return {differs == 0 && frame_bytes >= last_non_ip_.known.least_bytes ? &last_non_ip_.known : nullptr};
     }
     if (shape == none) return {};
     const Other::Words& bits = other_bits_[shape];
@@ -136,6 +155,7 @@ void KnownFrames::make_room(std::size_t flows) {
 void KnownFrames::forget() noexcept {
     plain_.forget();
     other_.forget();
+    last_non_ip_ = {};
 }
 
 }  // namespace pktverbs::soft

@@ -25,7 +25,8 @@ struct FrameHead {
 
 /// A frame that has the same shape as a remembered one, and the same bits where flows look, would be steered as that
 /// one was: to compare these bits in place costs a third of parsing and steering. The shape: IPv4 without options, no
-/// fragment, or IPv6 without extension headers; with at most one VLAN tag; TCP or UDP, with its whole header.
+/// fragment, or IPv6 without extension headers; with at most one VLAN tag; TCP or UDP, with its whole header. Of
+/// untagged frames that are not IP the last flow alone is known.
 class KnownFrames {
 public:
     /// Where a frame goes.
@@ -48,6 +49,7 @@ public:
     void close() noexcept {
         plain_bits_ = {};
         other_bits_ = {};
+        last_non_ip_ = {};
     }
     /// If it has the shape.
     void remember(std::span<const std::uint8_t> frame, const Target& target, ReceiveQueue* queue) noexcept;
@@ -69,6 +71,13 @@ private:
     using Other = KnownTable<8, Known>;
     static_assert(sizeof(Plain::Entry) == 64);
 
+    /// Addresses and type: all that flows look at in an untagged frame that is not IP.
+    using EthernetWords = std::array<std::uint64_t, 2>;
+    struct NonIp {
+        EthernetWords seen{};
+        Known known = Plain::nobody.value;
+    };
+
     static constexpr std::uint32_t plain_bytes = ethernet_bytes + ipv4_bytes + udp_bytes;
     static constexpr std::uint32_t other_bytes = sizeof(Other::Words);
 
@@ -85,12 +94,13 @@ private:
                                                   {tagged_ethernet_bytes, false},
                                                   {ethernet_bytes, true},
                                                   {tagged_ethernet_bytes, true}}};
-    static constexpr std::size_t plain = 0, none = shapes.size();  ///< of shapes
+    static constexpr std::size_t plain = 0, non_ip = shapes.size(), none = non_ip + 1;  ///< of shapes, or beyond
 
     /// By the types alone.
     static std::size_t shape_of(const std::uint8_t* frame, std::size_t bytes) noexcept;
     template <class Words>
     static Words bits_of(const Shape& shape, const FrameKey& looked) noexcept;
+    static EthernetWords ethernet_of(const std::uint8_t* frame) noexcept;
     static std::uint32_t least_bytes(const std::uint8_t* frame, const Shape& shape) noexcept;
     /// Whether a packet of so many bytes fits by its length field. Where that says too much, parse_frame() takes what
     /// is there.
@@ -105,9 +115,11 @@ private:
 
     Plain::Words plain_bits_{};
     std::array<Other::Words, shapes.size()> other_bits_{};
+    EthernetWords ethernet_bits_{};
     Plain plain_;
     Other other_;
     mutable const Other::Entry* last_other_ = &Other::nobody;  ///< found last
+    NonIp last_non_ip_;
 };
 
 /// Recalls many frames, each of which is compared with the one before first. For a time without make_room().

