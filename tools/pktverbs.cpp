@@ -18,6 +18,7 @@ using tool::Command;
 
 constexpr Command commands[] = {
     {"bridge", "Joins devices: two as a cable does, more as a switch that learns", tool::bridge},
+    {"demo", "Five seconds that show what it does, without a NIC or privileges", tool::demo},
     {"devices", "Lists the devices that can be opened", tool::devices},
     {"gen", "Sends numbered packets, at a rate or as fast as it goes", tool::gen},
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},

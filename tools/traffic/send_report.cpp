@@ -32,6 +32,7 @@ SendReport& SendReport::operator+=(const SendReport& other) {
 
 std::string SendReport::reason() const {
     if (error != 0) return fmt::format("the device refused a packet: {}", std::strerror(error));
+    if (threads == 0) return "nothing was sent: no other program came";
     const double all = seconds * threads;
     if (blocked_seconds > all / 10)
         return fmt::format("back-pressure: no free buffer for {} of the time", percent(blocked_seconds, all));
