@@ -35,9 +35,10 @@ void help(std::FILE* file) {
                "\n"
                "  -h, --help     this text; pktverbs SUBCOMMAND --help: its options\n"
                "  --version      print the version\n\n"
-               "DEVICE: eth0, packet:eth0, xdp:eth0, ibv:mlx5_0/1, pipe:NAME, memif:SOCKET, tap:NAME, pcap:in=FILE\n"
-               "Exit status: 0 all was well; 1 it failed; 2 wrong arguments; 3 it ran, but lost packets,\n"
-               "missed the rate asked for, or received nothing\n");
+               "DEVICE: eth0, packet:eth0, xdp:eth0, ibv:mlx5_0/1, pipe:NAME, memif:SOCKET,\n"
+               "tap:NAME, pcap:in=FILE\n"
+               "Exit status: 0 all was well; 1 it failed; 2 wrong arguments; 3 it ran, but lost\n"
+               "packets, missed the rate asked for, or received nothing\n");
 }
 
 /// The number of letters to change, leave out or add (Levenshtein).

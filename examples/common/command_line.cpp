@@ -30,29 +30,48 @@ constexpr bool is_whole_number<std::optional<Value>> = std::is_integral_v<Value>
 template <class Value>
 constexpr bool is_whole_number<std::vector<Value>> = std::is_integral_v<Value>;
 
-/// Help whose lines fit a terminal of 80 columns: CLI11 indents the lines of a description, but makes none.
+constexpr std::size_t columns = 80;  ///< of the narrowest terminal for which help is written
+
+/// A paragraph in lines of no more than `width` characters, unless a word is longer; `joint` ends all but the last.
+std::string wrapped(const std::string& text, std::size_t width, std::string_view joint = "\n") {
+    std::string lines, line;
+    std::istringstream words{text};
+    for (std::string word; words >> word;) {
+        if (!line.empty() && line.size() + 1 + word.size() > width) {
+            lines += line;
+            lines += joint;
+            line.clear();
+        }
+        line += (line.empty() ? "" : " ") + word;
+    }
+    return lines + line;
+}
+
+/// Prose, which begins with a capital, is wrapped; a command is continued as a shell takes it; lines with an indent
+/// stay.
+std::string wrapped_lines(const std::string& text) {
+    std::string all;
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) {
+        if (line.size() > columns && line.front() >= 'a' && line.front() <= 'z')
+            line = wrapped(line, columns - 6, " \\\n    ");
+        else if (line.size() > columns && line.front() != ' ')
+            line = wrapped(line, columns);
+        all += (all.empty() ? "" : "\n") + line;
+    }
+    return all;
+}
+
+/// Help whose lines fit: CLI11 indents the lines of a description, but makes none.
 class NarrowHelp final : public CLI::Formatter {
 public:
     NarrowHelp() { column_width(indent); }
     std::string make_option_desc(const CLI::Option* option) const override {
-        return wrapped(CLI::Formatter::make_option_desc(option));
+        return wrapped(CLI::Formatter::make_option_desc(option), columns - indent);
     }
 
 private:
-    static constexpr std::size_t indent = 30, columns = 80;
-
-    static std::string wrapped(const std::string& text) {
-        std::string lines, line;
-        std::istringstream words{text};
-        for (std::string word; words >> word;) {
-            if (!line.empty() && line.size() + 1 + word.size() > columns - indent) {
-                lines += line + '\n';
-                line.clear();
-            }
-            line += (line.empty() ? "" : " ") + word;
-        }
-        return lines + line;
-    }
+    static constexpr std::size_t indent = 30;
 };
 
 /// CLI11 takes an empty word for 0, and 010 for 8. Here 010 is 10; too large a number is left to others to refuse.
@@ -110,13 +129,13 @@ CommandLine::Option CommandLine::Option::type_name(const std::string& name) cons
 CommandLine::Option CommandLine::Option::default_shown() const { return Option{option_->capture_default_str()}; }
 
 CommandLine::CommandLine(const std::string& what_it_does, const std::string& program)
-    : app_{std::make_unique<CLI::App>(what_it_does, program)} {
+    : app_{std::make_unique<CLI::App>(wrapped(what_it_does, columns), program)} {
     app_->formatter(std::make_shared<NarrowHelp>());
 }
 
 CommandLine::~CommandLine() = default;
 
-void CommandLine::footer(const std::string& text) { app_->footer(text); }
+void CommandLine::footer(const std::string& text) { app_->footer(wrapped_lines(text)); }
 
 template <class Value>
 CommandLine::Option CommandLine::add_option(const std::string& names, Value& value, const std::string& help) {

@@ -55,7 +55,8 @@ public:
     CommandLine& operator=(const CommandLine&) = delete;
     ~CommandLine();
 
-    /// Sets the text at the end of the help.
+    /// Sets the text at the end of the help. Lines too long for a terminal are broken: prose, which must begin with a
+    /// capital, between words; commands with a backslash.
     void footer(const std::string& text);
 
     /// "-c,--count" names an option, "DEVICE" an argument without a name. `value` must live until all is parsed.

@@ -83,8 +83,8 @@ class Entry:
         return [value for name, value in self.settings if name == key]
 
 
-KINDS = ("text", "run", "session", "output", "not run")
-KEYS = {"replace", "needs", "beside", "until"}
+KINDS = ("text", "run", "session", "alike", "output", "not run")
+KEYS = {"replace", "needs", "beside", "until", "status"}
 
 
 def read_entries(path):
@@ -205,10 +205,11 @@ class Runner:
                 return True
         return False
 
-    def typed(self, entry, command):
+    def typed(self, entry, command, block=""):
+        """The command as it is run here. `block` is what else a replacement may be meant for."""
         for replacement in entry.all("replace"):
             old, separator, new = replacement.partition(" => ")
-            if not separator or old not in command:
+            if not separator or old not in command + block:
                 fail(f"{entry.document}: '{old}' is not in: {command}")
             command = command.replace(old, new)
         return command
@@ -232,6 +233,32 @@ class Runner:
         self.world.end_all()
         return done.stdout
 
+    def run_alike(self, entry, block):
+        """Runs the block's commands; what is shown of one must have no word that it did not print."""
+        if self.lacks(entry):
+            return
+        for beside in entry.all("beside"):
+            self.world.begin(beside, "at the peer")
+        text = "\n".join(block)
+        status = int((entry.all("status") or ["0"])[0])
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            command = self.typed(entry, without_comment(command), text)
+            print(f"$ {command}", flush=True)
+            if command.endswith(" &"):
+                self.world.begin(command.removesuffix(" &"), "")
+                self.wait_until(entry.all("until"))
+                continue
+            done = self.world.run(command, "")
+            print(done.stdout, end="", flush=True)
+            if done.returncode != status:
+                fail(f"{entry.document}: exit status {done.returncode} of: {command}")
+            # Not what has digits in it, such as times, nor units, which fit the number.
+            for word in re.findall(r"(?<![\w:/])[A-Za-z_]{4,}(?![\w:/])", shown):
+                if word not in done.stdout and not re.fullmatch("[KMGTkm]?(pps|bps|iB)", word):
+                    fail(f"{entry.document}: '{word}' is not in what it prints: {command}")
+        self.world.end_all()
+
     def wait_until(self, conditions):
         end = time.monotonic() + LIMIT
         for condition in conditions:
@@ -250,6 +277,9 @@ def check_block(document, block, entries, runner):
     first = entry_of(block[0])
     expected = "\n".join(block).rstrip("\n")
     if first and first.how.startswith("text"):
+        return
+    if first and first.how == "alike":
+        runner.run_alike(first, block)
         return
     if first and first.how.startswith("output of "):
         command = first.how.removeprefix("output of ")

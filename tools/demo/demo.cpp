@@ -124,7 +124,7 @@ std::string total_text(const Transfer& transfer, const Prober& prober, const std
                       "\nThe same between two programs, one in each terminal:\n"
                       "  pktverbs sink {0}\n"
                       "  pktverbs gen {0} -t 5s\n"
-                      "and on a NIC with its name instead of {0}. What else there is: pktverbs --help",
+                      "or on a NIC, with its name instead of {0}. More: pktverbs --help",
                       name);
 }
 

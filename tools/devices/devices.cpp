@@ -13,6 +13,7 @@ namespace tool {
 
 int devices(int argc, char** argv) {
     example::CommandLine app{"Lists the devices that can be opened.", argv[0]};
+    app.footer("Exit status: 0; 1 it failed; 2 wrong arguments.");
     OutputOptions output;
     add_json(app, output);
     return app.run(argc, argv, [&]() -> int {

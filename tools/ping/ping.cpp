@@ -169,7 +169,7 @@ int ping(int argc, char** argv) {
         "pktverbs ping packet:eth0 --respond 192.0.2.99 --respond fd00::99\n"
         "pktverbs ping pipe:a --respond 10.0.0.2 --udp 7 &\n"
         "pktverbs ping pipe:a 10.0.0.2 --source 10.0.0.1 --udp 7 -c 3\n\n"
-        "On real hardware, frames that are steered to this program are not seen by the kernel: --respond, and a\n"
+        "On real hardware, frames that are steered to this program are not seen by the kernel: --respond, and a "
         "--source that isn't the interface's, take ARP requests and neighbour solicitations from it.\n"
         "Exit status: 0 all answers came; 1 it failed; 2 wrong arguments; 3 some did not come, or none.");
     Arguments args;
