@@ -5,7 +5,9 @@
 #include <numeric>
 #include <system_error>
 
+#ifdef PKTVERBS_TOOL_SOFT
 #include <pktverbs/soft/impairments.hpp>
+#endif
 
 namespace tool {
 
@@ -89,20 +91,26 @@ void Port::send() {
 
 bool Port::is_impaired() noexcept {
     try {
-        pktverbs::soft::impairment_counters(ctx_.raw());
+        impaired_frames();
         return true;
     } catch (const std::system_error&) {
         return false;
     }
 }
 
+std::uint64_t Port::impaired_frames() {
+#ifdef PKTVERBS_TOOL_SOFT
+    const auto counters = pktverbs::soft::impairment_counters(ctx_.raw());
+    return counters.lost + counters.overflowed;
+#else
+    throw std::system_error{std::make_error_code(std::errc::operation_not_supported)};
+#endif
+}
+
 Port::Report Port::report() {
     const auto stats = ctx_.stats();
     Report report;
-    if (is_impaired_) {
-        const auto counters = pktverbs::soft::impairment_counters(ctx_.raw());
-        report.impaired = counters.lost + counters.overflowed;
-    }
+    if (is_impaired_) report.impaired = impaired_frames();
     const auto& drops = stats.drops;
     const auto failed = std::reduce(stats.send_errors.begin(), stats.send_errors.end());
     report.sent = stats.sent_packets - std::min(stats.sent_packets, drops.unsent);

@@ -77,6 +77,8 @@ public:
 
 private:
     bool is_impaired() noexcept;
+    /// Lost on purpose so far. Throws std::system_error if nothing is lost on purpose here.
+    std::uint64_t impaired_frames();
     /// The packet for a frame; empty if it is lost.
     pktverbs::SendList packet_for(const pktverbs::RecvPkt& pkt);
 
