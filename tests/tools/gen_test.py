@@ -110,6 +110,20 @@ class Gen(pktverbs.TestCase):
         self.assertIn(result.status, (0, 3))
         self.assertLess(result.total["reached_pps"], 2040)
 
+    def test_takes_a_part_of_the_links_speed(self):
+        cable = self.cable()
+        name = cable.interfaces[0]
+        command = ["gen", f"packet:{name}", "--json", "-t", "0.2s", "--size", 1000]
+        # A veth says that it has 10 Gb/s.
+        total = pktverbs.run(*command, "--rate", "0.1%", netns=cable.names[0]).total
+        self.assertEqual(total["asked_bps"], 10e6)
+        # With preamble, FCS and gap, it is not more than asked; the frames' own rate is less.
+        self.assertLess(total["reached_bps"], 10.2e6)
+        self.assertLess(total["rate_bps"], total["reached_bps"])
+        total = pktverbs.run(*command, "--ramp", "0.1%..0.3%", netns=cable.names[0]).total
+        self.assertEqual(total["asked_bps"], 20e6)
+        self.assertLess(total["rate_bps"], total["reached_bps"])
+
     def test_says_why_it_was_slower(self):
         result = pktverbs.run("gen", f"pcap:out={self.folder / 'r'}", "--rate", "9T", "-t", "0.2s")
         self.assertRegex(self.expect(result, 3).out, r"why not   (CPU|back-pressure): ")
@@ -157,6 +171,9 @@ class Gen(pktverbs.TestCase):
                 (["--ramp", "1G..2G"], "--time"),
                 (["--ramp", "1G..2kpps"], "two rates"),
                 (["--rate", "fast"], "not a rate"),
+                (["--rate", "101%"], "not a rate"),
+                (["--rate", "50%"], "is not known"),
+                (["--ramp", "1%..2G"], "two rates"),
                 (["--payload", "hex:abc"], "hexadecimal"),
                 (["--payload", self.folder / "none"], "cannot read")):
             with self.subTest(words=words):

@@ -171,6 +171,8 @@ int generate(GenOptions& options) {
     wanted.queues = options.queues;
     if (std::ranges::none_of(options.flows, needs_resolving)) wanted.recv_packets = pktverbs::none;
     pktverbs::Context ctx{device, wanted};
+    if (options.rate) options.load.rate = options.rate->on(ctx);
+    if (options.ramp_to) options.load.ramp_to = options.ramp_to->on(ctx);
     if (device.waits_for_peer && ctx.port().state != IBV_PORT_ACTIVE)
         output.begin(fmt::format("waiting for another program at {}", device.name));
     const bool may_start = !device.waits_for_peer || example::wait_until_up(ctx, signals.token());

@@ -15,19 +15,13 @@ namespace tool {
 namespace {
 
 using example::BadUse;
-using pktverbs::Rate;
 
-std::optional<Rate> parse_rate(const std::string& text) {
-    const auto rate = Rate::parse(text, Rate::Unit::frame_bits);
-    return rate ? rate : Rate::parse(text + 'G', Rate::Unit::frame_bits);
-}
-
-std::string take_ramp(const std::string& text, SendPlan& load) {
+std::string take_ramp(const std::string& text, GenOptions& options) {
     const auto dots = text.find("..");
     if (dots != std::string::npos) {
-        load.rate = parse_rate(text.substr(0, dots));
-        load.ramp_to = parse_rate(text.substr(dots + 2));
-        if (load.rate && load.ramp_to && load.rate->unit() == load.ramp_to->unit()) return {};
+        options.rate = LinkRate::parse(text.substr(0, dots));
+        options.ramp_to = LinkRate::parse(text.substr(dots + 2));
+        if (options.rate && options.ramp_to && options.rate->has_unit_of(*options.ramp_to)) return {};
     }
     return fmt::format("'{}' is not two rates of one unit, such as 1G..10G, 10kpps..1Mpps", text);
 }
@@ -59,10 +53,9 @@ void add_gen_options(example::CommandLine& app, GenOptions& options) {
     app.add_text("--payload", taking(Payload::parse, options.payload),
                  "What follows the sequence number: zeros (default), count, random, hex:c0ffee, or a file")
         .type_name("PATTERN|FILE");
-    const auto rate =
-        example::add_rate(app, "--rate", load.rate, "10G, 1.5Mpps, or Gb/s (default: as fast as it goes)");
+    const auto rate = add_rate(app, "--rate", options.rate, "10G, 1.5Mpps, 50%, or Gb/s (default: as fast as it goes)");
     app.add_text(
-           "--ramp", [&load](const std::string& text) { return take_ramp(text, load); },
+           "--ramp", [&options](const std::string& text) { return take_ramp(text, options); },
            "Instead: from one rate to another, evenly over --time")
         .type_name("FROM..TO")
         .excludes(rate);
@@ -86,7 +79,7 @@ void check_gen_options(GenOptions& options) {
             fmt::format("{} queues need as many flows at least (--flow may be repeated), as each flow stays on "
                         "its queue, in order",
                         options.queues)};
-    if (options.load.ramp_to && options.load.time == pktverbs::no_timeout)
+    if (options.ramp_to && options.load.time == pktverbs::no_timeout)
         throw BadUse{"--ramp needs --time, over which the rate changes"};
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/flow.hpp"
+#include "base/link_rate.hpp"
 #include "base/output.hpp"
 #include "traffic/payload.hpp"
 #include "traffic/sender.hpp"
@@ -19,6 +21,7 @@ struct GenOptions {
     std::vector<Flow> flows;
     Sizes sizes;
     Payload payload;
+    std::optional<LinkRate> rate, ramp_to;  ///< those of `load`, when the link is known
     SendPlan load;
     std::uint32_t queues = 1;
     OutputOptions output;

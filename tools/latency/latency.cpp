@@ -13,6 +13,7 @@
 #include <pktverbs/format.hpp>
 #include "base/command.hpp"
 #include "base/distribution.hpp"
+#include "base/link_rate.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
 #include "base/whole_file.hpp"
@@ -36,7 +37,7 @@ struct Arguments {
     std::string from, to;
     bool echo = false;
     std::vector<Flow> flows;
-    std::optional<pktverbs::Rate> rate, load;
+    std::optional<LinkRate> rate, load;
     std::size_t size = 0, load_size = 0;
     std::optional<std::uint64_t> count;
     std::chrono::nanoseconds time = pktverbs::no_timeout;
@@ -176,7 +177,7 @@ int measure(const Arguments& args, const std::stop_token& stop) {
     job.arrival = arrival_clock(ends.receiver(), args.clock);
     complete(job.path, ends, flow, stop);
     job.frame_bytes = frame_bytes(args, job.path, args.size, 64, ends.from);
-    job.per_second = args.rate ? args.rate->packets_per_second(job.frame_bytes) : 1000;
+    job.per_second = args.rate ? args.rate->on(ends.from).packets_per_second(job.frame_bytes) : 1000;
     if (job.per_second > 1e7)
         throw example::BadUse{fmt::format("--rate: {} of probes are more than 10 Mpps; 1000pps is meant?",
                                           packets_per_second(job.per_second))};
@@ -200,7 +201,8 @@ int measure(const Arguments& args, const std::stop_token& stop) {
     Prober prober{ends.from, ends.receiver(), job};
     std::optional<Load> load;
     if (args.load)
-        load.emplace(ends.from, load_path, *args.load, frame_bytes(args, load_path, args.load_size, 1514, ends.from));
+        load.emplace(ends.from, load_path, args.load->on(ends.from),
+                     frame_bytes(args, load_path, args.load_size, 1514, ends.from));
     const auto* const beside = load ? &*load : nullptr;
     const auto start = Prober::Clock::now();
     if (!stop.stop_requested())
@@ -275,12 +277,12 @@ int latency(int argc, char** argv) {
     auto echo = app.add_flag("--echo", args.echo, "Be the echo: send probes back to where they came from");
     echo.excludes(to);
     add_flows(app, args.flows, "The probes' addresses (default udp:198.18.0.2:7148, from 198.18.0.1)");
-    example::add_rate(app, "-r,--rate", args.rate, "Probes, such as 10kpps (default 1000pps)");
+    add_rate(app, "-r,--rate", args.rate, "Probes, such as 10kpps (default 1000pps)");
     example::add_size(app, "-s,--size", args.size, 14, 65557, "Bytes of a probe's frame (default 64)");
     app.add_option("-c,--count", args.count, "Stop after so many probes, or answers").between(1, example::max_packets);
     example::add_duration(app, "-t,--time", args.time, 1ms, example::max_time, "For how long (default 10s)");
     example::add_duration(app, "-W,--timeout", args.timeout, 1ms, 60s, "When a probe is given up (default 1s)");
-    example::add_rate(app, "--load", args.load, "Send so much beside the probes, to the next port");
+    add_rate(app, "--load", args.load, "Send so much beside the probes, to the next port");
     example::add_size(app, "--load-size", args.load_size, 14, 65557, "Bytes of its frames (default 1514)");
     app.add_option("--wait", args.wait, "spin (a whole core) or block (as most programs do)").one_of({"spin", "block"});
     app.add_option("--clock", args.clock, "What says when a probe came (auto: the NIC where it can)")

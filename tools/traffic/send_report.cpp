@@ -43,7 +43,8 @@ std::string SendReport::reason() const {
 }
 
 std::string rate_text(Rate::Unit unit, double per_second) {
-    return unit == Rate::Unit::packets ? packets_per_second(per_second) : bits_per_second(per_second);
+    if (unit == Rate::Unit::packets) return packets_per_second(per_second);
+    return bits_per_second(per_second) + (unit == Rate::Unit::wire_bits ? " on the wire" : "");
 }
 
 Rate rate_like(const Rate& unit, double per_second) {

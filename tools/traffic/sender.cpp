@@ -84,6 +84,14 @@ std::uint64_t Sender::bytes_of(std::uint64_t packets) const noexcept {
     return packets / steps_.size() * bytes_until_.back() + bytes_until_[packets % steps_.size()];
 }
 
+double Sender::weight_of(const Rate& rate, std::uint64_t packets) const noexcept {
+    const auto turns = packets / steps_.size(), more = packets % steps_.size();
+    double sum = 0;
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+        sum += static_cast<double>((turns + (i < more ? 1 : 0)) * rate.weight(steps_[i].frame_bytes));
+    return rate.unit() == Rate::Unit::packets ? sum : 8 * sum;
+}
+
 std::vector<Sender::FlowCount> Sender::flows() const {
     const auto all = packets();
     const auto turns = all / steps_.size(), more = all % steps_.size();
@@ -206,9 +214,8 @@ SendReport Sender::run(const SendPlan& plan, const std::stop_token& stop) {
     if (plan.ramp_to) {
         // The mean of a whole ramp; what was cut short has no rate that was asked for.
         report_.asked = rate_like(*plan.rate, (plan.rate->per_second() + plan.ramp_to->per_second()) / 2);
-        const bool counts_packets = plan.rate->unit() == Rate::Unit::packets;
-        const double weight = static_cast<double>(counts_packets ? report_.packets : 8 * report_.bytes);
-        report_.achieved = report_.seconds > 0 ? weight / report_.seconds : 0;
+        const double sent = weight_of(*plan.rate, packets()) - weight_of(*plan.rate, before);
+        report_.achieved = report_.seconds > 0 ? sent / report_.seconds : 0;
         const bool was_cut = stop.stop_requested() || report_.packets >= plan.count || report_.error != 0;
         report_.missed = !was_cut && report_.achieved < 0.99 * report_.asked->per_second();
     }

@@ -62,6 +62,8 @@ private:
         pktverbs::net::InternetSum sum;  ///< of the payload behind the number
     };
 
+    /// How much so many packets count for a rate.
+    double weight_of(const pktverbs::Rate& rate, std::uint64_t packets) const noexcept;
     void go_to(std::uint64_t packets) noexcept;
     void fill(pktverbs::SendList& packets) noexcept;
     void send(std::size_t max, std::chrono::nanoseconds left, const std::stop_token& stop);
