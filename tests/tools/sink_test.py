@@ -39,6 +39,20 @@ class Sink(pktverbs.TestCase):
         self.assertTrue(svg.startswith("<svg") or svg.startswith("<?xml"), svg[:80])
         self.assertIn("Missing packets", svg)
 
+    def test_queues_share_flows(self):
+        flows = [word for port in range(7000, 7016) for word in ("--flow", f"udp:239.2.1.150:{port}")]
+        sink, gen = self.pair(["-q", 3, "--cpus", 0, "-c", 1600, "--idle", "2s", "--flow", "udp:239.2.1.150"],
+                              ["-c", 1600, "--size", 100, "--rate", "50kpps", *flows])
+        self.expect(sink)
+        self.check_sums(sink, gen)
+        self.assertEqual(sink.total["packets"], 1600)
+        self.assertEqual([flow["packets"] for flow in sink.total["flows"]], 16 * [100])
+
+    def test_refuses_processors_that_it_may_not_use(self):
+        for words, reason in ((["--cpus", "8191"], "processor 8191"), (["--cpus", "0,0"], "each once"),
+                              (["--queues", 0], "--queues"), (["--queues", 257], "--queues")):
+            self.assertIn(reason, self.expect(pktverbs.run("sink", "pipe:x", *words), 2).err)
+
     def test_counts_duplicates(self):
         sink, gen = self.pair(["--idle", "0.5s"], ["-c", 2000, "--size", 100, "--rate", "50kpps"], "?duplicate=0.1")
         self.expect(sink)

@@ -47,10 +47,11 @@ public:
         }
     }
 
-    void start(const std::stop_token& stop) {
+    void start(const CpuList& cpus, const std::stop_token& stop) {
         running_ = parts_.size();
         for (auto& part : parts_)
-            threads_.emplace_back([this, &part, stop] {
+            threads_.emplace_back([this, &part, &cpus, stop] {
+                cpus.pin(static_cast<std::size_t>(&part - parts_.data()));
                 const auto report = part.sender->run(part.load, stop);
                 const std::lock_guard lock{mutex_};
                 report_ += report;
@@ -189,7 +190,7 @@ int generate(GenOptions& options) {
     output.begin(fmt::format("sending {} on {}",
                              streams.size() == 1 ? streams.front().text : fmt::format("{} flows", streams.size()),
                              device.name));
-    senders.start(signals.token());
+    senders.start(options.cpus, signals.token());
     std::uint64_t packets_before = 0, bytes_before = 0;
     auto before = Output::Clock::now();
     while (!senders.wait_until(output.due())) {

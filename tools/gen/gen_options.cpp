@@ -63,6 +63,7 @@ void add_gen_options(example::CommandLine& app, GenOptions& options) {
     example::add_duration(app, "-t,--time", load.time, 1ms, example::max_time, "End after so long");
     app.add_option("-q,--queues", options.queues, "Queues, with a thread each, which share the flows (default 1)")
         .between(1, 256);
+    add_cpus(app, options.cpus, "the queues' threads");
     app.add_option("--batch", load.batch, "Most packets per call (default 32)").between(1, 1024);
     add_output(app, options.output);
 }

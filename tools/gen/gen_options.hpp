@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cpu_list.hpp"
 #include "base/flow.hpp"
 #include "base/link_rate.hpp"
 #include "base/output.hpp"
@@ -24,6 +25,7 @@ struct GenOptions {
     std::optional<LinkRate> rate, ramp_to;  ///< those of `load`, when the link is known
     SendPlan load;
     std::uint32_t queues = 1;
+    CpuList cpus;
     OutputOptions output;
 };
 

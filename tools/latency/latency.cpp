@@ -12,6 +12,7 @@
 #include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/format.hpp>
 #include "base/command.hpp"
+#include "base/cpu_list.hpp"
 #include "base/distribution.hpp"
 #include "base/link_rate.hpp"
 #include "base/output.hpp"
@@ -42,6 +43,7 @@ struct Arguments {
     std::optional<std::uint64_t> count;
     std::chrono::nanoseconds time = pktverbs::no_timeout;
     std::chrono::nanoseconds timeout = 1s;
+    CpuList cpus;
     std::string wait = "spin", clock = "auto", plot, raw;
     OutputOptions output;
 };
@@ -202,7 +204,7 @@ int measure(const Arguments& args, const std::stop_token& stop) {
     std::optional<Load> load;
     if (args.load)
         load.emplace(ends.from, load_path, args.load->on(ends.from),
-                     frame_bytes(args, load_path, args.load_size, 1514, ends.from));
+                     frame_bytes(args, load_path, args.load_size, 1514, ends.from), args.cpus);
     const auto* const beside = load ? &*load : nullptr;
     const auto start = Prober::Clock::now();
     if (!stop.stop_requested())
@@ -285,6 +287,7 @@ int latency(int argc, char** argv) {
     add_rate(app, "--load", args.load, "Send so much beside the probes, to the next port");
     example::add_size(app, "--load-size", args.load_size, 14, 65557, "Bytes of its frames (default 1514)");
     app.add_option("--wait", args.wait, "spin (a whole core) or block (as most programs do)").one_of({"spin", "block"});
+    add_cpus(app, args.cpus, "the probes' thread and the load's");
     app.add_option("--clock", args.clock, "What says when a probe came (auto: the NIC where it can)")
         .one_of({"auto", "program", "kernel", "device"});
     app.add_option("--plot", args.plot, "Draw the percentiles").type_name("FILE.svg");
@@ -293,6 +296,7 @@ int latency(int argc, char** argv) {
     return app.run(argc, argv, [&] {
         if (args.flows.size() > 1) throw example::BadUse{"--flow: probes have one flow"};
         const pktverbs::StopOnSignal signals;
+        args.cpus.pin(0);
         return args.echo ? answer(args, signals.token()) : measure(args, signals.token());
     });
 }

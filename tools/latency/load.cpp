@@ -14,8 +14,10 @@ namespace tool {
 
 namespace net = pktverbs::net;
 
-Load::Load(pktverbs::Context& ctx, const ProbePath& path, const pktverbs::Rate& rate, std::size_t frame_bytes)
-    : ctx_{ctx}, frame_bytes_{frame_bytes}, thread_{[this, path, rate](const std::stop_token& stop) {
+Load::Load(pktverbs::Context& ctx, const ProbePath& path, const pktverbs::Rate& rate, std::size_t frame_bytes,
+           const CpuList& cpus)
+    : ctx_{ctx}, frame_bytes_{frame_bytes}, thread_{[this, path, rate, cpus](const std::stop_token& stop) {
+          cpus.pin(1);
           run(stop, path, rate);
       }} {}
 

@@ -9,14 +9,17 @@
 
 #include <pktverbs/context.hpp>
 #include <pktverbs/time/rate.hpp>
+#include "base/cpu_list.hpp"
 #include "latency/probe.hpp"
 
 namespace tool {
 
-/// Sends numbered frames at a rate on the second queue of a context, which must outlive it, in a thread of its own.
+/// Sends numbered frames at a rate on the second queue of a context, which must outlive it, in a thread of its own, on
+/// the second processor of `cpus`.
 class Load {
 public:
-    Load(pktverbs::Context& ctx, const ProbePath& path, const pktverbs::Rate& rate, std::size_t frame_bytes);
+    Load(pktverbs::Context& ctx, const ProbePath& path, const pktverbs::Rate& rate, std::size_t frame_bytes,
+         const CpuList& cpus);
     /// Stops it, and waits until what was sent has left. Harmless a second time.
     void stop();
 
