@@ -63,8 +63,10 @@ public:
         min_ = at(min);
         max_ = at(max);
         if (axis_.is_logarithmic) {
-            min_ = std::floor(min_);
-            max_ = std::max(std::ceil(max_), min_ + 1);
+            const double low = std::floor(min_), high = std::max(std::ceil(max_), low + 1);
+            is_short_ = high - low <= max_short;
+            min_ = is_short_ ? round_one_two_five(min_, -1) : low;
+            max_ = is_short_ ? round_one_two_five(std::max(max_, min_ + 0.1), 1) : high;
         } else {
             step_ = step(max_ - min_);
             if (!(max_ > min_)) max_ = min_ + step_;
@@ -78,7 +80,12 @@ public:
 
     std::vector<double> ticks() const {
         std::vector<double> all;
-        if (axis_.is_logarithmic) {
+        if (is_short_) {
+            for (double decade = std::floor(min_); decade <= max_ + 1e-9; ++decade)
+                for (const double factor : {1.0, 2.0, 5.0})
+                    if (const double at = decade + std::log10(factor); at > min_ - 1e-9 && at < max_ + 1e-9)
+                        all.push_back(std::pow(10, decade) * factor);
+        } else if (axis_.is_logarithmic) {
             const double stride = std::max(1.0, std::ceil((max_ - min_) / 8));
             for (double power = min_; power <= max_ + 1e-9; power += stride) all.push_back(std::pow(10, power));
         } else {
@@ -90,6 +97,17 @@ public:
 
 private:
     double at(double value) const { return axis_.is_logarithmic ? std::log10(value) : value; }
+    /// The logarithm of 1, 2 or 5 of a power of ten, up or down from that of a value.
+    static double round_one_two_five(double logarithm, int direction) {
+        const double decade = std::floor(logarithm + 1e-9);
+        double rounded = direction > 0 ? decade + 1 : decade;
+        for (const double factor : {1.0, 2.0, 5.0}) {
+            const double at = decade + std::log10(factor);
+            if (direction > 0 ? at > logarithm - 1e-9 : at < logarithm + 1e-9)
+                rounded = direction > 0 ? std::min(rounded, at) : std::max(rounded, at);
+        }
+        return rounded;
+    }
     /// 1, 2 or 5 of a power of ten, so that there are five to ten ticks.
     static double step(double range) {
         if (!(range > 0)) return 1;
@@ -101,6 +119,8 @@ private:
 
     const Axis& axis_;
     double begin_, end_, min_ = 0, max_ = 0, step_ = 1;
+    bool is_short_ = false;  ///< logarithmic, and so short that it has ticks between powers of ten
+    static constexpr double max_short = 3;
 };
 
 class Picture {
@@ -211,7 +231,8 @@ std::string Chart::to_svg() const {
         else
             draw_line(picture, series[i], at_x, at_y, colour);
         if (series.size() > 1)
-            legend += fmt::format("<tspan fill=\"{}\">\u00a0\u00a0\u25a0\u00a0</tspan>{}", colour, escaped(series[i].name));
+            legend += fmt::format("<tspan dx=\"14\" fill=\"{}\">\u25a0</tspan><tspan dx=\"5\">{}</tspan>", colour,
+                                  escaped(series[i].name));
     }
     picture.add("<text x=\"{}\" y=\"44\" text-anchor=\"end\">{}</text>", width - right, legend);
     return picture.take();
