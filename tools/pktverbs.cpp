@@ -23,6 +23,7 @@ constexpr Command commands[] = {
     {"gen", "Sends numbered packets, at a rate or as fast as it goes", tool::gen},
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
     {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
+    {"ring", "Lists rings in /dev/shm, shows what is in them, removes them", tool::ring},
     {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
 };
 
