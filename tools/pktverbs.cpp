@@ -18,12 +18,16 @@ using tool::Command;
 
 constexpr Command commands[] = {
     {"bridge", "Joins devices: two as a cable does, more as a switch that learns", tool::bridge},
+    {"capture", "Records packets on disk, or into a pipe for Wireshark", tool::capture},
     {"demo", "Five seconds that show what it does, without a NIC or privileges", tool::demo},
-    {"devices", "Lists the devices that can be opened", tool::devices},
+    {"devices", "Lists interfaces and verbs devices, and what they can do", tool::devices},
+    {"doctor", "Says what a device and this machine lack, and what to do about it", tool::doctor},
     {"gen", "Sends numbered packets, at a rate or as fast as it goes", tool::gen},
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
     {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
+    {"replay", "Sends what a pcap or pcapng file has recorded", tool::replay},
     {"ring", "Lists rings in /dev/shm, shows what is in them, removes them", tool::ring},
+    {"search", "Finds the highest rate at which nothing is lost", tool::search},
     {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
 };
 

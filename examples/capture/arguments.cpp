@@ -19,12 +19,13 @@ namespace capture {
 
 namespace {
 
-void add_flows(example::CommandLine& app, std::vector<UdpFlow>& flows) {
+void add_flows(example::CommandLine& app, std::vector<CapturedFlow>& flows) {
     auto take = [&flows](const std::string& text) {
         const auto flow = UdpFlow::parse(text);
         if (!flow) return fmt::format("'{}' is not ADDRESS:PORT or any:PORT", text);
-        if (std::ranges::find(flows, *flow) != flows.end()) return fmt::format("{} is there twice", text);
-        flows.push_back(*flow);
+        if (std::ranges::find(flows, flow->to_string(), &CapturedFlow::text) != flows.end())
+            return fmt::format("{} is there twice", text);
+        flows.emplace_back(*flow);
         return std::string{};
     };
     app.add_texts("--flow", take, "UDP packets to this IPv4 address, or any, and port; joins a group; may be repeated")
@@ -62,6 +63,17 @@ void add_options(example::CommandLine& app, Arguments& args) {
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME, wire:NAME (inside this process)")
         .required();
     add_flows(app, args.flows);
+    example::add_duration(app, "--seconds", args.duration, 1ms, example::max_time, "Stop after so long");
+    app.add_option("--count", args.count, "Stop when so many packets have come, or a few more")
+        .between(1, example::max_packets);
+    app.add_option("--pin", args.cpus, "CPUs of the receiving and the writing thread: 2,3")
+        .delimiter(',')
+        .expected(1, 2)
+        .between(0, 1023);
+    add_file_options(app, args);
+}
+
+void add_file_options(example::CommandLine& app, Arguments& args) {
     app.add_option("-o,--output", args.output,
                    "File to write, in place of one that is there; or a FIFO; or -, standard output")
         .type_name("FILE")
@@ -77,13 +89,6 @@ void add_options(example::CommandLine& app, Arguments& args) {
     app.add_option("--block-slots", args.block_slots, "Packets in a block (default 256)").between(1, 1048576);
     example::add_size(app, "--payload", args.payload_bytes, 1, 65507,
                       "Longest UDP payload in bytes (default: what the MTU allows)");
-    example::add_duration(app, "--seconds", args.duration, 1ms, example::max_time, "Stop after so long");
-    app.add_option("--count", args.count, "Stop when so many packets have come, or a few more")
-        .between(1, example::max_packets);
-    app.add_option("--pin", args.cpus, "CPUs of the receiving and the writing thread: 2,3")
-        .delimiter(',')
-        .expected(1, 2)
-        .between(0, 1023);
     app.add_flag("--direct,!--no-direct", args.writer.direct, "O_DIRECT, past the page cache (default), or not");
     app.add_flag("--uring,!--no-uring", args.writer.uring, "io_uring (default), or pwrite");
     app.add_option("--writes", args.writer.writes_in_flight, "Writes in flight (default 4)").between(1, 64);

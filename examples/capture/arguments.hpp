@@ -11,7 +11,7 @@
 
 #include <pktverbs/ring/sequence_field.hpp>
 #include "block_writer.hpp"
-#include "udp_flow.hpp"
+#include "captured_flow.hpp"
 
 namespace example {
 class CommandLine;
@@ -26,7 +26,7 @@ enum class Policy : std::uint8_t { drop, wait, overwrite };
 
 struct Arguments {
     std::string device;
-    std::vector<UdpFlow> flows;
+    std::vector<CapturedFlow> flows;
     std::string output;  ///< a path, or "-" for standard output
     Format format = Format::pcapng;
     Policy policy = Policy::drop;
@@ -43,7 +43,10 @@ struct Arguments {
     int talks_to() const noexcept { return output == "-" ? 2 : 1; }
 };
 
-/// Adds all options. Both must live until they are parsed.
+/// Adds all options of the example. Both must live until they are parsed.
 void add_options(example::CommandLine& app, Arguments& arguments);
+/// Those of them that say how packets come into the file: --output, --format, --sequence, --policy, the ring, the
+/// writes.
+void add_file_options(example::CommandLine& app, Arguments& arguments);
 
 }  // namespace capture

@@ -7,7 +7,7 @@
 
 namespace capture {
 
-FlowSequences::FlowSequences(const std::vector<UdpFlow>& flows, std::optional<pktverbs::SequenceField> sequence)
+FlowSequences::FlowSequences(const std::vector<CapturedFlow>& flows, std::optional<pktverbs::SequenceField> sequence)
     : sequence_{sequence} {
     constexpr std::size_t longest_headers = 128;  // VLAN tags and IP options included
     front_bytes_ = longest_headers + (sequence ? sequence->end() : 0);
@@ -28,8 +28,7 @@ void FlowSequences::add(std::span<const std::uint8_t> header, std::span<const st
     }
     const pktverbs::net::Headers found{frame};
     for (auto& flow : flows_) {
-        if (!found.ipv4() || !found.udp() || flow.flow.port != found.udp().dst_port()) continue;
-        if (flow.flow.address && *flow.flow.address != found.ipv4().dst()) continue;
+        if (!flow.flow.has(found)) continue;
         ++flow.packets;
         if (sequence_) add_number(flow, found.payload());
         return;

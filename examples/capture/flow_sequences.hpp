@@ -10,21 +10,21 @@
 
 #include <pktverbs/ring/sequence_counter.hpp>
 #include <pktverbs/ring/sequence_field.hpp>
-#include "udp_flow.hpp"
+#include "captured_flow.hpp"
 
 namespace capture {
 
 /// Assumes one sender per flow; with several, the numbers mean nothing.
 class FlowSequences {
 public:
-    /// `sequence` is counted from the UDP payload.
-    FlowSequences(const std::vector<UdpFlow>& flows, std::optional<pktverbs::SequenceField> sequence);
+    /// `sequence` is counted from the UDP payload. A packet is the first flow's that has it.
+    FlowSequences(const std::vector<CapturedFlow>& flows, std::optional<pktverbs::SequenceField> sequence);
 
     /// A frame in two parts.
     void add(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest);
 
     struct Flow {
-        UdpFlow flow;
+        CapturedFlow flow;
         std::uint64_t packets = 0;
         std::uint64_t without_number = 0;  ///< too short for one
         pktverbs::SequenceCounter numbers{};

@@ -64,7 +64,7 @@ std::unique_ptr<Recorder> make_recorder(const Arguments& args, BlockWriter& file
     if (args.format == Format::raw) return make_raw_recorder(file, ring.geometry(), ctx.limits().timestamp_clock);
     const auto& device = ctx.device();
     std::string comment;
-    for (const auto& flow : args.flows) comment += (comment.empty() ? "" : ", ") + flow.to_string();
+    for (const auto& flow : args.flows) comment += (comment.empty() ? "" : ", ") + flow.text;
     return make_pcapng_recorder(file,
                                 {.name = device.interface.empty() ? device.name : device.interface,
                                  .comment = std::move(comment),
@@ -87,7 +87,7 @@ Recording::Recording(const Arguments& args, const pktverbs::Device& device, std:
 
 std::vector<pktverbs::Flow> Recording::install() {
     std::vector<pktverbs::Flow> flows;
-    for (const auto& flow : args_.flows) flows.push_back(ctx_.install(flow.rule()));
+    for (const auto& flow : args_.flows) flows.push_back(ctx_.install(flow.rule));
     return flows;
 }
 
@@ -117,7 +117,13 @@ void Recording::run(const std::stop_token& stop) {
         nothing.wait_until(lock, ending, std::min(line.due(), end), [] { return false; });
         const auto now = ReportLine::Clock::now();
         if (now >= end) stop_.request_stop();
-        if (now >= line.due()) say(args_.talks_to(), line.format(counts(), sequences_.has_numbers(), now) + '\n');
+        if (now < line.due()) continue;
+        const auto all = counts();
+        const auto text = line.format(all, sequences_.has_numbers(), now);
+        if (report_)
+            report_(text, all);
+        else
+            say(args_.talks_to(), text + '\n');
     }
 }
 

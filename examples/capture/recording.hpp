@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -34,6 +35,10 @@ public:
     /// "capturing on packet:eth0 (02:00:00:00:00:01), 239.2.1.150:7148, into 64 blocks of 256 slots, ...".
     std::string describe() const;
 
+    /// Called once a second from run(), in place of printing a line.
+    using Report = std::function<void(const std::string& line, const Counts& counts)>;
+    void set_report(Report report) { report_ = std::move(report); }
+
     /// Runs until `stop`, an interrupt, a limit of the arguments, or a failure. Prints a line a second.
     void run(const std::stop_token& stop = {});
     /// Ends the recording: writes everything that was received to the file.
@@ -63,6 +68,7 @@ private:
     std::optional<ReceiveThread> receive_;
     pktverbs::Outcome outcome_ = pktverbs::Outcome::stopped;
     bool adds_up_ = true;
+    Report report_;
 };
 
 }  // namespace capture

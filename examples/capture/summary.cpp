@@ -15,7 +15,7 @@ std::string Summary::format(const FlowSequences& sequences) const {
     text += fmt::format("written: {} packets, {} bytes {}: {}\n", counts.written, file_bytes, where, how);
     text += fmt::format("{}\n", describe_drops(counts));
     for (const auto& flow : sequences.flows()) {
-        text += fmt::format("flow {}: {} packets", flow.flow.to_string(), flow.packets);
+        text += fmt::format("flow {}: {} packets", flow.flow.text, flow.packets);
         if (sequences.has_numbers())
             text += fmt::format(", missing {}, reordered {}, duplicated {}", flow.numbers.missing(),
                                 flow.numbers.reordered(), flow.numbers.duplicated());

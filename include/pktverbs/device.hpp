@@ -2,6 +2,7 @@
 // Device strings: names of devices, as users write them.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,5 +29,14 @@ PKTVERBS_EXPORT Device find_device(std::string_view text);
 /// Lists the Ethernet ports of verbs devices, then a packet: device for each interface that is up, loopback last. Ports
 /// whose driver has no raw packets (SoftRoCE) are included, as only creating a queue pair can tell.
 PKTVERBS_EXPORT std::vector<Device> list_devices();
+
+/// A kind of device string, for people.
+struct DeviceKind {
+    std::string form;     ///< "pipe:NAME[?queues=N...]": without the keys that every soft device takes
+    std::string purpose;  ///< one line
+};
+
+/// Lists the kinds of device strings that this build of the library knows.
+PKTVERBS_EXPORT std::vector<DeviceKind> list_device_kinds();
 
 }  // namespace pktverbs

@@ -18,6 +18,7 @@
 #include "verbs/device_string.hpp"
 #if PKTVERBS_SOFT
 #include "soft/device/soft_device.hpp"
+#include "soft/link/link_kind.hpp"
 #endif
 
 namespace pktverbs {
@@ -101,5 +102,14 @@ std::vector<Device> list_devices(const verbs::Discovery& hardware) {
 Device find_device(std::string_view text) { return find_device(text, verbs::Discovery::system()); }
 
 std::vector<Device> list_devices() { return list_devices(verbs::Discovery::system()); }
+
+std::vector<DeviceKind> list_device_kinds() {
+    std::vector<DeviceKind> kinds{{"INTERFACE", "the verbs device behind a network interface, or a soft device on it"},
+                                  {"ibv:NAME[/PORT]", "a verbs device, and its port"}};
+#if PKTVERBS_SOFT
+    for (const auto* kind : soft::link_kinds()) kinds.push_back({kind->form(), std::string{kind->purpose}});
+#endif
+    return kinds;
+}
 
 }  // namespace pktverbs

@@ -20,7 +20,8 @@ using NamedHistogram = std::pair<std::string, const pktverbs::Histogram*>;
 std::string percentile_table(std::span<const NamedHistogram> columns);
 /// A bar for each of up to `rows` ranges of time, as long as the line allows. A range with anything in it has some bar.
 std::string bars(const pktverbs::Histogram& histogram, unsigned columns, unsigned rows = 12);
-/// Sets PREFIX_min_ns, PREFIX_p50_ns, ..., PREFIX_p99_99_ns, PREFIX_max_ns and PREFIX_mean_ns; null if there are no times.
+/// Sets PREFIX_min_ns, PREFIX_p50_ns, ..., PREFIX_p99_99_ns, PREFIX_max_ns and PREFIX_mean_ns; null if there are no
+/// times.
 void set_percentiles(Record& record, std::string_view prefix, const pktverbs::Histogram& histogram);
 /// Latency over percentiles: how many of a thousand, a million are slower than what.
 Chart percentile_chart(std::string title, std::span<const NamedHistogram> lines);

@@ -43,24 +43,27 @@ unsigned columns() {
 }
 
 Output::Output(std::string_view subcommand, OutputOptions options)
-    : name_{subcommand}, options_{std::move(options)}, is_terminal_{::isatty(STDOUT_FILENO) == 1} {
+    : name_{subcommand},
+      options_{std::move(options)},
+      file_{options_.to_stderr ? stderr : stdout},
+      is_terminal_{::isatty(::fileno(file_)) == 1} {
     if (options_.metrics_port != 0)
         server_ = std::make_unique<MetricsServer>(options_.metrics_address, options_.metrics_port);
     if (!options_.metrics_file.empty()) publish({}, {});
 }
 
 Output::~Output() {
-    if (has_live_line_) fmt::print("\n");
+    if (has_live_line_) fmt::print(file_, "\n");
 }
 
 void Output::begin(std::string_view line) {
     if (options_.json || options_.quiet) return;
-    fmt::print("{}\n", line);
-    std::fflush(stdout);
+    fmt::print(file_, "{}\n", line);
+    std::fflush(file_);
 }
 
 void Output::clear_line() {
-    if (has_live_line_) fmt::print("\r\x1b[K");  // ECMA-48, EL: erase to the end of the line
+    if (has_live_line_) fmt::print(file_, "\r\x1b[K");  // ECMA-48, EL: erase to the end of the line
     has_live_line_ = false;
 }
 
@@ -76,12 +79,12 @@ void Output::report(std::string_view line, Record record) {
     if (options_.json || options_.quiet) return;
     clear_line();
     if (is_terminal_) {
-        fmt::print("{}", line.substr(0, columns() - 1));
+        fmt::print(file_, "{}", line.substr(0, columns() - 1));
         has_live_line_ = true;
     } else {
-        fmt::print("{}\n", line);
+        fmt::print(file_, "{}\n", line);
     }
-    std::fflush(stdout);
+    std::fflush(file_);
 }
 
 void Output::end(std::string_view text, Record record) {
@@ -89,16 +92,16 @@ void Output::end(std::string_view text, Record record) {
     publish(record, "total");
     if (options_.json) return;
     clear_line();
-    fmt::print("{}\n", text);
-    std::fflush(stdout);
+    fmt::print(file_, "{}\n", text);
+    std::fflush(file_);
 }
 
 void Output::publish(const Record& record, std::string_view event) {
     if (options_.json && !event.empty() && (event == "total" || !options_.quiet)) {
         // The event stands first, where an eye looks for it.
         std::string rest = record.to_json();
-        fmt::print("{{\"event\": \"{}\", {}\n", event, std::string_view{rest}.substr(1));
-        std::fflush(stdout);
+        fmt::print(file_, "{{\"event\": \"{}\", {}\n", event, std::string_view{rest}.substr(1));
+        std::fflush(file_);
     }
     if (options_.metrics_file.empty() && !server_) return;
     std::string metrics;

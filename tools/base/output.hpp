@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,8 +19,9 @@ class MetricsServer;
 
 /// The options that every subcommand with a running report has.
 struct OutputOptions {
-    bool json = false;   ///< one object a second and one at the end, on standard output
-    bool quiet = false;  ///< only the totals
+    bool json = false;       ///< one object a second and one at the end, on standard output
+    bool quiet = false;      ///< only the totals
+    bool to_stderr = false;  ///< what else would go to standard output, which has other contents
     std::string metrics_file;
     std::uint16_t metrics_port = 0;  ///< 0: none
     std::string metrics_address = "127.0.0.1";
@@ -69,6 +71,7 @@ private:
 
     std::string name_;
     OutputOptions options_;
+    std::FILE* file_;
     bool is_terminal_;
     bool has_live_line_ = false;
     Clock::time_point start_ = Clock::now();
