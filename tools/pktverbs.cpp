@@ -24,6 +24,7 @@ constexpr Command commands[] = {
     {"latency", "Measures how long frames take, one way or to an echo and back", tool::latency},
     {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
     {"ring", "Lists rings in /dev/shm, shows what is in them, removes them", tool::ring},
+    {"run", "Runs a program on soft devices, or with the right to raw sockets", tool::run},
     {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
 };
 
