@@ -26,6 +26,7 @@ constexpr Command commands[] = {
     {"ring", "Lists rings in /dev/shm, shows what is in them, removes them", tool::ring},
     {"run", "Runs a program on soft devices, or with the right to raw sockets", tool::run},
     {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
+    {"top", "Shows the programs and rings that are at work here, once a second", tool::top},
 };
 
 void help(std::FILE* file) {
