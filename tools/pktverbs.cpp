@@ -27,8 +27,10 @@ constexpr Command commands[] = {
     {"ping", "Pings IPv4 and IPv6 addresses, or answers pings like a host", tool::ping},
     {"replay", "Sends what a pcap or pcapng file has recorded", tool::replay},
     {"ring", "Lists rings in /dev/shm, shows what is in them, removes them", tool::ring},
+    {"run", "Runs a program on soft devices, or with the right to raw sockets", tool::run},
     {"search", "Finds the highest rate at which nothing is lost", tool::search},
     {"sink", "Receives numbered packets, and reports what is missing", tool::sink},
+    {"top", "Shows the programs and rings that are at work here, once a second", tool::top},
 };
 
 void help(std::FILE* file) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/metrics_server.hpp"
+#include "base/publication.hpp"
 #include "base/whole_file.hpp"
 
 namespace tool {
@@ -28,6 +29,7 @@ void add_output(example::CommandLine& app, OutputOptions& options) {
     app.add_option("--metrics-port", options.metrics_port, "Serve metrics over HTTP").between(1, 65535);
     app.add_option("--metrics-address", options.metrics_address, "Serve them on this address (default 127.0.0.1)")
         .type_name("IP");
+    app.add_flag("--publish", options.publish, "Publish the numbers for pktverbs top");
 }
 
 bool has_colours() {
@@ -50,6 +52,7 @@ Output::Output(std::string_view subcommand, OutputOptions options)
     if (options_.metrics_port != 0)
         server_ = std::make_unique<MetricsServer>(options_.metrics_address, options_.metrics_port);
     if (!options_.metrics_file.empty()) publish({}, {});
+    if (options_.publish) publication_ = std::make_unique<Publication>(name_);
 }
 
 Output::~Output() {
@@ -103,10 +106,11 @@ void Output::publish(const Record& record, std::string_view event) {
         fmt::print(file_, "{{\"event\": \"{}\", {}\n", event, std::string_view{rest}.substr(1));
         std::fflush(file_);
     }
-    if (options_.metrics_file.empty() && !server_) return;
+    if (options_.metrics_file.empty() && !server_ && !publication_) return;
     std::string metrics;
     record.add_metrics(metrics, "pktverbs_" + name_);
     if (!options_.metrics_file.empty()) write_whole_file(options_.metrics_file, metrics, 0644);
+    if (publication_) publication_->set(std::chrono::duration<double>{Clock::now() - start_}.count(), metrics);
     if (server_) server_->set(metrics + "# EOF\n");
 }
 

@@ -16,6 +16,7 @@
 namespace tool {
 
 class MetricsServer;
+class Publication;
 
 /// The options that every subcommand with a running report has.
 struct OutputOptions {
@@ -25,8 +26,10 @@ struct OutputOptions {
     std::string metrics_file;
     std::uint16_t metrics_port = 0;  ///< 0: none
     std::string metrics_address = "127.0.0.1";
+    bool publish = false;  ///< where `pktverbs top` looks
 };
-/// Adds --json, --quiet, --metrics, --metrics-port and --metrics-address. `options` must live until all is parsed.
+/// Adds --json, --quiet, --metrics, --metrics-port, --metrics-address and --publish. `options` must live until all is
+/// parsed.
 void add_output(example::CommandLine& app, OutputOptions& options);
 /// Adds --json alone, for subcommands that report once.
 void add_json(example::CommandLine& app, OutputOptions& options);
@@ -77,6 +80,7 @@ private:
     Clock::time_point start_ = Clock::now();
     Clock::time_point due_ = start_ + std::chrono::seconds{1};
     std::unique_ptr<MetricsServer> server_;
+    std::unique_ptr<Publication> publication_;
 };
 
 }  // namespace tool
