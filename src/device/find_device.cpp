@@ -18,7 +18,6 @@
 #include "verbs/device_string.hpp"
 #if PKTVERBS_SOFT
 #include "soft/device/soft_device.hpp"
-#include "soft/link/link_kind.hpp"
 #endif
 
 namespace pktverbs {

@@ -240,7 +240,7 @@ class Runner:
         for beside in entry.all("beside"):
             self.world.begin(beside, "at the peer")
         text = "\n".join(block)
-        status = int((entry.all("status") or ["0"])[0])
+        statuses = [int(status) for status in (entry.all("status") or ["0"])[0].split("|")]
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             command = self.typed(entry, without_comment(command), text)
@@ -251,7 +251,7 @@ class Runner:
                 continue
             done = self.world.run(command, "")
             print(done.stdout, end="", flush=True)
-            if done.returncode != status:
+            if done.returncode not in statuses:
                 fail(f"{entry.document}: exit status {done.returncode} of: {command}")
             # Not what has digits in it, such as times, nor units, which fit the number.
             for word in re.findall(r"(?<![\w:/])[A-Za-z_]{4,}(?![\w:/])", shown):

@@ -165,7 +165,32 @@ class Replay(pktverbs.TestCase):
             self.assertIn("replaying", running.read_line())
             running.read_line()
             running.interrupt()
-            self.assertIn("sent      1 packets", running.wait().out)
+            self.assertIn("sent      1 packets", self.expect(running.wait(), 3).out)
+
+    def test_waits_for_times_that_never_come(self):
+        path = self.folder / "far"
+        # A day apart, a million times as slow; and as far apart as the file can say.
+        for text, words in ((pcap([(0, udp_frame(1)), (86400 * SECOND, udp_frame(2))]), ["--speed", "0.000001"]),
+                            (pcap([(0, udp_frame(1)), (2147483647 * SECOND, udp_frame(2))]), ["--loop", 3])):
+            path.write_bytes(text)
+            with pktverbs.Running(["replay", f"pcap:out={self.folder / 'o'}", path, *words]) as running:
+                self.assertIn("replaying", running.read_line())
+                running.read_line()
+                running.interrupt()
+                self.assertIn("sent      1 packets", self.expect(running.wait(), 3).out)
+
+    def test_refuses_times_that_nobody_has(self):
+        # pcapng: a section, an interface in microseconds, and a frame at 2^63 us.
+        frame = udp_frame(1)
+        padded = frame + bytes(-len(frame) % 4)
+        block = lambda kind, body: struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
+        text = block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0)) + \
+            block(6, struct.pack("<IIIII", 0, 1 << 31, 0, len(frame), len(frame)) + padded)
+        path = self.folder / "late.pcapng"
+        path.write_bytes(text)
+        result = pktverbs.run("replay", f"pcap:out={self.folder / 'o'}", path, "--speed", "max")
+        # libpcap may refuse it first.
+        self.expect(result, 1)
 
     def test_refuses(self):
         for words, reason in (([], "DEVICE"), (["pipe:a"], "FILE"), (["pipe:a", "f", "--speed", "fast"], "not a factor"),

@@ -42,7 +42,7 @@ class Ring(pktverbs.TestCase):
 
     def test_sees_what_waits_and_takes_nothing(self):
         producer = self.receiver()
-        self.send(200)
+        self.send(192)  # whole blocks: one that is half full is handed over after a second
         self.wait_for("filled_blocks", 3)
         stat = self.stat()
         self.assertEqual((stat["blocks"], stat["block_slots"], stat["handed_over_blocks"]), (8, 64, 3), stat)
@@ -78,7 +78,7 @@ class Ring(pktverbs.TestCase):
     @unittest.skipUnless(shutil.which("tshark"), "NOT TESTED: no tshark here; its Debian package is tshark")
     def test_dumps_packets_as_pcapng(self):
         self.receiver()
-        self.send(130)
+        self.send(128)
         self.wait_for("filled_blocks", 2)
         file = self.folder / "ring.pcapng"
         self.expect(pktverbs.run("ring", "dump", self.name, "-o", file))

@@ -10,10 +10,10 @@ class Search(pktverbs.TestCase):
         return self.expect(pktverbs.run("search", device, device + options, "--json", *words), status)
 
     def check_finds(self, method):
-        # A line of 2 Mb/s: a frame of 1000 bytes takes 4 ms. Its room for 4 frames lets a trial of 1.6 s be 1 % faster, and
+        # A line of 2 Mb/s: a frame of 1000 bytes takes 4 ms. Its room for 2 frames lets a trial of 0.8 s be 1 % faster, and
         # a sender that was held up send so much at once. A machine that holds it up for longer has another try.
         for last_try in False, False, True:
-            result = self.search("?rate=2Mbps&limit=4", "--size", 1000, "--method", method, "--max-rate", "3Mbps", "-t", "1.6s",
+            result = self.search("?rate=2Mbps&limit=2", "--size", 1000, "--method", method, "--max-rate", "3Mbps", "-t", "0.8s",
                                  "--settle", "50ms", "--resolution", 1, "--plot", self.folder / "plot.svg")
             found = result.total["found"][0]
             self.assertTrue(found["finished"], result)

@@ -105,7 +105,7 @@ std::vector<std::string> InterfaceFacts::list(const fs::path& sysfs) {
         // bonding_masters is a file.
         if (entry.is_directory(error)) names.push_back(entry.path().filename().string());
     if (error) throw std::system_error{error, fmt::format("cannot list {}", folder.string())};
-    std::ranges::sort(names, {}, [](const std::string& name) { return std::pair{name == "lo", name}; });
+    std::ranges::sort(names, {}, [](const std::string& each) { return std::pair{each == "lo", each}; });
     return names;
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -45,7 +47,12 @@ std::optional<CaptureFile::Frame> CaptureFile::next() {
         throw std::runtime_error{
             fmt::format("{} is broken behind frame {}: {}", name_, reader_->frames, pcap_geterr(reader_->handle))};
     ++reader_->frames;
-    // With that precision, tv_usec has nanoseconds.
+    // With that precision, tv_usec has nanoseconds. As nanoseconds in 64 bits, times reach to the year 2262.
+    constexpr std::int64_t end_of_seconds = std::numeric_limits<std::int64_t>::max() / 1'000'000'000;
+    if (header->ts.tv_sec < 0 || header->ts.tv_sec >= end_of_seconds || header->ts.tv_usec < 0 ||
+        header->ts.tv_usec >= 1'000'000'000)
+        throw std::runtime_error{fmt::format("{} is broken: frame {} was recorded {} s after 1970", name_,
+                                             reader_->frames, header->ts.tv_sec)};
     return Frame{{bytes, header->caplen},
                  std::chrono::seconds{header->ts.tv_sec} + std::chrono::nanoseconds{header->ts.tv_usec},
                  header->caplen < header->len};

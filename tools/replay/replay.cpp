@@ -2,6 +2,7 @@
 // replay: sends what a file has recorded.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <condition_variable>
 #include <exception>
@@ -93,6 +94,9 @@ public:
         pktverbs::Histogram lateness;
         for (const auto& one : all_) lateness.merge(one->lateness());
         return lateness;
+    }
+    bool is_cut_short() const {
+        return std::ranges::any_of(all_, [](const auto& one) { return one->is_cut_short(); });
     }
     int error() const {
         for (const auto& one : all_)
@@ -217,7 +221,7 @@ int replay_file(Arguments& args) {
     if (replayers.error() != 0)
         throw std::system_error{replayers.error(), std::generic_category(),
                                 fmt::format("cannot send on {}", device.name)};
-    return counts.sent == 0 || counts.left_out() > 0 || unsent > 0 ? fell_short : done;
+    return counts.sent == 0 || replayers.is_cut_short() || counts.left_out() > 0 || unsent > 0 ? fell_short : done;
 }
 
 }  // namespace
@@ -229,7 +233,8 @@ int replay(int argc, char** argv) {
         "pktverbs replay eth0 recorded.pcapng\n"
         "pktverbs replay eth0 recorded.pcap --rate 10G --loop 100 --dst-mac 02:00:00:00:00:01 --dst 10.0.0.2\n"
         "tcpdump -i eth1 -w - | pktverbs replay eth0 -\n\n"
-        "Exit status: 0 all was sent; 1 it failed; 2 wrong arguments; 3 packets were left out or not sent.");
+        "Exit status: 0 all was sent; 1 it failed; 2 wrong arguments; 3 packets were left out or not sent, or it was "
+        "interrupted.");
     Arguments args;
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME").required();
     app.add_option("FILE", args.plan.file, "pcap or pcapng; - is standard input").required();

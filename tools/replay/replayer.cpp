@@ -14,7 +14,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// What the frames of a flow have in common: addresses, protocol and ports, of IP packets; else the MAC addresses.
+/// Of what is replayed, all turns together: a hundred years.
+constexpr std::chrono::nanoseconds max_length = std::chrono::hours{24 * 365 * 100};
+
+/// Nanoseconds, as far as the clock's own times reach: what is due later never comes.
+std::chrono::nanoseconds in_time(double nanoseconds) noexcept {
+    constexpr double never = 3.15e17;  // ten years, as far from the end of 64 bits as from a program's
+    return std::chrono::nanoseconds{static_cast<std::int64_t>(std::min(nanoseconds, never))};
+}
+
+/// What the frames of a flow have in common: the addresses of IP packets; else the MAC addresses.
 std::uint64_t flow_hash(std::span<const std::uint8_t> frame) noexcept {
     // FNV-1a, 64 bits.
     std::uint64_t hash = 0xcbf29ce484222325;
@@ -59,16 +68,17 @@ std::chrono::nanoseconds Replayer::due(const CaptureFile::Frame& frame) {
     if (plan_.rate) {
         const auto at = scheduled_;
         scheduled_ += 1 / plan_.rate->packets_per_second(frame.bytes.size());
-        return std::chrono::nanoseconds{static_cast<std::int64_t>(1e9 * at)};
+        return in_time(1e9 * at);
     }
     if (!first_) first_ = frame.time;
-    auto recorded = begun_ + (frame.time - *first_);
+    auto recorded = begun_ + (frame.time - *first_);  // of times from 1970 to 2262: no overflow
+    if (recorded > max_length) recorded = max_length;
     if (recorded < last_) {
         if (is_mine(frame.bytes)) ++counts_.backwards;
         recorded = last_;
     }
     last_ = recorded;
-    return std::chrono::nanoseconds{static_cast<std::int64_t>(static_cast<double>(recorded.count()) / plan_.speed)};
+    return in_time(static_cast<double>(recorded.count()) / plan_.speed);
 }
 
 std::optional<Replayer::Due> Replayer::next() {
@@ -146,10 +156,11 @@ bool Replayer::send(const Due& due, Clock::time_point start, const std::stop_tok
 
 void Replayer::run(Clock::time_point start, const std::stop_token& stop) {
     const auto end = plan_.time == pktverbs::no_timeout ? Clock::time_point::max() : start + plan_.time;
-    while (!stop.stop_requested()) {
+    while (true) {
         const auto frame = next();
-        if (!frame || start + frame->at >= end || (plan_.at_once && Clock::now() >= end) || !send(*frame, start, stop))
-            break;
+        if (!frame || start + frame->at >= end || (plan_.at_once && Clock::now() >= end)) break;
+        is_cut_short_ = stop.stop_requested() || !send(*frame, start, stop);
+        if (is_cut_short_) break;
     }
     queue_.flush(2s);
     counts_.sent = sent();

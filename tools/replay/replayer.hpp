@@ -63,6 +63,8 @@ public:
     const ReplayCounts& counts() const noexcept { return counts_; }
     /// By how much the frames were handed to the device later than they were due, in nanoseconds.
     const pktverbs::Histogram& lateness() const noexcept { return lateness_; }
+    /// Whether it was stopped, or the device refused a frame, before all that the plan wants was sent.
+    bool is_cut_short() const noexcept { return is_cut_short_; }
     int error() const noexcept { return error_; }  ///< the errno with which the device refused a frame
 
 private:
@@ -92,6 +94,7 @@ private:
     ReplayCounts counts_;
     pktverbs::Histogram lateness_;
     int error_ = 0;
+    bool is_cut_short_ = false;
 };
 
 }  // namespace tool

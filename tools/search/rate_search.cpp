@@ -61,7 +61,7 @@ private:
             result_.is_sender_limited = true;
             return;
         }
-        double low = 0, high = first.offered;
+        double low = 0, high = first.offered;  // if nothing could be sent, 0: no turn
         while (high - low > options_.resolution * high && high > first.offered * lowest_part) {
             const double middle = (low + high) / 2;
             (try_rate(middle, options_.trial_time, 1) ? low : high) = middle;
@@ -78,6 +78,7 @@ private:
             }
         }
         const double top = std::max(first.offered, result_.trials.back().offered);
+        if (!(top > 0)) return;  // nothing could be sent: 0 would mean as fast as it goes
         const double lowest = top * lowest_part;
         const double guess = std::clamp(result_.trials.back().delivered, lowest, top);
         double low = guess, high = std::min(top, guess * (1 + 4 * options_.resolution));

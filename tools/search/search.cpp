@@ -61,7 +61,6 @@ Context open(const std::string& name, bool sends) {
     return Context{device, options};
 }
 
-
 std::string trial_line(const Trial& trial, Rate::Unit unit) {
     std::string verdict = trial.lost > 0
                               ? fmt::format("lost {} ({})", trial.lost,
@@ -175,6 +174,7 @@ int search_all(Arguments& args) {
                        })});
     }
     std::string text = "\nhighest rate without more loss than allowed, and the lowest one with it:";
+    if (all.empty()) text = "stopped before a rate was found";
     std::vector<Record> records;
     bool all_found = !all.empty() && all.size() == sizes.size();
     for (const auto& found : all) {
