@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """capture: into a file, into a FIFO that tshark reads meanwhile, and where every packet went."""
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -112,6 +113,40 @@ class Capture(pktverbs.TestCase):
         result = self.expect(capture.wait())
         self.assertIn("sum       100 received = 100 written + 0 dropped", result.out)
         self.assertRegex(result.out, r"(?m)^flow      udp:239.2.1.150:7148 +100 packets,\n +missing 0, reordered 0, duplicated 0$")
+
+    def test_answers_what_wireshark_asks(self):
+        result = self.expect(pktverbs.run("capture", "--extcap-interfaces", "--extcap-version=4.0"))
+        self.assertRegex(result.out, r"^extcap \{version=\d+\.\d+\.\d+\}")
+        self.assertIn("interface {value=packet:lo}{display=pktverbs: packet:lo}\n", result.out)
+        result = self.expect(pktverbs.run("capture", "--extcap-dlts", "--extcap-interface", "packet:lo"))
+        self.assertEqual(result.out, "dlt {number=1}{name=EN10MB}{display=Ethernet}\n")
+        result = self.expect(pktverbs.run("capture", "--extcap-config", "--extcap-interface", "packet:lo"))
+        self.assertIn("{call=--flow}", result.out)
+        for words in (["--capture"], ["--capture", "--fifo", "x"], ["--capture", "--extcap-interface", "a", "--fifo", "x",
+                                                                  "--extcap-capture-filter", "port 7"]):
+            self.expect(pktverbs.run("capture", *words), 2)
+
+    def test_tshark_captures_by_it(self):
+        """As a user sets it up: a link in the folder in which tshark looks for such programs."""
+        cable = self.cable()
+        folders = subprocess.run(["tshark", "-G", "folders"], capture_output=True, text=True, check=True).stdout
+        folder = next((line.split(":", 1)[1].strip() for line in folders.splitlines() if line.startswith("Extcap path:")), None)
+        if not folder or not os.path.isdir(folder):
+            self.skipTest("NOT TESTED: tshark has no folder for such programs")
+        extcap = self.folder / "extcap"
+        extcap.mkdir()
+        (extcap / "pktverbs-extcap").symlink_to(pathlib.Path(pktverbs.PROGRAM).with_name("pktverbs-extcap"))
+        device = f"packet:{cable.interfaces[1]}"
+        script = f'mount --bind {extcap} {folder} && exec tshark -i {device} -l -T fields -e udp.payload -c 100'
+        with pktverbs.Running(["--mount", "sh", "-c", script], program="unshare", netns=cable.names[1]) as tshark:
+            with pktverbs.Running(["gen", f"packet:{cable.interfaces[0]}", "--size", 100, "--rate", "1kpps", "-t", "50s"],
+                                  netns=cable.names[0]) as gen:
+                result = tshark.wait()
+                gen.interrupt()
+                gen.wait()
+        self.expect(result)
+        numbers = [int(line[:16], 16) for line in result.out.splitlines()]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 100)), result)
 
     def test_a_full_disk_ends_it(self):
         capture = self.start("-t", "50s", output="/dev/full")

@@ -88,7 +88,7 @@ class Sink(pktverbs.TestCase):
             self.assertIn("receiving udp:239.2.1.150:7148", running.read_line())
             running.interrupt()
             result = self.expect(running.wait(), 3)
-        self.assertIn("received  0 packets", result.out)
+        self.assertIn("received  nothing", result.out)
 
     def test_counts_frames_that_nobody_wants_and_those_without_number(self):
         sink, _ = self.pair(["--flow", "udp:239.1.1.1:1", "-c", 100], ["-c", 200, "--flow", "udp:239.1.1.1:1", "--flow",

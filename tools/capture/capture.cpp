@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +18,7 @@
 #include "base/flow.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
+#include "capture/extcap.hpp"
 #include "capture/flow_match.hpp"
 #include "common/bad_use.hpp"
 #include "common/find_device.hpp"
@@ -174,7 +178,9 @@ int record(Arguments& args) {
 
 }  // namespace
 
-int capture(int argc, char** argv) {
+namespace {
+
+int run_capture(int argc, char** argv) {
     example::CommandLine app{
         "Records packets on disk as pcapng, or hands them to a program, and says where each one went.", argv[0]};
     app.footer(
@@ -192,6 +198,31 @@ int capture(int argc, char** argv) {
     add_cpus(app, args.cpus, "the receiving and the writing thread");
     add_output(app, args.output);
     return app.run(argc, argv, [&] { return record(args); });
+}
+
+}  // namespace
+
+int capture(int argc, char** argv) {
+    std::optional<Extcap> extcap;
+    try {
+        extcap = Extcap::parse({argv + 1, argv + argc});
+        if (!extcap) return run_capture(argc, argv);
+        if (!extcap->is_capture()) {
+            fmt::print("{}", extcap->answer());
+            return std::fflush(stdout) == 0 ? done : failed;
+        }
+    } catch (const example::BadUse& error) {
+        fmt::print(stderr, "{}: {} (see --help)\n", argv[0], error.what());
+        return bad_use;
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "{}: {}\n", argv[0], error.what());
+        return failed;
+    }
+    auto words = extcap->words();
+    std::vector<char*> arguments{argv[0]};
+    for (auto& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    return run_capture(static_cast<int>(arguments.size()) - 1, arguments.data());
 }
 
 }  // namespace tool

@@ -175,7 +175,8 @@ int measure(const Arguments& args, const std::stop_token& stop) {
     }
     const auto device = example::find_device(args.from);
     Ends ends{Context{device, options_for(device, args, true, !is_one_way)}, std::move(to)};
-    for (auto* const ctx : {&ends.from, &ends.receiver()}) wait_until_up(*ctx, stop);
+    wait_until_up(ends.from, stop);
+    if (ends.to) wait_until_up(*ends.to, stop);
     job.arrival = arrival_clock(ends.receiver(), args.clock);
     complete(job.path, ends, flow, stop);
     job.frame_bytes = frame_bytes(args, job.path, args.size, 64, ends.from);

@@ -31,10 +31,12 @@ bool SinkTotals::is_good() const noexcept {
 
 std::string SinkTotals::to_string() const {
     const double per_second = seconds_ > 0 ? 1 / seconds_ : 0;
-    std::string text =
-        fmt::format("received  {} packets, {} in {}: {}, {}\n", sum_.packets, bytes(static_cast<double>(sum_.bytes)),
-                    time(1e9 * seconds_), bits_per_second(8 * static_cast<double>(sum_.bytes) * per_second),
-                    packets_per_second(static_cast<double>(sum_.packets) * per_second));
+    std::string text = sum_.packets == 0
+                           ? "received  nothing\n"
+                           : fmt::format("received  {} packets, {} in {}: {}, {}\n", sum_.packets,
+                                         bytes(static_cast<double>(sum_.bytes)), time(1e9 * seconds_),
+                                         bits_per_second(8 * static_cast<double>(sum_.bytes) * per_second),
+                                         packets_per_second(static_cast<double>(sum_.packets) * per_second));
     text += fmt::format(
         "lost      {} packets ({})", sum_.missing,
         percent(static_cast<double>(sum_.missing), static_cast<double>(sum_.missing + sum_.packets - sum_.duplicated)));
