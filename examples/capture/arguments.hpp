@@ -12,6 +12,7 @@
 #include <pktverbs/ring/sequence_field.hpp>
 #include "block_writer.hpp"
 #include "captured_flow.hpp"
+#include "recorder.hpp"
 
 namespace example {
 class CommandLine;
@@ -38,6 +39,7 @@ struct Arguments {
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
     std::vector<unsigned> cpus;  ///< of the receiving thread and of the writing one
     WriterOptions writer;
+    Wanted wanted;  ///< in a pcapng file
 
     /// The descriptor for progress reports: standard output, unless the recording goes there.
     int talks_to() const noexcept { return output == "-" ? 2 : 1; }

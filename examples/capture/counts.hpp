@@ -26,11 +26,12 @@ enum class Drop : std::uint8_t {
 inline constexpr std::array<std::string_view, 8> drop_names{"ring full", "overwritten", "late",   "duplicate",
                                                             "no place",  "too long",    "failed", "disk"};
 
-/// A snapshot. received = written + dropped + packets in the ring, which is empty at the end.
+/// A snapshot. received = written + filtered + dropped + packets in the ring, which is empty at the end.
 struct Counts {
     std::uint64_t received = 0;
     std::uint64_t received_bytes = 0;  ///< whole frames without FCS
     std::uint64_t written = 0;
+    std::uint64_t filtered = 0;  ///< not wanted in the file; known at the end
     std::array<std::uint64_t, drop_names.size()> drops{};
     std::uint64_t missing = 0;  ///< by their sequence numbers
     std::size_t ring_blocks = 0;

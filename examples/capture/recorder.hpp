@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,15 +33,19 @@ public:
     struct File {
         std::uint64_t packets = 0;
         std::uint64_t bytes = 0;
+        std::uint64_t filtered = 0;  ///< packets that were not wanted in it
     };
     /// Waits for all writes and closes the file, which holds whole packets and whole blocks only. Throws
     /// std::system_error if it cannot be closed.
     virtual File finish(const pktverbs::pcapng::Statistics& statistics) = 0;
 };
 
+/// Whether a frame, in two parts, is wanted in a file. Null: all are.
+using Wanted = std::function<bool(std::span<const std::uint8_t> header, std::span<const std::uint8_t> rest)>;
+
 /// Writes packets in sequence; see PcapngFile. Times are those of the clock.
 std::unique_ptr<Recorder> make_pcapng_recorder(BlockWriter& file, const pktverbs::pcapng::Interface& interface,
-                                               PacketClock clock, std::size_t pieces);
+                                               PacketClock clock, std::size_t pieces, Wanted wanted = {});
 /// Blocks as they are in the ring, after a page that describes them; see RawHeader. They are not copied, so as
 /// many stay out of the ring as there are writes in flight. Times are those of the device.
 std::unique_ptr<Recorder> make_raw_recorder(BlockWriter& file, const pktverbs::RingGeometry& geometry,

@@ -69,7 +69,7 @@ std::unique_ptr<Recorder> make_recorder(const Arguments& args, BlockWriter& file
                                 {.name = device.interface.empty() ? device.name : device.interface,
                                  .comment = std::move(comment),
                                  .bits_per_second = 0},
-                                PacketClock{ctx}, args.writer.writes_in_flight + 1);
+                                PacketClock{ctx}, args.writer.writes_in_flight + 1, args.wanted);
 }
 
 }  // namespace
@@ -146,10 +146,11 @@ Summary Recording::finish() {
                                          .received = sum.received,
                                          .dropped = sum.dropped()});
     sum.written = file.packets;
-    sum[Drop::disk] = disk_->packets() - file.packets;
+    sum.filtered = file.filtered;
+    sum[Drop::disk] = disk_->packets() - file.packets - file.filtered;
     sum.missing = sequences_.missing();
     sum.filled_blocks = 0;
-    adds_up_ = sum.received == sum.written + sum.dropped();
+    adds_up_ = sum.received == sum.written + sum.filtered + sum.dropped();
     const auto where = (file_.is_stream() ? "into " : "on disk in ") + file_.name();
     return {sum, time, where, file_.how(), file.bytes};
 }

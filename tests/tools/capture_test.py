@@ -30,12 +30,14 @@ class Capture(pktverbs.TestCase):
         return result.total["packets"]
 
     def check_sums(self, total):
-        self.assertEqual(total["received_packets"], total["written_packets"] + total["dropped_packets"], total)
+        self.assertEqual(total["received_packets"],
+                         total["written_packets"] + total["filtered_packets"] + total["dropped_packets"], total)
         self.assertEqual(total["dropped_packets"], sum(
             total[key] for key in total if key.startswith("dropped_") and key != "dropped_packets"), total)
         self.assertEqual(total["lost_before_packets"], sum(
             total[f"lost_{reason}_packets"] for reason in ("out_of_buffer", "not_ready", "oversize", "link")), total)
-        self.assertEqual(sum(flow["packets"] for flow in total["flows"]) + total["of_no_flow_packets"], total["written_packets"])
+        self.assertEqual(sum(flow["packets"] for flow in total["flows"]) + total["of_no_flow_packets"],
+                         total["written_packets"] + total["filtered_packets"])
 
     def read(self, *fields, source=None):
         words = [word for field in fields for word in ("-e", field)]
@@ -71,6 +73,18 @@ class Capture(pktverbs.TestCase):
         total = self.expect(capture.wait()).total
         self.check_sums(total)
         self.assertEqual([(flow["flow"], flow["packets"]) for flow in total["flows"]], [(flow, 100) for flow in order])
+
+    def test_writes_what_a_filter_takes(self):
+        flows = ["--flow", FLOW, "--flow", "tcp:239.2.1.150:80"]
+        capture = self.start("-c", 200, *flows, "--filter", "tcp and len == 100")
+        self.gen("-c", 200, *flows)
+        total = self.expect(capture.wait()).total
+        self.check_sums(total)
+        self.assertEqual((total["written_packets"], total["filtered_packets"]), (100, 100))
+        self.assertEqual(self.read("tcp.dstport"), 100 * [("80",)])
+        for words, reason in (["--filter", "tcp and"], "--filter"), (["--filter", "tcp", "--format", "raw"], "raw"):
+            result = self.expect(pktverbs.run("capture", self.device, "-o", self.file, *words), 2)
+            self.assertIn(reason, result.err)
 
     def test_tshark_reads_a_fifo_meanwhile(self):
         fifo = self.folder / "fifo"
@@ -122,8 +136,8 @@ class Capture(pktverbs.TestCase):
         self.assertEqual(result.out, "dlt {number=1}{name=EN10MB}{display=Ethernet}\n")
         result = self.expect(pktverbs.run("capture", "--extcap-config", "--extcap-interface", "packet:lo"))
         self.assertIn("{call=--flow}", result.out)
-        for words in (["--capture"], ["--capture", "--fifo", "x"], ["--capture", "--extcap-interface", "a", "--fifo", "x",
-                                                                  "--extcap-capture-filter", "port 7"]):
+        for words in (["--capture"], ["--capture", "--fifo", "x"], ["--capture", "--extcap-interface", "pipe:a", "--fifo", "x",
+                                                                  "--extcap-capture-filter", "no filter"]):
             self.expect(pktverbs.run("capture", *words), 2)
 
     def test_tshark_captures_by_it(self):

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/flow.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
+#include "capture/bpf_filter.hpp"
 #include "capture/extcap.hpp"
 #include "capture/flow_match.hpp"
 #include "common/bad_use.hpp"
@@ -38,6 +40,7 @@ struct Arguments {
     ::capture::Arguments recording;
     std::vector<Flow> flows;
     CpuList cpus;
+    std::string filter;
     OutputOptions output;
 };
 
@@ -50,6 +53,7 @@ Record record_of(const Counts& counts) {
         std::ranges::replace(key, ' ', '_');
         record.set(key, counts.drops[i]);
     }
+    record.set("filtered_packets", counts.filtered);
     record.set("missing_packets", counts.missing);
     record.set("lost_before_packets", counts.device.lost());
     record.set("lost_out_of_buffer_packets", counts.device.out_of_buffer)
@@ -112,6 +116,7 @@ std::string total_text(const ::capture::Summary& summary, const FlowSequences& s
     text += fmt::format("written   {} packets, {} {}\n          {}\n", counts.written,
                         bytes(static_cast<double>(summary.file_bytes)), summary.where, summary.how);
     const auto why = reasons(counts);
+    if (counts.filtered > 0) text += fmt::format("filtered  {} packets\n", counts.filtered);
     text += fmt::format("dropped   {} packets{}{}\n", counts.dropped(), why.empty() ? "" : ": ", why);
     const auto& device = counts.device;
     text += fmt::format("before    {} packets were lost before they were received", device.lost());
@@ -132,8 +137,9 @@ std::string total_text(const ::capture::Summary& summary, const FlowSequences& s
         text += '\n';
     }
     if (sequences.others() > 0) text += fmt::format("no flow's {} packets, by their headers\n", sequences.others());
-    return text + fmt::format("sum       {} received = {} written + {} dropped", counts.received, counts.written,
-                              counts.dropped());
+    const auto filtered = counts.filtered > 0 ? fmt::format(" + {} filtered", counts.filtered) : "";
+    return text + fmt::format("sum       {} received = {} written{} + {} dropped", counts.received, counts.written,
+                              filtered, counts.dropped());
 }
 
 int record(Arguments& args) {
@@ -147,6 +153,13 @@ int record(Arguments& args) {
         recorded.flows.emplace_back(
             flow.text, flow.rule(),
             [flow](const pktverbs::net::Headers<const std::uint8_t>& headers) { return flow_has(flow, headers); });
+    }
+    if (!args.filter.empty()) {
+        if (recorded.format == ::capture::Format::raw)
+            throw example::BadUse{"--filter is for pcapng: raw blocks stay as they are"};
+        recorded.wanted = [filter = std::make_shared<BpfFilter>(args.filter)](auto header, auto rest) {
+            return filter->takes(header, rest);
+        };
     }
     recorded.cpus = args.cpus.cpus();
     args.output.to_stderr = recorded.output == "-";
@@ -173,7 +186,7 @@ int record(Arguments& args) {
     total.set("of_no_flow_packets", recording.sequences().others()).set("flows", records_of(recording.sequences()));
     output.end(total_text(summary, recording.sequences()), std::move(total));
     recording.check();
-    return summary.counts.written == 0 || summary.counts.has_losses() ? fell_short : done;
+    return summary.counts.written + summary.counts.filtered == 0 || summary.counts.has_losses() ? fell_short : done;
 }
 
 }  // namespace
@@ -195,6 +208,9 @@ int run_capture(int argc, char** argv) {
     app.add_option("-c,--count", args.recording.count, "End when so many packets have come, or a few more")
         .between(1, example::max_packets);
     example::add_duration(app, "-t,--time", args.recording.duration, 1ms, example::max_time, "End after so long");
+    app.add_option("--filter", args.filter,
+                   "Write those alone that this filter of tcpdump's takes, such as 'tcp or len > 100'")
+        .type_name("TEXT");
     add_cpus(app, args.cpus, "the receiving and the writing thread");
     add_output(app, args.output);
     return app.run(argc, argv, [&] { return record(args); });

@@ -71,8 +71,7 @@ std::optional<Extcap> Extcap::parse(const std::vector<std::string>& words) {
         } else if (name == "--extcap-version") {
             argument();
         } else if (name == "--extcap-capture-filter") {
-            if (!argument().empty())
-                throw example::BadUse{"a capture filter is not known here: set the interface's flow instead"};
+            if (const auto filter = argument(); !filter.empty()) rest.insert(rest.end(), {"--filter", filter});
         } else {
             has_flow = has_flow || name == "--flow";
             rest.push_back(words[i]);
