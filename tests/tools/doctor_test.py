@@ -15,7 +15,7 @@ class Doctor(pktverbs.TestCase):
                     "numa_node": 1, "local_cpus": "8-15", "speed": 100000, "irqs": [(40, "0-3"), (41, "8"), (42, "2")]}
         sysfs.card(self.folder, "eth7", **{**settings, **options})
 
-    def findings(self, *words, device="eth7", status=3):
+    def findings(self, *words, device="wire:eth7", status=3):
         result = self.expect(pktverbs.run("doctor", device, "--json", *words), status)
         self.assertEqual(len(result.records), 1)
         report = result.total
@@ -33,7 +33,7 @@ class Doctor(pktverbs.TestCase):
 
     def test_is_content_with_a_slot_that_is_wide_enough(self):
         self.card(now=("16.0 GT/s PCIe", 16), irqs=[(40, "9")])
-        findings = self.findings("--root", self.folder)
+        findings = self.findings("--root", self.folder, status=0)
         self.assertEqual(findings["pcie"]["severity"], "ok")
         self.assertEqual(findings["irqs"]["severity"], "ok")
 
@@ -42,6 +42,13 @@ class Doctor(pktverbs.TestCase):
         irqs = self.findings("--root", self.folder)["irqs"]
         self.assertIn("2 of 3", irqs["value"])
         self.assertEqual(irqs["command"], "for irq in 40 42; do echo 8,9,10,11,12,13,14,15 > /proc/irq/$irq/smp_affinity_list; done")
+
+    def test_a_script_has_no_command_that_only_looks(self):
+        self.card()
+        script = self.expect(pktverbs.run("doctor", "wire:eth7", "--root", self.folder, "--fix"), 3).out
+        self.assertIn("\n# lspci -vv", script)
+        self.assertIn("\nfor irq in 40 42; do", script)
+        self.assertNotIn("set -e", script)
 
     def test_knows_isolated_processors(self):
         self.card()

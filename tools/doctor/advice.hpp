@@ -14,10 +14,12 @@ namespace tool {
 struct Advice {
     std::string_view cause;  ///< "device", "link", "steering", "memory", "kernel", "privileges", "processors", "bus"
     pktverbs::Finding finding;
-    std::string command;  ///< to paste into a shell; with "PROGRAM" in it, an example; empty if there is none
+    std::string command;         ///< to paste into a shell; with "PROGRAM" in it, an example; empty if there is none
+    bool only_looks = false;     ///< the command changes nothing
+    bool costs_packets = false;  ///< a warning, but above some rate packets are lost for certain
 
     /// Whether a script may have the command.
-    bool is_runnable() const { return !command.empty() && command.find("PROGRAM") == std::string::npos; }
+    bool is_runnable() const { return !command.empty() && !only_looks && command.find("PROGRAM") == std::string::npos; }
 };
 
 /// The causes, in the order in which they are shown.

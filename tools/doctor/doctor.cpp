@@ -77,14 +77,16 @@ void print_for_people(const std::string& device, const std::vector<Advice>& advi
 
 void print_json(const std::string& device, const std::vector<Advice>& advices) {
     std::vector<Record> findings;
-    for (const auto& [cause, finding, command] : advices)
+    for (const auto& advice : advices) {
+        const auto& finding = advice.finding;
         findings.push_back(Record{}
                                .set("what", finding.what)
-                               .set("cause", cause)
+                               .set("cause", advice.cause)
                                .set("severity", to_string(finding.severity))
                                .set("value", finding.value)
                                .set("advice", finding.advice)
-                               .set("command", command));
+                               .set("command", advice.command));
+    }
     fmt::print("{}\n", Record{}
                            .set("device", device)
                            .set("problems", count_of(advices, Severity::problem))
@@ -101,9 +103,11 @@ std::string comment(const std::string& text) {
 }
 
 void print_script(const std::string& device, const std::vector<Advice>& advices) {
-    fmt::print(
-        "#!/bin/sh\n{}set -eux\n",
-        comment(fmt::format("What pktverbs doctor advises for {}. Read it before you run it, as root.", device)));
+    fmt::print("#!/bin/sh\n{}set -ux\n",
+               comment(fmt::format(
+                   "What pktverbs doctor advises for {}. Read it before you run it, as root. A command that fails "
+                   "ends nothing: the others run all the same.",
+                   device)));
     for (const auto& advice : advices) {
         const auto& finding = advice.finding;
         if (finding.severity == Severity::ok) continue;
@@ -138,7 +142,8 @@ int examine(const Arguments& args) {
         print_script(report.device, advices);
     else
         print_for_people(report.device, advices, args.all);
-    return count_of(advices, Severity::problem) > 0 ? fell_short : done;
+    const bool costs_packets = std::ranges::any_of(advices, &Advice::costs_packets);
+    return count_of(advices, Severity::problem) > 0 || costs_packets ? fell_short : done;
 }
 
 }  // namespace
@@ -156,7 +161,7 @@ int doctor(int argc, char** argv) {
         "moment; "
         "--no-probe only reads.\n"
         "Exit status: 0 no problem; 1 it failed; 2 wrong arguments; 3 a program with these options would not open the "
-        "device, or not receive.");
+        "device, or not receive, or would lose packets at the port's rate.");
     Arguments args;
     app.add_option("DEVICE", args.device, "eth0, packet:eth0, ibv:mlx5_0/1, pipe:NAME").required();
     app.add_option("--recv", args.options.recv_packets, "Packets to receive into, for each queue").default_shown();

@@ -41,14 +41,16 @@ void look_at_bus(std::vector<Advice>& all, const InterfaceFacts& facts) {
         return;
     }
     const bool could_more = facts.pci_most && facts.pci_most->bits_per_second() > carries;
-    all.push_back(finding(
+    auto pcie = finding(
         "bus", "pcie", value, Severity::warning,
         could_more
             ? fmt::format("the slot gives the card less than the {} that it can: use another slot, or see what the "
                           "firmware's setup says of this one",
                           facts.pci_most->to_string())
             : "the card cannot take its port's full rate from this slot: frames are lost in the NIC above that",
-        is_plain_word(facts.pci) ? fmt::format("lspci -vv -s {} | grep Lnk", facts.pci) : ""));
+        is_plain_word(facts.pci) ? fmt::format("lspci -vv -s {} | grep Lnk", facts.pci) : "");
+    pcie.only_looks = pcie.costs_packets = true;
+    all.push_back(std::move(pcie));
 }
 
 /// The kernel's lists, "0-3,8".
@@ -124,11 +126,13 @@ void look_at_pause(std::vector<Advice>& all, const std::string& interface) {
     if (!pause) return;
     const auto* const value = pause->rx_pause != 0 ? (pause->tx_pause != 0 ? "both ways" : "received")
                                                    : (pause->tx_pause != 0 ? "sent" : "off");
-    all.push_back(finding("link", "pause", value, Severity::ok,
-                          pause->tx_pause != 0
-                              ? "a receiver that falls behind stops the sender, and what it loses is lost "
-                                "in the switch: ethtool -A INTERFACE tx off to see losses here"
-                              : ""));
+    all.push_back(
+        finding("link", "pause", value, Severity::ok,
+                pause->tx_pause != 0
+                    ? fmt::format("a receiver that falls behind stops the sender, and what it loses is lost in "
+                                  "the switch: ethtool -A {} tx off to see losses here",
+                                  interface)
+                    : ""));
 }
 
 }  // namespace
