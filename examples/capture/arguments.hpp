@@ -12,6 +12,7 @@
 #include <pktverbs/ring/sequence_field.hpp>
 #include "block_writer.hpp"
 #include "captured_flow.hpp"
+#include "recorded_files.hpp"
 #include "recorder.hpp"
 
 namespace example {
@@ -40,6 +41,7 @@ struct Arguments {
     std::vector<unsigned> cpus;  ///< of the receiving thread and of the writing one
     WriterOptions writer;
     Wanted wanted;  ///< in a pcapng file
+    Rotation rotation;
 
     /// The descriptor for progress reports: standard output, unless the recording goes there.
     int talks_to() const noexcept { return output == "-" ? 2 : 1; }

@@ -6,14 +6,11 @@
 
 namespace capture {
 
-DiskThread::DiskThread(const pktverbs::BlockRing& ring, BlockWriter& file, Recorder& recorder, FlowSequences& sequences,
+DiskThread::DiskThread(const pktverbs::BlockRing& ring, Recorder& recorder, FlowSequences& sequences,
                        std::function<void()> failed)
-    : file_{file},
-      recorder_{recorder},
-      sequences_{sequences},
-      failed_{std::move(failed)},
-      reader_{ring},
-      thread_{[this] { run(); }} {}
+    : recorder_{recorder}, sequences_{sequences}, failed_{std::move(failed)}, reader_{ring}, thread_{[this] {
+          run();
+      }} {}
 
 void DiskThread::join() {
     thread_.join();
@@ -47,7 +44,7 @@ void DiskThread::take_blocks() {
             default:
                 recorder_.poll();
         }
-        if (file_.error() != 0) report_failure();
+        if (recorder_.error() != 0) report_failure();
     }
 }
 

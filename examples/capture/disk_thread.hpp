@@ -18,9 +18,9 @@ namespace capture {
 
 class DiskThread {
 public:
-    /// `recorder` writes to `file`. When that fails, `failed` is called once, from the thread. Blocks are still taken
+    /// When the recorder's file fails, `failed` is called once, from the thread. Blocks are still taken
     /// and returned until the ring's producer has ended, so that the producer never waits for a failed disk.
-    DiskThread(const pktverbs::BlockRing& ring, BlockWriter& file, Recorder& recorder, FlowSequences& sequences,
+    DiskThread(const pktverbs::BlockRing& ring, Recorder& recorder, FlowSequences& sequences,
                std::function<void()> failed);
 
     /// Returns the number of packets in blocks that are written or being written. Any thread may call it.
@@ -38,7 +38,6 @@ private:
     void take(pktverbs::RingBlock block);
     void report_failure();
 
-    BlockWriter& file_;
     Recorder& recorder_;
     FlowSequences& sequences_;
     std::function<void()> failed_;

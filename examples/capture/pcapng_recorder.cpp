@@ -33,6 +33,8 @@ public:
         file_.poll();
     }
 
+    int error() const noexcept override { return file_.error(); }
+
     File finish(const pktverbs::pcapng::Statistics& statistics) override {
         const auto packets = writer_.finish(statistics);
         return {packets, writer_.file_bytes(), filtered_};

@@ -58,6 +58,8 @@ public:
         give_back();
     }
 
+    int error() const noexcept override { return file_.error(); }
+
     File finish(const pktverbs::pcapng::Statistics&) override {
         begin();
         file_.wait(0);

@@ -28,6 +28,8 @@ public:
     virtual void add(pktverbs::RingBlock block) = 0;
     /// Returns written blocks to the ring. Call it while no blocks come.
     virtual void poll() = 0;
+    /// See BlockWriter::error().
+    virtual int error() const noexcept = 0;
 
     /// The contents of a finished file.
     struct File {

@@ -82,8 +82,8 @@ Recording::Recording(const Arguments& args, const pktverbs::Device& device, std:
       ctx_{device, options(args, ring_)},
       flows_{install()},
       receiver_{std::in_place, ctx_, ring_, receiver_options(args)},
-      file_{args.output, writer_options(args, interrupt_, stop_.get_token())},
-      recorder_{make_recorder(args, file_, ring_, ctx_)} {}
+      files_{args.output, writer_options(args, interrupt_, stop_.get_token()), args.rotation,
+             [this](BlockWriter& file) { return make_recorder(args_, file, ring_, ctx_); }} {}
 
 std::vector<pktverbs::Flow> Recording::install() {
     std::vector<pktverbs::Flow> flows;
@@ -102,7 +102,7 @@ void Recording::run(const std::stop_token& stop) {
     const std::stop_callback on_interrupt{interrupt_, [this] { stop_.request_stop(); }};
     started_ = std::chrono::system_clock::now();
     start_ = ReportLine::Clock::now();
-    disk_.emplace(ring_, file_, *recorder_, sequences_, [this] { stop_.request_stop(); });
+    disk_.emplace(ring_, files_, sequences_, [this] { stop_.request_stop(); });
     receive_.emplace(ctx_, *receiver_, std::exchange(flows_, {}), args_.count, stop_);
     if (!args_.cpus.empty()) pin(receive_->handle(), args_.cpus.front());
     if (args_.cpus.size() > 1) pin(disk_->handle(), args_.cpus.back());
@@ -136,23 +136,24 @@ Summary Recording::finish() {
     try {
         disk_->join();
     } catch (const std::exception& error) {
-        const auto name = file_.leave();
+        const auto name = files_.leave();
         if (name.empty()) throw;
         throw std::runtime_error{fmt::format("{} (what was written is in {})", error.what(), name)};
     }
 
-    const auto file = recorder_->finish({.start = started_.time_since_epoch(),
-                                         .end = std::chrono::system_clock::now().time_since_epoch(),
-                                         .received = sum.received,
-                                         .dropped = sum.dropped()});
+    const auto file = files_.finish({.start = started_.time_since_epoch(),
+                                     .end = std::chrono::system_clock::now().time_since_epoch(),
+                                     .received = sum.received,
+                                     .dropped = sum.dropped()});
     sum.written = file.packets;
     sum.filtered = file.filtered;
     sum[Drop::disk] = disk_->packets() - file.packets - file.filtered;
     sum.missing = sequences_.missing();
     sum.filled_blocks = 0;
     adds_up_ = sum.received == sum.written + sum.filtered + sum.dropped();
-    const auto where = (file_.is_stream() ? "into " : "on disk in ") + file_.name();
-    return {sum, time, where, file_.how(), file.bytes};
+    const auto where = (files_.is_stream() ? "into " : "on disk in ") + files_.name() +
+                       (files_.count() > 1 ? fmt::format(" and {} before it", files_.count() - 1) : "");
+    return {sum, time, where, files_.how(), file.bytes};
 }
 
 Recording::~Recording() {
@@ -182,12 +183,12 @@ Counts Recording::counts() const {
 }
 
 void Recording::check() const {
-    if (file_.error() != 0) {
+    if (files_.error() != 0) {
         const char* why = "";
-        if (file_.is_stream() && file_.error() == ENXIO) why = ", which has no reader";
-        if (file_.is_stream() && file_.error() == ETIMEDOUT) why = ", whose reader reads nothing";
-        throw std::system_error{file_.error(), std::generic_category(),
-                                fmt::format("cannot write {}{}", file_.name(), why)};
+        if (files_.is_stream() && files_.error() == ENXIO) why = ", which has no reader";
+        if (files_.is_stream() && files_.error() == ETIMEDOUT) why = ", whose reader reads nothing";
+        throw std::system_error{files_.error(), std::generic_category(),
+                                fmt::format("cannot write {}{}", files_.name(), why)};
     }
     if (outcome_ == pktverbs::Outcome::queue_error || outcome_ == pktverbs::Outcome::device_error)
         throw std::runtime_error{fmt::format("cannot receive from {}: {}", ctx_.device().name, outcome_)};

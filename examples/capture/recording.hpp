@@ -60,8 +60,7 @@ private:
     pktverbs::Context ctx_;
     std::vector<pktverbs::Flow> flows_;
     std::optional<pktverbs::RingReceiver> receiver_;
-    BlockWriter file_;  // when nothing else can fail any more
-    std::unique_ptr<Recorder> recorder_;
+    RecordedFiles files_;  // when nothing else can fail any more
     std::chrono::system_clock::time_point started_;
     ReportLine::Clock::time_point start_;
     std::optional<DiskThread> disk_;

@@ -86,6 +86,31 @@ class Capture(pktverbs.TestCase):
             result = self.expect(pktverbs.run("capture", self.device, "-o", self.file, *words), 2)
             self.assertIn(reason, result.err)
 
+    def test_goes_on_in_other_files(self):
+        self.file = self.folder / "a.b.pcapng"
+        capture = self.start("-c", 3000, "--sequence", "0:8", "--rotate-size", "100000", "--block-slots", 64)
+        self.gen("-c", 3000)
+        total = self.expect(capture.wait()).total
+        self.check_sums(total)
+        files = sorted(self.folder.glob("*"))
+        # A packet takes 132 bytes, a block of 64 of them 8448.
+        self.assertEqual([file.name for file in files], [f"a.b-{n:05}.pcapng" for n in range(1, len(files) + 1)])
+        self.assertEqual(len(files), 4)
+        for file in files[:-1]:
+            self.assertLess(abs(file.stat().st_size - 104000), 6000, file)
+        self.assertEqual(total["file_bytes"], sum(file.stat().st_size for file in files))
+        numbers = [int(payload[:16], 16) for file in files for payload, in self.read("udp.payload", source=file)]
+        self.assertEqual(numbers, list(range(3000)))
+
+    def test_goes_on_in_other_files_in_time(self):
+        capture = self.start("-c", 200, "--rotate-time", "100ms", "--block-slots", 10)
+        result = pktverbs.run("gen", self.device, "--size", 100, "--rate", "500pps", "-c", 200, "--json")
+        self.assertEqual(result.total["packets"], 200)
+        self.check_sums(self.expect(capture.wait()).total)
+        files = sorted(self.folder.glob("file-*.pcapng"))
+        self.assertGreaterEqual(len(files), 2)
+        self.assertEqual(sum(len(self.read("frame.len", source=file)) for file in files), 200)
+
     def test_tshark_reads_a_fifo_meanwhile(self):
         fifo = self.folder / "fifo"
         os.mkfifo(fifo)
@@ -175,6 +200,8 @@ class Capture(pktverbs.TestCase):
                               (["capture", "pipe:a", "-o", ""], "no name"), (["capture", "pipe:a", "-o", "x", "--flow", "udq"], "--flow"),
                               (["capture", "pipe:a", "-o", "x", "--sequence", "0:9"], "--sequence"),
                               (["capture", "pipe:a", "-o", "x", "--flow", "eth,type=2048", "--sequence", "0:8"], "UDP"),
+                              (["capture", "pipe:a", "-o", "-", "--rotate-time", "1s"], "standard output"),
+                              (["capture", "pipe:a", "-o", "x", "--rotate-size", "0"], "--rotate-size"),
                               (["capture", "pipe:a", "-o", "x", "--policy", "hope"], "--policy")):
             self.assertIn(reason, self.expect(pktverbs.run(*words), 2).err)
 

@@ -161,6 +161,8 @@ int record(Arguments& args) {
             return filter->takes(header, rest);
         };
     }
+    if (recorded.rotation.is_on() && recorded.output == "-")
+        throw example::BadUse{"--rotate-size and --rotate-time need a file, not standard output"};
     recorded.cpus = args.cpus.cpus();
     args.output.to_stderr = recorded.output == "-";
     std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (ulimit -f) is an error like a full disk
@@ -211,6 +213,18 @@ int run_capture(int argc, char** argv) {
     app.add_option("--filter", args.filter,
                    "Write those alone that this filter of tcpdump's takes, such as 'tcp or len > 100'")
         .type_name("TEXT");
+    app.add_text(
+           "--rotate-size",
+           [&args](const std::string& text) {
+               const auto size = pktverbs::parse_size(text);
+               if (!size || *size == 0) return fmt::format("'{}' is not a size, such as 1GiB", text);
+               args.recording.rotation.bytes = *size;
+               return std::string{};
+           },
+           "Go on in another file after so many bytes: FILE-00001, FILE-00002 ...")
+        .type_name("SIZE");
+    example::add_duration(app, "--rotate-time", args.recording.rotation.time, 1ms, example::max_time,
+                          "Go on in another file after so long");
     add_cpus(app, args.cpus, "the receiving and the writing thread");
     add_output(app, args.output);
     return app.run(argc, argv, [&] { return record(args); });

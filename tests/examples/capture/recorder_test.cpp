@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -19,6 +22,7 @@
 #include <pktverbs/ring/ring_writer.hpp>
 #include "disk_thread.hpp"
 #include "full_disk.hpp"
+#include "recorded_files.hpp"
 #include "recorder.hpp"
 #include "temporary_folder.hpp"
 
@@ -163,6 +167,46 @@ TEST(PcapngRecorder, WritesThePacketsThatAreThere) {
     EXPECT_EQ(number, 20u * slots);
 }
 
+/// Raw files of a ring, one after the other.
+capture::RecordedFiles raw_files(const std::string& path, const capture::Rotation& rotation,
+                                 const pktverbs::BlockRing& ring) {
+    return {path, {.writes_in_flight = 2}, rotation, [&ring](BlockWriter& file) {
+                return capture::make_raw_recorder(file, ring.geometry(), pktverbs::TimestampClock::kernel);
+            }};
+}
+
+TEST(RecordedFiles, AreOneWithoutARotation) {
+    const TemporaryFolder folder;
+    const pktverbs::BlockRing ring{geometry};
+    auto files = raw_files(folder / "a.file", {}, ring);
+    EXPECT_EQ(record(files, ring, 20), 20u * (slots - 1));
+    EXPECT_EQ(files.count(), 1u);
+    EXPECT_EQ(folder.files(), 1);
+    EXPECT_EQ(load<std::uint64_t>(contents(folder / "a.file"), 0), RawHeader::magic_number);
+}
+
+TEST(RecordedFiles, FollowEachOtherBetweenBlocks) {
+    const TemporaryFolder folder;
+    const pktverbs::BlockRing ring{geometry};
+    // Any block is long enough.
+    auto files = raw_files(folder / "a.file", {.bytes = 1}, ring);
+    EXPECT_EQ(record(files, ring, 20), 20u * (slots - 1));
+    EXPECT_EQ(files.name(), folder / "a-00020.file");
+    EXPECT_EQ(folder.files(), 20);
+    std::uint64_t blocks = 0;
+    for (std::uint64_t number = 1; number <= 20; ++number) {
+        const auto bytes = contents(folder / fmt::format("a-{:05}.file", number).c_str());
+        ASSERT_EQ(bytes.size(), RawHeader::page_bytes + load<RawHeader>(bytes, 0).block_stride);
+        EXPECT_EQ(load<std::uint64_t>(bytes, RawHeader::page_bytes), blocks++) << "the block's number";
+    }
+    EXPECT_EQ(blocks, 20u);
+}
+
+TEST(RecordedFiles, DoNotFollowAStream) {
+    const pktverbs::BlockRing ring{geometry};
+    EXPECT_THROW(raw_files("/dev/null", {.bytes = 900}, ring), std::system_error);
+}
+
 TEST(PacketClock, GivesATimeToPacketsThatHaveNone) {
     pktverbs::Context ctx{"wire:recorder", {.send_packets = pktverbs::none}};
     const auto before = std::chrono::system_clock::now().time_since_epoch();
@@ -179,7 +223,7 @@ TEST(DiskThread, TakesEverythingThatWasHandedOver) {
     const auto recorder = capture::make_raw_recorder(file, ring.geometry(), pktverbs::TimestampClock::kernel);
     auto sequences = no_sequences();
     Producer producer{ring};
-    DiskThread disk{ring, file, *recorder, sequences, [] { ADD_FAILURE() << "nothing failed"; }};
+    DiskThread disk{ring, *recorder, sequences, [] { ADD_FAILURE() << "nothing failed"; }};
     for (int i = 0; i < 30; ++i) {
         while (!producer.produce()) std::this_thread::yield();
     }
@@ -197,7 +241,7 @@ TEST(DiskThread, GoesOnTakingWhenTheDiskIsFull) {
     auto sequences = no_sequences();
     Producer producer{ring};
     std::atomic<int> failures = 0;
-    DiskThread disk{ring, file, *recorder, sequences, [&] { ++failures; }};
+    DiskThread disk{ring, *recorder, sequences, [&] { ++failures; }};
     for (int i = 0; i < 30; ++i) {
         while (!producer.produce()) std::this_thread::yield();
     }
