@@ -82,6 +82,9 @@ class Entry:
     def all(self, key):
         return [value for name, value in self.settings if name == key]
 
+    def statuses(self):
+        return [int(status) for status in (self.all("status") or ["0"])[0].split("|")]
+
 
 KINDS = ("text", "run", "session", "alike", "output", "not run")
 KEYS = {"replace", "needs", "beside", "until", "status"}
@@ -161,26 +164,26 @@ class World:
         return subprocess.run([*self.prefix(how), *self.bash(command)], cwd=self.folder, env=self.environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
 
-    def begin(self, command, how):
+    def begin(self, command, how, statuses=(0,)):
         output = tempfile.TemporaryFile("w+")
         process = subprocess.Popen([*self.prefix(how), *self.bash("exec " + command)], cwd=self.folder, text=True,
                                    env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        self.begun.append((command, process, output))
+        self.begun.append((command, process, output, statuses))
 
     def end_all(self):
         """Ends what was begun as a person does, by Ctrl-C. It must take that for success."""
-        for command, process, output in self.begun:
+        for command, process, output, statuses in self.begun:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
             status = process.wait(LIMIT)
             output.seek(0)
             print(output.read(), end="")
-            if status != 0:
+            if status not in statuses:
                 fail(f"exit status {status} after SIGINT: {command}")
         self.begun = []
 
     def close(self):
-        for _, process, _ in self.begun:
+        for _, process, *_ in self.begun:
             process.kill()
         self.holder.stdin.close()
         self.holder.wait(LIMIT)
@@ -219,16 +222,16 @@ class Runner:
         if self.lacks(entry):
             return None
         for beside in entry.all("beside"):
-            self.world.begin(beside, "at the peer")
+            self.world.begin(beside, "at the peer", entry.statuses())
         command = self.typed(entry, command)
         print(f"$ {command}", flush=True)
         if "in the background" in entry.how:
-            self.world.begin(command, entry.how)
+            self.world.begin(command, entry.how, entry.statuses())
             self.wait_until(entry.all("until"))
             return ""
         done = self.world.run(command, entry.how)
         print(done.stdout, end="", flush=True)
-        if done.returncode != 0:
+        if done.returncode not in entry.statuses():
             fail(f"{entry.document}: exit status {done.returncode} of: {command}")
         self.world.end_all()
         return done.stdout
@@ -238,15 +241,15 @@ class Runner:
         if self.lacks(entry):
             return
         for beside in entry.all("beside"):
-            self.world.begin(beside, "at the peer")
+            self.world.begin(beside, "at the peer", entry.statuses())
         text = "\n".join(block)
-        statuses = [int(status) for status in (entry.all("status") or ["0"])[0].split("|")]
+        statuses = entry.statuses()
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             command = self.typed(entry, without_comment(command), text)
             print(f"$ {command}", flush=True)
             if command.endswith(" &"):
-                self.world.begin(command.removesuffix(" &"), "")
+                self.world.begin(command.removesuffix(" &"), "", statuses)
                 self.wait_until(entry.all("until"))
                 continue
             done = self.world.run(command, "")

@@ -37,7 +37,7 @@ using pktverbs::Context;
 
 constexpr std::size_t frame_bytes = 64;
 constexpr double probes_per_second = 1000;
-constexpr auto patience = 200ms;  ///< with what is on its way, after the last frame was sent
+constexpr auto patience = 2s;  ///< with what is on its way, after the last frame was sent
 
 /// What gen sends and sink receives.
 struct Transfer {
