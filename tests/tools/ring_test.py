@@ -23,9 +23,9 @@ class Ring(pktverbs.TestCase):
             self.skipTest("NOT TESTED: the example ring_recv was not built")
         self.device = "pipe:" + pktverbs.unique()
         running = pktverbs.Running([self.device, "--ring", self.name, "--dst-ip", "239.2.1.150", "--slots", 64,
-                                    "--blocks", 8, *words], program=RING_RECV)
+                                    "--blocks", 64, *words], program=RING_RECV)
         self.addCleanup(running.__exit__)
-        running.read_line()  # it has the ring, and receives
+        running.read_line()  # it has the ring, and receives: with room for a thousand packets that it has not seen yet
         return running
 
     def send(self, count):
@@ -45,7 +45,7 @@ class Ring(pktverbs.TestCase):
         self.send(192)  # whole blocks: one that is half full is handed over after a second
         self.wait_for("filled_blocks", 3)
         stat = self.stat()
-        self.assertEqual((stat["blocks"], stat["block_slots"], stat["handed_over_blocks"]), (8, 64, 3), stat)
+        self.assertEqual((stat["blocks"], stat["block_slots"], stat["handed_over_blocks"]), (64, 64, 3), stat)
         self.assertEqual((stat["producer"], stat["consumer"], stat["producers"]), ("present", "absent", 1), stat)
         for _ in range(2):
             blocks = self.expect(pktverbs.run("ring", "dump", self.name, "--json")).records
