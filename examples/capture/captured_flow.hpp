@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CapturedFlow: packets to capture: the rule that brings them, and how they are told from those of other rules.
+// CapturedFlow: packets to capture: the rule that a device steers them by, and which packets belong to it.
 #pragma once
 
 #include <functional>

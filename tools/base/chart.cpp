@@ -126,20 +126,20 @@ private:
 class Picture {
 public:
     explicit Picture(std::string_view title) {
-        fmt::format_to(std::back_inserter(svg_),
-                       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-                       "height=\"{1}\" font-family=\"sans-serif\" font-size=\"13\">\n"
-                       "<style>.paper{{fill:#fff}}text{{fill:#222}}.axis{{stroke:#222}}.grid{{stroke:#ddd}}"
-                       ".cell{{fill:#0072b2}}@media(prefers-color-scheme:dark){{.paper{{fill:#16181d}}"
-                       "text{{fill:#ddd}}.axis{{stroke:#ddd}}.grid{{stroke:#333}}.cell{{fill:#56b4e9}}}}</style>\n"
-                       "<rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n"
-                       "<text x=\"{2}\" y=\"26\" font-size=\"16\">{3}</text>\n",
-                       width, height, left, escaped(title));
+        svg_ += fmt::format(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+            "height=\"{1}\" font-family=\"sans-serif\" font-size=\"13\">\n"
+            "<style>.paper{{fill:#fff}}text{{fill:#222}}.axis{{stroke:#222}}.grid{{stroke:#ddd}}"
+            ".cell{{fill:#0072b2}}@media(prefers-color-scheme:dark){{.paper{{fill:#16181d}}"
+            "text{{fill:#ddd}}.axis{{stroke:#ddd}}.grid{{stroke:#333}}.cell{{fill:#56b4e9}}}}</style>\n"
+            "<rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n"
+            "<text x=\"{2}\" y=\"26\" font-size=\"16\">{3}</text>\n",
+            width, height, left, escaped(title));
     }
 
     template <class... Arguments>
     void add(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-        fmt::format_to(std::back_inserter(svg_), format, std::forward<Arguments>(arguments)...);
+        svg_ += fmt::format(format, std::forward<Arguments>(arguments)...);
         svg_ += '\n';
     }
     void axes(const Axis& x_axis, const Scale& x, const Axis& y_axis, const Scale& y) {
@@ -194,10 +194,9 @@ void draw_line(Picture& picture, const Chart::Series& series, const Scale& x, co
     std::string path, marks;
     for (const auto& [at_x, at_y] : series.points) {
         if (!x.has(at_x) || !y.has(at_y)) continue;
-        fmt::format_to(std::back_inserter(path), "{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(at_x), y(at_y));
+        path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(at_x), y(at_y));
         if (series.points.size() <= 60)
-            fmt::format_to(std::back_inserter(marks), "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>",
-                           x(at_x), y(at_y), colour);
+            marks += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>", x(at_x), y(at_y), colour);
     }
     picture.add("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>{}", path, colour, marks);
 }

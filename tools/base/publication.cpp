@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "publication.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <exception>
 #include <fstream>
 #include <iterator>
 #include <sstream>
-#include <system_error>
+
+#include "base/whole_file.hpp"
 
 namespace tool {
 
@@ -44,26 +41,11 @@ void Publication::set(double seconds, std::string_view metrics) noexcept {
     }
 }
 
-// Not write_whole_file(), which opens what is no regular file: in a folder that everybody writes to, strangers may have
-// put a FIFO there. To rename onto a stranger's file there fails (sticky bit).
+// Everybody writes to that folder. To rename onto a stranger's file there fails (sticky bit).
 void Publication::write(double seconds, std::string_view metrics) {
-    const auto text =
-        fmt::format("{} {} {} {} {} {:.3f}\n{}", word, version, ::getpid(), start_, name_, seconds, metrics);
-    std::string temporary = path_ + ".XXXXXX";
-    const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-    const bool is_there = fd >= 0;
-    int error = is_there ? 0 : errno;
-    if (error == 0) {
-        // A file in memory takes all at once, or is full.
-        const auto written = ::write(fd, text.data(), text.size());
-        if (written != static_cast<ssize_t>(text.size())) error = written < 0 ? errno : ENOSPC;
-        if (error == 0 && ::fchmod(fd, 0644) != 0) error = errno;
-        ::close(fd);
-    }
-    if (error == 0 && std::rename(temporary.c_str(), path_.c_str()) != 0) error = errno;
-    if (error == 0) return;
-    if (is_there) ::unlink(temporary.c_str());
-    throw std::system_error{error, std::generic_category(), fmt::format("cannot publish in {}", path_)};
+    replace_file(path_,
+                 fmt::format("{} {} {} {} {} {:.3f}\n{}", word, version, ::getpid(), start_, name_, seconds, metrics),
+                 0644);
 }
 
 }  // namespace tool

@@ -41,6 +41,10 @@ void write_whole_file(const std::string& path, std::string_view bytes, unsigned 
         if (error != 0) fail(error, path);
         return;
     }
+    replace_file(path, bytes, mode);
+}
+
+void replace_file(const std::string& path, std::string_view bytes, unsigned mode) {
     std::string temporary = path + ".XXXXXX";
     const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
     if (fd < 0) fail(errno, path);

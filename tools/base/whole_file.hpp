@@ -11,5 +11,8 @@ namespace tool {
 /// Into what is no regular file (a FIFO, /dev/stdout) it writes directly. Throws std::system_error; then what was there
 /// is as it was, and nothing is left behind.
 void write_whole_file(const std::string& path, std::string_view bytes, unsigned mode = 0600);
+/// The same for a folder to which strangers write, too: a FIFO that they put there is replaced or refused, never
+/// opened.
+void replace_file(const std::string& path, std::string_view bytes, unsigned mode);
 
 }  // namespace tool

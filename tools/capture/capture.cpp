@@ -19,6 +19,7 @@
 #include "base/flow.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
+#include "base/rates.hpp"
 #include "capture/bpf_filter.hpp"
 #include "capture/extcap.hpp"
 #include "capture/flow_match.hpp"
@@ -91,13 +92,9 @@ std::string reasons(const Counts& counts) {
     return text;
 }
 
-std::string running_line(const Counts& counts, const Counts& before, double seconds, bool has_numbers) {
-    const double per_second = 1 / seconds;
-    auto line = fmt::format(
-        "{:>14} packets {:>11} {:>10}   ring {:>3}/{}", counts.received,
-        bits_per_second(8 * static_cast<double>(counts.received_bytes - before.received_bytes) * per_second),
-        packets_per_second(static_cast<double>(counts.received - before.received) * per_second), counts.filled_blocks,
-        counts.ring_blocks);
+std::string running_line(const Counts& counts, const Rates& rates, bool has_numbers) {
+    auto line = fmt::format("{:>14} packets {:>11} {:>10}   ring {:>3}/{}", counts.received, bits_per_second(rates.bps),
+                            packets_per_second(rates.pps), counts.filled_blocks, counts.ring_blocks);
     const auto lost = counts.device.lost() + counts.dropped();
     line += fmt::format("   lost {}", lost);
     if (has_numbers) line += fmt::format(", missing {}", counts.missing);
@@ -107,12 +104,10 @@ std::string running_line(const Counts& counts, const Counts& before, double seco
 std::string total_text(const ::capture::Summary& summary, const FlowSequences& sequences) {
     const auto& counts = summary.counts;
     const double seconds = std::chrono::duration<double>{summary.time}.count();
-    const double per_second = seconds > 0 ? 1 / seconds : 0;
-    std::string text =
-        fmt::format("received  {} packets, {} in {}: {}, {}\n", counts.received,
-                    bytes(static_cast<double>(counts.received_bytes)), time(static_cast<double>(summary.time.count())),
-                    bits_per_second(8 * static_cast<double>(counts.received_bytes) * per_second),
-                    packets_per_second(static_cast<double>(counts.received) * per_second));
+    const auto [bps, pps] = Rates::over(seconds, counts.received, counts.received_bytes);
+    std::string text = fmt::format(
+        "received  {} packets, {} in {}: {}, {}\n", counts.received, bytes(static_cast<double>(counts.received_bytes)),
+        time(static_cast<double>(summary.time.count())), bits_per_second(bps), packets_per_second(pps));
     text += fmt::format("written   {} packets, {} {}\n          {}\n", counts.written,
                         bytes(static_cast<double>(summary.file_bytes)), summary.where, summary.how);
     const auto why = reasons(counts);
@@ -171,15 +166,11 @@ int record(Arguments& args) {
     Output output{"capture", args.output};
     Recording recording{recorded, example::find_device(recorded.device), signals.token()};
     output.begin(recording.describe());
-    Counts before;
-    auto last = Output::Clock::now();
+    RateMeter meter{Output::Clock::now()};
     const bool has_numbers = recorded.sequence.has_value();
     recording.set_report([&](const std::string&, const Counts& counts) {
-        const auto now = Output::Clock::now();
-        output.report(running_line(counts, before, std::chrono::duration<double>{now - last}.count(), has_numbers),
-                      record_of(counts));
-        before = counts;
-        last = now;
+        const auto rates = meter.read(Output::Clock::now(), counts.received, counts.received_bytes);
+        output.report(running_line(counts, rates, has_numbers), record_of(counts));
     });
     recording.run();
     const auto summary = recording.finish();

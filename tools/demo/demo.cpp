@@ -17,6 +17,7 @@
 #include "base/flow.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
+#include "base/rates.hpp"
 #include "common/find_device.hpp"
 #include "common/mtu.hpp"
 #include "common/outcome.hpp"
@@ -65,8 +66,8 @@ void transfer(Context& from, Context& to, Transfer& result, std::chrono::nanosec
         has_ended = true;
     }};
     const auto start = Clock::now();
-    auto last = start, before = start;
-    std::uint64_t sent_before = 0, received_before = 0;
+    auto last = start;
+    RateMeter sending{start}, receiving{start};
     while (true) {
         const auto packets = to.recv(50ms);
         example::check_outcome(to, packets.outcome());
@@ -76,19 +77,13 @@ void transfer(Context& from, Context& to, Transfer& result, std::chrono::nanosec
             if (pkt.ok()) result.received.add(pkt.bytes(), static_cast<std::uint64_t>((now - start).count()));
         if (has_ended && (result.received.packets() >= sender.packets() || now > last + patience)) break;
         if (!output.is_due()) continue;
-        const double per_second = 1 / std::chrono::duration<double>{now - before}.count();
-        const auto sent = sender.packets(), received = result.received.packets();
-        const double sent_pps = static_cast<double>(sent - sent_before) * per_second;
-        const double received_pps = static_cast<double>(received - received_before) * per_second;
-        const double bps = 8 * frame_bytes * received_pps;
+        const double sent_pps = sending.read(now, sender.packets(), 0).pps;
+        const auto [bps, received_pps] = receiving.read(now, result.received.packets(), result.received.bytes());
         const auto missing = result.received.sum().missing;
         output.report(
             fmt::format("gen {:>10} -> sink {:>10} {:>11}   lost {}", packets_per_second(sent_pps),
                         packets_per_second(received_pps), bits_per_second(bps), missing),
             Record{}.set("sent_pps", sent_pps).set("received_pps", received_pps).set("lost_packets", missing));
-        sent_before = sent;
-        received_before = received;
-        before = now;
     }
     thread.join();
     result.sent = sender.packets();
@@ -107,14 +102,13 @@ Prober::Job probes(const Context& from, const Context& to, std::chrono::nanoseco
 }
 
 std::string total_text(const Transfer& transfer, const Prober& prober, const std::string& name) {
-    const double per_second = transfer.seconds > 0 ? 1 / transfer.seconds : 0;
     const auto received = transfer.received.packets();
+    const auto [bps, pps] = Rates::over(transfer.seconds, received, transfer.received.bytes());
     std::string text = fmt::format(
         "\ngen sent {} packets, sink received {} and read each one's number:\n"
         "{} missing, {} out of order, {} twice; {}, {}\n",
         transfer.sent, received, transfer.lost(), transfer.received.sum().reordered, transfer.received.sum().duplicated,
-        packets_per_second(static_cast<double>(received) * per_second),
-        bits_per_second(8 * static_cast<double>(transfer.received.bytes()) * per_second));
+        packets_per_second(pps), bits_per_second(bps));
     text += fmt::format("\nlatency sent {} probes, and received {}\n", prober.counts().sent, prober.counts().received);
     if (prober.counts().received > 0) {
         const NamedHistogram columns[] = {{"one way", &prober.from_sent()}};

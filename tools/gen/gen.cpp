@@ -3,23 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include <pktverbs/async/stop_on_signal.hpp>
 #include <pktverbs/device.hpp>
 #include "base/command.hpp"
 #include "base/quantity.hpp"
+#include "base/rates.hpp"
 #include "common/find_device.hpp"
 #include "common/mtu.hpp"
 #include "common/wait_until_up.hpp"
 #include "gen/gen_options.hpp"
+#include "traffic/queue_threads.hpp"
 
 namespace tool {
 
@@ -48,37 +47,27 @@ public:
     }
 
     void start(const CpuList& cpus, const std::stop_token& stop) {
-        running_ = parts_.size();
-        for (auto& part : parts_)
-            threads_.emplace_back([this, &part, &cpus, stop] {
-                cpus.pin(static_cast<std::size_t>(&part - parts_.data()));
-                const auto report = part.sender->run(part.load, stop);
-                const std::lock_guard lock{mutex_};
-                report_ += report;
-                --running_;
-                ended_.notify_all();
-            });
+        threads_.start(parts_.size(), cpus, [this, stop](std::size_t index) {
+            const auto report = parts_[index].sender->run(parts_[index].load, stop);
+            const std::lock_guard lock{mutex_};
+            report_ += report;
+        });
     }
-    /// Waits for the end. Whether it has come.
-    bool wait_until(Output::Clock::time_point time) {
-        std::unique_lock lock{mutex_};
-        return ended_.wait_until(lock, time, [&] { return running_ == 0; });
-    }
-    /// After the end.
-    const SendReport& report() {
-        threads_.clear();
+    /// Reports until the end. Throws what one of the threads threw.
+    const SendReport& finish(Output& output) {
+        threads_.report(output, [this] {
+            QueueThreads::Sent sent{};
+            for (const auto& part : parts_) {
+                const auto packets = part.sender->packets();
+                sent.packets += packets;
+                sent.bytes += part.sender->bytes_of(packets);
+            }
+            return sent;
+        });
+        threads_.check();
         return report_;
     }
 
-    std::uint64_t packets() const {
-        return std::accumulate(parts_.begin(), parts_.end(), std::uint64_t{0},
-                               [](auto sum, const Part& part) { return sum + part.sender->packets(); });
-    }
-    std::uint64_t bytes() const {
-        return std::accumulate(parts_.begin(), parts_.end(), std::uint64_t{0}, [](auto sum, const Part& part) {
-            return sum + part.sender->bytes_of(part.sender->packets());
-        });
-    }
     std::vector<Sender::FlowCount> flows() const {
         std::vector<Sender::FlowCount> all;
         for (const auto& part : parts_)
@@ -93,10 +82,8 @@ private:
     };
     std::vector<Part> parts_;
     std::mutex mutex_;
-    std::condition_variable ended_;
-    std::size_t running_ = 0;
     SendReport report_;
-    std::vector<std::jthread> threads_;
+    QueueThreads threads_;  // last: they use the others
 };
 
 /// What became of packets that the device took, besides being sent.
@@ -110,11 +97,10 @@ struct Losses {
 };
 
 std::string total_text(const SendReport& report, const Losses& losses, const std::vector<Sender::FlowCount>& flows) {
-    const double per_second = report.seconds > 0 ? 1 / report.seconds : 0;
+    const auto [bps, pps] = Rates::over(report.seconds, report.packets, report.bytes);
     std::string text = fmt::format("sent      {} packets, {} in {}\n", report.packets,
                                    bytes(static_cast<double>(report.bytes)), time(1e9 * report.seconds));
-    text += fmt::format("rate      {}, {}\n", bits_per_second(8 * static_cast<double>(report.bytes) * per_second),
-                        packets_per_second(static_cast<double>(report.packets) * per_second));
+    text += fmt::format("rate      {}, {}\n", bits_per_second(bps), packets_per_second(pps));
     if (report.asked) {
         const double asked = report.asked->per_second();
         text +=
@@ -137,7 +123,7 @@ std::string total_text(const SendReport& report, const Losses& losses, const std
 }
 
 Record total_record(const SendReport& report, const Losses& losses, const std::vector<Sender::FlowCount>& flows) {
-    const double per_second = report.seconds > 0 ? 1 / report.seconds : 0;
+    const auto [bps, pps] = Rates::over(report.seconds, report.packets, report.bytes);
     Record record;
     record.set("packets", report.packets)
         .set("bytes", report.bytes)
@@ -145,8 +131,8 @@ Record total_record(const SendReport& report, const Losses& losses, const std::v
         .set("failed_packets", losses.failed)
         .set("waiting_packets", losses.in_flight)
         .set("sending_s", report.seconds)
-        .set("rate_bps", 8 * static_cast<double>(report.bytes) * per_second)
-        .set("rate_pps", static_cast<double>(report.packets) * per_second);
+        .set("rate_bps", bps)
+        .set("rate_pps", pps);
     if (report.asked) {
         const bool counts_packets = report.asked->unit() == pktverbs::Rate::Unit::packets;
         record.set(counts_packets ? "asked_pps" : "asked_bps", report.asked->per_second())
@@ -191,22 +177,7 @@ int generate(GenOptions& options) {
                              streams.size() == 1 ? streams.front().text : fmt::format("{} flows", streams.size()),
                              device.name));
     senders.start(options.cpus, signals.token());
-    std::uint64_t packets_before = 0, bytes_before = 0;
-    auto before = Output::Clock::now();
-    while (!senders.wait_until(output.due())) {
-        const auto now = Output::Clock::now();
-        const auto packets = senders.packets(), all_bytes = senders.bytes();
-        const double per_second = 1 / std::chrono::duration<double>{now - before}.count();
-        const double bps = 8 * static_cast<double>(all_bytes - bytes_before) * per_second;
-        const double pps = static_cast<double>(packets - packets_before) * per_second;
-        output.report(
-            fmt::format("{:>14} packets {:>11} {:>10}", packets, bits_per_second(bps), packets_per_second(pps)),
-            Record{}.set("packets", packets).set("bytes", all_bytes).set("rate_bps", bps).set("rate_pps", pps));
-        packets_before = packets;
-        bytes_before = all_bytes;
-        before = now;
-    }
-    const auto& report = senders.report();
+    const auto& report = senders.finish(output);
     const Losses losses{ctx.stats(), unsent_before};
     const auto flows = senders.flows();
     output.end(total_text(report, losses, flows), total_record(report, losses, flows));

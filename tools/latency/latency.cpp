@@ -154,7 +154,7 @@ std::string total_text(const Prober& prober, const Load* load, std::string_view 
 std::string raw_text(const std::vector<std::uint64_t>& values) {
     std::string text;
     text.reserve(values.size() * 8);
-    for (const auto value : values) fmt::format_to(std::back_inserter(text), "{}\n", value);
+    for (const auto value : values) text += fmt::format("{}\n", value);
     return text;
 }
 

@@ -4,12 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <numeric>
-#include <thread>
 #include <vector>
 
 #include <pktverbs/async/stop_on_signal.hpp>
@@ -21,12 +16,14 @@
 #include "base/link_rate.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
+#include "base/rates.hpp"
 #include "common/bad_use.hpp"
 #include "common/find_device.hpp"
 #include "common/mtu.hpp"
 #include "common/quantity_option.hpp"
 #include "common/wait_until_up.hpp"
 #include "replay/replayer.hpp"
+#include "traffic/queue_threads.hpp"
 
 namespace tool {
 
@@ -53,38 +50,24 @@ public:
             all_.push_back(std::make_unique<Replayer>(ctx.queue(i), args.plan, i, args.queues));
     }
     void start(const CpuList& cpus, const std::stop_token& stop) {
-        running_ = all_.size();
         // A little later, so that no thread begins late.
         const auto start = Replayer::Clock::now() + 5ms;
-        for (std::size_t i = 0; i < all_.size(); ++i)
-            threads_.emplace_back([this, &cpus, start, stop, i] {
-                std::exception_ptr failure;
-                try {
-                    cpus.pin(i);
-                    all_[i]->run(start, stop);
-                } catch (...) {
-                    failure = std::current_exception();
-                }
-                const std::lock_guard lock{mutex_};
-                if (failure) failure_ = failure;
-                --running_;
-                ended_.notify_all();
-            });
+        threads_.start(all_.size(), cpus, [this, start, stop](std::size_t index) { all_[index]->run(start, stop); });
     }
-    bool wait_until(Clock::time_point time) {
-        std::unique_lock lock{mutex_};
-        return ended_.wait_until(lock, time, [&] { return running_ == 0; });
+    /// Reports until the end.
+    void finish(Output& output) {
+        threads_.report(output, [this] {
+            QueueThreads::Sent sent{};
+            for (const auto& one : all_) {
+                sent.packets += one->sent();
+                sent.bytes += one->bytes();
+            }
+            return sent;
+        });
     }
-    void join() { threads_.clear(); }
-    /// After the end. What a thread threw, to be thrown when the totals were told.
-    std::exception_ptr failure() const { return failure_; }
+    /// Throws what a thread threw: when the totals were told.
+    void check() const { threads_.check(); }
 
-    std::uint64_t sent() const {
-        return sum([](const Replayer& one) { return one.sent(); });
-    }
-    std::uint64_t bytes() const {
-        return sum([](const Replayer& one) { return one.bytes(); });
-    }
     ReplayCounts counts() const {
         ReplayCounts counts;
         for (const auto& one : all_) counts += one->counts();
@@ -105,27 +88,16 @@ public:
     }
 
 private:
-    template <class Part>
-    std::uint64_t sum(Part part) const {
-        return std::accumulate(all_.begin(), all_.end(), std::uint64_t{0},
-                               [&](auto sum, const auto& one) { return sum + part(*one); });
-    }
-
     std::vector<std::unique_ptr<Replayer>> all_;
-    std::mutex mutex_;
-    std::condition_variable ended_;
-    std::size_t running_ = 0;
-    std::exception_ptr failure_;
-    std::vector<std::jthread> threads_;
+    QueueThreads threads_;  // last: they use the others
 };
 
 std::string total_text(const ReplayCounts& counts, const pktverbs::Histogram& lateness, double seconds,
                        std::uint64_t unsent) {
-    const double per_second = seconds > 0 ? 1 / seconds : 0;
+    const auto [bps, pps] = Rates::over(seconds, counts.sent, counts.bytes);
     std::string text = fmt::format("sent      {} packets, {} in {}\n", counts.sent,
                                    bytes(static_cast<double>(counts.bytes)), time(1e9 * seconds));
-    text += fmt::format("rate      {}, {}\n", bits_per_second(8 * static_cast<double>(counts.bytes) * per_second),
-                        packets_per_second(static_cast<double>(counts.sent) * per_second));
+    text += fmt::format("rate      {}, {}\n", bits_per_second(bps), packets_per_second(pps));
     if (counts.left_out() > 0)
         text += fmt::format("left out  {} too long for the device, {} cut by their recorder, {} too short\n",
                             counts.too_long, counts.cut, counts.too_short);
@@ -142,13 +114,13 @@ std::string total_text(const ReplayCounts& counts, const pktverbs::Histogram& la
 
 Record total_record(const ReplayCounts& counts, const pktverbs::Histogram& lateness, double seconds,
                     std::uint64_t unsent) {
-    const double per_second = seconds > 0 ? 1 / seconds : 0;
+    const auto [bps, pps] = Rates::over(seconds, counts.sent, counts.bytes);
     Record record;
     record.set("packets", counts.sent)
         .set("bytes", counts.bytes)
         .set("sending_s", seconds)
-        .set("rate_bps", 8 * static_cast<double>(counts.bytes) * per_second)
-        .set("rate_pps", static_cast<double>(counts.sent) * per_second)
+        .set("rate_bps", bps)
+        .set("rate_pps", pps)
         .set("too_long_packets", counts.too_long)
         .set("cut_packets", counts.cut)
         .set("too_short_packets", counts.too_short)
@@ -196,28 +168,13 @@ int replay_file(Arguments& args) {
         output.begin(fmt::format("replaying {} on {}", args.plan.file, device.name));
         replayers.start(args.cpus, signals.token());
     }
-    auto before = start;
-    std::uint64_t packets_before = 0, bytes_before = 0;
-    while (may_start && !replayers.wait_until(output.due())) {
-        const auto now = Clock::now();
-        const double per_second = 1 / std::chrono::duration<double>{now - before}.count();
-        const auto packets = replayers.sent(), all_bytes = replayers.bytes();
-        const double bps = 8 * static_cast<double>(all_bytes - bytes_before) * per_second;
-        const double pps = static_cast<double>(packets - packets_before) * per_second;
-        output.report(
-            fmt::format("{:>14} packets {:>11} {:>10}", packets, bits_per_second(bps), packets_per_second(pps)),
-            Record{}.set("packets", packets).set("bytes", all_bytes).set("rate_bps", bps).set("rate_pps", pps));
-        packets_before = packets;
-        bytes_before = all_bytes;
-        before = now;
-    }
-    replayers.join();
+    replayers.finish(output);
     const double seconds = std::chrono::duration<double>{Clock::now() - start}.count();
     const auto counts = replayers.counts();
     const auto lateness = replayers.lateness();
     const auto unsent = ctx.stats().drops.unsent - unsent_before;
     output.end(total_text(counts, lateness, seconds, unsent), total_record(counts, lateness, seconds, unsent));
-    if (replayers.failure()) std::rethrow_exception(replayers.failure());
+    replayers.check();
     if (replayers.error() != 0)
         throw std::system_error{replayers.error(), std::generic_category(),
                                 fmt::format("cannot send on {}", device.name)};

@@ -8,7 +8,7 @@
 #include <exception>
 #include <limits>
 #include <mutex>
-#include <numeric>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -23,6 +23,7 @@
 #include "base/flow.hpp"
 #include "base/output.hpp"
 #include "base/quantity.hpp"
+#include "base/rates.hpp"
 #include "base/whole_file.hpp"
 #include "common/find_device.hpp"
 #include "common/mtu.hpp"
@@ -65,7 +66,10 @@ public:
         if (packets.empty()) return;
         const std::lock_guard lock{mutex_};
         last_ = Clock::now();
-        if (first_ == Clock::time_point{}) first_ = before_ = last_;
+        if (!meter_) {
+            first_ = last_;
+            meter_.emplace(first_);
+        }
         const auto time_ns = static_cast<std::uint64_t>((last_ - first_).count());
         for (const auto& pkt : packets) {
             if (pkt.ok())
@@ -90,13 +94,7 @@ public:
         const auto now = Clock::now();
         const auto sum = flows_.sum();
         // An idle time before the first packet is no part of a rate.
-        const double seconds = first_ == Clock::time_point{} ? 0 : std::chrono::duration<double>{now - before_}.count();
-        const double per_second = seconds > 0 ? 1 / seconds : 0;
-        const double bps = 8 * static_cast<double>(sum.bytes - bytes_before_) * per_second;
-        const double pps = static_cast<double>(sum.packets - packets_before_) * per_second;
-        before_ = now;
-        packets_before_ = sum.packets;
-        bytes_before_ = sum.bytes;
+        const auto [bps, pps] = meter_ ? meter_->read(now, sum.packets, sum.bytes) : Rates{};
         lock.unlock();
         output_.report(fmt::format("{:>14} packets {:>11} {:>10}   lost {} ({})", sum.packets, bits_per_second(bps),
                                    packets_per_second(pps), sum.missing,
@@ -134,8 +132,8 @@ private:
     mutable std::mutex mutex_;
     ReceivedFlows flows_;
     std::uint64_t failed_ = 0;
-    Clock::time_point first_{}, last_{}, before_{};
-    std::uint64_t packets_before_ = 0, bytes_before_ = 0;
+    Clock::time_point first_{}, last_{};
+    std::optional<RateMeter> meter_;  ///< since the first packet
 };
 
 /// Receives on each queue in its thread, the first in this one, until one of them is at the end.

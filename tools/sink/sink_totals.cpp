@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/quantity.hpp"
+#include "base/rates.hpp"
 
 namespace tool {
 
@@ -30,13 +31,11 @@ bool SinkTotals::is_good() const noexcept {
 }
 
 std::string SinkTotals::to_string() const {
-    const double per_second = seconds_ > 0 ? 1 / seconds_ : 0;
-    std::string text = sum_.packets == 0
-                           ? "received  nothing\n"
-                           : fmt::format("received  {} packets, {} in {}: {}, {}\n", sum_.packets,
-                                         bytes(static_cast<double>(sum_.bytes)), time(1e9 * seconds_),
-                                         bits_per_second(8 * static_cast<double>(sum_.bytes) * per_second),
-                                         packets_per_second(static_cast<double>(sum_.packets) * per_second));
+    const auto [bps, pps] = Rates::over(seconds_, sum_.packets, sum_.bytes);
+    std::string text = sum_.packets == 0 ? "received  nothing\n"
+                                         : fmt::format("received  {} packets, {} in {}: {}, {}\n", sum_.packets,
+                                                       bytes(static_cast<double>(sum_.bytes)), time(1e9 * seconds_),
+                                                       bits_per_second(bps), packets_per_second(pps));
     text += fmt::format(
         "lost      {} packets ({})", sum_.missing,
         percent(static_cast<double>(sum_.missing), static_cast<double>(sum_.missing + sum_.packets - sum_.duplicated)));
@@ -70,13 +69,13 @@ std::string SinkTotals::to_string() const {
 }
 
 Record SinkTotals::to_record() const {
-    const double per_second = seconds_ > 0 ? 1 / seconds_ : 0;
+    const auto [bps, pps] = Rates::over(seconds_, sum_.packets, sum_.bytes);
     Record record;
     record.set("packets", sum_.packets)
         .set("bytes", sum_.bytes)
         .set("receiving_s", seconds_)
-        .set("rate_bps", 8 * static_cast<double>(sum_.bytes) * per_second)
-        .set("rate_pps", static_cast<double>(sum_.packets) * per_second)
+        .set("rate_bps", bps)
+        .set("rate_pps", pps)
         .set("lost_packets", sum_.missing)
         .set("lost_here_packets", missing_here_)
         .set("lost_on_the_way_packets", sum_.missing - missing_here_)
